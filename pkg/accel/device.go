@@ -1,0 +1,49 @@
+package accel
+
+// Device is one accelerator of one node, as its exporter sees it.
+type Device struct {
+	// Kind is what sort of accelerator it is.
+	Kind Kind `json:"kind"`
+	// ID names the device for good on its node: a PCI address, a USB path.
+	ID string `json:"id"`
+	// Resource is the extended resource the device is served as; "" for the
+	// CPU and for a device that no device plugin serves.
+	Resource string `json:"resource,omitempty"`
+	// Vendor, Model and Driver describe it in words; any may be "".
+	Vendor string `json:"vendor,omitempty"`
+	Model  string `json:"model,omitempty"`
+	Driver string `json:"driver,omitempty"`
+	// Healthy is false for a device that no pod should be given.
+	Healthy bool `json:"healthy"`
+	// Slots is how many pods may share the device; 1 unless it is shared.
+	Slots int `json:"slots"`
+	// Allocated counts the slots that containers hold, by the kubelet. -1
+	// when the kubelet could not be asked: unknown is not idle.
+	Allocated int `json:"allocated"`
+	// Outside is the command of a process outside Kubernetes that uses the
+	// device, "" when there is none.
+	Outside string `json:"outside,omitempty"`
+	// Holders are the containers that hold the Allocated slots.
+	Holders []Holder `json:"holders,omitempty"`
+}
+
+// Holder is a container that holds slots of a device.
+type Holder struct {
+	Namespace string `json:"namespace"`
+	Pod       string `json:"pod"`
+	Container string `json:"container"`
+	Slots     int    `json:"slots"`
+}
+
+// Usable reports whether pods should be given the device: it is healthy and not
+// used from outside Kubernetes.
+func (d Device) Usable() bool { return d.Healthy && d.Outside == "" }
+
+// Blocked is how many of the device's slots nobody may be given although no
+// pod holds them: all the free ones when it is unhealthy or used from outside.
+func (d Device) Blocked() int {
+	if d.Usable() {
+		return 0
+	}
+	return max(0, d.Slots-max(d.Allocated, 0))
+}

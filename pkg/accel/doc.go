@@ -1,0 +1,6 @@
+// Package accel holds the words the whole project shares: accelerator kinds,
+// devices, the annotation keys, and the one parser of what a pod asks for.
+//
+// Annotations and resource names enter; typed values leave. It does no I/O and
+// never decides which accelerator a pod gets.
+package accel

@@ -1,0 +1,108 @@
+package accel
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Request is what a pod asks for.
+type Request struct {
+	// Inference is the name of an InferenceProfile.
+	Inference string
+	// Kinds are the allowed kinds in order of preference; nil means any.
+	Kinds []Kind
+	// Container is the container to mutate; "" leaves it to the profile.
+	Container string
+}
+
+// Any reports whether every kind the profile has a variant for will do.
+func (r Request) Any() bool { return len(r.Kinds) == 0 }
+
+// Rank is the place of k in the order of preference, 0 first. Where any kind
+// will do all rank alike. ok is false for a kind that is not allowed.
+func (r Request) Rank(k Kind) (rank int, ok bool) {
+	if r.Any() {
+		return 0, true
+	}
+	i := slices.Index(r.Kinds, k)
+	return i, i >= 0
+}
+
+// mostKinds bounds an order of preference, and with it the work an annotation
+// can make: at admission its size has not been checked yet.
+const mostKinds = 32
+
+// ParseRequest reads a pod's annotations. ours is false for a pod that asks
+// nothing of us; err is a sentence for the person who wrote the annotations.
+func ParseRequest(annotations map[string]string) (req Request, ours bool, err error) {
+	inferenceKey, acceleratorKey := InferenceAnnotation, AcceleratorAnnotation
+	inference, hasInference := annotations[inferenceKey]
+	accelerator, hasAccelerator := annotations[acceleratorKey]
+	if !hasInference && !hasAccelerator {
+		inferenceKey, acceleratorKey = bareInference, bareAccelerator
+		inference, hasInference = annotations[inferenceKey]
+		accelerator, hasAccelerator = annotations[acceleratorKey]
+		if !hasInference || !hasAccelerator {
+			return Request{}, false, nil
+		}
+	}
+	if inference = strings.TrimSpace(inference); inference == "" {
+		return Request{}, true, fmt.Errorf("annotation %s is missing or empty: set it to the name of an InferenceProfile", inferenceKey)
+	}
+	if msgs := validation.IsDNS1123Subdomain(inference); len(msgs) > 0 {
+		return Request{}, true, fmt.Errorf("annotation %s: %q is not the name of an InferenceProfile: use lower-case letters, digits, '-' and '.'", inferenceKey, abbreviate(inference))
+	}
+	req.Inference = inference
+	if hasAccelerator {
+		if req.Kinds, err = parseKinds(accelerator); err != nil {
+			return Request{}, true, fmt.Errorf("annotation %s: %w", acceleratorKey, err)
+		}
+	}
+	if c, ok := annotations[ContainerAnnotation]; ok {
+		c = strings.TrimSpace(c)
+		if len(validation.IsDNS1123Label(c)) > 0 {
+			return Request{}, true, fmt.Errorf("annotation %s: %q is not the name of a container", ContainerAnnotation, abbreviate(c))
+		}
+		req.Container = c
+	}
+	return req, true, nil
+}
+
+// parseKinds reads "any" or a comma-separated list without repeats; nil is any.
+func parseKinds(s string) ([]Kind, error) {
+	if strings.EqualFold(strings.TrimSpace(s), "any") {
+		return nil, nil
+	}
+	var kinds []Kind
+	for part := range strings.SplitSeq(s, ",") {
+		k, err := ParseKind(part)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%q is neither \"any\" nor kinds in order of preference, such as \"gpu,npu\"", abbreviate(s))
+		case k == "ANY":
+			return nil, fmt.Errorf("%q mixes \"any\" with kinds: write one or the other", abbreviate(s))
+		case slices.Contains(kinds, k):
+			return nil, fmt.Errorf("%q names %s twice: name each kind once", abbreviate(s), k)
+		case len(kinds) == mostKinds:
+			return nil, fmt.Errorf("%q names more than %d kinds: name fewer, or write \"any\"", abbreviate(s), mostKinds)
+		}
+		kinds = append(kinds, k)
+	}
+	return kinds, nil
+}
+
+// abbreviate keeps a hostile annotation, which can be as large as a request,
+// out of a message.
+func abbreviate(s string) string {
+	const most = 60
+	count := 0
+	for i := range s {
+		if count++; count > most {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
