@@ -1,0 +1,94 @@
+package profile
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/gentype"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+)
+
+// Client reads and writes InferenceProfiles: Get, List, Watch, Create, Update,
+// UpdateStatus, Patch, Delete, as client-go's generated clients have them.
+type Client struct {
+	*gentype.ClientWithList[*v1alpha1.InferenceProfile, *v1alpha1.InferenceProfileList]
+}
+
+// NewClient returns a client of the API server that cfg describes; cfg is not
+// changed. It sends nothing yet.
+func NewClient(cfg *rest.Config) (*Client, error) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register the InferenceProfile: %w", err)
+	}
+	codecs := serializer.NewCodecFactory(scheme)
+
+	cfg = rest.CopyConfig(cfg)
+	cfg.APIPath = "/apis"
+	cfg.GroupVersion = &v1alpha1.SchemeGroupVersion
+	cfg.NegotiatedSerializer = rest.CodecFactoryForGeneratedClient(scheme, codecs).WithoutConversion()
+	// Custom resources have no protobuf form, whatever cfg is used for else.
+	cfg.ContentType, cfg.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = rest.DefaultKubernetesUserAgent()
+	}
+	client, err := rest.RESTClientFor(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for InferenceProfiles: %w", err)
+	}
+	return &Client{gentype.NewClientWithList(
+		v1alpha1.Resource, client, runtime.NewParameterCodec(scheme), metav1.NamespaceNone,
+		func() *v1alpha1.InferenceProfile { return &v1alpha1.InferenceProfile{} },
+		func() *v1alpha1.InferenceProfileList { return &v1alpha1.InferenceProfileList{} },
+	)}, nil
+}
+
+// ListWatch feeds a reflector or an informer with every profile.
+func (c *Client) ListWatch() cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return c.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return c.Watch(ctx, o)
+		},
+	}, c.GetClient())
+}
+
+// WriteStatus brings in's status up to date with its spec, for kubectl get to
+// print, and sends nothing when it is already. Conditions are left as they
+// are. The error is the API server's; a conflict means a newer in is coming.
+func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile) error {
+	kinds := accelerators(in)
+	if in.Status.Accelerators == kinds && in.Status.ObservedGeneration == in.Generation {
+		return nil
+	}
+	out := in.DeepCopy()
+	out.Status.Accelerators, out.Status.ObservedGeneration = kinds, in.Generation
+	if _, err := c.UpdateStatus(ctx, out, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("update the status of profile %s: %w", in.Name, err)
+	}
+	return nil
+}
+
+// accelerators lists the kinds of a profile as kubectl get prints them; one
+// that is not a kind stands there as it was written.
+func accelerators(in *v1alpha1.InferenceProfile) string {
+	names := make([]string, len(in.Spec.Variants))
+	for i, v := range in.Spec.Variants {
+		names[i] = v.Accelerator
+		if k, err := accel.ParseKind(v.Accelerator); err == nil {
+			names[i] = string(k)
+		}
+	}
+	return strings.Join(names, ",")
+}

@@ -1,0 +1,126 @@
+package profile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+)
+
+// defaultDeviceFlag is that of OpenVINO's own samples and demos.
+const defaultDeviceFlag = "-d"
+
+// New makes a Profile of its resource, which the Profile keeps referring to:
+// nobody may change it afterwards. Most of what New refuses the CRD refuses
+// first; New alone stands between a profile from elsewhere, an older CRD for
+// instance, and a decision. Its error names the profile and says what to
+// change.
+func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
+	p := &Profile{
+		Name:        in.Name,
+		Container:   in.Spec.Container,
+		DeviceFlags: in.Spec.DeviceFlags,
+		Variants:    make([]Variant, 0, len(in.Spec.Variants)),
+	}
+	if len(p.DeviceFlags) == 0 {
+		p.DeviceFlags = []string{defaultDeviceFlag}
+	}
+	for _, f := range p.DeviceFlags {
+		if len(f) < 2 || f[0] != '-' || strings.ContainsAny(f, " \t\r\n=") {
+			return nil, fmt.Errorf("profile %s: device flag %q does not start with '-', or holds spaces or '=': write it alone, such as \"-d\"", in.Name, f)
+		}
+	}
+	if in.Spec.Template != nil && len(in.Spec.Template.Raw) > 0 {
+		p.Template = &corev1.PodTemplateSpec{}
+		if err := json.Unmarshal(in.Spec.Template.Raw, p.Template); err != nil {
+			return nil, fmt.Errorf("profile %s: template is not a pod template: %w", in.Name, err)
+		}
+	}
+	if len(in.Spec.Variants) == 0 {
+		return nil, fmt.Errorf("profile %s has no variants: list at least one", in.Name)
+	}
+	for i := range in.Spec.Variants {
+		v, err := newVariant(&in.Spec.Variants[i])
+		if err != nil {
+			return nil, fmt.Errorf("profile %s, variant %d (%s): %w", in.Name, i+1, in.Spec.Variants[i].Accelerator, err)
+		}
+		if p.Variant(v.Kind) != nil {
+			return nil, fmt.Errorf("profile %s has several variants for %s: keep one for each kind", in.Name, v.Kind)
+		}
+		p.Variants = append(p.Variants, v)
+	}
+	return p, nil
+}
+
+func newVariant(in *v1alpha1.Variant) (Variant, error) {
+	kind, err := accel.ParseKind(in.Accelerator)
+	switch {
+	case err != nil:
+		return Variant{}, err
+	case kind == "ANY":
+		return Variant{}, errors.New("\"any\" is what pods say that take every kind: name the kind this variant is for")
+	case strings.TrimSpace(in.Image) == "":
+		return Variant{}, errors.New("the image is empty: name the container image that holds the inference for this kind")
+	case in.ServiceTime != nil && in.ServiceTime.Duration <= 0:
+		return Variant{}, fmt.Errorf("service time %s is not greater than 0: give how long one run takes, such as 76ms, or leave it out", in.ServiceTime.Duration)
+	}
+	v := Variant{Kind: kind, Device: in.Device, Spec: in}
+	if v.Device == "" {
+		v.Device = string(kind)
+	}
+	if in.ServiceTime != nil {
+		v.ServiceTime = in.ServiceTime.Duration
+	}
+	if v.Devices, err = devices(kind, in.Limits); err != nil {
+		return Variant{}, err
+	}
+	for _, g := range in.SupplementalGroups {
+		if len(validation.IsValidGroupID(g)) > 0 {
+			return Variant{}, fmt.Errorf("supplemental group %d is not a number from 0 to 2147483647", g)
+		}
+	}
+	for key, value := range in.NodeSelector {
+		if len(validation.IsQualifiedName(key))+len(validation.IsValidLabelValue(value)) > 0 {
+			return Variant{}, fmt.Errorf("node selector %s=%s cannot be a label of a node", key, value)
+		}
+	}
+	return v, nil
+}
+
+// devices picks the extended resources out of a variant's limits and checks
+// that they are what the kind needs: none for the CPU, else at least one.
+func devices(kind accel.Kind, limits corev1.ResourceList) (corev1.ResourceList, error) {
+	out := corev1.ResourceList{}
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		amount := limits[name]
+		switch {
+		case name == accel.MarkerResource:
+			return nil, fmt.Errorf("limit %s is added to pods by HeteroAccel itself: leave it out", name)
+		case amount.Sign() <= 0:
+			return nil, fmt.Errorf("limit %s: %s is not greater than 0", name, amount.String())
+		case !accel.IsDeviceResource(name):
+			continue
+		case amount.MilliValue()%1000 != 0:
+			return nil, fmt.Errorf("limit %s: %s is not a whole number, and a device cannot be divided", name, amount.String())
+		}
+		out[name] = amount
+	}
+	_, cores := limits[corev1.ResourceCPU]
+	switch {
+	case kind == accel.CPU && len(out) > 0:
+		return nil, errors.New("a variant for the CPU limits no extended resource")
+	case kind == accel.CPU && !cores:
+		return nil, errors.New("a variant for the CPU limits cpu, such as cpu: \"2\"")
+	case kind != accel.CPU && len(out) == 0:
+		return nil, errors.New("limits names no device: add the extended resource its device is served as, such as gpu.intel.com/i915: \"1\"")
+	}
+	return out, nil
+}

@@ -1,0 +1,54 @@
+package profile
+
+import (
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+)
+
+// Profile is an InferenceProfile made ready for decisions: kinds canonical,
+// defaults filled in. It is shared between goroutines and never changed.
+type Profile struct {
+	Name        string
+	Container   string
+	DeviceFlags []string
+	// Template is the pod for a request that comes without one, or nil.
+	Template *corev1.PodTemplateSpec
+	// Variants are in the order of the resource.
+	Variants []Variant
+}
+
+// Variant is one inference on one kind, made ready for decisions.
+type Variant struct {
+	Kind accel.Kind
+	// Device is the OpenVINO device name for the flag.
+	Device string
+	// Devices are the extended resources among the limits; empty for CPU.
+	Devices corev1.ResourceList
+	// ServiceTime is the hint, 0 when there is none.
+	ServiceTime time.Duration
+	// Spec is the variant as written.
+	Spec *v1alpha1.Variant
+}
+
+// Variant returns the variant for kind k, or nil.
+func (p *Profile) Variant(k accel.Kind) *Variant {
+	i := slices.IndexFunc(p.Variants, func(v Variant) bool { return v.Kind == k })
+	if i < 0 {
+		return nil
+	}
+	return &p.Variants[i]
+}
+
+// Kinds lists the kinds that have a variant, in the order of the resource.
+func (p *Profile) Kinds() []accel.Kind {
+	kinds := make([]accel.Kind, len(p.Variants))
+	for i, v := range p.Variants {
+		kinds[i] = v.Kind
+	}
+	return kinds
+}

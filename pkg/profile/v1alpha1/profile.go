@@ -1,0 +1,96 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// InferenceProfile says how one inference runs on each kind of accelerator.
+// A pod annotated with its name gets the variant whose accelerator is best
+// when the pod is admitted.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=infp,categories=heteroaccel
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Accelerators",type=string,JSONPath=`.status.accelerators`,description="The kinds there are variants for."
+// +kubebuilder:printcolumn:name="Container",type=string,JSONPath=`.spec.container`,description="The container that runs the inference."
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type InferenceProfile struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is how the inference runs on each kind of accelerator.
+	Spec InferenceProfileSpec `json:"spec"`
+	// status is what was observed of the profile; nobody needs to write it.
+	//
+	// +optional
+	Status InferenceProfileStatus `json:"status,omitempty"`
+}
+
+// InferenceProfileSpec lists the variants of one inference.
+type InferenceProfileSpec struct {
+	// container is the name of the container that runs the inference. In a
+	// pod that has no such container, and no annotation that names another,
+	// the first container is the one.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$')",message="this cannot be the name of a container: use lower-case letters, digits and '-'"
+	Container string `json:"container,omitempty"`
+
+	// deviceFlags are the command line flags whose value is the OpenVINO
+	// device, such as "-d" or "--target_device". The first is the one that is
+	// added where a container has none. Defaults to ["-d"].
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.all(f, f.matches('^--?[A-Za-z0-9][A-Za-z0-9_.-]*$'))",message="a device flag starts with '-' and holds neither spaces nor '=': write it alone, such as \"-d\" or \"--target_device\""
+	DeviceFlags []string `json:"deviceFlags,omitempty"`
+
+	// template is the pod template that is used for a request that comes
+	// without a pod of its own: metadata and spec, as in a Deployment.
+	//
+	// +optional
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Template *runtime.RawExtension `json:"template,omitempty"`
+
+	// variants are the ways this inference can run: one for each kind of
+	// accelerator, at least one.
+	//
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.size() > 0",message="there are no variants: list at least one, the way this inference runs on one kind of accelerator"
+	// +kubebuilder:validation:XValidation:rule="self.all(v, self.exists_one(w, w.accelerator.lowerAscii() == v.accelerator.lowerAscii()))",message="there are several variants for one kind of accelerator: keep one for each kind, whose case does not matter"
+	Variants []Variant `json:"variants"`
+}
+
+// InferenceProfileStatus is what was observed of the profile.
+type InferenceProfileStatus struct {
+	// observedGeneration is the generation the rest of the status describes.
+	//
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// accelerators are the kinds there are variants for: "GPU,NPU,FPGA,CPU".
+	//
+	// +optional
+	Accelerators string `json:"accelerators,omitempty"`
+	// conditions: Ready is True when every kind of the profile is served by
+	// some node.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// InferenceProfileList is a list of profiles.
+//
+// +kubebuilder:object:root=true
+type InferenceProfileList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []InferenceProfile `json:"items"`
+}

@@ -1,0 +1,129 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Amount is a resource.Quantity, so that limits are a corev1.ResourceList to
+// Go. The two aliases exist for the generator, which reads markers of the
+// inner one: without a bound on its length CEL may not look at a quantity.
+type Amount = amount
+
+// Each limit is a quantity of at most 32 characters.
+//
+// +kubebuilder:validation:XIntOrString
+// +kubebuilder:validation:MaxLength=32
+type amount = resource.Quantity
+
+// Variant is one inference on one kind of accelerator.
+//
+// +kubebuilder:validation:XValidation:rule="self.accelerator.lowerAscii() == 'cpu' || self.limits.exists(r, r.contains('/'))",message="limits names no device: a variant for anything but the CPU limits the extended resource its device is served as, such as gpu.intel.com/i915: \"1\""
+// +kubebuilder:validation:XValidation:rule="self.accelerator.lowerAscii() != 'cpu' || ('cpu' in self.limits && !self.limits.exists(r, r.contains('/')))",message="a variant for the CPU limits cpu, such as cpu: \"2\", and no extended resource"
+type Variant struct {
+	// accelerator is the kind of accelerator: CPU, GPU, FPGA, NPU or any
+	// other word but "any". Case does not matter.
+	//
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$')",message="this is not a kind of accelerator: use letters, digits, '.', '_' or '-', at most 32 characters, such as GPU"
+	// +kubebuilder:validation:XValidation:rule="self.lowerAscii() != 'any'",message="\"any\" is what pods say that take every kind: name the kind this variant is for, such as GPU"
+	Accelerator string `json:"accelerator"`
+
+	// image is the container image that holds the inference built for this
+	// kind.
+	//
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^ \\t\\r\\n]+$')",message="an image is needed, without spaces: name the container image that holds the inference for this kind"
+	Image string `json:"image"`
+
+	// device is the OpenVINO device name that the device flag gets, such as
+	// GPU, NPU, MYRIAD or HETERO:FPGA,CPU. Defaults to accelerator.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([A-Za-z0-9][A-Za-z0-9._:,-]*)?$')",message="this is not an OpenVINO device name: use letters, digits, '.', '_', ':', ',' and '-', such as GPU or HETERO:FPGA,CPU"
+	Device string `json:"device,omitempty"`
+
+	// limits are the resources the container is limited to, and requests. For
+	// the CPU they name cpu; for every other kind they name the extended
+	// resource its devices are served as, such as gpu.intel.com/i915, in
+	// whole numbers. Which extended resource stands for which kind follows
+	// from here.
+	//
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="!('heteroaccel.io/accelerator' in self)",message="leave out heteroaccel.io/accelerator: HeteroAccel adds it to pods by itself"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory', 'ephemeral-storage'] || r.startsWith('hugepages-') || r.matches('^[a-z0-9][-a-z0-9.]*/[A-Za-z0-9][-A-Za-z0-9_.]*$') && !r.matches('^requests[.]|^(.+[.])?kubernetes[.]io/'))",message="a limit is for cpu, memory, ephemeral-storage, hugepages-SIZE or an extended resource with its vendor's domain, such as gpu.intel.com/i915"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, isQuantity(string(self[r])) && quantity(string(self[r])).isGreaterThan(quantity('0')))",message="every limit is a quantity greater than 0, such as \"2\", 500m or 1Gi"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, !r.contains('/') || !isQuantity(string(self[r])) || quantity(string(self[r])).isInteger())",message="an extended resource comes in whole numbers: a device cannot be divided"
+	Limits map[corev1.ResourceName]Amount `json:"limits"`
+
+	// serviceTime is a hint of how long one run takes, greater than 0, such
+	// as 76ms. What is observed replaces it.
+	//
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,9}([.][0-9]{1,9})?(ns|us|µs|ms|s)|[0-9]{1,6}([.][0-9]{1,9})?(m|h))+$') && duration(self) > duration('0s')",message="a service time is a duration greater than 0, such as 76ms or 1.5s"
+	ServiceTime *metav1.Duration `json:"serviceTime,omitempty"`
+
+	// args are appended to the container's own.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Args []string `json:"args,omitempty"`
+
+	// env are environment variables added to the container's own, replacing
+	// those of the same name.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:XValidation:rule="self.all(e, e.name != '')",message="an environment variable needs a name"
+	Env []corev1.EnvVar `json:"env,omitempty"`
+
+	// volumes are added to the pod, in the form they have in a pod.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Volumes []corev1.Volume `json:"volumes,omitempty"`
+
+	// volumeMounts are added to the container; each names one of the pod's
+	// volumes or of these.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=mountPath
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(m, m.name != '' && m.mountPath != '')",message="a volume mount needs the name of a volume and a mountPath"
+	VolumeMounts []corev1.VolumeMount `json:"volumeMounts,omitempty"`
+
+	// supplementalGroups are numbers of groups added to the pod's security
+	// context: the render group's, for instance, which owns /dev/dri.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(g, g >= 0 && g <= 2147483647)",message="a supplemental group is a number from 0 to 2147483647"
+	SupplementalGroups []int64 `json:"supplementalGroups,omitempty"`
+
+	// nodeSelector is added to the pod's: labels that a node must have to run
+	// this variant.
+	//
+	// +optional
+	// +mapType=atomic
+	// +kubebuilder:validation:MaxProperties=16
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+
+	// tolerations are added to the pod's: taints of nodes that this variant
+	// may run on all the same.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+}
