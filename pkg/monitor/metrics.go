@@ -1,0 +1,38 @@
+package monitor
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var (
+	descRounds   = prometheus.NewDesc("heteroaccel_monitor_rounds_total", "How often the exporters, or Prometheus, were asked.", nil, nil)
+	descFailures = prometheus.NewDesc("heteroaccel_monitor_failed_rounds_total", "How many rounds had an error, be it of one exporter.", nil, nil)
+	descSuccess  = prometheus.NewDesc("heteroaccel_monitor_last_success_timestamp_seconds", "When the last round without an error ended; 0 when there was none.", nil, nil)
+	descAge      = prometheus.NewDesc("heteroaccel_monitor_sample_age_seconds", "How old the newest sample of a node is.", []string{"node"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (m *Monitor) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descRounds, descFailures, descSuccess, descAge} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Monitor) Collect(ch chan<- prometheus.Metric) {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	success := 0.0
+	if !m.success.IsZero() {
+		success = float64(m.success.UnixMilli()) / 1000
+	}
+	ch <- prometheus.MustNewConstMetric(descRounds, prometheus.CounterValue, m.rounds)
+	ch <- prometheus.MustNewConstMetric(descFailures, prometheus.CounterValue, m.failures)
+	ch <- prometheus.MustNewConstMetric(descSuccess, prometheus.GaugeValue, success)
+	for node, at := range m.last {
+		ch <- prometheus.MustNewConstMetric(descAge, prometheus.GaugeValue, max(now.Sub(at).Seconds(), 0), node)
+	}
+}

@@ -1,0 +1,174 @@
+package monitor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+
+	"heteroaccel.io/pkg/telemetry"
+)
+
+// start runs a monitor until the test ends and checks that it stops.
+func start(t *testing.T, m *Monitor) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// eventually polls until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestMonitorHandsOutEachSampleOnce(t *testing.T) {
+	now := time.Now()
+	at := func(node string, s int) telemetry.Sample {
+		return telemetry.Sample{Node: node, Time: now.Add(time.Duration(s) * time.Second)}
+	}
+	rounds := [][]telemetry.Sample{
+		{at("a", -9), at("b", -9)},
+		{at("a", -9), at("b", -8)},   // a has nothing new
+		{at("a", -10)},               // older than what came before
+		{at("a", -7), at("b", 3600)}, // b's clock was wrong,
+		{at("b", -1)},                // and is right again
+	}
+	var round atomic.Int32
+	source := func(context.Context) ([]telemetry.Sample, error) {
+		if i := int(round.Add(1)) - 1; i < len(rounds) {
+			return rounds[i], nil
+		}
+		return nil, nil
+	}
+	var mu sync.Mutex
+	var got []telemetry.Sample
+	m := New(source, time.Millisecond, func(s telemetry.Sample) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, s)
+	}, zerolog.Nop())
+	start(t, m)
+	eventually(t, "all rounds", func() bool { return int(round.Load()) > len(rounds) })
+	mu.Lock()
+	defer mu.Unlock()
+	want := []telemetry.Sample{at("a", -9), at("b", -9), at("b", -8), at("a", -7), at("b", 3600), at("b", -1)}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestMonitorIsSyncedAfterTheFirstRoundEvenWhenItFails(t *testing.T) {
+	release := make(chan struct{})
+	m := New(func(context.Context) ([]telemetry.Sample, error) {
+		<-release
+		return nil, errors.New("nobody there")
+	}, time.Millisecond, func(telemetry.Sample) {}, zerolog.Nop())
+	start(t, m)
+	if m.Synced() == nil {
+		t.Error("synced before the first round")
+	}
+	close(release)
+	eventually(t, "synced", func() bool { return m.Synced() == nil })
+}
+
+func TestMonitorLogsWhenItBeginsToFailAndWhenItRecovers(t *testing.T) {
+	var fail atomic.Bool
+	var log bytes.Buffer
+	m := New(func(context.Context) ([]telemetry.Sample, error) {
+		if fail.Load() {
+			return nil, errors.New("nobody there")
+		}
+		return nil, nil
+	}, time.Hour, func(telemetry.Sample) {}, zerolog.New(&log))
+	for _, failing := range []bool{true, true, true, false, false} {
+		fail.Store(failing)
+		m.round(t.Context())
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("%d lines, want 2:\n%s", n, log.String())
+	}
+}
+
+func TestMonitorMetrics(t *testing.T) {
+	errs := []error{nil, errors.New("nobody there")}
+	sampled := time.Now().Add(-30 * time.Second)
+	m := New(func(context.Context) ([]telemetry.Sample, error) {
+		err := errs[0]
+		errs = errs[1:]
+		return []telemetry.Sample{{Node: "g", Time: sampled}}, err
+	}, time.Hour, func(telemetry.Sample) {}, zerolog.Nop())
+	m.round(t.Context())
+	m.round(t.Context())
+
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(m)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, f := range families {
+		values[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue()
+	}
+	if age := values["heteroaccel_monitor_sample_age_seconds"]; age < 30 || age > 60 {
+		t.Errorf("age %v", age)
+	}
+	if rounds, failed := values["heteroaccel_monitor_rounds_total"], values["heteroaccel_monitor_failed_rounds_total"]; rounds != 2 || failed != 1 {
+		t.Errorf("%v rounds, %v failed", rounds, failed)
+	}
+	if success := values["heteroaccel_monitor_last_success_timestamp_seconds"]; success < float64(sampled.Unix()) {
+		t.Errorf("last success %v", success)
+	}
+	problems, err := testutil.GatherAndLint(registry)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v, %v", problems, err)
+	}
+}
+
+func TestMonitorRefusesAnIntervalOfNothing(t *testing.T) {
+	if err := New(nil, 0, nil, zerolog.Nop()).Run(t.Context()); err == nil {
+		t.Error("no error")
+	}
+}
+
+// A monitor that is stopped in the middle of a round leaves nothing behind.
+func TestMonitorStopsInTheMiddleOfARound(t *testing.T) {
+	before := runtime.NumGoroutine()
+	asked := make(chan struct{}, 1)
+	m := New(func(ctx context.Context) ([]telemetry.Sample, error) {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}, time.Hour, func(telemetry.Sample) {}, zerolog.Nop())
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	<-asked
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	eventually(t, "no goroutine more than before", func() bool { return runtime.NumGoroutine() <= before })
+}

@@ -1,0 +1,258 @@
+package monitor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/telemetry"
+	"heteroaccel.io/pkg/telemetry/exposition"
+)
+
+// sampler shows a sample as an exporter does.
+type sampler telemetry.Sample
+
+func (sampler) Describe(ch chan<- *prometheus.Desc)   { exposition.Describe(ch) }
+func (s sampler) Collect(ch chan<- prometheus.Metric) { exposition.Collect(ch, telemetry.Sample(s)) }
+
+// exporter serves a sample's metrics among others, as the program does.
+func exporter(t *testing.T, s telemetry.Sample) *httptest.Server {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(sampler(s), collectors.NewGoCollector())
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return serve(t, mux)
+}
+
+func serve(t *testing.T, h http.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// gpu is the sample of a node with a GPU of which so many slots are held.
+func gpu(node string, allocated int) telemetry.Sample {
+	return telemetry.Sample{Node: node, CPUCores: 4, CPUBusy: 1, Devices: []accel.Device{
+		{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Healthy: true, Slots: 4, Allocated: allocated},
+	}}
+}
+
+var ignoreTime = cmpopts.IgnoreFields(telemetry.Sample{}, "Time")
+
+func byNode(samples []telemetry.Sample) []telemetry.Sample {
+	slices.SortFunc(samples, func(x, y telemetry.Sample) int { return strings.Compare(x.Node, y.Node) })
+	return samples
+}
+
+func TestScrapeReadsExporters(t *testing.T) {
+	g, f := exporter(t, gpu("g", 1)), exporter(t, gpu("f", -1))
+	source, err := Scrape([]string{g.URL, f.URL + "/metrics"}, g.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	got, err := source(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]telemetry.Sample{gpu("f", -1), gpu("g", 1)}, byNode(got), ignoreTime); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for _, s := range got {
+		if s.Time.Before(start) || s.Time.After(time.Now()) {
+			t.Errorf("sample of %s has time %s", s.Node, s.Time)
+		}
+	}
+}
+
+func TestScrapeOfOneDeadExporterDoesNotHideTheOthers(t *testing.T) {
+	endless := func(w http.ResponseWriter, r *http.Request) {
+		line := bytes.Repeat([]byte("# a comment that goes on\n"), 1000)
+		for r.Context().Err() == nil {
+			if _, err := w.Write(line); err != nil {
+				return
+			}
+		}
+	}
+	page := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
+	}
+	for name, tc := range map[string]struct {
+		handler http.HandlerFunc
+		want    string
+	}{
+		"error status":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }, "500"},
+		"garbage":       {page("<html>"), "text format"},
+		"not ours":      {page("go_goroutines 3\n"), "heteroaccel_exporter_info is missing"},
+		"empty":         {page(""), "heteroaccel_exporter_info is missing"},
+		"nonsense":      {page("heteroaccel_exporter_info{node=\"x\"} NaN\n"), "heteroaccel_exporter_info"},
+		"without end":   {endless, "too large"},
+		"cut off":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
+		"half a sample": {page("heteroaccel_exporter_info{node=\"x\"} 1\nheteroaccel_device_info{node=\"x\",kind=\"GPU\",id=\"0\"} 1\n"), "heteroaccel_device_healthy is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			good, bad := exporter(t, gpu("g", 1)), serve(t, tc.handler)
+			source, err := Scrape([]string{bad.URL, good.URL}, good.Client())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := source(t.Context())
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want one that says %q", err, tc.want)
+			}
+			if diff := cmp.Diff([]telemetry.Sample{gpu("g", 1)}, got, ignoreTime); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestScrapeBoundsConcurrency(t *testing.T) {
+	var now, most atomic.Int32
+	var full sync.Once
+	all := make(chan struct{}) // closed when as many as may are waiting
+	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		if n == concurrency {
+			full.Do(func() { close(all) })
+		}
+		<-all
+		fmt.Fprint(w, "heteroaccel_exporter_info{node=\"x\"} 1\n")
+	}))
+	targets := make([]string, 0, concurrency+1)
+	for range concurrency + 1 {
+		targets = append(targets, server.URL)
+	}
+	source, err := Scrape(targets, server.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := source(t.Context()); err != nil || len(got) != 1 {
+		t.Fatalf("got %d samples, %v", len(got), err)
+	}
+	if most.Load() != concurrency {
+		t.Errorf("%d at a time, want %d", most.Load(), concurrency)
+	}
+}
+
+func TestScrapeEveryAddressOfAName(t *testing.T) {
+	g := exporter(t, gpu("g", 1))
+	var hosts atomic.Value
+	front := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hosts.Store(r.Host)
+		g.Config.Handler.ServeHTTP(w, r)
+	}))
+	address, err := url.Parse(front.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := parseTarget("dns+http://exporters.test:" + address.Port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody listens on the second address.
+	addresses := []string{"127.0.0.1", "127.99.99.99"}
+	resolve := func(_ context.Context, host string) ([]string, error) {
+		if host != "exporters.test" {
+			return nil, &net.DNSError{Name: host, IsNotFound: true}
+		}
+		return addresses, nil
+	}
+	got, err := scrapeAll(t.Context(), []target{one}, front.Client(), resolve)
+	if diff := cmp.Diff([]telemetry.Sample{gpu("g", 1)}, got, ignoreTime); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if err == nil || !strings.Contains(err.Error(), "127.99.99.99") {
+		t.Errorf("error %v, want one that names the dead address", err)
+	}
+	if hosts.Load() != "exporters.test:"+address.Port() {
+		t.Errorf("asked for host %v", hosts.Load())
+	}
+
+	addresses = addresses[:1]
+	if _, err := scrapeAll(t.Context(), []target{one}, front.Client(), resolve); err != nil {
+		t.Errorf("the address is gone from DNS and still asked: %v", err)
+	}
+	gone, err := parseTarget("dns+http://gone.test:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dnsErr *net.DNSError
+	if _, err := scrapeAll(t.Context(), []target{gone}, front.Client(), resolve); !errors.As(err, &dnsErr) {
+		t.Errorf("error %v, want the resolver's", err)
+	}
+}
+
+func TestNewestOfANodeWins(t *testing.T) {
+	older, newer := gpu("g", 0), gpu("g", 1)
+	older.Time, newer.Time = time.Unix(1, 0), time.Unix(2, 0)
+	for _, in := range [][]telemetry.Sample{{older, newer}, {newer, older}} {
+		if diff := cmp.Diff([]telemetry.Sample{newer}, newest(in)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, tc := range map[string]struct{ spec, want string }{
+		"nothing":           {"", "write prometheus=URL"},
+		"unknown":           {"graphite=x", "write prometheus=URL"},
+		"none with a value": {"none=1", "write prometheus=URL"},
+		"no server":         {"prometheus=", "write http://HOST:9090"},
+		"no scheme":         {"prometheus=prometheus:9090", "write http://HOST:9090"},
+		"no exporters":      {"exporters=", "no exporter is named"},
+		"commas":            {"exporters=,,", "no exporter is named"},
+		"bad exporter":      {"exporters=http://a:1,b:9817", `"b:9817" is not an exporter`},
+		"dns with TLS":      {"exporters=dns+https://a:1", "http only"},
+		"other scheme":      {"exporters=ftp://a:1", "is not an exporter"},
+		"bad URL":           {"exporters=http://a:port", "is not an exporter"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse(tc.spec)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want one that says %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestParseAccepts(t *testing.T) {
+	for _, spec := range []string{
+		"none", "prometheus=http://prometheus:9090", "prometheus=https://host/prefix/",
+		"exporters=http://a:9817,http://b:9817", "exporters=dns+http://heteroaccel-exporter.heteroaccel-system:9817",
+	} {
+		if source, err := Parse(spec); err != nil || source == nil {
+			t.Errorf("%s: %v", spec, err)
+		}
+	}
+	none, err := Parse("none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if samples, err := none(t.Context()); len(samples) > 0 || err != nil {
+		t.Errorf("none gave %v, %v", samples, err)
+	}
+}

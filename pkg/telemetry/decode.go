@@ -1,0 +1,188 @@
+package telemetry
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// maxSlots bounds what is believed of a count; no device is shared by more.
+const maxSlots = 1 << 20
+
+// Decode reads the series of one scrape of one exporter, taken at the time
+// given. Metrics it does not know are passed over. Anything else that cannot be
+// meant is an error that names the metric: a NaN or negative value, a missing
+// label, a device without health, two nodes in one scrape. A broken report is
+// never an idle node.
+func Decode(series []Series, at time.Time) (Sample, error) {
+	b := builder{devices: map[deviceKey]*partial{}, collectors: map[string]*Collector{}, seen: map[string]bool{}}
+	for _, s := range series {
+		read, known := readers[s.Name]
+		if !known {
+			continue
+		}
+		if err := b.read(s, read); err != nil {
+			return Sample{}, fmt.Errorf("metric %s: %w", s.Name, err)
+		}
+	}
+	out, err := b.sample()
+	if err != nil {
+		return Sample{}, err
+	}
+	out.Time = at
+	return out, nil
+}
+
+// NodeOf returns the node a series speaks of, "" when it does not say.
+func NodeOf(s Series) string { return label(s.Labels, labelNode) }
+
+// label reads a label. Prometheus renames a scraped label to exported_… when
+// one it adds to the target has the same name, as service discovery does with
+// node, namespace, pod and container; ours is then the exported one.
+func label(labels map[string]string, name string) string {
+	if v := labels["exported_"+name]; v != "" {
+		return v
+	}
+	return labels[name]
+}
+
+// deviceKey names a device on its node.
+type deviceKey struct {
+	kind accel.Kind
+	id   string
+}
+
+func (k deviceKey) String() string { return fmt.Sprintf("%s %s", k.kind, k.id) }
+
+// partial is a device while its series are read.
+type partial struct {
+	accel.Device
+	info, healthy, slots bool
+}
+
+// builder gathers the series of one scrape.
+type builder struct {
+	node       string
+	info       bool
+	cpu        [2]bool // cores read, busy read
+	cores      float64
+	busy       float64
+	devices    map[deviceKey]*partial
+	collectors map[string]*Collector
+	seen       map[string]bool
+}
+
+// reader takes the value of one metric into the builder; its labels have been
+// checked to be there when the contract says that they must be.
+type reader func(b *builder, s Series) error
+
+// read checks what holds for every metric, then lets its reader have it.
+func (b *builder) read(s Series, read reader) error {
+	if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) || s.Value < 0 {
+		return fmt.Errorf("value %v is not a number from 0 up", s.Value)
+	}
+	node := label(s.Labels, labelNode)
+	if node == "" {
+		return errors.New("label node is missing")
+	}
+	if b.node != "" && b.node != node {
+		return fmt.Errorf("is of node %q, others in the same scrape are of %q", node, b.node)
+	}
+	b.node = node
+	return read(b, s)
+}
+
+// once returns an error when the same key was given before.
+func (b *builder) once(s Series, key string) error {
+	key = s.Name + "\x00" + key
+	if b.seen[key] {
+		return errors.New("is there twice for the same labels")
+	}
+	b.seen[key] = true
+	return nil
+}
+
+// device returns the device a series speaks of.
+func (b *builder) device(s Series) (*partial, error) {
+	id := label(s.Labels, labelID)
+	if id == "" {
+		return nil, errors.New("label id is missing")
+	}
+	name := label(s.Labels, labelKind)
+	if name == "" {
+		return nil, errors.New("label kind is missing")
+	}
+	kind, err := accel.ParseKind(name)
+	if err != nil {
+		return nil, fmt.Errorf("label kind: %w", err)
+	}
+	key := deviceKey{kind, id}
+	d := b.devices[key]
+	if d == nil {
+		d = &partial{Device: accel.Device{Kind: kind, ID: id, Allocated: -1}}
+		b.devices[key] = d
+	}
+	return d, nil
+}
+
+// sample checks the whole and puts it in order.
+func (b *builder) sample() (Sample, error) {
+	if !b.info {
+		return Sample{}, fmt.Errorf("metric %s is missing: this is not an exporter's report, or not all of it", exporterInfo)
+	}
+	if b.cpu[0] != b.cpu[1] {
+		return Sample{}, fmt.Errorf("metrics %s and %s must come together", cpuCores, cpuBusy)
+	}
+	// Both come from counters of one clock tick; a rounding error is no reason
+	// to lose the node.
+	if b.busy > b.cores*1.01 {
+		return Sample{}, fmt.Errorf("metric %s: %v of %v cores cannot be busy", cpuBusy, b.busy, b.cores)
+	}
+	out := Sample{Node: b.node, CPUCores: b.cores, CPUBusy: min(b.busy, b.cores)}
+	for key, d := range b.devices {
+		if err := d.check(); err != nil {
+			return Sample{}, fmt.Errorf("device %s: %w", key, err)
+		}
+		slices.SortFunc(d.Holders, compareHolders)
+		out.Devices = append(out.Devices, d.Device)
+	}
+	slices.SortFunc(out.Devices, func(x, y accel.Device) int {
+		return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.ID, y.ID))
+	})
+	for _, c := range b.collectors {
+		out.Collectors = append(out.Collectors, *c)
+	}
+	slices.SortFunc(out.Collectors, func(x, y Collector) int { return cmp.Compare(x.Name, y.Name) })
+	return out, nil
+}
+
+func compareHolders(x, y accel.Holder) int {
+	return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod), cmp.Compare(x.Container, y.Container))
+}
+
+// check returns an error when the device's series do not add up.
+func (d *partial) check() error {
+	switch {
+	case !d.info:
+		return fmt.Errorf("metric %s is missing", deviceInfo)
+	case !d.healthy:
+		return fmt.Errorf("metric %s is missing", deviceHealthy)
+	case !d.slots:
+		return fmt.Errorf("metric %s is missing", deviceSlots)
+	case d.Allocated > d.Slots:
+		return fmt.Errorf("metric %s: %d of %d slots cannot be allocated", deviceAllocated, d.Allocated, d.Slots)
+	}
+	held := 0
+	for _, h := range d.Holders {
+		held += h.Slots
+	}
+	if held > max(d.Allocated, 0) {
+		return fmt.Errorf("metric %s: containers hold %d slots, but %s says otherwise", deviceHolder, held, deviceAllocated)
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package telemetry
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// node is a sample with one of everything.
+func node() Sample {
+	return Sample{
+		Node: "g", Time: noon, CPUCores: 8, CPUBusy: 1.25,
+		Devices: []accel.Device{
+			{Kind: "FPGA", ID: "0000:3b:00.0", Resource: "fpga.intel.com/arria10", Vendor: "Intel", Driver: "dfl-pci",
+				Healthy: true, Slots: 1, Allocated: -1},
+			{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe", Driver: "i915",
+				Healthy: true, Slots: 4, Allocated: 3, Outside: "blender",
+				Holders: []accel.Holder{
+					{Namespace: "default", Pod: "face-1", Container: "a", Slots: 1},
+					{Namespace: "default", Pod: "face-1", Container: "b", Slots: 2},
+				}},
+			{Kind: "NPU", ID: "1-2", Slots: 1},
+		},
+		Collectors: []Collector{{"gpu", true, 0.001}, {"podresources", false, 2}},
+	}
+}
+
+func TestDecodeIsInverseOfEncode(t *testing.T) {
+	for name, want := range map[string]Sample{
+		"one of everything": node(),
+		"nothing":           {Node: "bare", Time: noon},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Decode(Encode(want), noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDecodeInAnyOrderWithUnknownMetrics(t *testing.T) {
+	series := Encode(node())
+	slices.Reverse(series)
+	series = append(series, Series{Name: "go_goroutines", Value: math.NaN()},
+		Series{Name: "heteroaccel_device_temperature_celsius", Value: -3})
+	got, err := Decode(series, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(node(), got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Prometheus' service discovery gives every target labels of its own.
+func TestDecodeThroughPrometheusRelabelling(t *testing.T) {
+	series := Encode(node())
+	for i, s := range series {
+		labels := map[string]string{"job": "exporter", "instance": "10.0.0.1:9817"}
+		for k, v := range s.Labels {
+			if v == "" { // Prometheus knows no empty label
+				continue
+			}
+			switch k {
+			case labelNode, labelPod, labelNamespace, labelContainer:
+				k = "exported_" + k
+			}
+			labels[k] = v
+		}
+		labels[labelNode], labels[labelPod], labels[labelNamespace] = "other", "exporter-xyz", "heteroaccel-system"
+		series[i].Labels = labels
+	}
+	got, err := Decode(series, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(node(), got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// change returns the series of node() with the first one named so replaced by
+// what f returns of it.
+func change(name string, f func(Series) []Series) []Series {
+	var out []Series
+	done := false
+	for _, s := range Encode(node()) {
+		if s.Name == name && !done {
+			done = true
+			s.Labels = maps.Clone(s.Labels)
+			out = append(out, f(s)...)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func set(value float64) func(Series) []Series {
+	return func(s Series) []Series { s.Value = value; return []Series{s} }
+}
+
+func relabel(name, value string) func(Series) []Series {
+	return func(s Series) []Series { s.Labels[name] = value; return []Series{s} }
+}
+
+func twice(s Series) []Series { return []Series{s, s} }
+func none(Series) []Series    { return nil }
+
+func TestDecodeRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		metric string
+		change func(Series) []Series
+		want   string
+	}{
+		"NaN":                   {deviceAllocated, set(math.NaN()), "from 0 up"},
+		"infinite":              {deviceSlots, set(math.Inf(1)), "from 0 up"},
+		"negative":              {cpuBusy, set(-1), "from 0 up"},
+		"no node":               {deviceHealthy, relabel("node", ""), "label node is missing"},
+		"another node":          {deviceHealthy, relabel("node", "f"), `others in the same scrape are of "g"`},
+		"no id":                 {deviceHealthy, relabel("id", ""), "label id is missing"},
+		"no kind":               {deviceHealthy, relabel("kind", ""), "label kind is missing"},
+		"kind is no kind":       {deviceHealthy, relabel("kind", "{}"), "is not an accelerator kind"},
+		"no namespace":          {deviceHolder, relabel("namespace", ""), "label namespace is missing"},
+		"no pod":                {deviceHolder, relabel("pod", ""), "label pod is missing"},
+		"no container":          {deviceHolder, relabel("container", ""), "label container is missing"},
+		"no command":            {deviceOutside, relabel("command", ""), "label command is missing"},
+		"no collector":          {collectorSuccess, relabel("collector", ""), "label collector is missing"},
+		"half healthy":          {deviceHealthy, set(0.5), "must be 0 or 1"},
+		"half a slot":           {deviceSlots, set(1.5), "whole number"},
+		"no slots":              {deviceSlots, set(0), "whole number from 1"},
+		"too many slots":        {deviceSlots, set(1e18), "whole number"},
+		"info that is not 1":    {deviceInfo, set(0), "must be 1"},
+		"info twice":            {deviceInfo, twice, "twice"},
+		"healthy twice":         {deviceHealthy, twice, "twice"},
+		"slots twice":           {deviceSlots, twice, "twice"},
+		"allocated twice":       {deviceAllocated, twice, "twice"},
+		"holder twice":          {deviceHolder, twice, "twice"},
+		"outside twice":         {deviceOutside, twice, "twice"},
+		"collector twice":       {collectorSuccess, twice, "twice"},
+		"cores twice":           {cpuCores, twice, "twice"},
+		"no health":             {deviceHealthy, none, "heteroaccel_device_healthy is missing"},
+		"no slots metric":       {deviceSlots, none, "heteroaccel_device_slots is missing"},
+		"no device info":        {deviceInfo, none, "heteroaccel_device_info is missing"},
+		"no exporter info":      {exporterInfo, none, "heteroaccel_exporter_info is missing"},
+		"cores without busy":    {cpuBusy, none, "must come together"},
+		"busy beyond cores":     {cpuBusy, set(9), "9 of 8 cores"},
+		"no cores":              {cpuCores, set(0), "0 cores"},
+		"held but not counted":  {deviceAllocated, none, "containers hold 3 slots"},
+		"held more than counts": {deviceAllocated, set(2), "containers hold 3 slots"},
+		"more than there are":   {deviceAllocated, set(5), "5 of 4 slots"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Decode(change(tc.metric, tc.change), noon)
+			if err == nil {
+				t.Fatalf("got %+v, want an error with %q", got, tc.want)
+			}
+			if !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "heteroaccel_") {
+				t.Errorf("error %q, want one that names the metric and says %q", err, tc.want)
+			}
+		})
+	}
+	t.Run("nothing at all", func(t *testing.T) {
+		if _, err := Decode(nil, noon); err == nil {
+			t.Error("no series are no report")
+		}
+	})
+}
+
+func TestEncodeReplacesBytesThatAreNotText(t *testing.T) {
+	s := Sample{Node: "g", Time: noon, Devices: []accel.Device{{Kind: "GPU", ID: "x", Slots: 1, Outside: "a\xff"}}}
+	got, err := Decode(Encode(s), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Devices[0].Outside != "a\uFFFD" {
+		t.Errorf("command %q", got.Devices[0].Outside)
+	}
+}

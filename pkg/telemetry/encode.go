@@ -1,0 +1,71 @@
+package telemetry
+
+import (
+	"strings"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// Encode writes a sample as the series of the contract. What is unknown is
+// left out, never written as 0; the sample's Time is the scraper's to know and
+// is not written. Bytes that are not UTF-8 are replaced, since a process may
+// name itself as it likes.
+func Encode(s Sample) []Series {
+	e := encoder{node: clean(s.Node)}
+	e.add(exporterInfo, 1)
+	if s.CPUCores > 0 {
+		e.add(cpuCores, s.CPUCores)
+		e.add(cpuBusy, s.CPUBusy)
+	}
+	for _, d := range s.Devices {
+		e.device(d)
+	}
+	for _, c := range s.Collectors {
+		e.add(collectorSuccess, truth(c.OK), labelCollector, c.Name)
+		e.add(collectorDuration, c.Seconds, labelCollector, c.Name)
+	}
+	return e.series
+}
+
+type encoder struct {
+	node   string
+	series []Series
+}
+
+// device appends the series of one device.
+func (e *encoder) device(d accel.Device) {
+	of := func(name string, value float64, labels ...string) {
+		e.add(name, value, append(labels, labelKind, string(d.Kind), labelID, d.ID)...)
+	}
+	of(deviceInfo, 1, labelResource, d.Resource, labelVendor, d.Vendor, labelModel, d.Model, labelDriver, d.Driver)
+	of(deviceHealthy, truth(d.Healthy))
+	of(deviceSlots, float64(d.Slots))
+	if d.Allocated >= 0 {
+		of(deviceAllocated, float64(d.Allocated))
+	}
+	for _, h := range d.Holders {
+		of(deviceHolder, float64(h.Slots), labelNamespace, h.Namespace, labelPod, h.Pod, labelContainer, h.Container)
+	}
+	if d.Outside != "" {
+		of(deviceOutside, 1, labelCommand, d.Outside)
+	}
+}
+
+// add appends a series; labels are names and values in turn.
+func (e *encoder) add(name string, value float64, labels ...string) {
+	m := make(map[string]string, 1+len(labels)/2)
+	m[labelNode] = e.node
+	for i := 0; i < len(labels); i += 2 {
+		m[labels[i]] = clean(labels[i+1])
+	}
+	e.series = append(e.series, Series{Name: name, Labels: m, Value: value})
+}
+
+func clean(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,200 @@
+package telemetry
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// readers says, for each metric of the contract, how its value is taken.
+var readers = map[string]reader{
+	exporterInfo:      readExporterInfo,
+	deviceInfo:        readDeviceInfo,
+	deviceHealthy:     readHealthy,
+	deviceSlots:       readSlots,
+	deviceAllocated:   readAllocated,
+	deviceHolder:      readHolder,
+	deviceOutside:     readOutside,
+	cpuCores:          readCores,
+	cpuBusy:           readBusy,
+	collectorSuccess:  readCollectorSuccess,
+	collectorDuration: readCollectorDuration,
+}
+
+func readExporterInfo(b *builder, s Series) error {
+	if err := b.once(s, ""); err != nil {
+		return err
+	}
+	b.info = true
+	return one(s)
+}
+
+func readDeviceInfo(b *builder, s Series) error {
+	d, err := b.device(s)
+	if err != nil {
+		return err
+	}
+	if d.info {
+		return errors.New("is there twice for the same device")
+	}
+	d.info = true
+	d.Resource = label(s.Labels, labelResource)
+	d.Vendor = label(s.Labels, labelVendor)
+	d.Model = label(s.Labels, labelModel)
+	d.Driver = label(s.Labels, labelDriver)
+	return one(s)
+}
+
+func readHealthy(b *builder, s Series) error {
+	d, err := b.device(s)
+	if err != nil {
+		return err
+	}
+	if d.healthy {
+		return errors.New("is there twice for the same device")
+	}
+	d.healthy = true
+	d.Healthy, err = boolean(s)
+	return err
+}
+
+func readSlots(b *builder, s Series) error {
+	d, err := b.device(s)
+	if err != nil {
+		return err
+	}
+	if d.slots {
+		return errors.New("is there twice for the same device")
+	}
+	d.slots = true
+	d.Slots, err = count(s, 1)
+	return err
+}
+
+func readAllocated(b *builder, s Series) error {
+	d, err := b.device(s)
+	if err != nil {
+		return err
+	}
+	if d.Allocated >= 0 {
+		return errors.New("is there twice for the same device")
+	}
+	d.Allocated, err = count(s, 0)
+	return err
+}
+
+func readHolder(b *builder, s Series) error {
+	d, err := b.device(s)
+	if err != nil {
+		return err
+	}
+	h := accel.Holder{
+		Namespace: label(s.Labels, labelNamespace),
+		Pod:       label(s.Labels, labelPod),
+		Container: label(s.Labels, labelContainer),
+	}
+	switch {
+	case h.Namespace == "":
+		return errors.New("label namespace is missing")
+	case h.Pod == "":
+		return errors.New("label pod is missing")
+	case h.Container == "":
+		return errors.New("label container is missing")
+	}
+	key := strings.Join([]string{string(d.Kind), d.ID, h.Namespace, h.Pod, h.Container}, "\x00")
+	if err := b.once(s, key); err != nil {
+		return err
+	}
+	if h.Slots, err = count(s, 1); err != nil {
+		return err
+	}
+	d.Holders = append(d.Holders, h)
+	return nil
+}
+
+func readOutside(b *builder, s Series) error {
+	d, err := b.device(s)
+	if err != nil {
+		return err
+	}
+	if d.Outside != "" {
+		return errors.New("is there twice for the same device")
+	}
+	if d.Outside = label(s.Labels, labelCommand); d.Outside == "" {
+		return errors.New("label command is missing")
+	}
+	return one(s)
+}
+
+func readCores(b *builder, s Series) error {
+	if s.Value == 0 {
+		return errors.New("no machine has 0 cores")
+	}
+	b.cores, b.cpu[0] = s.Value, true
+	return b.once(s, "")
+}
+
+func readBusy(b *builder, s Series) error {
+	b.busy, b.cpu[1] = s.Value, true
+	return b.once(s, "")
+}
+
+func readCollectorSuccess(b *builder, s Series) error {
+	c, err := b.collector(s)
+	if err != nil {
+		return err
+	}
+	c.OK, err = boolean(s)
+	return err
+}
+
+func readCollectorDuration(b *builder, s Series) error {
+	c, err := b.collector(s)
+	if err != nil {
+		return err
+	}
+	c.Seconds = s.Value
+	return nil
+}
+
+// collector returns the part of the exporter that a series speaks of.
+func (b *builder) collector(s Series) (*Collector, error) {
+	name := label(s.Labels, labelCollector)
+	if name == "" {
+		return nil, errors.New("label collector is missing")
+	}
+	if err := b.once(s, name); err != nil {
+		return nil, err
+	}
+	c := b.collectors[name]
+	if c == nil {
+		c = &Collector{Name: name}
+		b.collectors[name] = c
+	}
+	return c, nil
+}
+
+func one(s Series) error {
+	if s.Value != 1 {
+		return fmt.Errorf("value %v must be 1", s.Value)
+	}
+	return nil
+}
+
+func boolean(s Series) (bool, error) {
+	if s.Value != 0 && s.Value != 1 {
+		return false, fmt.Errorf("value %v must be 0 or 1", s.Value)
+	}
+	return s.Value == 1, nil
+}
+
+// count reads a whole number from least up.
+func count(s Series, least float64) (int, error) {
+	if s.Value != math.Trunc(s.Value) || s.Value < least || s.Value > maxSlots {
+		return 0, fmt.Errorf("value %v must be a whole number from %v to %d", s.Value, least, maxSlots)
+	}
+	return int(s.Value), nil
+}
