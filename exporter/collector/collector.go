@@ -1,0 +1,161 @@
+// Package collector reads the whole node at each scrape and shows it as
+// Prometheus metrics.
+//
+// Mount points, and a function that asks the kubelet, enter; the metrics of
+// the telemetry contract leave. A part that fails or hangs shows as a failed
+// collector and never as an idle device; nothing read is kept for the next
+// scrape but the CPU's counters.
+package collector
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/singleflight"
+
+	"heteroaccel.io/exporter/allocation"
+	"heteroaccel.io/exporter/discovery"
+	"heteroaccel.io/exporter/outside"
+	"heteroaccel.io/exporter/podresources"
+	"heteroaccel.io/pkg/telemetry"
+	"heteroaccel.io/pkg/telemetry/exposition"
+)
+
+// Config is what a Collector reads and for how long.
+type Config struct {
+	// Node is the Kubernetes node's name.
+	Node string
+	// Sys and Proc are the mount points of sysfs and procfs.
+	Sys, Proc string
+	// Outside tells whether to look for processes outside Kubernetes that
+	// use a device.
+	Outside bool
+	// Timeout bounds a scrape. It must be shorter than the scraper's.
+	Timeout time.Duration
+}
+
+// Kubelet asks the kubelet what it hands out and who holds it.
+type Kubelet func(context.Context) (podresources.Answer, error)
+
+// Collector is a prometheus.Collector of the node. It is safe for concurrent
+// use: scrapes at the same time share one read.
+type Collector struct {
+	config  Config
+	kubelet Kubelet
+	log     zerolog.Logger
+
+	scrapes singleflight.Group
+	probes  singleflight.Group
+	meter   meter
+
+	mu     sync.Mutex
+	failed map[string]bool // collectors whose last read failed, by name
+}
+
+// New returns a collector; it reads nothing until it is scraped.
+func New(config Config, kubelet Kubelet, log zerolog.Logger) *Collector {
+	return &Collector{config: config, kubelet: kubelet, log: log, failed: map[string]bool{}}
+}
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) { exposition.Describe(ch) }
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) { exposition.Collect(ch, c.Sample()) }
+
+// Sample reads the node. It takes no longer than the configured timeout.
+func (c *Collector) Sample() telemetry.Sample {
+	v, _, _ := c.scrapes.Do("", func() (any, error) { return c.read(), nil })
+	return v.(telemetry.Sample)
+}
+
+// scans are the searches for devices, by the name of their collector.
+var scans = []struct {
+	name string
+	find func(sys string) ([]discovery.Device, error)
+}{
+	{"fpga", discovery.FPGAs},
+	{"gpu", discovery.GPUs},
+	{"npu", discovery.NPUs},
+	{"stick", discovery.Sticks},
+}
+
+// read asks everything at once and joins the answers.
+func (c *Collector) read() telemetry.Sample {
+	ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
+	defer cancel()
+	var (
+		wg       sync.WaitGroup
+		found    []discovery.Device
+		machine  []telemetry.Collector
+		used     map[string]string
+		cpu      discovery.CPU
+		cpuState telemetry.Collector
+		answer   podresources.Answer
+		kubelet  telemetry.Collector
+	)
+	wg.Go(func() {
+		found, machine = c.scan(ctx)
+		if c.config.Outside {
+			var state telemetry.Collector
+			used, state = probe(ctx, c, "outside", func(context.Context) (map[string]string, error) {
+				return outside.Users(c.config.Proc, files(found))
+			})
+			machine = append(machine, state)
+		}
+	})
+	wg.Go(func() {
+		cpu, cpuState = probe(ctx, c, "cpu", func(context.Context) (discovery.CPU, error) {
+			return discovery.ReadCPU(c.config.Proc)
+		})
+	})
+	wg.Go(func() {
+		answer, kubelet = probe(ctx, c, "podresources", func(ctx context.Context) (podresources.Answer, error) {
+			return c.kubelet(ctx)
+		})
+	})
+	wg.Wait()
+
+	out := telemetry.Sample{Node: c.config.Node, Collectors: append(machine, cpuState, kubelet)}
+	if kubelet.OK {
+		out.Devices = allocation.Merge(found, &answer, used)
+	} else {
+		out.Devices = allocation.Merge(found, nil, used)
+	}
+	if cpuState.OK {
+		out.CPUCores, out.CPUBusy = cpu.Cores, c.meter.busy(cpu)
+	}
+	return out
+}
+
+// scan looks for devices of every kind, at the same time.
+func (c *Collector) scan(ctx context.Context) ([]discovery.Device, []telemetry.Collector) {
+	found := make([][]discovery.Device, len(scans))
+	states := make([]telemetry.Collector, len(scans))
+	var wg sync.WaitGroup
+	for i, s := range scans {
+		wg.Go(func() {
+			found[i], states[i] = probe(ctx, c, s.name, func(context.Context) ([]discovery.Device, error) {
+				return s.find(c.config.Sys)
+			})
+		})
+	}
+	wg.Wait()
+	var all []discovery.Device
+	for _, f := range found {
+		all = append(all, f...)
+	}
+	return all, states
+}
+
+// files are the device files of all the devices.
+func files(devices []discovery.Device) []string {
+	var out []string
+	for _, d := range devices {
+		out = append(out, d.Files...)
+	}
+	return out
+}

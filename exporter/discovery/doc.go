@@ -1,0 +1,7 @@
+// Package discovery finds the accelerators of the machine it runs on.
+//
+// The mount points of sysfs and procfs enter; Devices leave, as the kernel
+// describes them. It never writes, never asks Kubernetes, and knows nothing of
+// who uses a device. A class of devices that the machine does not have is no
+// error; one that cannot be read is.
+package discovery

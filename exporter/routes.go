@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+
+	"heteroaccel.io/pkg/serve"
+)
+
+// routes are the exporter's pages: what there is, the metrics, and health.
+func routes(node prometheus.Collector, name string, log zerolog.Logger) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(node, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r := serve.Router(log)
+	r.Get("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintf(w, "heteroaccel exporter of node %s\n\n"+
+			"  /metrics   the node's accelerators, for Prometheus\n"+
+			"  /healthz   whether this process is alive\n", name)
+	})
+	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	r.Get("/healthz", serve.Probe(func() error { return nil }))
+	return r
+}
