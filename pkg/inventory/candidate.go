@@ -1,0 +1,140 @@
+package inventory
+
+import (
+	"time"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// Option is one way a pod could run, as a decision is asked about it.
+type Option struct {
+	Kind accel.Kind
+	// Rank is the place in the order of preference, 0 first.
+	Rank int
+	// Needs is what the whole pod would request.
+	Needs Resources
+	// Constraints say where it could run then; nil is anywhere untainted.
+	Constraints *Constraints
+	// Service is how long a run is expected to take, 0 when nobody knows.
+	Service time.Duration
+}
+
+// Candidate is what a decision needs to know of an option: the state of its
+// kind on the nodes this pod could run on.
+type Candidate struct {
+	Option
+	// Nodes are the nodes it could run on that have the kind at all, Stale
+	// how many of them have no fresh sample.
+	Nodes, Stale int
+	// Total is how many such pods those nodes could take when empty, Usable
+	// how many they could take now.
+	Total, Usable int64
+	// Claimed is how many of the usable slots waiting pods and reservations
+	// will take, Queued how many more of these find none and wait.
+	Claimed, Queued int64
+	// Ending is how many slots are held by pods that end by themselves.
+	Ending int64
+	// Running are the pods that hold the kind there, on the nodes where some
+	// of them end: in a large cluster those of a sample of these nodes, spread
+	// evenly. It is filled in when nothing is idle, which is when it matters.
+	Running []Running
+}
+
+// Running is one pod that holds a device a decision is interested in.
+type Running struct {
+	// Elapsed is how long it has run, 0 when it has not started.
+	Elapsed time.Duration
+	// Service is how long it is expected to run in all, 0 when unknown.
+	Service time.Duration
+	// Ends is false for one that runs until it is deleted.
+	Ends bool
+}
+
+// Idle is how many slots nobody holds, waits for or has reserved.
+func (c Candidate) Idle() int64 { return max(0, c.Usable-c.Claimed) }
+
+// Query is what a decision is about.
+type Query struct {
+	Namespace string
+	Options   []Option
+	// Reservation is the id to reserve the choice under; with "" nothing is
+	// reserved, which is what a dry run wants.
+	Reservation string
+}
+
+// Decide hands the candidates of a query to choose, in the order of the
+// options, and reserves what it chose. All of it is one step under the lock,
+// so that of two decisions the later one knows the earlier: choose must be
+// quick, must not block, and must return an index into the candidates, of
+// which there must be at least one.
+func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	now := inv.opts.Now()
+	inv.refresh(now)
+	inv.expire(now)
+	candidates := make([]Candidate, len(q.Options))
+	for i, o := range q.Options {
+		candidates[i] = inv.candidate(o, now)
+	}
+	chosen := candidates[choose(candidates)]
+	if q.Reservation != "" {
+		inv.reserve(q.Reservation, q.Namespace, chosen.Option, now)
+	}
+	return chosen
+}
+
+// candidate reads an option's state off the table of its shape.
+func (inv *Inventory) candidate(o Option, now time.Time) Candidate {
+	s := inv.shape(o.Needs, o.Constraints)
+	t := inv.table(s)
+	c := Candidate{
+		Option: o,
+		Nodes:  t.nodes, Stale: t.stale,
+		Total: t.total, Usable: t.usable, Ending: t.ending,
+	}
+	c.Claimed, c.Queued = inv.claims(s)
+	if c.Idle() == 0 {
+		c.Running = inv.running(o, t, now)
+	}
+	return c
+}
+
+// mostNodes bounds on how many nodes the running pods are looked at. They
+// serve to estimate a wait, and for that so many will do.
+const mostNodes = 64
+
+// running lists the pods that hold what o needs.
+func (inv *Inventory) running(o Option, t *table, now time.Time) []Running {
+	if t.freeing == 0 {
+		return nil
+	}
+	step := (t.freeing + mostNodes - 1) / mostNodes
+	running := make([]Running, 0, min(t.ending, 2*mostNodes))
+	for i, seen := 0, 0; i < len(t.rooms); i++ {
+		if t.rooms[i].ending == 0 {
+			continue
+		}
+		if seen++; (seen-1)%step != 0 {
+			continue
+		}
+		for _, p := range inv.places[i].Holders {
+			// No pod frees more than there is, whatever it asked for.
+			slots := min(share(p.Needs, o.Needs), int64(t.rooms[i].total))
+			if slots == 0 {
+				continue
+			}
+			r := Running{Ends: p.Run.Ends}
+			if !p.Run.Started.IsZero() {
+				r.Elapsed = max(0, now.Sub(p.Run.Started))
+			}
+			if p.Managed != nil {
+				r.Service = inv.opts.ServiceTime(p.Managed.Inference, o.Kind)
+			}
+			for range slots {
+				running = append(running, r)
+			}
+		}
+	}
+	return running
+}

@@ -1,0 +1,107 @@
+package inventory
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	schedulinghelpers "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/klog/v2"
+)
+
+// Constraints say which nodes a pod may run on: its node selector, required
+// node affinity and tolerations, as kube-scheduler's NodeAffinity,
+// TaintToleration and NodeUnschedulable plugins read them. Affinity between
+// pods, topology spread and volumes are left to the scheduler. Nil is a pod
+// with none of them, which may run wherever nothing is tainted.
+type Constraints struct {
+	affinity    *nodeaffinity.RequiredNodeAffinity
+	tolerations []corev1.Toleration
+	// named are the only nodes there are by the affinity, nil when it names
+	// none. A DaemonSet's pods each name one.
+	named []string
+	// key is the same for the same constraints, "" for none.
+	key string
+}
+
+// ConstraintsOf reads the constraints of a pod.
+func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
+	alike := corev1.PodSpec{NodeSelector: spec.NodeSelector, Tolerations: spec.Tolerations}
+	c := &Constraints{tolerations: spec.Tolerations}
+	if a := spec.Affinity; a != nil && a.NodeAffinity != nil && a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+		required := a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+		alike.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: required,
+		}}
+		c.named = namedBy(required)
+	}
+	if len(alike.NodeSelector) > 0 || alike.Affinity != nil {
+		a := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: alike})
+		c.affinity = &a
+	}
+	if c.affinity != nil || len(c.tolerations) > 0 {
+		c.key = keyOf(&alike, c)
+	}
+	return c
+}
+
+// keyOf is the encoding of what the constraints were read from. One that
+// cannot be encoded is like no other.
+func keyOf(alike *corev1.PodSpec, c *Constraints) string {
+	key, err := alike.Marshal()
+	if err != nil {
+		return fmt.Sprintf("%p", c)
+	}
+	return string(key)
+}
+
+// namedBy lists the only nodes that a selector can match when each of its
+// terms, of which one has to match, names a node; else it is nil.
+func namedBy(required *corev1.NodeSelector) []string {
+	named := []string{}
+	for _, term := range required.NodeSelectorTerms {
+		if len(term.MatchFields) != 1 || term.MatchFields[0].Operator != corev1.NodeSelectorOpIn {
+			return nil
+		}
+		named = append(named, term.MatchFields[0].Values...) // metadata.name is the only field there is
+	}
+	return named
+}
+
+// names lists the only nodes the constraints can allow; ok is false when
+// they name none.
+func (c *Constraints) names() (names []string, ok bool) {
+	if c == nil || c.named == nil {
+		return nil, false
+	}
+	return c.named, true
+}
+
+var cordon = corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}
+
+// Allow reports whether a pod with these constraints may run on n; it may not
+// on a node that the API server has not shown.
+func (c *Constraints) Allow(n *Node) bool {
+	if n.traits == nil {
+		return false
+	}
+	if n.traits.cordoned && !c.tolerate(&cordon) {
+		return false
+	}
+	for i := range n.traits.taints {
+		t := &n.traits.taints[i]
+		if t.Effect != corev1.TaintEffectPreferNoSchedule && !c.tolerate(t) {
+			return false
+		}
+	}
+	if c == nil || c.affinity == nil {
+		return true
+	}
+	ok, err := c.affinity.Match(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: n.traits.labels}})
+	return ok && err == nil // an affinity that cannot be read matches nothing, in the scheduler too
+}
+
+func (c *Constraints) tolerate(t *corev1.Taint) bool {
+	return c != nil && schedulinghelpers.TolerationsTolerateTaint(klog.Background(), c.tolerations, t, false)
+}

@@ -1,0 +1,256 @@
+package inventory
+
+import (
+	"cmp"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/telemetry"
+)
+
+// Options set an Inventory up. Zero values take the defaults.
+type Options struct {
+	// MaxSampleAge is how old a sample may be and still count. Default 15 s.
+	MaxSampleAge time.Duration
+	// ReservationTTL is how long a reservation waits for its pod. Default 30 s.
+	ReservationTTL time.Duration
+	// ServiceTime is how long one run of an inference on a kind is expected
+	// to take, 0 when nobody knows. It is called under the lock: it must be
+	// quick and must not call the inventory. Default: nobody knows.
+	ServiceTime func(inference string, kind accel.Kind) time.Duration
+	// Admitted is called, outside the lock, with each pod whose reservation
+	// was just fulfilled.
+	Admitted func(*Pod)
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Inventory is the merged state. The zero value is of no use: see New.
+type Inventory struct {
+	opts Options
+
+	mu sync.Mutex
+
+	// nodes are the records by name, and places the same ones by the small
+	// number each has while it is known: nil where the number is free.
+	nodes  map[string]*Node
+	places []*Node
+	// ageing is a time before which no fresh sample grows stale.
+	ageing time.Time
+
+	pods map[types.NamespacedName]*Pod
+	// waiting has the shape of each pod in the scheduler's queue for an
+	// accelerator.
+	waiting map[types.NamespacedName]*shape
+
+	reservations map[string]*reservation
+	// expiring is a time before which no reservation expires.
+	expiring time.Time
+
+	// What follows is derived from all of the above and kept in step with it,
+	// so that a decision does not have to look at every node: see shape.
+	shapes  map[string]*shape
+	reaches map[string]*reach
+	tabled  []*shape // those with a table
+	queue   []*shape // those that pods or reservations wait in
+	asked   uint64   // counts the tables asked for
+	spots   []spot   // scratch of claims
+}
+
+// New returns an empty inventory.
+func New(opts Options) *Inventory {
+	opts.MaxSampleAge = cmp.Or(opts.MaxSampleAge, 15*time.Second)
+	opts.ReservationTTL = cmp.Or(opts.ReservationTTL, 30*time.Second)
+	if opts.ServiceTime == nil {
+		opts.ServiceTime = func(string, accel.Kind) time.Duration { return 0 }
+	}
+	if opts.Admitted == nil {
+		opts.Admitted = func(*Pod) {}
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return &Inventory{
+		opts:         opts,
+		nodes:        map[string]*Node{},
+		pods:         map[types.NamespacedName]*Pod{},
+		waiting:      map[types.NamespacedName]*shape{},
+		reservations: map[string]*reservation{},
+		shapes:       map[string]*shape{},
+		reaches:      map[string]*reach{},
+	}
+}
+
+// SetNode takes a new or changed node.
+func (inv *Inventory) SetNode(n *Node) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	old := inv.node(n.Name)
+	m := *n
+	m.Held, m.Pods, m.Holders = old.Held, old.Pods, old.Holders
+	m.Sample, m.fresh, m.blocked = old.Sample, old.fresh, old.blocked
+	if old.traits.equal(m.traits) {
+		m.traits = old.traits
+	}
+	inv.putNode(&m)
+}
+
+// DeleteNode takes a node's leaving. Pods still bound to it are remembered
+// until they are gone as well.
+func (inv *Inventory) DeleteNode(name string) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	if old := inv.nodes[name]; old != nil {
+		inv.putNode(&Node{Name: name, Held: old.Held, Pods: old.Pods, Holders: old.Holders})
+	}
+}
+
+// SetSample takes a node's newest sample; one older than what is there is
+// ignored, so that two sources cannot turn time back. One from the future is
+// taken as from now: a clock that runs ahead must not keep a sample fresh.
+func (inv *Inventory) SetSample(s telemetry.Sample) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	now := inv.opts.Now()
+	if s.Time.After(now) {
+		s.Time = now
+	}
+	old := inv.node(s.Node)
+	if old.Sample != nil && s.Time.Before(old.Sample.Time) {
+		return
+	}
+	inv.refresh(now)
+	m := *inv.node(s.Node)
+	m.Sample, m.fresh = &s, now.Sub(s.Time) <= inv.opts.MaxSampleAge
+	m.block()
+	inv.putNode(&m)
+	if stale := s.Time.Add(inv.opts.MaxSampleAge); stale.Before(inv.ageing) {
+		inv.ageing = stale
+	}
+}
+
+// SetPod takes a new or changed pod, and ends its reservation if it has one.
+func (inv *Inventory) SetPod(p *Pod) {
+	if inv.setPod(p) {
+		inv.opts.Admitted(p)
+	}
+}
+
+func (inv *Inventory) setPod(p *Pod) (admitted bool) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.replacePod(p.name(), p)
+	return inv.fulfil(p)
+}
+
+// DeletePod takes a pod's leaving.
+func (inv *Inventory) DeletePod(namespace, name string) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.replacePod(types.NamespacedName{Namespace: namespace, Name: name}, nil)
+}
+
+// replacePod puts p, or nothing, in the place of the pod of a name wherever
+// that counts.
+func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
+	old := inv.pods[name]
+	from, to := old.host(), p.host()
+	if from != "" && from == to {
+		inv.putNode(inv.node(to).withPod(old, p))
+	} else {
+		if from != "" {
+			inv.putNode(inv.node(from).withPod(old, nil))
+		}
+		if to != "" {
+			inv.putNode(inv.node(to).withPod(nil, p))
+		}
+	}
+	waited := inv.waiting[name]
+	delete(inv.waiting, name)
+	delete(inv.pods, name)
+	if p != nil {
+		inv.pods[name] = p
+		if p.waits() {
+			inv.waiting[name] = inv.join(p.Needs, p.Constraints)
+		}
+	}
+	if waited != nil {
+		inv.leave(waited)
+	}
+}
+
+// node returns the record of a node, an empty one if there is none.
+func (inv *Inventory) node(name string) *Node {
+	if n := inv.nodes[name]; n != nil {
+		return n
+	}
+	return &Node{Name: name}
+}
+
+// putNode replaces a node's record by n, which must be nobody else's yet, and
+// forgets a node that nothing is known of.
+func (inv *Inventory) putNode(n *Node) {
+	old := inv.nodes[n.Name]
+	if n == old {
+		return
+	}
+	if !n.known && n.Pods == 0 && !n.fresh {
+		if old != nil {
+			delete(inv.nodes, n.Name)
+			inv.places[old.place] = nil
+			inv.tableNode(old.place, nil)
+		}
+		return
+	}
+	if old != nil {
+		n.place = old.place
+	} else {
+		n.place = inv.vacant()
+	}
+	inv.nodes[n.Name] = n
+	inv.places[n.place] = n
+	if old == nil || old.traits != n.traits {
+		for _, r := range inv.reaches {
+			r.set(n)
+		}
+	}
+	inv.tableNode(n.place, n)
+}
+
+// vacant returns a free place.
+func (inv *Inventory) vacant() int {
+	if len(inv.places) > len(inv.nodes) {
+		for i, n := range inv.places {
+			if n == nil {
+				return i
+			}
+		}
+	}
+	inv.places = append(inv.places, nil)
+	return len(inv.places) - 1
+}
+
+// refresh marks the nodes stale whose samples have grown too old by now.
+func (inv *Inventory) refresh(now time.Time) {
+	if !now.After(inv.ageing) {
+		return
+	}
+	inv.ageing = now.Add(inv.opts.MaxSampleAge)
+	for _, n := range inv.places {
+		if n == nil || !n.fresh {
+			continue
+		}
+		if stale := n.Sample.Time.Add(inv.opts.MaxSampleAge); !now.After(stale) {
+			if stale.Before(inv.ageing) {
+				inv.ageing = stale
+			}
+			continue
+		}
+		m := *n
+		m.fresh = false
+		inv.putNode(&m)
+	}
+}

@@ -1,0 +1,319 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/telemetry"
+)
+
+// history is the plainest form of what an inventory was told: the last of each.
+type history struct {
+	nodes   map[string]*Node
+	pods    map[string]*Pod
+	samples map[string]telemetry.Sample
+}
+
+// node works a node's record out from scratch.
+func (h *history) node(name string) *Node {
+	n := *h.nodes[name]
+	for _, key := range slices.Sorted(maps.Keys(h.pods)) {
+		p := h.pods[key]
+		if p.Node != name || p.Done {
+			continue
+		}
+		n.Pods++
+		n.Held = n.Held.plus(p.Needs, 1)
+		if p.Managed != nil || len(p.Needs.Devices) > 0 {
+			n.Holders = append(n.Holders, p)
+		}
+	}
+	if s, ok := h.samples[name]; ok {
+		n.Sample = &s
+		n.block()
+	}
+	return &n
+}
+
+// sums works out, node by node, what a decision should see, claims aside.
+func (h *history) sums(o Option, now time.Time) sums {
+	var c sums
+	for name := range h.nodes {
+		n := h.node(name)
+		total := n.Total(o.Needs)
+		if total == 0 || !o.Constraints.Allow(n) {
+			continue
+		}
+		fresh := n.Fresh(now, 15*time.Second)
+		c.Nodes++
+		if !fresh {
+			c.Stale++
+		}
+		c.Total += total
+		c.Usable += n.Slots(o.Needs, fresh)
+	}
+	return c
+}
+
+// waiting counts the pods that wait for a resource, "" for our CPU pods.
+func (h *history) waiting(resource string) (n int) {
+	for _, p := range h.pods {
+		if p.Node != "" || p.Done || p.Gated || p.Deleted {
+			continue
+		}
+		if p.Needs.Device(resource) > 0 || resource == "" && p.Managed != nil && len(p.Needs.Devices) == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (inv *Inventory) waitingFor(resource string) (n int) {
+	for _, s := range inv.queue {
+		if s.needs.Device(resource) > 0 || resource == "" && len(s.needs.Devices) == 0 {
+			n += int(s.waiting)
+		}
+	}
+	return n
+}
+
+func sorted(n *Node) Node {
+	m := *n
+	m.place, m.fresh = 0, false
+	m.Held.Devices = slices.Clone(m.Held.Devices)
+	slices.SortFunc(m.Held.Devices, func(a, b Devices) int { return cmp.Compare(a.Resource, b.Resource) })
+	m.Holders = slices.Clone(m.Holders)
+	slices.SortFunc(m.Holders, func(a, b *Pod) int { return cmp.Compare(a.Key(), b.Key()) })
+	return m
+}
+
+// options are asked about all along: of every resource, tied and not.
+func modelOptions() []Option {
+	return []Option{
+		wants(gpu), wants(npu), wants(fpga), wants(""),
+		wants(gpu, selects("room", "1")), wants(gpu, asks(npu, "1")), wants(npu, asks("memory", "20Gi")),
+		wants("", tolerates("x")), wants(gpu, affinity(nodeNamed(corev1.NodeSelectorOpIn, "n1", "n2"))),
+	}
+}
+
+// TestAnySequenceOfEventsEqualsStartingOver applies random events and compares
+// what the inventory kept in step with what is worked out from scratch.
+func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
+	seeds, steps := 40, 400
+	if testing.Short() {
+		seeds = 5
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(uint64(seed), 1))
+			w := newWorld()
+			h := &history{map[string]*Node{}, map[string]*Pod{}, map[string]telemetry.Sample{}}
+			options := modelOptions()
+			var log []string
+			for range steps {
+				log = append(log, step(r, w, h))
+				if !agree(t, w, h, options[r.IntN(len(options))]) {
+					t.Fatalf("after %d events, the last of them:\n%s", len(log), strings.Join(log[max(0, len(log)-8):], "\n"))
+				}
+			}
+			again := startOver(w, h)
+			for _, o := range options {
+				agree(t, w, h, o)
+				if diff := gocmp.Diff(sumsOf(again.look(o)), sumsOf(w.look(o))); diff != "" {
+					t.Errorf("option %+v, claims included (-want +got):\n%s", o.Needs, diff)
+				}
+			}
+			empty(t, w, h)
+		})
+	}
+}
+
+// startOver tells another inventory the last of each. Claims are dealt to nodes
+// in the order of their places, so that has to be the same.
+func startOver(w *world, h *history) *world {
+	again := newWorld()
+	again.now = w.now
+	for _, n := range w.places {
+		if n == nil {
+			again.places = append(again.places, nil)
+			continue
+		}
+		if h.nodes[n.Name] == nil {
+			again.places = append(again.places, nil) // only its pods are known
+			continue
+		}
+		m := *h.nodes[n.Name]
+		m.place = len(again.places)
+		again.nodes[m.Name] = &m
+		again.places = append(again.places, &m)
+	}
+	for _, s := range h.samples {
+		again.SetSample(s)
+	}
+	for _, p := range h.pods {
+		again.SetPod(p)
+	}
+	return again
+}
+
+// step makes one random event happen to both.
+func step(r *rand.Rand, w *world, h *history) string {
+	w.now = w.now.Add(time.Duration(r.IntN(3000)) * time.Millisecond)
+	node := fmt.Sprint("n", r.IntN(6))
+	pod := fmt.Sprint("p", r.IntN(20))
+	switch e := r.IntN(20); {
+	case e < 3:
+		n := randomNode(r, node)
+		h.nodes[node] = n
+		w.SetNode(n)
+		return "node " + node
+	case e < 4:
+		delete(h.nodes, node)
+		delete(h.samples, node)
+		w.DeleteNode(node)
+		return "no node " + node
+	case e < 14:
+		p := randomPod(r, pod)
+		h.pods[p.Key()] = p
+		w.SetPod(p)
+		return fmt.Sprintf("pod %+v", *p)
+	case e < 16:
+		delete(h.pods, "default/"+pod)
+		w.DeletePod("default", pod)
+		return "no pod " + pod
+	default:
+		s := randomSample(r, node, w.now)
+		old, ok := h.samples[node]
+		// Of a node that was never shown, a sample is kept while it is fresh.
+		if h.nodes[node] != nil && (!ok || !s.Time.Before(old.Time)) {
+			h.samples[node] = s
+		}
+		if h.nodes[node] != nil {
+			w.SetSample(s)
+		}
+		return fmt.Sprintf("sample %+v", s)
+	}
+}
+
+func randomNode(r *rand.Rand, name string) *Node {
+	var options []nodeOption
+	for _, resource := range []string{gpu, npu, fpga} {
+		if n := r.Int64N(4); n > 0 {
+			options = append(options, capacity(resource, n), allocatable(resource, r.Int64N(n+1)))
+		}
+	}
+	if r.IntN(4) == 0 {
+		options = append(options, tainted("x", corev1.TaintEffectNoSchedule))
+	}
+	if r.IntN(6) == 0 {
+		options = append(options, cordoned)
+	}
+	return aNode(name, append(options, labelled("room", fmt.Sprint(r.IntN(2))))...)
+}
+
+func randomPod(r *rand.Rand, name string) *Pod {
+	options := []podOption{func(p *corev1.Pod) {
+		if r.IntN(8) == 0 {
+			p.UID = "made again"
+		}
+	}}
+	pick := func(chance int, o podOption) {
+		if r.IntN(chance) == 0 {
+			options = append(options, o)
+		}
+	}
+	pick(2, on(fmt.Sprint("n", r.IntN(6))))
+	pick(2, asks(gpu, fmt.Sprint(1+r.IntN(2))))
+	pick(3, asks(npu, "1"))
+	pick(3, asks("cpu", fmt.Sprint(1+r.IntN(4))))
+	pick(4, asks("memory", "10Gi"))
+	pick(3, ours("GPU", fmt.Sprint(r.IntN(50))))
+	pick(5, phase(corev1.PodSucceeded))
+	pick(8, gated)
+	pick(8, deleted)
+	pick(3, restarts)
+	pick(3, selects("room", "1"))
+	return aPod(name, options...)
+}
+
+func randomSample(r *rand.Rand, node string, now time.Time) telemetry.Sample {
+	s := telemetry.Sample{Node: node, Time: now.Add(-time.Duration(r.IntN(20)) * time.Second)}
+	if r.IntN(2) == 0 {
+		s.CPUCores, s.CPUBusy = 8, float64(r.IntN(9))
+	}
+	for i := range r.IntN(4) {
+		d := accel.Device{Kind: "GPU", ID: fmt.Sprint(i), Resource: []string{gpu, npu, ""}[r.IntN(3)], Slots: 1 + r.IntN(2), Healthy: r.IntN(3) > 0}
+		if r.IntN(4) == 0 {
+			d.Outside = "ffmpeg"
+		}
+		if r.IntN(2) == 0 {
+			heldBy(fmt.Sprint("p", r.IntN(20)))(&d)
+		}
+		s.Devices = append(s.Devices, d)
+	}
+	return s
+}
+
+// agree compares everything there is.
+func agree(t *testing.T, w *world, h *history, o Option) bool {
+	t.Helper()
+	ok := true
+	got := sumsOf(w.look(o))
+	got.Claimed, got.Queued = 0, 0
+	if want := h.sums(o, w.now); got != want {
+		t.Errorf("option %+v: got %+v, want %+v", o.Needs, got, want)
+		ok = false
+	}
+	nodes := w.Nodes()
+	if len(nodes) != len(h.nodes) {
+		t.Errorf("%d nodes, want %d", len(nodes), len(h.nodes))
+		return false
+	}
+	for _, n := range nodes {
+		want := sorted(h.node(n.Name))
+		if diff := gocmp.Diff(want, sorted(n), gocmp.AllowUnexported(Node{}, traits{}), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("node %s (-want +got):\n%s", n.Name, diff)
+			ok = false
+		}
+	}
+	for _, resource := range []string{gpu, npu, ""} {
+		if got, want := w.waitingFor(resource), h.waiting(resource); got != want {
+			t.Errorf("%d pods wait for %q, want %d", got, resource, want)
+			ok = false
+		}
+	}
+	return ok
+}
+
+// empty takes everything away again: nothing may stay behind.
+func empty(t *testing.T, w *world, h *history) {
+	t.Helper()
+	for name := range h.nodes {
+		w.DeleteNode(name)
+	}
+	for _, p := range h.pods {
+		w.DeletePod(p.Namespace, p.Name)
+	}
+	if len(w.nodes) != 0 || len(w.pods) != 0 || len(w.waiting) != 0 || len(w.queue) != 0 {
+		t.Errorf("left behind: %d nodes, %d pods, %d waiting, %d queues", len(w.nodes), len(w.pods), len(w.waiting), len(w.queue))
+	}
+	if len(w.shapes) != len(w.tabled) {
+		t.Errorf("%d shapes but %d tables", len(w.shapes), len(w.tabled))
+	}
+	for _, s := range w.tabled {
+		if t0 := s.table; t0.nodes != 0 || t0.total != 0 || t0.usable != 0 || t0.ending != 0 || t0.freeing != 0 || t0.stale != 0 {
+			t.Errorf("a table of an empty inventory has sums %+v", *t0)
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package inventory
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+type podObject = corev1.Pod
+
+func TestPodOf(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0)
+	p := aPod("p", asks(gpu, "1"), asks("cpu", "500m"), asks("memory", "1Gi"), asks("hugepages-2Mi", "4Mi"), ours("gpu", "r"), since(start))
+	p.Constraints = nil
+	want := &Pod{
+		Namespace: "default", Name: "p", UID: "uid-p",
+		Needs:   Resources{CPU: 500, Memory: gi, Devices: []Devices{{gpu, 1}}},
+		Managed: &Managed{Inference: "faces", Reservation: "r", Kind: "GPU"},
+		Run:     &Run{Phase: corev1.PodRunning, Started: start, Ends: true},
+	}
+	if diff := cmp.Diff(want, p); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+	if p := aPod("p", asks("cpu", "1")); p.Run != nil || p.Constraints != nil || p.Managed != nil {
+		t.Errorf("a pod that is after no accelerator keeps more than its needs: %+v", p)
+	}
+	if p := aPod("p", asks(gpu, "1"), on("g")); p.Constraints != nil || p.Run == nil {
+		t.Errorf("a bound pod: constraints %v, run %v", p.Constraints, p.Run)
+	}
+	forged := aPod("p", func(p *corev1.Pod) {
+		ours("GPU", "r")(p)
+		delete(p.Spec.Containers[0].Resources.Requests, "heteroaccel.io/accelerator")
+	})
+	if forged.Managed != nil {
+		t.Error("annotations alone make a pod ours")
+	}
+	if lost := aPod("p", ours("", "")); lost.Managed == nil || lost.Managed.Kind != "" {
+		t.Errorf("a pod whose annotation was lost: %+v, want it managed, of no kind", lost.Managed)
+	}
+}
+
+func TestStarted(t *testing.T) {
+	at := func(s int64) metav1.Time { return metav1.Unix(s, 0) }
+	status := func(ph corev1.PodPhase, ack int64, running ...int64) podOption {
+		return func(p *corev1.Pod) {
+			p.Status.Phase = ph
+			start := at(ack)
+			p.Status.StartTime = &start
+			for _, r := range running {
+				p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{
+					State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: at(r)}},
+				})
+			}
+		}
+	}
+	tests := map[string]struct {
+		status podOption
+		want   time.Time
+	}{
+		"pulling its image":           {status(corev1.PodPending, 5), time.Time{}},
+		"the first of its containers": {status(corev1.PodRunning, 5, 20, 10), at(10).Time},
+		"between two restarts":        {status(corev1.PodRunning, 5), at(5).Time},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := aPod("p", asks(gpu, "1"), tt.status).Run.Started; !got.Equal(tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestEnds(t *testing.T) {
+	owned := func(kind string) podOption {
+		return func(p *corev1.Pod) {
+			yes := true
+			p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Controller: &yes}}
+		}
+	}
+	tests := map[string]struct {
+		pod  []podOption
+		want bool
+	}{
+		"bare":                        {nil, true},
+		"bare, restarted":             {[]podOption{restarts}, false},
+		"a Job's":                     {[]podOption{owned("Job")}, true},
+		"a ReplicaSet's":              {[]podOption{owned("ReplicaSet"), restarts}, false},
+		"a workflow's, not restarted": {[]podOption{owned("Workflow")}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := aPod("p", append(tt.pod, asks(gpu, "1"))...).Run.Ends; got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestResourcesOf(t *testing.T) {
+	tests := map[string]struct {
+		list corev1.ResourceList
+		want Resources
+	}{
+		"nothing": {nil, Resources{}},
+		"in order": {
+			corev1.ResourceList{npu: resource.MustParse("1"), gpu: resource.MustParse("2"), "cpu": resource.MustParse("1500m")},
+			Resources{CPU: 1500, Devices: []Devices{{gpu, 2}, {npu, 1}}},
+		},
+		"zero and negative": {
+			corev1.ResourceList{npu: resource.MustParse("0"), gpu: resource.MustParse("-1"), "cpu": resource.MustParse("-1")},
+			Resources{},
+		},
+		"a fraction is rounded up": {
+			corev1.ResourceList{gpu: resource.MustParse("0.5")},
+			Resources{Devices: []Devices{{gpu, 1}}},
+		},
+		"absurd": {
+			corev1.ResourceList{gpu: resource.MustParse("9E"), "memory": resource.MustParse("9E"), "cpu": resource.MustParse("9E")},
+			Resources{CPU: most, Memory: most, Devices: []Devices{{gpu, most}}},
+		},
+		"not devices": {
+			corev1.ResourceList{"heteroaccel.io/accelerator": resource.MustParse("1"), "hugepages-2Mi": resource.MustParse("1"), "ephemeral-storage": resource.MustParse("5")},
+			Resources{Storage: 5},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, ResourcesOf(tt.list)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLookup(t *testing.T) {
+	w := newWorld()
+	w.SetNode(aNode("b", cordoned, tainted("x", corev1.TaintEffectNoSchedule)))
+	w.SetNode(aNode("a", has(gpu, 2)))
+	w.SetPod(aPod("p", on("not yet seen"), asks(gpu, "1"), ours("GPU", "")))
+	w.SetPod(aPod("q", ours("CPU", "")))
+	w.sample("a", 2*time.Second, device("0", gpu), device("1", npu))
+
+	found := w.Lookup([]string{"b", "none", "a", "not yet seen", "a"})
+	if len(found) != 5 || found[0].Name != "b" || found[1] != nil || found[2].Name != "a" || found[3] != nil || found[4] != found[2] {
+		t.Errorf("looked up: %v", found)
+	}
+	if nodes := w.Nodes(); len(nodes) != 2 || nodes[0].Name != "a" || nodes[1].Name != "b" {
+		t.Errorf("nodes: %v", nodes)
+	}
+	a, b := found[2], found[0]
+	if !b.Cordoned() || len(b.Taints()) != 1 || a.Cordoned() || len(a.Taints()) != 0 {
+		t.Error("cordon and taints are those of the nodes")
+	}
+	if age, ok := a.Age(w.Now()); !ok || age != 2*time.Second || !a.Fresh(w.Now(), w.MaxSampleAge()) {
+		t.Errorf("age: %v, %v", age, ok)
+	}
+	if _, ok := b.Age(w.Now()); ok || b.Fresh(w.Now(), time.Hour) {
+		t.Error("a node without a sample has an age")
+	}
+	if ds := a.DevicesOf(npu); len(ds) != 1 || ds[0].ID != "1" || b.DevicesOf(npu) != nil {
+		t.Errorf("devices: %v", ds)
+	}
+	if p := w.Pod("default", "p"); p == nil || w.Pod("default", "none") != nil {
+		t.Errorf("pod: %v", p)
+	}
+	if m := w.Managed(); len(m) != 2 || m[0].Name != "p" || m[1].Name != "q" {
+		t.Errorf("managed: %v", m)
+	}
+}

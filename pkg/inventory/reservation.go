@@ -1,0 +1,90 @@
+package inventory
+
+import (
+	"time"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// reservation is a decision whose pod the API server has not shown us yet. It
+// counts against its kind like a waiting pod.
+type reservation struct {
+	namespace string
+	kind      accel.Kind
+	shape     *shape
+	expires   time.Time
+}
+
+// Reserved returns the kind of a live reservation. A pod that the API server
+// sends us a second time, because another webhook changed it, keeps its kind
+// this way.
+func (inv *Inventory) Reserved(namespace, id string) (accel.Kind, bool) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	r := inv.reservations[id]
+	if r == nil || r.namespace != namespace || inv.opts.Now().After(r.expires) {
+		return "", false
+	}
+	return r.kind, true
+}
+
+// Reservations is how many reservations are live.
+func (inv *Inventory) Reservations() int {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.expire(inv.opts.Now())
+	return len(inv.reservations)
+}
+
+// reserve makes a reservation for pods of a shape.
+func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time) {
+	inv.release(id)
+	r := &reservation{
+		namespace: namespace,
+		kind:      chosen.Kind,
+		shape:     inv.join(chosen.Needs, chosen.Constraints),
+		expires:   now.Add(inv.opts.ReservationTTL),
+	}
+	inv.reservations[id] = r
+	if len(inv.reservations) == 1 || r.expires.Before(inv.expiring) {
+		inv.expiring = r.expires
+	}
+}
+
+// release ends a reservation, if there is one.
+func (inv *Inventory) release(id string) {
+	if r := inv.reservations[id]; r != nil {
+		delete(inv.reservations, id)
+		inv.leave(r.shape)
+	}
+}
+
+// fulfil ends the reservation of a pod that has come. The namespace must be
+// the right one, as the annotation is anybody's to write: nobody may end the
+// reservations of another namespace.
+func (inv *Inventory) fulfil(p *Pod) bool {
+	if p.Managed == nil || p.Managed.Reservation == "" {
+		return false
+	}
+	r := inv.reservations[p.Managed.Reservation]
+	if r == nil || r.namespace != p.Namespace {
+		return false
+	}
+	inv.release(p.Managed.Reservation)
+	return true
+}
+
+// expire gives back what was reserved for pods that never came.
+func (inv *Inventory) expire(now time.Time) {
+	if !now.After(inv.expiring) {
+		return
+	}
+	inv.expiring = now.Add(inv.opts.ReservationTTL)
+	for id, r := range inv.reservations {
+		if now.After(r.expires) {
+			inv.release(id)
+		} else if r.expires.Before(inv.expiring) {
+			inv.expiring = r.expires
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package inventory
+
+import (
+	"testing"
+	"time"
+)
+
+func TestReservation(t *testing.T) {
+	w := newWorld()
+	w.SetNode(aNode("g", has(gpu, 3)))
+	claimed := func(want int64) {
+		t.Helper()
+		if got := w.look(wants(gpu)).Claimed; got != want {
+			t.Errorf("claimed: got %d, want %d", got, want)
+		}
+	}
+	w.look(wants(gpu))
+	if n := w.Reservations(); n != 0 {
+		t.Fatalf("a dry run made %d reservations", n)
+	}
+	w.reserve("a", wants(gpu))
+	w.reserve("b", wants(gpu))
+	w.reserve("b", wants(gpu)) // the same decision again replaces the first
+	claimed(2)
+	if kind, ok := w.Reserved("default", "a"); !ok || kind != "GPU" {
+		t.Errorf("Reserved: got %q, %v", kind, ok)
+	}
+	if _, ok := w.Reserved("other", "a"); ok {
+		t.Error("another namespace reads the reservation")
+	}
+
+	var admitted []string
+	w.opts.Admitted = func(p *Pod) {
+		admitted = append(admitted, p.Key())
+		w.look(wants(gpu)) // would hang if it were called under the lock
+	}
+	w.SetPod(aPod("thief", in("other"), ours("GPU", "a")))
+	w.SetPod(aPod("unmarked", asks(gpu, "1"), func(p *podObject) {
+		p.Annotations = map[string]string{"heteroaccel.io/reservation": "a"}
+	}))
+	w.DeletePod("default", "unmarked")
+	w.DeletePod("other", "thief")
+	if n := w.Reservations(); n != 2 || len(admitted) != 0 {
+		t.Fatalf("somebody else's pod ended a reservation: %d left, admitted %v", n, admitted)
+	}
+	w.SetPod(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
+	w.SetPod(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
+	if len(admitted) != 1 || admitted[0] != "default/p" {
+		t.Errorf("admitted: got %v, want default/p once", admitted)
+	}
+	claimed(2) // p waits, b is reserved
+	w.SetPod(aPod("p", on("g"), asks(gpu, "1"), ours("GPU", "a")))
+	claimed(1) // b
+
+	w.now = w.now.Add(30 * time.Second)
+	w.reserve("c", wants(gpu))
+	claimed(2)
+	w.now = w.now.Add(1)
+	if _, ok := w.Reserved("default", "b"); ok {
+		t.Error("b is reserved for longer than 30 s")
+	}
+	claimed(1)
+	w.now = w.now.Add(30 * time.Second)
+	claimed(0)
+	if n := w.Reservations(); n != 0 {
+		t.Errorf("%d reservations left", n)
+	}
+	if len(w.queue) != 0 || len(w.waiting) != 0 {
+		t.Errorf("%d shapes queue and %d pods wait, want none", len(w.queue), len(w.waiting))
+	}
+}
+
+// TestFromDecisionToFree follows a pod all the way: its device must never be
+// counted twice, nor be forgotten in between.
+func TestFromDecisionToFree(t *testing.T) {
+	w := newWorld()
+	w.SetNode(aNode("g", has(gpu, 2)))
+	idle := func(step string, want int64) {
+		t.Helper()
+		if got := w.look(wants(gpu)).Idle(); got != want {
+			t.Errorf("%s: %d idle, want %d", step, got, want)
+		}
+	}
+	idle("before", 2)
+	w.reserve("r", wants(gpu))
+	idle("decided", 1)
+	w.SetPod(aPod("p", asks(gpu, "1"), ours("GPU", "r")))
+	idle("seen", 1)
+	w.SetPod(aPod("p", on("g"), asks(gpu, "1"), ours("GPU", "r")))
+	idle("bound", 1)
+	w.SetPod(aPod("p", on("g"), asks(gpu, "1"), ours("GPU", "r"), since(w.now)))
+	idle("running", 1)
+	w.SetPod(aPod("p", on("g"), asks(gpu, "1"), ours("GPU", "r"), phase("Succeeded")))
+	idle("ended", 2)
+	w.DeletePod("default", "p")
+	idle("deleted", 2)
+}

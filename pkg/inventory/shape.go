@@ -1,0 +1,185 @@
+package inventory
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// mostTables bounds the tables: 80 KB each with 5,000 nodes, and a few tens of
+// nanoseconds whenever a node changes.
+const mostTables = 32
+
+// A shape is what many pods have in common for a scheduler: the same needs and
+// the same constraints. Pods come in few shapes, one for each template, and so
+// what a decision asks of thousands of nodes is kept by shape: the pods that
+// wait are counted, and a shape that was asked about has a table of what each
+// node has for it, which every change of a node updates. A decision then
+// reads sums.
+type shape struct {
+	key   string
+	needs Resources
+	reach *reach
+	// waiting is how many pods and reservations of this shape wait.
+	waiting int64
+	// table is nil until a decision asks for it.
+	table *table
+}
+
+// shape returns the one shape of these needs and constraints.
+func (inv *Inventory) shape(needs Resources, c *Constraints) *shape {
+	var buf [256]byte
+	key := needs.appendKey(buf[:0])
+	if c != nil {
+		key = append(key, c.key...)
+	}
+	if s := inv.shapes[string(key)]; s != nil {
+		return s
+	}
+	s := &shape{key: string(key), needs: needs, reach: inv.reach(c)}
+	s.reach.shapes++
+	inv.shapes[s.key] = s
+	return s
+}
+
+// join counts one more that waits. Who joined must leave.
+func (inv *Inventory) join(needs Resources, c *Constraints) *shape {
+	s := inv.shape(needs, c)
+	if s.waiting++; s.waiting == 1 {
+		i, _ := slices.BinarySearchFunc(inv.queue, s, byTurn)
+		inv.queue = slices.Insert(inv.queue, i, s)
+	}
+	return s
+}
+
+// leave undoes a join.
+func (inv *Inventory) leave(s *shape) {
+	if s.waiting--; s.waiting == 0 {
+		i, _ := slices.BinarySearchFunc(inv.queue, s, byTurn)
+		inv.queue = slices.Delete(inv.queue, i, i+1)
+		inv.forget(s)
+	}
+}
+
+// byTurn orders claims: those tied to certain nodes first, the rest by what is
+// the same however they came, so that the same state gives the same answer.
+func byTurn(a, b *shape) int {
+	if tied := a.reach.tied(); tied != b.reach.tied() {
+		if tied {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Compare(a.key, b.key)
+}
+
+// forget drops a shape that is of no more use.
+func (inv *Inventory) forget(s *shape) {
+	if s.waiting > 0 || s.table != nil {
+		return
+	}
+	delete(inv.shapes, s.key)
+	if s.reach.shapes--; s.reach.shapes == 0 {
+		delete(inv.reaches, s.reach.key())
+	}
+}
+
+// table returns the table of a shape. The one that was not asked for the
+// longest makes room for a new one.
+func (inv *Inventory) table(s *shape) *table {
+	inv.asked++
+	if s.table != nil {
+		s.table.asked = inv.asked
+		return s.table
+	}
+	if len(inv.tabled) >= mostTables {
+		oldest := slices.MinFunc(inv.tabled, func(a, b *shape) int { return cmp.Compare(a.table.asked, b.table.asked) })
+		inv.tabled = slices.DeleteFunc(inv.tabled, func(o *shape) bool { return o == oldest })
+		oldest.table = nil
+		inv.forget(oldest)
+	}
+	s.table = &table{asked: inv.asked, rooms: make([]room, len(inv.places))}
+	inv.tabled = append(inv.tabled, s)
+	for i, n := range inv.places {
+		s.table.put(i, s.room(n))
+	}
+	return s.table
+}
+
+// tableNode takes a node's change, or with nil its leaving, into all tables.
+func (inv *Inventory) tableNode(place int, n *Node) {
+	for _, s := range inv.tabled {
+		s.table.put(place, s.room(n))
+	}
+}
+
+// room is what a node has for pods of one shape; the zero value for a node
+// that they cannot run on. Pods that hold a node's devices are listed in its
+// Holders.
+type room struct {
+	// total and slots are Node.Total and Node.Slots.
+	total, slots int32
+	// ending is how many slots are held by pods that end by themselves.
+	ending int32
+	stale  bool
+}
+
+// room judges a node, or nil.
+func (s *shape) room(n *Node) room {
+	if n == nil || !s.reach.has(n.place) {
+		return room{}
+	}
+	total := n.Total(s.needs)
+	if total == 0 {
+		return room{}
+	}
+	r := room{total: small(total), slots: small(n.Slots(s.needs, n.fresh)), stale: !n.fresh}
+	var ending int64
+	for _, p := range n.Holders {
+		if p.Run.Ends {
+			ending += share(p.Needs, s.needs)
+		}
+	}
+	r.ending = small(min(ending, total))
+	return r
+}
+
+func small(n int64) int32 { return int32(min(n, math.MaxInt32)) }
+
+// table has a room for every node, by place, and their sums.
+type table struct {
+	asked uint64
+	rooms []room
+
+	nodes, stale          int
+	total, usable, ending int64
+	// freeing is how many rooms have something ending.
+	freeing int
+}
+
+func (t *table) put(place int, r room) {
+	if place >= len(t.rooms) {
+		t.rooms = append(t.rooms, make([]room, place+1-len(t.rooms))...)
+	}
+	if old := t.rooms[place]; old != r {
+		t.add(old, -1)
+		t.add(r, 1)
+		t.rooms[place] = r
+	}
+}
+
+func (t *table) add(r room, sign int) {
+	if r.total == 0 {
+		return
+	}
+	t.nodes += sign
+	if r.stale {
+		t.stale += sign
+	}
+	if r.ending > 0 {
+		t.freeing += sign
+	}
+	t.total += int64(sign) * int64(r.total)
+	t.usable += int64(sign) * int64(r.slots)
+	t.ending += int64(sign) * int64(r.ending)
+}

@@ -1,0 +1,356 @@
+package inventory
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/telemetry"
+)
+
+func TestUsable(t *testing.T) {
+	tests := map[string]struct {
+		do     func(w *world)
+		option Option
+		want   sums
+	}{
+		"two idle devices": {
+			do:   func(w *world) { w.SetNode(aNode("g", has(gpu, 2))); w.sample("g", 0) },
+			want: sums{Nodes: 1, Total: 2, Usable: 2},
+		},
+		"nothing at all": {do: func(*world) {}, want: sums{}},
+		"held by a pod": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 2)))
+				w.sample("g", 0)
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+			},
+			want: sums{Nodes: 1, Total: 2, Usable: 1},
+		},
+		"unhealthy, the kubelet does not know": { // 2 − 0 held − 1 blocked
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 2)))
+				w.sample("g", 0, device("0", gpu, unhealthy), device("1", gpu))
+			},
+			want: sums{Nodes: 1, Total: 2, Usable: 1},
+		},
+		"unhealthy, the kubelet knows: taken away once": { // min(1 − 0, 2 − 0 − 1)
+			do: func(w *world) {
+				w.SetNode(aNode("g", allocatable(gpu, 1), capacity(gpu, 2)))
+				w.sample("g", 0, device("0", gpu, unhealthy), device("1", gpu))
+			},
+			want: sums{Nodes: 1, Total: 1, Usable: 1},
+		},
+		"unhealthy and held, the kubelet does not know": { // the other one is idle
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 2)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.sample("g", 0, device("0", gpu, unhealthy, heldBy("p")), device("1", gpu))
+			},
+			want: sums{Nodes: 1, Total: 2, Usable: 1},
+		},
+		"unhealthy and held, the kubelet knows: the scheduler places nothing": { // min(1 − 1, 2 − 1 − 0)
+			do: func(w *world) {
+				w.SetNode(aNode("g", allocatable(gpu, 1), capacity(gpu, 2)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.sample("g", 0, device("0", gpu, unhealthy, heldBy("p")), device("1", gpu))
+			},
+			want: sums{Nodes: 1, Total: 1, Usable: 0},
+		},
+		"the pod on an unhealthy device ends, and the device stays blocked": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 2)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.sample("g", 0, device("0", gpu, unhealthy, heldBy("p")), device("1", gpu))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1"), phase(corev1.PodSucceeded)))
+			},
+			want: sums{Nodes: 1, Total: 2, Usable: 1},
+		},
+		"the kubelet could not be asked who holds an unhealthy device": { // 2 − 1 − 1: unknown is not idle
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 2)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.sample("g", 0, device("0", gpu, unhealthy, func(d *accel.Device) { d.Allocated = -1 }), device("1", gpu))
+			},
+			want: sums{Nodes: 1, Total: 2, Usable: 0},
+		},
+		"used from outside": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.sample("g", 0, device("0", gpu, usedBy("ffmpeg")))
+			},
+			want: sums{Nodes: 1, Total: 1, Usable: 0},
+		},
+		"shared slots": { // 4 slots, 1 held
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 4)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.sample("g", 0, device("0", gpu, slots(4), heldBy("p")))
+			},
+			want: sums{Nodes: 1, Total: 4, Usable: 3},
+		},
+		"shared slots, one of two cards used from outside": { // 8 − 2 held − (4 − 1) blocked
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 8)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.SetPod(aPod("q", on("g"), asks(gpu, "1")))
+				w.sample("g", 0, device("0", gpu, slots(4), heldBy("p"), usedBy("ffmpeg")), device("1", gpu, slots(4), heldBy("q")))
+			},
+			want: sums{Nodes: 1, Total: 8, Usable: 3},
+		},
+		"another resource's unhealthy device": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1), has(npu, 1)))
+				w.sample("g", 0, device("0", npu, unhealthy), device("1", "", unhealthy))
+			},
+			want: sums{Nodes: 1, Total: 1, Usable: 1},
+		},
+		"stale: Kubernetes' own accounting alone": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 2)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.sample("g", 0, device("0", gpu, unhealthy), device("1", gpu, unhealthy))
+				w.now = w.now.Add(15*time.Second + 1)
+			},
+			want: sums{Nodes: 1, Stale: 1, Total: 2, Usable: 1},
+		},
+		"as old as may be": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.sample("g", 0, device("0", gpu, unhealthy))
+				w.now = w.now.Add(15 * time.Second)
+			},
+			want: sums{Nodes: 1, Total: 1, Usable: 0},
+		},
+		"no sample ever": {
+			do:   func(w *world) { w.SetNode(aNode("g", has(gpu, 1))) },
+			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 1},
+		},
+		"a sample older than the last is ignored": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.sample("g", time.Second, device("0", gpu, unhealthy))
+				w.sample("g", 2*time.Second, device("0", gpu))
+			},
+			want: sums{Nodes: 1, Total: 1, Usable: 0},
+		},
+		"a sample from the future is of now": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.sample("g", -time.Hour, device("0", gpu, unhealthy))
+				w.now = w.now.Add(16 * time.Second)
+			},
+			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 1},
+		},
+		"a sample before its node": {
+			do: func(w *world) {
+				w.sample("g", 0, device("0", gpu, unhealthy))
+				w.SetNode(aNode("g", has(gpu, 1)))
+			},
+			want: sums{Nodes: 1, Total: 1, Usable: 0},
+		},
+		"the pod ended": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1"), phase(corev1.PodFailed)))
+			},
+			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 1},
+		},
+		"the pod was deleted": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.DeletePod("default", "p")
+				w.DeletePod("default", "p")
+			},
+			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 1},
+		},
+		"a pod that is being deleted holds its device still": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1"), deleted))
+			},
+			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 0},
+		},
+		"made again under the same name, on another node": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.SetNode(aNode("h", has(gpu, 2)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				again := aPod("p", on("h"), asks(gpu, "2"))
+				again.UID = "another"
+				w.SetPod(again)
+			},
+			want: sums{Nodes: 2, Stale: 2, Total: 3, Usable: 1},
+		},
+		"bound before its node is seen": {
+			do: func(w *world) {
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.SetNode(aNode("g", has(gpu, 2)))
+			},
+			want: sums{Nodes: 1, Stale: 1, Total: 2, Usable: 1},
+		},
+		"node deleted": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 2)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.DeleteNode("g")
+			},
+			want: sums{},
+		},
+		"node deleted and back, its pod still there": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 2)))
+				w.sample("g", 0, device("0", gpu, unhealthy))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+				w.DeleteNode("g")
+				w.SetNode(aNode("g", has(gpu, 2)))
+			},
+			want: sums{Nodes: 1, Stale: 1, Total: 2, Usable: 1},
+		},
+		"a device comes": {
+			do: func(w *world) {
+				w.SetNode(aNode("g"))
+				w.SetNode(aNode("g", has(gpu, 1)))
+			},
+			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 1},
+		},
+		"all devices go": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.SetNode(aNode("g", allocatable(gpu, 0), capacity(gpu, 1)))
+			},
+			want: sums{},
+		},
+		"more held than there is": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "9000000000000000000"), asks("memory", "9000000000000000000")))
+				w.SetPod(aPod("q", on("g"), asks(gpu, "9000000000000000000"), asks("memory", "9000000000000000000")))
+			},
+			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 0},
+		},
+		"memory does not fit now": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.SetPod(aPod("p", on("g"), asks("memory", "30Gi")))
+			},
+			option: wants(gpu, asks("memory", "4Gi")),
+			want:   sums{Nodes: 1, Stale: 1, Total: 1, Usable: 0},
+		},
+		"memory never fits": {
+			do:     func(w *world) { w.SetNode(aNode("g", has(gpu, 1))) },
+			option: wants(gpu, asks("memory", "40Gi")),
+			want:   sums{},
+		},
+		"memory for one of two": {
+			do:     func(w *world) { w.SetNode(aNode("g", has(gpu, 2))) },
+			option: wants(gpu, asks("memory", "20Gi")),
+			want:   sums{Nodes: 1, Stale: 1, Total: 1, Usable: 1},
+		},
+		"no room for a pod": {
+			do: func(w *world) {
+				n := aNode("g", has(gpu, 1))
+				n.MaxPods = 1
+				w.SetNode(n)
+				w.SetPod(aPod("p", on("g")))
+			},
+			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 0},
+		},
+		"two devices a pod": { // 5 / 2
+			do:     func(w *world) { w.SetNode(aNode("g", has(gpu, 5))) },
+			option: wants(gpu, asks(gpu, "1")),
+			want:   sums{Nodes: 1, Stale: 1, Total: 2, Usable: 2},
+		},
+		"two resources a pod": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 3), has(npu, 2)))
+				w.SetNode(aNode("h", has(gpu, 3)))
+			},
+			option: wants(gpu, asks(npu, "1")),
+			want:   sums{Nodes: 1, Stale: 1, Total: 2, Usable: 2},
+		},
+		"cores: requested ones are gone": { // (8 − 3) / 2
+			do: func(w *world) {
+				w.SetNode(aNode("g"))
+				w.SetPod(aPod("p", on("g"), asks("cpu", "3")))
+			},
+			option: wants(""),
+			want:   sums{Nodes: 1, Stale: 1, Total: 4, Usable: 2},
+		},
+		"cores: a device that is held leaves them alone": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 1)))
+				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
+			},
+			option: wants(""),
+			want:   sums{Nodes: 1, Stale: 1, Total: 4, Usable: 4},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			option := tt.option
+			if option.Kind == "" {
+				option = wants(gpu)
+			}
+			// Whatever was asked before and between must not matter.
+			asked, late := newWorld(), newWorld()
+			asked.look(option)
+			asked.look(wants(""))
+			tt.do(asked)
+			tt.do(late)
+			wantSums(t, asked.look(option), tt.want)
+			wantSums(t, late.look(option), tt.want)
+		})
+	}
+}
+
+func TestCoresUnderLoad(t *testing.T) {
+	tests := map[string]struct {
+		cores, busy float64
+		age         time.Duration
+		want        int64
+	}{
+		"idle":                   {8, 0, 0, 3},
+		"the requested busy":     {8, 1, 0, 3}, // min(8 − 1, 8 − 1) / 2
+		"half":                   {8, 4, 0, 2},
+		"three quarters":         {8, 6.5, 0, 0},
+		"all":                    {8, 8, 0, 0},
+		"more than there is":     {8, 12, 0, 0},
+		"stale":                  {8, 8, time.Minute, 3},
+		"unknown":                {0, 0, 0, 3},
+		"cores are not a number": {math.NaN(), 1, 0, 3},
+		"busy is not a number":   {8, math.NaN(), 0, 3},
+		"infinite":               {math.Inf(1), 1, 0, 3},
+		"negative":               {8, -1, 0, 3},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.SetNode(aNode("g", has(gpu, 1)))
+			w.SetPod(aPod("p", on("g"), asks("cpu", "1")))
+			w.SetSample(telemetry.Sample{Node: "g", Time: w.now.Add(-tt.age), CPUCores: tt.cores, CPUBusy: tt.busy})
+			if got := w.look(wants("")).Usable; got != tt.want {
+				t.Errorf("usable slots of two cores: got %d, want %d", got, tt.want)
+			}
+			if got := w.look(wants(gpu, asks("cpu", "2"))).Usable; got != 1 {
+				t.Errorf("a pod that needs a device: usable %d, want 1, whatever the cores do", got)
+			}
+		})
+	}
+}
+
+func TestSamplesOfUnknownNodesAreForgotten(t *testing.T) {
+	w := newWorld()
+	w.sample("gone", 0)
+	w.now = w.now.Add(time.Minute)
+	w.sample("gone too", time.Hour)
+	w.look(wants(gpu))
+	if len(w.nodes) != 0 {
+		t.Errorf("%d nodes are remembered that the API server never showed", len(w.nodes))
+	}
+}

@@ -1,0 +1,98 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Explain says in one sentence, for the person who reads the pod, why the
+// first of a ranking was chosen, and how the others stand.
+func Explain(ranked []Ranked) string {
+	if len(ranked) == 0 {
+		return ""
+	}
+	first, others := ranked[0], ranked[1:]
+	if first.Nodes == 0 {
+		return fmt.Sprintf("no node that this pod may run on has %s: waits for %s", anyOf(ranked), first.Kind)
+	}
+	var b strings.Builder
+	switch {
+	case first.Idle() > 0:
+		fmt.Fprintf(&b, "%s is free (%d of %d), %s", first.Kind, first.Idle(), first.Total, first.run())
+	case first.Finish == Never:
+		fmt.Fprintf(&b, "nothing is free, nor expected to be: waits for %s (%s)", first.Kind, first.taken())
+	default:
+		fmt.Fprintf(&b, "waits for %s (%s), which is expected to be done first, in %s", first.Kind, first.taken(), about(first.Finish))
+	}
+	for _, r := range others {
+		b.WriteString("; ")
+		b.WriteString(r.short())
+	}
+	return b.String()
+}
+
+// run is how long a run takes.
+func (r Ranked) run() string {
+	if r.Service <= 0 {
+		return "no run has been timed yet"
+	}
+	return "a run takes " + about(r.Service)
+}
+
+// taken is "0 of 2 free", and who else is after it.
+func (r Ranked) taken() string {
+	s := fmt.Sprintf("%d of %d free", r.Idle(), r.Total)
+	switch ahead := max(0, r.Claimed) + max(0, r.Queued); {
+	case ahead == 1:
+		return s + ", 1 pod before it"
+	case ahead > 1:
+		return fmt.Sprintf("%s, %d pods before it", s, ahead)
+	}
+	return s
+}
+
+// short is how a kind that was not chosen stands.
+func (r Ranked) short() string {
+	switch {
+	case r.Nodes == 0:
+		return fmt.Sprintf("no %s", r.Kind)
+	case r.Idle() > 0 && r.Service <= 0:
+		return fmt.Sprintf("%s free, not timed yet", r.Kind)
+	case r.Idle() > 0:
+		return fmt.Sprintf("%s free, %s", r.Kind, about(r.Finish))
+	case r.Finish == Never:
+		return fmt.Sprintf("%s taken for good (%s)", r.Kind, r.taken())
+	default:
+		return fmt.Sprintf("%s taken (%s), %s", r.Kind, r.taken(), about(r.Finish))
+	}
+}
+
+// anyOf is "GPU", or "GPU or NPU".
+func anyOf(ranked []Ranked) string {
+	kinds := make([]string, len(ranked))
+	for i, r := range ranked {
+		kinds[i] = string(r.Kind)
+	}
+	if len(kinds) == 1 {
+		return kinds[0]
+	}
+	last := len(kinds) - 1
+	return strings.Join(kinds[:last], ", ") + " or " + kinds[last]
+}
+
+// about rounds a duration to what a person cares for.
+func about(d time.Duration) string {
+	switch {
+	case d >= longest:
+		return "a year or more"
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+}

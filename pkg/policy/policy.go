@@ -1,0 +1,96 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"heteroaccel.io/pkg/inventory"
+)
+
+// Policy ranks candidates, best first. It gets at least one and returns each
+// exactly once.
+type Policy func([]inventory.Candidate) []Ranked
+
+// Ranked is a candidate with what a policy expects of it.
+type Ranked struct {
+	inventory.Candidate
+	// Index is the candidate's place in the policy's input.
+	Index int
+	// Wait is until a slot is free, Never when none is expected to be.
+	Wait time.Duration
+	// Finish is Wait and the service time together, Never if Wait is.
+	Finish time.Duration
+}
+
+// Default is the policy of a program that was told none.
+const Default = "earliest-finish"
+
+// policies are all there are, by the name a flag chooses them with.
+var policies = map[string]Policy{
+	"idle-first":      IdleFirst,
+	"earliest-finish": EarliestFinish,
+}
+
+// Named returns the policy with a name.
+func Named(name string) (Policy, error) {
+	if p, ok := policies[name]; ok {
+		return p, nil
+	}
+	return nil, fmt.Errorf("there is no policy %q: choose one of %s", name, strings.Join(slices.Sorted(maps.Keys(policies)), ", "))
+}
+
+// IdleFirst is the paper's policy: an idle kind in the order of preference,
+// whatever it takes there; if none is idle, the one that is expected to finish
+// first.
+func IdleFirst(candidates []inventory.Candidate) []Ranked {
+	return rank(candidates, func(a, b Ranked) int {
+		if idleA, idleB := a.Idle() > 0, b.Idle() > 0; idleA != idleB {
+			return boolFirst(idleA)
+		} else if idleA {
+			return cmp.Compare(a.Rank, b.Rank)
+		}
+		return finishFirst(a, b)
+	})
+}
+
+// EarliestFinish takes the smallest expected wait and service time together.
+func EarliestFinish(candidates []inventory.Candidate) []Ranked {
+	return rank(candidates, finishFirst)
+}
+
+// rank orders candidates; those whose kind no node offers come last always.
+func rank(candidates []inventory.Candidate, compare func(a, b Ranked) int) []Ranked {
+	ranked := estimate(candidates)
+	slices.SortStableFunc(ranked, func(a, b Ranked) int {
+		if thereA, thereB := a.Nodes > 0, b.Nodes > 0; thereA != thereB {
+			return boolFirst(thereA)
+		}
+		return cmp.Or(compare(a, b), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Index, b.Index))
+	})
+	return ranked
+}
+
+// finishFirst compares by expected finish. Among kinds that are never expected
+// to free, the queue decides that is the shortest for its number of slots.
+func finishFirst(a, b Ranked) int {
+	if c := cmp.Compare(a.Finish, b.Finish); c != 0 || a.Finish != Never {
+		return c
+	}
+	return cmp.Compare(a.pressure(), b.pressure())
+}
+
+// pressure is how many pods wait for each slot.
+func (r Ranked) pressure() float64 {
+	return (float64(r.Claimed) + float64(r.Queued)) / float64(max(1, r.Total))
+}
+
+func boolFirst(aHas bool) int {
+	if aHas {
+		return -1
+	}
+	return 1
+}
