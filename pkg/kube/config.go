@@ -1,0 +1,31 @@
+package kube
+
+import (
+	"fmt"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Config is how to reach the API server: by a kubeconfig file, or, with "",
+// as the pod's service account, or else by the user's own kubeconfig.
+func Config(kubeconfig, userAgent string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w; name a kubeconfig file with --kubeconfig", err)
+	}
+	config = rest.AddUserAgent(config, userAgent)
+	config.QPS, config.Burst = 50, 100
+	return config, nil
+}
+
+// Protobuf is config for the built-in types, which are smaller and faster
+// that way. Custom resources come as JSON only.
+func Protobuf(config *rest.Config) *rest.Config {
+	c := rest.CopyConfig(config)
+	c.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	c.ContentType = "application/vnd.kubernetes.protobuf"
+	return c
+}

@@ -1,0 +1,73 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/profile"
+)
+
+// Feeds carry everything the API server knows and we need: nodes and pods
+// into an inventory, profiles into a store.
+type Feeds struct {
+	feeds    []*Feed
+	profiles cache.SharedIndexInformer
+	handled  cache.ResourceEventHandlerRegistration
+}
+
+// NewFeeds prepares the feeds; Run starts them. A profile that cannot be used
+// is logged and left out.
+func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.Inventory, store *profile.Store, log zerolog.Logger) (*Feeds, error) {
+	profiles, err := profile.NewClient(config)
+	if err != nil {
+		return nil, err
+	}
+	informer, err := profile.NewInformer(profiles)
+	if err != nil {
+		return nil, err
+	}
+	handled, err := informer.AddEventHandler(store.Handler(func(err error) {
+		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("follow the InferenceProfiles: %w", err)
+	}
+	return &Feeds{
+		feeds:    []*Feed{Nodes(client, inv), Pods(client, inv)},
+		profiles: informer,
+		handled:  handled,
+	}, nil
+}
+
+// Profiles is the informer of the InferenceProfiles, for further handlers.
+func (f *Feeds) Profiles() cache.SharedIndexInformer { return f.profiles }
+
+// Run feeds until ctx ends.
+func (f *Feeds) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, feed := range f.feeds {
+		group.Go(func() error { return feed.Run(ctx) })
+	}
+	group.Go(func() error { f.profiles.RunWithContext(ctx); return nil })
+	return group.Wait()
+}
+
+// Synced says which first lists are missing, nil when all have been taken in.
+func (f *Feeds) Synced() error {
+	var errs []error
+	for _, feed := range f.feeds {
+		errs = append(errs, feed.Synced())
+	}
+	if !f.handled.HasSynced() {
+		errs = append(errs, errors.New("waiting for the API server's list of InferenceProfiles: is the CRD installed?"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,65 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// Leader is one replica's part in the election of the one that decides.
+type Leader struct {
+	elector *leaderelection.LeaderElector
+	leads   atomic.Bool
+}
+
+// NewLeader prepares the election over a Lease. identity must differ between
+// replicas, and stay the same when one is restarted: then it leads on at once.
+func NewLeader(client kubernetes.Interface, namespace, lease, identity string) (*Leader, error) {
+	l := &Leader{}
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Name: lease,
+		Lock: &resourcelock.LeaseLock{
+			LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: lease},
+			Client:     client.CoordinationV1(),
+			LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
+		},
+		// Shorter than the usual 15 s: until another replica leads, annotated
+		// pods are refused.
+		LeaseDuration:   6 * time.Second,
+		RenewDeadline:   4 * time.Second,
+		RetryPeriod:     time.Second,
+		ReleaseOnCancel: true,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(context.Context) { l.leads.Store(true) },
+			OnStoppedLeading: func() { l.leads.Store(false) },
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("prepare the election of the deciding replica: %w", err)
+	}
+	l.elector = elector
+	return l, nil
+}
+
+// Run takes part until ctx ends; whoever loses the Lease stands by again.
+func (l *Leader) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		l.elector.Run(ctx)
+	}
+	return nil
+}
+
+// Leads says why this replica does not decide, nil if it does.
+func (l *Leader) Leads() error {
+	if !l.leads.Load() {
+		return errors.New("standing by: another replica decides")
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package serve
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"sync"
+
+	"github.com/bytedance/sonic"
+)
+
+// JSON writes v with a status. Encoding cannot fail half-way into the body:
+// it is done before the first byte is written.
+func JSON(w http.ResponseWriter, status int, v any) {
+	body, err := sonic.ConfigDefault.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error":"the answer could not be encoded"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client is gone: nobody is left to tell
+}
+
+// Failure is the body of every answer that is not a success.
+type Failure struct {
+	// Error is one sentence that says what to do.
+	Error string `json:"error"`
+}
+
+// Error answers with one clear sentence.
+func Error(w http.ResponseWriter, status int, format string, args ...any) {
+	JSON(w, status, Failure{fmt.Sprintf(format, args...)})
+}
+
+// buffers are reused from request to request: bodies reach megabytes.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// Body reads a JSON request's body of at most limit bytes and hands it to use,
+// which must not keep it. What is wrong with the request itself it answers, in
+// a 4xx with one sentence.
+func Body(w http.ResponseWriter, r *http.Request, limit int64, use func([]byte)) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		Error(w, http.StatusUnsupportedMediaType, "send the body as Content-Type: application/json, not %q", r.Header.Get("Content-Type"))
+		return
+	}
+	buf := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		buf.Reset()
+		buffers.Put(buf)
+	}()
+	if n := r.ContentLength; n > 0 && n <= limit {
+		buf.Grow(int(n) + bytes.MinRead)
+	}
+	switch _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); {
+	case errors.As(err, new(*http.MaxBytesError)):
+		Error(w, http.StatusRequestEntityTooLarge, "the body is larger than the %d bytes that are read here", limit)
+	case errors.Is(err, io.ErrUnexpectedEOF) || err != nil:
+		Error(w, http.StatusBadRequest, "the body ended before it was read: send it again")
+	case buf.Len() == 0:
+		Error(w, http.StatusBadRequest, "the body is empty: send a JSON object")
+	default:
+		use(buf.Bytes())
+	}
+}

@@ -1,0 +1,57 @@
+package serve
+
+import (
+	"net/http"
+	"runtime/debug"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/rs/zerolog"
+)
+
+// Router returns a chi router with what every program wants around its
+// routes: a panic costs one request and is logged with its stack, and unknown
+// paths and methods are answered with a sentence.
+func Router(log zerolog.Logger) *chi.Mux {
+	r := chi.NewRouter()
+	r.Use(Recover(log))
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		Error(w, http.StatusNotFound, "there is nothing at %s: see / for what there is", r.URL.Path)
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		Error(w, http.StatusMethodNotAllowed, "%s is not possible at %s", r.Method, r.URL.Path)
+	})
+	return r
+}
+
+// Recover turns a panic into a 500, and logs it with its stack.
+func Recover(log zerolog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				switch p := recover(); p {
+				case nil:
+				case http.ErrAbortHandler:
+					panic(p) // net/http's own way to drop a connection
+				default:
+					log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).
+						Str("method", r.Method).Str("path", r.URL.Path).Msg("a request failed in a way that was not foreseen")
+					Error(w, http.StatusInternalServerError, "this request failed in a way that was not foreseen: the log has the details")
+				}
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// Probe answers a health probe: 200 "ok", or 503 and what is missing.
+func Probe(check func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if err := check(); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(err.Error() + "\n"))
+			return
+		}
+		_, _ = w.Write([]byte("ok\n"))
+	}
+}

@@ -1,0 +1,63 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	stdlog "log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// drain is how long requests under way get to finish at a shutdown. It stays
+// below Kubernetes' default grace period of 30 s.
+const drain = 10 * time.Second
+
+// Run serves handler on addr until ctx ends, then lets the requests under way
+// finish. With a tls.Config it speaks HTTPS. It returns nil after an orderly
+// shutdown.
+func Run(ctx context.Context, addr string, handler http.Handler, tlsConfig *tls.Config, log zerolog.Logger) error {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	srv := &http.Server{
+		Handler:   handler,
+		TLSConfig: tlsConfig,
+		// Slow clients may not hold connections for ever.
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          stdlog.New(log.With().Str("server", addr).Logger(), "", 0),
+	}
+	scheme := "http"
+	served := make(chan error, 1)
+	go func() {
+		if tlsConfig != nil {
+			served <- srv.ServeTLS(ln, "", "")
+			return
+		}
+		served <- srv.Serve(ln)
+	}()
+	if tlsConfig != nil {
+		scheme = "https"
+	}
+	log.Info().Str("address", scheme+"://"+ln.Addr().String()).Msg("listening")
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", addr, err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("shut %s down: %w", addr, err)
+	}
+	return nil
+}
