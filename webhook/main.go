@@ -1,0 +1,104 @@
+// Webhook is the mutating admission webhook: it gives annotated pods the
+// accelerator that is best for them when they are created.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+
+	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/pkg/serve"
+)
+
+// flags are the command line; main alone reads it and the environment.
+type flags struct {
+	listen, http         string
+	kubeconfig           string
+	samples              string
+	interval             time.Duration
+	maxSampleAge         time.Duration
+	reservationTTL       time.Duration
+	policy               string
+	tlsCert, tlsKey      string
+	namespace            string
+	service              string
+	webhookConfiguration string
+	leaderElect          bool
+	identity             string
+	log                  serve.LogFlags
+}
+
+func parse(args []string) (flags, error) {
+	var f flags
+	fs := pflag.NewFlagSet("webhook", pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.StringVar(&f.listen, "listen", ":8443", "address of the webhook, HTTPS")
+	fs.StringVar(&f.http, "http", ":8080", "address of /healthz, /readyz and /metrics, HTTP")
+	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the pod's service account")
+	fs.StringVar(&f.samples, "samples", "none", "where samples come from: prometheus=URL, exporters=URL[,URL…], exporters=dns+URL for every address of a name, or none")
+	fs.DurationVar(&f.interval, "sample-interval", 2*time.Second, "how often samples are read")
+	fs.DurationVar(&f.maxSampleAge, "max-sample-age", 15*time.Second, "older than this a node is stale: Kubernetes' own accounting alone counts there")
+	fs.DurationVar(&f.reservationTTL, "reservation-ttl", 30*time.Second, "how long a decision waits for its pod")
+	fs.StringVar(&f.policy, "policy", policy.Default, "how to choose: earliest-finish or idle-first")
+	fs.StringVar(&f.tlsCert, "tls-cert", "", "certificate file, read again when it changes; default: a self-signed CA of our own, kept in a Secret")
+	fs.StringVar(&f.tlsKey, "tls-key", "", "private key file of --tls-cert")
+	fs.StringVar(&f.namespace, "namespace", envOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of our Secrets and Lease")
+	fs.StringVar(&f.service, "service", "heteroaccel-webhook", "name of the webhook's Service, for the self-signed certificate")
+	fs.StringVar(&f.webhookConfiguration, "webhook-configuration", "heteroaccel", "MutatingWebhookConfiguration whose caBundle is kept right when the certificate is self-signed")
+	fs.BoolVar(&f.leaderElect, "leader-elect", true, "take part in choosing the one replica that decides")
+	fs.StringVar(&f.identity, "identity", hostname(), "this replica's name in the election")
+	f.log.Add(fs)
+	if err := fs.Parse(args); err != nil {
+		return f, err
+	}
+	switch {
+	case fs.NArg() > 0:
+		return f, fmt.Errorf("unknown argument %q: everything is set by flags, see --help", fs.Arg(0))
+	case (f.tlsCert == "") != (f.tlsKey == ""):
+		return f, errors.New("--tls-cert and --tls-key go together: give both, or neither for a self-signed certificate")
+	case f.maxSampleAge <= 0 || f.interval <= 0 || f.reservationTTL <= 0:
+		return f, errors.New("--max-sample-age, --sample-interval and --reservation-ttl must be longer than 0")
+	}
+	return f, f.log.Check()
+}
+
+func main() {
+	f, err := parse(os.Args[1:])
+	if errors.Is(err, pflag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "webhook:", err)
+		os.Exit(2)
+	}
+	log := f.log.Logger(os.Stderr, "webhook")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, f, prometheus.NewRegistry(), log); err != nil {
+		log.Error().Err(err).Msg("ended")
+		os.Exit(1)
+	}
+}
+
+func envOr(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func hostname() string {
+	h, err := os.Hostname()
+	if err != nil {
+		return "webhook"
+	}
+	return h
+}

@@ -1,0 +1,141 @@
+package mutate
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/profile"
+)
+
+// Decision is what the mutation writes back for people and for re-admission.
+type Decision struct {
+	Kind accel.Kind
+	// Reason is one sentence that a person understands.
+	Reason string
+	// Reservation identifies the decision.
+	Reservation string
+}
+
+// Input is all that Apply needs besides the pod.
+type Input struct {
+	Request  accel.Request
+	Profile  *profile.Profile
+	Variant  *profile.Variant
+	Target   Target
+	Decision Decision
+	// Known reports whether an extended resource is some profile's
+	// accelerator. May be nil: then none is but the variant's own.
+	Known func(corev1.ResourceName) bool
+	// Key authenticates the record of what was replaced. Not empty.
+	Key []byte
+	// Namespace is the review's: the pod's own may be empty at admission.
+	Namespace string
+}
+
+// annotations are what the webhook writes back, in the order of the patch.
+var annotations = [...]string{
+	accel.SelectedAnnotation, accel.ReasonAnnotation,
+	accel.ReservationAnnotation, accel.OriginalAnnotation,
+}
+
+// Apply returns pod with in.Target running in.Variant: image, resources and
+// marker, device flag, HETEROACCEL_DEVICE, extra args, env, mounts, volumes,
+// groups, selectors, tolerations, and the annotations that explain it and make
+// it undoable. pod is never changed; the result shares with it what did not
+// change. The rules are told at setDevice, resourcesFor and Compatible.
+//
+// pod is to be without a mutation already: see Undo. An error that Compatible
+// would have given for the variant, or one of too large a record, is a sentence
+// for the person who wrote the pod.
+func Apply(pod *Pod, in Input) (*Pod, error) {
+	if in.Profile == nil || in.Variant == nil || in.Variant.Spec == nil {
+		return nil, errors.New("apply a variant: none given")
+	}
+	v := in.Variant
+	out := *pod
+	out.Recorded = ""
+	c := in.Target.detach(&out)
+	if c == nil {
+		return nil, errNoContainer(in.Target)
+	}
+	r := record{Container: c.Name}
+	if err := applyToContainer(c, in, &r); err != nil {
+		return nil, err
+	}
+	if err := applyToPod(&out, v, &r); err != nil {
+		return nil, err
+	}
+	original, err := r.seal(in.Key, in.Namespace, in.Decision.Reservation)
+	if err != nil {
+		return nil, err
+	}
+	a := make(map[string]string, len(pod.Metadata.Annotations)+len(annotations))
+	maps.Copy(a, pod.Metadata.Annotations)
+	a[accel.SelectedAnnotation] = string(in.Decision.Kind)
+	a[accel.ReasonAnnotation] = in.Decision.Reason
+	a[accel.ReservationAnnotation] = in.Decision.Reservation
+	a[accel.OriginalAnnotation] = original
+	out.Metadata.Annotations = a
+	return &out, nil
+}
+
+// applyToContainer changes c, which is a copy, and notes in r what it replaced.
+func applyToContainer(c *corev1.Container, in Input, r *record) error {
+	v := in.Variant
+	if image := v.Spec.Image; image != "" && image != c.Image {
+		r.Image = &text{Was: c.Image, Now: image}
+		c.Image = image
+	}
+
+	l := setDevice(c, in.Profile, v)
+	c.Command, c.Args = l.command.words, l.args.words
+	r.Command, r.Args = l.command.recorded(), l.args.recorded()
+
+	resources := resourcesFor(c.Resources, v, in.Known)
+	r.Limits = changedAmounts(c.Resources.Limits, resources.Limits)
+	r.Requests = changedAmounts(c.Resources.Requests, resources.Requests)
+	c.Resources = resources
+
+	r.Env, r.EnvAdded = setEnv(c, v)
+
+	mounts, paths, err := newMounts(c, v)
+	if err != nil {
+		return err
+	}
+	if len(mounts) > 0 {
+		c.VolumeMounts = append(slices.Clip(c.VolumeMounts), mounts...)
+		r.Mounts = paths
+	}
+	return nil
+}
+
+// applyToPod changes what stands outside the container in out, which is a
+// copy, and notes in r what it added.
+func applyToPod(out *Pod, v *profile.Variant, r *record) error {
+	volumes, names, err := newVolumes(out, v)
+	if err != nil {
+		return err
+	}
+	if len(volumes) > 0 {
+		out.Spec.Volumes = append(slices.Clip(out.Spec.Volumes), volumes...)
+		r.Volumes = names
+	}
+	selectors, err := newSelectors(out, v)
+	if err != nil {
+		return err
+	}
+	if len(selectors) > 0 {
+		all := make(map[string]string, len(out.Spec.NodeSelector)+len(selectors))
+		maps.Copy(all, out.Spec.NodeSelector)
+		maps.Copy(all, selectors)
+		out.Spec.NodeSelector = all
+		r.NodeSelector = selectors
+	}
+	r.Groups, r.Context = addGroups(out, v)
+	r.Tolerations = addTolerations(out, v)
+	return nil
+}

@@ -1,0 +1,90 @@
+package mutate
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// The API server fills in defaults before it shows us a pod, and again after
+// our patch. What a variant adds gets them here already, so that our own output
+// seen again, or a volume that the user wrote alike, compares equal. Source:
+// SetDefaults_* in Kubernetes' pkg/apis/core/v1/defaults.go. A default missed
+// here costs one operation in a patch, not a wrong pod.
+
+// defaultMode is the mode of a file that a volume makes.
+const defaultMode int32 = 0o644
+
+func defaultedEnv(e corev1.EnvVar) corev1.EnvVar {
+	if e.ValueFrom == nil || e.ValueFrom.FieldRef == nil || e.ValueFrom.FieldRef.APIVersion != "" {
+		return e
+	}
+	from, ref := *e.ValueFrom, *e.ValueFrom.FieldRef
+	ref.APIVersion = "v1"
+	from.FieldRef = &ref
+	e.ValueFrom = &from
+	return e
+}
+
+func defaultedVolume(v corev1.Volume) corev1.Volume {
+	if v.VolumeSource == (corev1.VolumeSource{}) {
+		v.EmptyDir = &corev1.EmptyDirVolumeSource{}
+	}
+	if s := v.HostPath; s != nil && s.Type == nil {
+		c := *s
+		c.Type = new(corev1.HostPathUnset)
+		v.HostPath = &c
+	}
+	if s := v.Secret; s != nil && s.DefaultMode == nil {
+		c := *s
+		c.DefaultMode = new(defaultMode)
+		v.Secret = &c
+	}
+	if s := v.ConfigMap; s != nil && s.DefaultMode == nil {
+		c := *s
+		c.DefaultMode = new(defaultMode)
+		v.ConfigMap = &c
+	}
+	if s := v.DownwardAPI; s != nil {
+		c := *s
+		if c.DefaultMode == nil {
+			c.DefaultMode = new(defaultMode)
+		}
+		c.Items = defaultedFiles(c.Items)
+		v.DownwardAPI = &c
+	}
+	if v.Projected != nil {
+		v.Projected = defaultedProjected(*v.Projected)
+	}
+	return v
+}
+
+func defaultedProjected(s corev1.ProjectedVolumeSource) *corev1.ProjectedVolumeSource {
+	if s.DefaultMode == nil {
+		s.DefaultMode = new(defaultMode)
+	}
+	s.Sources = slices.Clone(s.Sources)
+	for i := range s.Sources {
+		if token := s.Sources[i].ServiceAccountToken; token != nil && token.ExpirationSeconds == nil {
+			c := *token
+			c.ExpirationSeconds = new(int64(3600))
+			s.Sources[i].ServiceAccountToken = &c
+		}
+		if api := s.Sources[i].DownwardAPI; api != nil {
+			s.Sources[i].DownwardAPI = &corev1.DownwardAPIProjection{Items: defaultedFiles(api.Items)}
+		}
+	}
+	return &s
+}
+
+func defaultedFiles(items []corev1.DownwardAPIVolumeFile) []corev1.DownwardAPIVolumeFile {
+	items = slices.Clone(items)
+	for i, item := range items {
+		if item.FieldRef != nil && item.FieldRef.APIVersion == "" {
+			ref := *item.FieldRef
+			ref.APIVersion = "v1"
+			items[i].FieldRef = &ref
+		}
+	}
+	return items
+}

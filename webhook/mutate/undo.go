@@ -1,0 +1,137 @@
+package mutate
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// Undo returns pod as it was before Apply: what was replaced is put back where
+// it is still what was written, what was added is removed, and what others
+// changed or added since stays. Only variables, mounts and volumes go by their
+// name or path alone: the API server fills in defaults within them. Our
+// written-back annotations are removed.
+//
+// Anyone who may write the pod may write its annotations. So the record is
+// believed only when it was sealed with key for this namespace and for the
+// reservation that the pod carries. ok is false when there is none such: then
+// the pod comes back as it is, but for our written-back annotations. pod is
+// never changed.
+func Undo(pod *Pod, key []byte, namespace string) (undone *Pod, ok bool) {
+	a := pod.Metadata.Annotations
+	ours := false
+	for _, name := range annotations {
+		if _, has := a[name]; has {
+			ours = true
+		}
+	}
+	if !ours {
+		return pod, false
+	}
+	out := *pod
+	out.Recorded = ""
+	out.Metadata.Annotations = withoutKeys(a, annotations[:]...)
+	r, ok := unseal(a[accel.OriginalAnnotation], key, namespace, a[accel.ReservationAnnotation])
+	if !ok {
+		return &out, false
+	}
+	if t, found := lookup(&out, r.Container); found {
+		r.undoContainer(t.detach(&out))
+		out.Recorded = r.Container
+	}
+	r.undoPod(&out)
+	return &out, true
+}
+
+// undoContainer takes the mutation of c, which is a copy, back.
+func (r *record) undoContainer(c *corev1.Container) {
+	if r.Image != nil && c.Image == r.Image.Now {
+		c.Image = r.Image.Was
+	}
+	if r.Command != nil {
+		if words, ok := r.Command.restore(c.Command); ok {
+			c.Command = words
+		}
+	}
+	if r.Args != nil {
+		if words, ok := r.Args.restore(c.Args); ok {
+			c.Args = words
+		}
+	}
+	c.Resources.Limits = r.Limits.restore(c.Resources.Limits)
+	c.Resources.Requests = r.Requests.restore(c.Resources.Requests)
+	c.VolumeMounts = withoutEach(c.VolumeMounts, r.Mounts, func(m corev1.VolumeMount, at string) bool { return m.MountPath == at })
+	c.Env = withoutEach(c.Env, r.EnvAdded, func(e corev1.EnvVar, name string) bool { return e.Name == name })
+	if len(r.Env) == 0 {
+		return
+	}
+	c.Env = slices.Clone(c.Env)
+	from := map[string]int{} // a name may stand several times: each is put back in turn
+	for _, was := range r.Env {
+		for i := from[was.Name]; i < len(c.Env); i++ {
+			if c.Env[i].Name == was.Name {
+				c.Env[i] = was
+				from[was.Name] = i + 1
+				break
+			}
+		}
+	}
+}
+
+// undoPod takes back what was added to pod, which is a copy, outside the
+// container.
+func (r *record) undoPod(pod *Pod) {
+	pod.Spec.Volumes = withoutEach(pod.Spec.Volumes, r.Volumes, func(v corev1.Volume, name string) bool { return v.Name == name })
+	pod.Spec.Tolerations = withoutEach(pod.Spec.Tolerations, r.Tolerations, equal[corev1.Toleration])
+	if len(r.NodeSelector) > 0 {
+		var still []string
+		for key, value := range r.NodeSelector {
+			if pod.Spec.NodeSelector[key] == value {
+				still = append(still, key)
+			}
+		}
+		pod.Spec.NodeSelector = withoutKeys(pod.Spec.NodeSelector, still...)
+	}
+	if sc := pod.Spec.SecurityContext; sc != nil && len(r.Groups) > 0 {
+		c := *sc
+		c.SupplementalGroups = withoutEach(c.SupplementalGroups, r.Groups, equal[int64])
+		pod.Spec.SecurityContext = &c
+		if r.Context && equal(&c, &corev1.PodSecurityContext{}) {
+			pod.Spec.SecurityContext = nil
+		}
+	}
+}
+
+// withoutEach returns list without the first item that matches each of keys;
+// nil when nothing is left. list stays as it is.
+func withoutEach[T, K any](list []T, keys []K, match func(T, K) bool) []T {
+	if len(keys) == 0 {
+		return list
+	}
+	list = slices.Clone(list)
+	for _, key := range keys {
+		if i := slices.IndexFunc(list, func(item T) bool { return match(item, key) }); i >= 0 {
+			list = slices.Delete(list, i, i+1)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// withoutKeys returns m without keys; nil when nothing is left. m stays as it
+// is.
+func withoutKeys(m map[string]string, keys ...string) map[string]string {
+	m = maps.Clone(m)
+	for _, key := range keys {
+		delete(m, key)
+	}
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/monitor"
+	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/webhook/server"
+)
+
+// The Secrets and the Lease of the webhook, in its namespace.
+const (
+	caSecret  = "heteroaccel-webhook-ca"
+	keySecret = "heteroaccel-webhook-key"
+	lease     = "heteroaccel-webhook"
+)
+
+// run wires the program together and runs it until ctx ends.
+func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
+	choose, err := policy.Named(f.policy)
+	if err != nil {
+		return fmt.Errorf("--policy: %w", err)
+	}
+	source, err := monitor.Parse(f.samples)
+	if err != nil {
+		return fmt.Errorf("--samples: %w", err)
+	}
+	config, err := kube.Config(f.kubeconfig, "heteroaccel-webhook")
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(kube.Protobuf(config))
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	key, err := waitForKey(ctx, client, f.namespace, log)
+	if err != nil {
+		return err
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
+	defer broadcaster.Shutdown()
+	if err := broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
+		return fmt.Errorf("record events: %w", err)
+	}
+
+	profiles := profile.NewStore()
+	hints := serviceTimes(profiles)
+	inv := inventory.New(inventory.Options{
+		MaxSampleAge:   f.maxSampleAge,
+		ReservationTTL: f.reservationTTL,
+		ServiceTime:    hints,
+		Admitted:       server.Announce(broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")),
+	})
+	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
+	if err != nil {
+		return err
+	}
+	samples := monitor.New(source, f.interval, inv.SetSample, log)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
+	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
+	leads := func() error { return nil }
+	if f.leaderElect {
+		leader, err := kube.NewLeader(client, f.namespace, lease, f.identity)
+		if err != nil {
+			return err
+		}
+		leads = leader.Leads
+		group.Go(func() error { return leader.Run(ctx) })
+	}
+	if err := keepStatus(config, feeds, leads, log); err != nil {
+		return err
+	}
+
+	srv, err := server.New(server.Config{
+		Inventory: inv, Profiles: profiles, Policy: choose, ServiceTime: hints,
+		Key: key, Synced: synced, Registry: registry, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	certificate, err := startCertificate(ctx, group, f, config, client, log)
+	if err != nil {
+		return err
+	}
+	status := serve.Router(log)
+	status.Get("/healthz", serve.Probe(func() error { return nil }))
+	// Only the replica that decides is ready, so the Service sends it
+	// everything.
+	status.Get("/readyz", serve.Probe(func() error { return errors.Join(synced(), leads(), healthy(certificate)) }))
+	status.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+
+	group.Go(func() error { return feeds.Run(ctx) })
+	group.Go(func() error { return samples.Run(ctx) })
+	group.Go(func() error { return serve.Run(ctx, f.http, status, nil, log) })
+	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), serve.TLS(certificate), log) })
+	return group.Wait()
+}
+
+// serviceTimes reads the profiles' hints.
+func serviceTimes(profiles *profile.Store) func(string, accel.Kind) time.Duration {
+	return func(inference string, kind accel.Kind) time.Duration {
+		if p, ok := profiles.Get(inference); ok {
+			if v := p.Variant(kind); v != nil {
+				return v.ServiceTime
+			}
+		}
+		return 0
+	}
+}
+
+// startCertificate keeps the server's certificate up to date in the
+// background: from files, or else self-signed.
+func startCertificate(ctx context.Context, group *errgroup.Group, f flags, config *rest.Config, client kubernetes.Interface, log zerolog.Logger) (serve.Certificate, error) {
+	var certificate serve.Certificate
+	if f.tlsCert != "" {
+		files, err := serve.FileCertificate(f.tlsCert, f.tlsKey)
+		if err != nil {
+			return nil, err
+		}
+		certificate = files
+	} else {
+		host := f.service + "." + f.namespace
+		certificate = serve.SelfSigned(config, f.namespace, caSecret, host+".svc", host+".svc.cluster.local", host, "localhost")
+		bundle := &server.CABundle{Client: client, Namespace: f.namespace, Secret: caSecret, Configuration: f.webhookConfiguration, Log: log}
+		group.Go(func() error { return bundle.Run(ctx) })
+	}
+	group.Go(func() error { return serve.Start(ctx, certificate) })
+	return certificate, nil
+}
+
+func healthy(c serve.Certificate) error {
+	if !c.Healthy() {
+		return errors.New("waiting for the certificate")
+	}
+	return nil
+}
+
+// waitForKey gets the key of the records, patiently: at start the API server,
+// or our namespace, may not be there yet.
+func waitForKey(ctx context.Context, client kubernetes.Interface, namespace string, log zerolog.Logger) ([]byte, error) {
+	for {
+		key, err := kube.Key(ctx, client, namespace, keySecret)
+		if err == nil {
+			return key, nil
+		}
+		log.Warn().Err(err).Msg("the key of the records is not there yet")
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(time.Second):
+		}
+	}
+}

@@ -1,0 +1,21 @@
+package server
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/events"
+
+	"heteroaccel.io/pkg/inventory"
+)
+
+// Announce returns what to do with each pod that was just admitted: an Event
+// that explains the choice where `kubectl describe pod` shows it. At admission
+// itself the pod has no uid an Event could point to.
+func Announce(recorder events.EventRecorder) func(*inventory.Pod) {
+	return func(p *inventory.Pod) {
+		pod := &corev1.ObjectReference{
+			APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name, UID: p.UID,
+		}
+		recorder.Eventf(pod, nil, corev1.EventTypeNormal, "AcceleratorSelected", "Admission",
+			"%s runs on %s: %s", p.Managed.Inference, p.Managed.Kind, p.Managed.Reason)
+	}
+}

@@ -1,0 +1,57 @@
+package server
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+)
+
+// outcome is how a review ended.
+type outcome string
+
+const (
+	outcomeIdle      outcome = "idle"      // an idle accelerator was chosen
+	outcomeWaits     outcome = "waits"     // nothing was: the pod waits for one
+	outcomeRepeated  outcome = "repeated"  // a second call for the same pod
+	outcomeRefused   outcome = "refused"   // with a sentence
+	outcomeUntouched outcome = "untouched" // not ours
+)
+
+type metrics struct {
+	decisions *prometheus.CounterVec
+	duration  prometheus.Histogram
+	malformed prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
+	m := &metrics{
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heteroaccel_webhook_reviews_total",
+			Help: "Admission reviews of pods, by the kind chosen, how it ended, and whether it was a dry run.",
+		}, []string{"kind", "outcome", "dry_run"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "heteroaccel_webhook_decision_duration_seconds",
+			Help:    "Time from a decoded review to its patch.",
+			Buckets: prometheus.ExponentialBuckets(20e-6, 2.5, 10),
+		}),
+		malformed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heteroaccel_webhook_malformed_total",
+			Help: "Requests that were no AdmissionReview of a pod.",
+		}),
+	}
+	reg.MustRegister(m.decisions, m.duration, m.malformed,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "heteroaccel_webhook_reservations",
+			Help: "Decisions whose pod the API server has not shown yet.",
+		}, func() float64 { return float64(inv.Reservations()) }))
+	return m
+}
+
+func (m *metrics) observe(kind accel.Kind, o outcome, dryRun bool, took time.Duration) {
+	m.decisions.WithLabelValues(string(kind), string(o), strconv.FormatBool(dryRun)).Inc()
+	m.duration.Observe(took.Seconds())
+}

@@ -1,0 +1,143 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/bytedance/sonic"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/webhook/mutate"
+)
+
+// review is the part of an admission.k8s.io/v1 AdmissionReview that is read.
+// Slim on purpose: what is not named here is skipped, not decoded.
+type review struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Request    *request `json:"request"`
+}
+
+type request struct {
+	UID         types.UID           `json:"uid"`
+	Resource    groupVersionResoure `json:"resource"`
+	SubResource string              `json:"subResource"`
+	Operation   string              `json:"operation"`
+	Namespace   string              `json:"namespace"`
+	DryRun      bool                `json:"dryRun"`
+	Object      *mutate.Pod         `json:"object"`
+}
+
+type groupVersionResoure struct {
+	Group    string `json:"group"`
+	Resource string `json:"resource"`
+}
+
+// isPodCreate reports whether this is what the webhook is registered for.
+func (r *request) isPodCreate() bool {
+	return r.Operation == "CREATE" && r.SubResource == "" && r.Resource.Group == "" && r.Resource.Resource == "pods"
+}
+
+// answer is the AdmissionReview that goes back.
+type answer struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Response   response `json:"response"`
+}
+
+type response struct {
+	UID       types.UID `json:"uid"`
+	Allowed   bool      `json:"allowed"`
+	Status    *status   `json:"status,omitempty"`
+	Patch     []byte    `json:"patch,omitempty"`
+	PatchType string    `json:"patchType,omitempty"`
+}
+
+type status struct {
+	Code    int32  `json:"code"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+const (
+	admissionVersion = "admission.k8s.io/v1"
+	admissionKind    = "AdmissionReview"
+)
+
+// decode reads a review. The error is a sentence for whoever sent it.
+func decode(body []byte) (*review, error) {
+	var r review
+	if err := sonic.ConfigStd.Unmarshal(body, &r); err != nil {
+		return nil, errors.New("the body is not an AdmissionReview of a pod in JSON")
+	}
+	switch {
+	case r.Kind != admissionKind || r.APIVersion != admissionVersion:
+		return nil, errors.New("the body is not an AdmissionReview of " + admissionVersion)
+	case r.Request == nil || r.Request.UID == "":
+		return nil, errors.New("the AdmissionReview has no request, or no uid in it")
+	case r.Request.isPodCreate() && r.Request.Object == nil:
+		return nil, errors.New("the AdmissionReview has no object")
+	}
+	return &r, nil
+}
+
+// allow answers with the operations of a patch, none for none.
+func allow(uid types.UID, ops []mutate.Op) (answer, error) {
+	a := answer{APIVersion: admissionVersion, Kind: admissionKind, Response: response{UID: uid, Allowed: true}}
+	if len(ops) == 0 {
+		return a, nil
+	}
+	patch, err := sonic.ConfigDefault.Marshal(ops)
+	if err != nil {
+		return a, err
+	}
+	a.Response.Patch, a.Response.PatchType = patch, "JSONPatch"
+	return a, nil
+}
+
+// refuse answers with a sentence for the person who created the pod.
+func refuse(uid types.UID, reason error) answer {
+	return answer{APIVersion: admissionVersion, Kind: admissionKind, Response: response{
+		UID:    uid,
+		Status: &status{Code: http.StatusBadRequest, Reason: "BadRequest", Message: reason.Error()},
+	}}
+}
+
+// maxReview is how large a review is read: the API server takes objects of up
+// to 3 MiB, and JSON in JSON grows no further.
+const maxReview = 8 << 20
+
+// handle answers POST /mutate.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+	if err := s.Synced(); err != nil {
+		serve.Error(w, http.StatusServiceUnavailable, "the webhook is starting: %v; try again in a moment", err)
+		return
+	}
+	serve.Body(w, r, maxReview, func(body []byte) {
+		rev, err := decode(body)
+		if err != nil {
+			s.metrics.malformed.Inc()
+			serve.Error(w, http.StatusBadRequest, "%v", err)
+			return
+		}
+		uid := rev.Request.UID
+		if !rev.Request.isPodCreate() {
+			a, _ := allow(uid, nil)
+			serve.JSON(w, http.StatusOK, a)
+			return
+		}
+		ops, refusal := s.admit(rev.Request)
+		if refusal != nil {
+			serve.JSON(w, http.StatusOK, refuse(uid, refusal))
+			return
+		}
+		a, err := allow(uid, ops)
+		if err != nil {
+			s.Log.Error().Err(err).Msg("encode a patch")
+			serve.Error(w, http.StatusInternalServerError, "the patch could not be encoded: the webhook's log has the details")
+			return
+		}
+		serve.JSON(w, http.StatusOK, a)
+	})
+}

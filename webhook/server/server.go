@@ -1,0 +1,57 @@
+package server
+
+import (
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/bytedance/sonic"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/serve"
+)
+
+// Config is what a Server needs; every field is required.
+type Config struct {
+	Inventory *inventory.Inventory
+	Profiles  *profile.Store
+	Policy    policy.Policy
+	// ServiceTime is how long a run is expected to take, 0 when unknown.
+	ServiceTime func(inference string, kind accel.Kind) time.Duration
+	// Key authenticates the records of what was replaced.
+	Key []byte
+	// Synced says what is still missing before anything can be decided.
+	Synced   func() error
+	Registry prometheus.Registerer
+	Log      zerolog.Logger
+}
+
+// Server answers admission reviews.
+type Server struct {
+	Config
+	metrics *metrics
+}
+
+// New returns a server; Handler is what it serves.
+func New(c Config) (*Server, error) {
+	if len(c.Key) < 32 {
+		return nil, errKey
+	}
+	// Compile the decoder now rather than during the first review.
+	if err := sonic.Pretouch(reflect.TypeFor[review]()); err != nil {
+		return nil, err
+	}
+	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory)}, nil
+}
+
+// Handler routes POST /mutate.
+func (s *Server) Handler() http.Handler {
+	r := serve.Router(s.Log)
+	r.Post("/mutate", s.handle)
+	return r
+}

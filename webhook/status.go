@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+)
+
+// keepStatus writes the status of every profile that comes or changes. Every
+// replica would write the same; only the one that leads does, and it catches
+// up with the informer's resync.
+func keepStatus(config *rest.Config, feeds *kube.Feeds, leads func() error, log zerolog.Logger) error {
+	client, err := profile.NewClient(config)
+	if err != nil {
+		return err
+	}
+	write := func(obj any) {
+		p, ok := obj.(*v1alpha1.InferenceProfile)
+		if !ok || leads() != nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := client.WriteStatus(ctx, p); err != nil {
+			log.Warn().Err(err).Msg("the profile's status will be written at the next chance")
+		}
+	}
+	const resync = 30 * time.Second
+	_, err = feeds.Profiles().AddEventHandlerWithResyncPeriod(cache.ResourceEventHandlerFuncs{
+		AddFunc:    write,
+		UpdateFunc: func(_, obj any) { write(obj) },
+	}, resync)
+	return err
+}
