@@ -1,0 +1,74 @@
+// Extender is the HTTP extender of the stock kube-scheduler: it knows which
+// nodes have a usable accelerator and which of them is best, and explains
+// every placement to people with curl.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+
+	"heteroaccel.io/pkg/serve"
+)
+
+// flags are the command line; main alone reads it.
+type flags struct {
+	listen          string
+	kubeconfig      string
+	samples         string
+	interval        time.Duration
+	maxSampleAge    time.Duration
+	tlsCert, tlsKey string
+	log             serve.LogFlags
+}
+
+func parse(args []string) (flags, error) {
+	var f flags
+	fs := pflag.NewFlagSet("extender", pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.StringVar(&f.listen, "listen", ":8888", "address of everything; HTTPS with --tls-cert, else HTTP")
+	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the pod's service account")
+	fs.StringVar(&f.samples, "samples", "none", "where samples come from: prometheus=URL, exporters=URL[,URL…], exporters=dns+URL for every address of a name, or none")
+	fs.DurationVar(&f.interval, "sample-interval", 2*time.Second, "how often samples are read")
+	fs.DurationVar(&f.maxSampleAge, "max-sample-age", 15*time.Second, "older than this a node is stale: Kubernetes' own accounting alone counts there")
+	fs.StringVar(&f.tlsCert, "tls-cert", "", "certificate file, read again when it changes")
+	fs.StringVar(&f.tlsKey, "tls-key", "", "private key file of --tls-cert")
+	f.log.Add(fs)
+	if err := fs.Parse(args); err != nil {
+		return f, err
+	}
+	switch {
+	case fs.NArg() > 0:
+		return f, fmt.Errorf("unknown argument %q: everything is set by flags, see --help", fs.Arg(0))
+	case (f.tlsCert == "") != (f.tlsKey == ""):
+		return f, errors.New("--tls-cert and --tls-key go together: give both, or neither for HTTP")
+	case f.maxSampleAge <= 0 || f.interval <= 0:
+		return f, errors.New("--max-sample-age and --sample-interval must be longer than 0")
+	}
+	return f, f.log.Check()
+}
+
+func main() {
+	f, err := parse(os.Args[1:])
+	if errors.Is(err, pflag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "extender:", err)
+		os.Exit(2)
+	}
+	log := f.log.Logger(os.Stderr, "extender")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, f, prometheus.NewRegistry(), log); err != nil {
+		log.Error().Err(err).Msg("ended")
+		os.Exit(1)
+	}
+}

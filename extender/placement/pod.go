@@ -1,0 +1,38 @@
+package placement
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/resource"
+
+	"heteroaccel.io/pkg/inventory"
+)
+
+// Query is a pod to place, and the moment it is to be placed at.
+type Query struct {
+	// Needs is what the pod requests. A pod that needs no devices is of the
+	// CPU kind.
+	Needs inventory.Resources
+	// Bound is the node that the inventory counts this very pod on already,
+	// "" for none: there it is not counted against itself.
+	Bound string
+	// Now is the time, and MaxSampleAge how old a sample may be and count.
+	Now          time.Time
+	MaxSampleAge time.Duration
+}
+
+// NeedsOf is what a pod requests, as kube-scheduler adds it up. Only its
+// containers' resources and its overhead are read: nobody can change what they
+// say of devices once the pod exists, which is not so for annotations.
+func NeedsOf(pod *corev1.Pod) inventory.Resources {
+	return inventory.ResourcesOf(resource.PodRequests(pod, resource.PodResourcesOptions{}))
+}
+
+// counted is how much of what node n shows as held is this pod's own.
+func (q *Query) counted(n *inventory.Node, resource string) int64 {
+	if q.Bound == "" || q.Bound != n.Name {
+		return 0
+	}
+	return q.Needs.Device(resource)
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+
+	"heteroaccel.io/extender/server"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/monitor"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/serve"
+)
+
+// run wires the program together and runs it until ctx ends.
+func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
+	source, err := monitor.Parse(f.samples)
+	if err != nil {
+		return fmt.Errorf("--samples: %w", err)
+	}
+	config, err := kube.Config(f.kubeconfig, "heteroaccel-extender")
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(kube.Protobuf(config))
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	profiles := profile.NewStore()
+	inv := inventory.New(inventory.Options{MaxSampleAge: f.maxSampleAge})
+	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
+	if err != nil {
+		return err
+	}
+	samples := monitor.New(source, f.interval, inv.SetSample, log)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
+
+	handler, err := server.New(server.Config{
+		Inventory:  inv,
+		Profiles:   profiles,
+		Ready:      func() error { return errors.Join(feeds.Synced(), samples.Synced()) },
+		Registerer: registry,
+		Metrics:    promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Log:        log,
+	})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	var tlsConfig *tls.Config
+	if f.tlsCert != "" {
+		certificate, err := serve.FileCertificate(f.tlsCert, f.tlsKey)
+		if err != nil {
+			return err
+		}
+		tlsConfig = serve.TLS(certificate)
+		group.Go(func() error { return serve.Start(ctx, certificate) })
+	}
+	group.Go(func() error { return feeds.Run(ctx) })
+	group.Go(func() error { return samples.Run(ctx) })
+	group.Go(func() error { return serve.Run(ctx, f.listen, handler, tlsConfig, log) })
+	return group.Wait()
+}

@@ -1,0 +1,140 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+)
+
+// deviceView is one device of a node, as JSON.
+type deviceView struct {
+	Kind     accel.Kind `json:"kind"`
+	ID       string     `json:"id"`
+	Resource string     `json:"resource,omitempty"`
+	Vendor   string     `json:"vendor,omitempty"`
+	Model    string     `json:"model,omitempty"`
+	Driver   string     `json:"driver,omitempty"`
+	Healthy  bool       `json:"healthy"`
+	// Slots is how many pods may share the device.
+	Slots int `json:"slots"`
+	// Allocated is how many slots the kubelet had given out at the time of
+	// the sample, -1 when it could not be asked.
+	Allocated int `json:"allocated"`
+	// Outside is the command of a process outside Kubernetes that uses it.
+	Outside string `json:"outside,omitempty"`
+	// State is idle, busy, "shared n of m", unhealthy, "outside (command)" or
+	// unknown.
+	State string `json:"state"`
+	// Holders are the pods that hold it now.
+	Holders []holderView `json:"holders"`
+}
+
+// holderView is a pod that holds slots of a device.
+type holderView struct {
+	Namespace string `json:"namespace"`
+	Pod       string `json:"pod"`
+	// Container is "" while no sample has told it.
+	Container string `json:"container,omitempty"`
+	Slots     int64  `json:"slots"`
+}
+
+// devicesOf shows the devices of a node's sample with those who hold them now.
+// Pods that are bound but were not yet seen on any of several like devices are
+// returned as unplaced.
+//
+// The pod informer says at once who holds a resource; which of several like
+// devices that is, only the sample tells.
+func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unplaced []holderView) {
+	if n.Sample == nil {
+		return []deviceView{}, nil
+	}
+	alike := map[string]int{}
+	for _, d := range n.Sample.Devices {
+		alike[d.Resource]++
+	}
+	devices = make([]deviceView, 0, len(n.Sample.Devices))
+	seen := map[string]bool{}
+	for _, d := range n.Sample.Devices {
+		v := deviceView{
+			Kind: d.Kind, ID: d.ID, Resource: d.Resource, Vendor: d.Vendor, Model: d.Model, Driver: d.Driver,
+			Healthy: d.Healthy, Slots: d.Slots, Allocated: d.Allocated, Outside: d.Outside,
+			Holders: []holderView{},
+		}
+		for _, h := range d.Holders {
+			if p := boundHere(n, h); p != nil || d.Resource == "" {
+				seen[h.Namespace+"/"+h.Pod] = true
+				v.Holders = append(v.Holders, holderView{h.Namespace, h.Pod, h.Container, int64(h.Slots)})
+			}
+		}
+		if d.Resource != "" && alike[d.Resource] == 1 {
+			for _, p := range holdersOf(n, d.Resource) {
+				if !seen[p.Key()] {
+					seen[p.Key()] = true
+					v.Holders = append(v.Holders, holderView{p.Namespace, p.Name, "", p.Needs.Device(d.Resource)})
+				}
+			}
+		}
+		v.State = state(d, v.Holders, fresh)
+		devices = append(devices, v)
+	}
+	for resource := range alike {
+		for _, p := range holdersOf(n, resource) {
+			if !seen[p.Key()] {
+				seen[p.Key()] = true
+				unplaced = append(unplaced, holderView{p.Namespace, p.Name, "", p.Needs.Device(resource)})
+			}
+		}
+	}
+	slices.SortFunc(unplaced, func(a, b holderView) int { return cmp.Compare(a.String(), b.String()) })
+	return devices, unplaced
+}
+
+// state is the word for a device. Without a fresh sample it may be unhealthy
+// or used from outside for all that is known, so that it is busy or unknown.
+func state(d accel.Device, holders []holderView, fresh bool) string {
+	var held int64
+	for _, h := range holders {
+		held += h.Slots
+	}
+	slots := int64(d.Slots)
+	switch {
+	case fresh && !d.Healthy:
+		return "unhealthy"
+	case fresh && d.Outside != "":
+		return "outside (" + d.Outside + ")"
+	case held > 0 && slots > 1:
+		return fmt.Sprintf("shared %d of %d", held, slots)
+	case held > 0:
+		return "busy"
+	case !fresh || d.Allocated < 0:
+		return "unknown"
+	default:
+		return "idle"
+	}
+}
+
+// holdersOf are the pods bound to a node that hold a resource, by name.
+func holdersOf(n *inventory.Node, resource string) []*inventory.Pod {
+	var pods []*inventory.Pod
+	for _, p := range n.Holders {
+		if p.Needs.Device(resource) > 0 {
+			pods = append(pods, p)
+		}
+	}
+	slices.SortFunc(pods, func(a, b *inventory.Pod) int { return cmp.Compare(a.Key(), b.Key()) })
+	return pods
+}
+
+func boundHere(n *inventory.Node, h accel.Holder) *inventory.Pod {
+	for _, p := range n.Holders {
+		if p.Name == h.Pod && p.Namespace == h.Namespace {
+			return p
+		}
+	}
+	return nil
+}
+
+func (h holderView) String() string { return h.Namespace + "/" + h.Pod }

@@ -1,0 +1,12 @@
+// Package server is the extender's HTTP side: the two verbs kube-scheduler
+// calls, and what people read with curl.
+//
+// Requests enter, and the inventory and the profiles are read; answers and
+// metrics leave. It never calls the API server, changes nothing in the
+// inventory, and starts nothing: a handler is all it is.
+//
+//	POST /scheduler/filter      ┐ decode ▶ inventory.Lookup ▶ placement ▶ answer
+//	POST /scheduler/prioritize  ┘ (pooled, names only)         │
+//	                                                           ▼ why a node was rejected
+//	GET  /pods/{namespace}/{name}  ◀───────────────────── verdicts, bounded
+package server

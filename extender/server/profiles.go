@@ -1,0 +1,131 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/profile"
+)
+
+// profileView is one inference, as JSON.
+type profileView struct {
+	Inference string        `json:"inference"`
+	Variants  []variantView `json:"variants"`
+}
+
+// variantView is one inference on one kind, as JSON.
+type variantView struct {
+	Kind accel.Kind `json:"kind"`
+	// Devices are the extended resources it takes; empty for the CPU.
+	Devices map[string]int64 `json:"devices"`
+	// Device is the OpenVINO device name.
+	Device string `json:"device"`
+	Image  string `json:"image"`
+	// HintedSeconds is the service time the profile states, LearnedSeconds
+	// what was observed; nil where there is none.
+	HintedSeconds  *float64 `json:"hintedSeconds,omitempty"`
+	LearnedSeconds *float64 `json:"learnedSeconds,omitempty"`
+
+	hinted, learned time.Duration
+}
+
+// profilesView is what /profiles shows.
+type profilesView struct {
+	Profiles []*profileView `json:"profiles"`
+}
+
+func (s *server) profileList(*http.Request) (view, error) {
+	v := &profilesView{Profiles: []*profileView{}}
+	for _, p := range s.profiles.All() {
+		v.Profiles = append(v.Profiles, s.viewProfile(p))
+	}
+	return v, nil
+}
+
+func (s *server) profile(r *http.Request) (view, error) {
+	name := param(r, "name")
+	p, ok := s.profiles.Get(name)
+	if !ok {
+		return nil, missing(fmt.Sprintf("there is no InferenceProfile %q: see /profiles for those there are", name))
+	}
+	return s.viewProfile(p), nil
+}
+
+func (s *server) viewProfile(p *profile.Profile) *profileView {
+	v := &profileView{Inference: p.Name, Variants: []variantView{}}
+	for _, variant := range p.Variants {
+		learned := s.learned(p.Name, variant.Kind)
+		w := variantView{
+			Kind: variant.Kind, Devices: map[string]int64{}, Device: variant.Device, Image: variant.Spec.Image,
+			HintedSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned),
+			hinted: variant.ServiceTime, learned: learned,
+		}
+		for name, q := range variant.Devices {
+			w.Devices[string(name)] = q.Value()
+		}
+		v.Variants = append(v.Variants, w)
+	}
+	return v
+}
+
+func seconds(d time.Duration) *float64 {
+	if d <= 0 {
+		return nil
+	}
+	s := d.Seconds()
+	return &s
+}
+
+func timeText(d time.Duration) string {
+	if d <= 0 {
+		return "-"
+	}
+	return d.String()
+}
+
+// devices lists what a variant takes: "gpu.intel.com/i915", or "2 x/y".
+func (v variantView) devices() string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(v.Devices)) {
+		if n := v.Devices[name]; n != 1 {
+			name = fmt.Sprintf("%d %s", n, name)
+		}
+		parts = append(parts, name)
+	}
+	return cmp.Or(strings.Join(parts, ", "), string(corev1.ResourceCPU))
+}
+
+func (v *profilesView) text(p *page) {
+	if len(v.Profiles) == 0 {
+		p.line("There are no InferenceProfiles: apply one with kubectl.")
+		return
+	}
+	t := table{head: []string{"INFERENCE", "KIND", "DEVICES", "HINTED", "LEARNED", "IMAGE"}, cut: true}
+	for _, profile := range v.Profiles {
+		for _, w := range profile.Variants {
+			t.add(profile.Inference, string(w.Kind), w.devices(), timeText(w.hinted), timeText(w.learned), w.Image)
+		}
+	}
+	p.table(&t)
+}
+
+func (v *profileView) text(p *page) {
+	p.field(0, "inference", v.Inference)
+	for _, w := range v.Variants {
+		p.line("")
+		p.line(clean(string(w.Kind)))
+		p.field(2, "image", w.Image)
+		p.field(2, "devices", w.devices())
+		p.field(2, "device flag", w.Device)
+		p.field(2, "hinted", timeText(w.hinted))
+		p.field(2, "learned", timeText(w.learned))
+	}
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"heteroaccel.io/extender/placement"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/serve"
+)
+
+// bodyLimit is the most that is read of a request, in bytes: the names of more
+// nodes than Kubernetes supports, or some hundreds of full nodes.
+const bodyLimit = 16 << 20
+
+// filter answers POST /scheduler/filter: an ExtenderFilterResult.
+func (s *server) filter(w http.ResponseWriter, r *http.Request) {
+	s.serve(w, r, &s.metrics.filter, s.appendVerdicts, appendFailure)
+}
+
+// prioritize answers POST /scheduler/prioritize: a HostPriorityList, which has
+// no place for an error; without scores the other plugins' decide.
+func (s *server) prioritize(w http.ResponseWriter, r *http.Request) {
+	s.serve(w, r, &s.metrics.prioritize, s.appendScores, func(b []byte, _ string) []byte {
+		return append(b, "[]"...)
+	})
+}
+
+// serve decodes a request of kube-scheduler's, has it answered and sends the
+// answer. A pod that cannot be placed is a 200 all the same: kube-scheduler
+// does not read the body of anything else.
+func (s *server) serve(w http.ResponseWriter, r *http.Request, v *verb,
+	answer func([]byte, *scratch) []byte, failure func([]byte, string) []byte) {
+	start, outcome := time.Now(), refused
+	serve.Body(w, r, bodyLimit, func(body []byte) {
+		sc := borrow()
+		defer sc.release()
+		err := sc.decode(body)
+		switch {
+		case errors.Is(err, errPod):
+			outcome = failed
+			s.log.Warn().Err(err).Str("path", r.URL.Path).Msg("a pod cannot be placed")
+			sc.out = failure(sc.out, err.Error())
+		case err != nil:
+			serve.Error(w, http.StatusBadRequest, "%s", err)
+			return
+		default:
+			outcome = answered
+			sc.out = answer(sc.out, sc)
+		}
+		send(w, sc.out)
+	})
+	v.done(outcome, start)
+}
+
+// query is the pod of a request, and its nodes as the inventory has them.
+func (s *server) query(sc *scratch) (placement.Query, []*inventory.Node) {
+	pod := sc.args.Pod
+	q := placement.Query{
+		Needs:        placement.NeedsOf(pod.pod()),
+		Now:          s.inventory.Now(),
+		MaxSampleAge: s.inventory.MaxSampleAge(),
+	}
+	known := s.inventory.Pod(pod.Metadata.Namespace, pod.Metadata.Name)
+	if known != nil && !known.Done && string(known.UID) == pod.Metadata.UID {
+		q.Bound = known.Node
+	}
+	return q, s.inventory.Lookup(sc.args.NodeNames)
+}
+
+func (s *server) appendVerdicts(b []byte, sc *scratch) []byte {
+	q, nodes := s.query(sc)
+	if sc.args.Nodes == nil {
+		b = append(b, `{"Nodes":null,"NodeNames":[`...)
+	} else {
+		b = append(b, `{"Nodes":{"metadata":{},"items":[`...)
+	}
+	passed := 0
+	for i, n := range nodes {
+		if v := q.Filter(n); v.Cause != placement.Fits {
+			sc.rejected = append(sc.rejected, rejection{n, v})
+			continue
+		}
+		if passed++; passed > 1 {
+			b = append(b, ',')
+		}
+		if sc.args.Nodes == nil {
+			b = appendString(b, sc.args.NodeNames[i])
+		} else {
+			b = append(b, sc.args.Nodes.Items[i]...)
+		}
+	}
+	if sc.args.Nodes == nil {
+		b = append(b, ']')
+	} else {
+		b = append(b, `]},"NodeNames":null`...)
+	}
+	b = append(b, `,"FailedNodes":`...)
+	b = appendFailed(b, sc.rejected, false)
+	b = append(b, `,"FailedAndUnresolvableNodes":`...)
+	b = appendFailed(b, sc.rejected, true)
+	for i := range sc.rejected {
+		s.metrics.rejected[sc.rejected[i].verdict.Cause].Inc()
+	}
+	s.memory.remember(sc.args.Pod.Metadata.UID, q.Now, passed, sc.rejected)
+	return append(b, `,"Error":""}`...)
+}
+
+func (s *server) appendScores(b []byte, sc *scratch) []byte {
+	q, nodes := s.query(sc)
+	b = append(b, '[')
+	for i, n := range nodes {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendScore(b, sc.args.NodeNames[i], q.Score(n))
+	}
+	return append(b, ']')
+}

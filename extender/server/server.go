@@ -1,0 +1,131 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/serve"
+)
+
+// Config is what the server reads and reports to. All of it is needed but
+// Learned and Registerer.
+type Config struct {
+	Inventory *inventory.Inventory
+	Profiles  *profile.Store
+	// Learned is the service time observed for an inference on a kind, 0
+	// while none was. Nil where nobody observes any.
+	Learned func(inference string, kind accel.Kind) time.Duration
+	// Ready says what is missing before requests should come here, or nil.
+	Ready func() error
+	// Registerer takes the server's metrics; nil leaves them unregistered.
+	Registerer prometheus.Registerer
+	// Metrics serves /metrics.
+	Metrics http.Handler
+	Log     zerolog.Logger
+}
+
+type server struct {
+	inventory *inventory.Inventory
+	profiles  *profile.Store
+	learned   func(string, accel.Kind) time.Duration
+	memory    *memory
+	metrics   *metrics
+	log       zerolog.Logger
+}
+
+// endpoint is one line of what there is.
+type endpoint struct {
+	// Method and Path are as they are requested, with names in {braces}.
+	Method string `json:"method"`
+	Path   string `json:"path"`
+	// Shows is what it is for, in a few words.
+	Shows string `json:"shows"`
+}
+
+var endpoints = []endpoint{
+	{"GET", "/", "this list"},
+	{"GET", "/nodes", "the devices of all nodes: state, holders, age of the sample"},
+	{"GET", "/nodes/{name}", "one node in full"},
+	{"GET", "/pods", "the pods that were given an accelerator, and why"},
+	{"GET", "/pods/{namespace}/{name}", "one pod: why this kind, and what it waits for"},
+	{"GET", "/profiles", "inferences, the kinds they run on, and how long that takes"},
+	{"GET", "/profiles/{name}", "one inference"},
+	{"GET", "/healthz", "whether the process serves"},
+	{"GET", "/readyz", "whether it knows the cluster yet, and what is missing"},
+	{"GET", "/metrics", "metrics for Prometheus"},
+	{"POST", "/scheduler/filter", "for kube-scheduler: which nodes have a usable device"},
+	{"POST", "/scheduler/prioritize", "for kube-scheduler: which of them are best"},
+}
+
+// New returns the handler of everything the extender serves.
+func New(c Config) (http.Handler, error) {
+	if err := pretouch(); err != nil {
+		return nil, fmt.Errorf("prepare the decoder of scheduler requests: %w", err)
+	}
+	memory, err := newMemory()
+	if err != nil {
+		return nil, fmt.Errorf("make room for verdicts: %w", err)
+	}
+	if c.Learned == nil {
+		c.Learned = func(string, accel.Kind) time.Duration { return 0 }
+	}
+	s := &server{
+		inventory: c.Inventory,
+		profiles:  c.Profiles,
+		learned:   c.Learned,
+		memory:    memory,
+		metrics:   newMetrics(c.Registerer, c.Inventory),
+		log:       c.Log,
+	}
+	r := serve.Router(c.Log)
+	r.Use(middleware.GetHead)
+	r.NotFound(notFound)
+	r.MethodNotAllowed(methodNotAllowed(r))
+	r.Post("/scheduler/filter", s.filter)
+	r.Post("/scheduler/prioritize", s.prioritize)
+	r.Get("/", show(s.index))
+	r.Get("/nodes", show(s.nodes))
+	r.Get("/nodes/{name}", show(s.node))
+	r.Get("/pods", show(s.pods))
+	r.Get("/pods/{namespace}/{name}", show(s.pod))
+	r.Get("/profiles", show(s.profileList))
+	r.Get("/profiles/{name}", show(s.profile))
+	r.Get("/healthz", serve.Probe(func() error { return nil }))
+	r.Get("/readyz", serve.Probe(c.Ready))
+	r.Method(http.MethodGet, "/metrics", c.Metrics)
+	return r, nil
+}
+
+// notFound answers a path that does not exist with those that do.
+func notFound(w http.ResponseWriter, r *http.Request) {
+	fail(w, r, http.StatusNotFound, fmt.Sprintf("there is nothing at %s: here is what there is", r.URL.Path), &index{endpoints})
+}
+
+// methodNotAllowed answers with the methods that would do.
+func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			probe := m
+			if m == http.MethodHead {
+				probe = http.MethodGet // see middleware.GetHead
+			}
+			if routes.Match(chi.NewRouteContext(), probe, r.URL.Path) {
+				allowed = append(allowed, m)
+			}
+		}
+		list := strings.Join(allowed, ", ")
+		w.Header().Set("Allow", list)
+		serve.Error(w, http.StatusMethodNotAllowed, "%s is not possible at %s: use %s", r.Method, r.URL.Path, list)
+	}
+}
