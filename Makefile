@@ -1,0 +1,41 @@
+# Everything needs Go and git; the tests need a C compiler too, for the race
+# detector. Nothing needs root, a container runtime or a cluster.
+
+BIN := bin
+GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
+PROGRAMS := ./extender ./webhook ./exporter
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint unit e2e bench generate prepare
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Compile the programs into bin/
+	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $(BIN)/ $(PROGRAMS)
+
+demo: prepare ## Show four inferences on four accelerators, on a local control plane (DEMO_EXIT=1 ends by itself)
+	@go run ./e2e/demo
+
+test: lint unit e2e ## Run every test, with the race detector
+
+lint: ## Check formatting, vet, staticcheck, generated files and known vulnerabilities
+	@./e2e/lint.sh
+
+unit: ## Run the tests of the packages
+	@./e2e/needs.sh cc
+	go test -race $$(go list ./... | grep -v /e2e)
+
+e2e: prepare ## Run the tests on a local control plane
+	@./e2e/needs.sh cc
+	go test -race -p 1 -timeout 30m ./e2e/...
+
+bench: ## Measure the extender, the webhook and the exporter against an encoding/json echo
+	go test -run '^$$' -bench . -benchmem ./extender/... ./webhook/... ./exporter/... ./pkg/...
+
+generate: ## Generate the deepcopy functions and the CRD from the Go types
+	go generate ./...
+
+prepare:
+	@./e2e/needs.sh
+	@go run ./e2e/prepare

@@ -1,0 +1,209 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Binaries are the paths of the programs a cluster is made of.
+type Binaries struct {
+	Etcd, APIServer, ControllerManager, Scheduler, Kubectl, Kwok string
+}
+
+// BuildOptions say how Build reports.
+type BuildOptions struct {
+	// Out is where progress goes; nil for nowhere. On a terminal one line is
+	// rewritten, elsewhere a line is added every 15 seconds.
+	Out io.Writer
+}
+
+// Build compiles what is missing of the control plane into the user's cache
+// directory, under a name that changes with every version involved, and
+// returns where it is. With nothing missing it takes a fraction of a second;
+// from nothing, minutes. Of two at once the second waits for the first. A
+// build that is killed leaves the programs it finished, and no other.
+func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
+	root, err := Root()
+	if err != nil {
+		return Binaries{}, err
+	}
+	src, err := readSource(root)
+	if err != nil {
+		return Binaries{}, err
+	}
+	tc := toolchain{dir: filepath.Join(root, "e2e", "controlplane")}
+	version, err := tc.output(ctx, "env", "GOVERSION")
+	if err != nil {
+		return Binaries{}, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return Binaries{}, fmt.Errorf("find the cache directory: set XDG_CACHE_HOME or HOME: %w", err)
+	}
+	dir := filepath.Join(cache, "heteroaccel", "bin", src.key(strings.TrimSpace(version)))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return Binaries{}, fmt.Errorf("make the directory of the control plane's programs: %w", err)
+	}
+	list := programs(src.kubernetes)
+	if len(missing(dir, list)) == 0 {
+		return binaries(dir), nil
+	}
+	report := newProgress(opts.Out)
+	defer report.clear()
+	unlock, err := lockFile(ctx, dir+".lock", func() {
+		report.line("another build of the control plane is running: waiting for it")
+	})
+	if err != nil {
+		return Binaries{}, err
+	}
+	defer unlock()
+	todo := missing(dir, list)
+	if len(todo) == 0 {
+		return binaries(dir), nil
+	}
+	if err := removeHalfBuilt(dir); err != nil {
+		return Binaries{}, err
+	}
+	report.line(fmt.Sprintf("compiling Kubernetes %s, etcd and kwok, once: several minutes", src.kubernetes))
+	known := map[string]bool{}
+	for i, p := range todo {
+		if err := compile(ctx, root, dir, p, report, fmt.Sprintf("[%d/%d] %s", i+1, len(todo), p.name), known); err != nil {
+			return Binaries{}, err
+		}
+	}
+	return binaries(dir), nil
+}
+
+// compile builds one program into dir under a temporary name and renames it.
+// known collects the packages of the programs built so far, which need no
+// second compilation.
+func compile(ctx context.Context, root, dir string, p program, report *progress, title string, known map[string]bool) error {
+	start := time.Now()
+	tc := toolchain{dir: filepath.Join(root, "e2e", p.module), env: []string{"CGO_ENABLED=0", "GOWORK=off"}}
+	defer report.show(title + ": fetching modules")()
+	tc.line = func(line string) {
+		if module, ok := strings.CutPrefix(line, "go: downloading "); ok {
+			report.set(title + ": fetching " + module)
+		}
+	}
+	deps, err := tc.output(ctx, "list", "-deps", "-f", "{{.ImportPath}}", p.pkg)
+	if err != nil {
+		return fmt.Errorf("prepare %s: %w", p.name, err)
+	}
+	total := 0
+	for pkg := range strings.FieldsSeq(deps) {
+		if id := p.module + " " + pkg; !known[id] {
+			known[id] = true
+			total++
+		}
+	}
+	done := 0
+	count := func() {
+		if done < total {
+			report.set(fmt.Sprintf("%s: %d of %d packages", title, done, total))
+		} else {
+			report.set(title + ": linking")
+		}
+	}
+	tc.line = func(line string) {
+		if strings.HasPrefix(line, "go: ") || strings.HasPrefix(line, "#") || strings.ContainsAny(line, " \t") {
+			return
+		}
+		done++
+		count()
+	}
+	count()
+	temporary, err := os.MkdirTemp(dir, halfBuilt)
+	if err != nil {
+		return fmt.Errorf("build %s: %w", p.name, err)
+	}
+	defer os.RemoveAll(temporary)
+	binary := filepath.Join(temporary, p.name)
+	if _, err := tc.output(ctx, "build", "-v", "-trimpath", "-ldflags", p.ldflags, "-o", binary, p.pkg); err != nil {
+		return fmt.Errorf("build %s: %w", p.name, err)
+	}
+	if err := os.Rename(binary, filepath.Join(dir, p.name)); err != nil {
+		return fmt.Errorf("build %s: %w", p.name, err)
+	}
+	report.line(fmt.Sprintf("%s: %s", title, time.Since(start).Round(time.Second)))
+	return nil
+}
+
+// halfBuilt starts the names of what a build in progress writes to.
+const halfBuilt = ".building-"
+
+// removeHalfBuilt removes what a killed build left. The caller has the lock.
+func removeHalfBuilt(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, halfBuilt+"*"))
+	if err != nil {
+		return fmt.Errorf("look for the remains of a killed build: %w", err)
+	}
+	for _, path := range left {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("remove the remains of a killed build: %w", err)
+		}
+	}
+	return nil
+}
+
+func missing(dir string, list []program) []program {
+	var todo []program
+	for _, p := range list {
+		if _, err := os.Stat(filepath.Join(dir, p.name)); err != nil {
+			todo = append(todo, p)
+		}
+	}
+	return todo
+}
+
+func binaries(dir string) Binaries {
+	at := func(name string) string { return filepath.Join(dir, name) }
+	return Binaries{
+		Etcd: at("etcd"), APIServer: at("kube-apiserver"), ControllerManager: at("kube-controller-manager"),
+		Scheduler: at("kube-scheduler"), Kubectl: at("kubectl"), Kwok: at("kwok"),
+	}
+}
+
+// ProgramOptions say how BuildPrograms compiles.
+type ProgramOptions struct {
+	// Race adds the race detector; it needs a C compiler.
+	Race bool
+	// Out is where progress goes; nil for nowhere.
+	Out io.Writer
+}
+
+// BuildPrograms compiles programs of this project, named by their folder at
+// the repository's root ("webhook"), to dir/NAME.
+func BuildPrograms(ctx context.Context, dir string, opts ProgramOptions, names ...string) error {
+	root, err := Root()
+	if err != nil {
+		return err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return fmt.Errorf("build %s: %w", strings.Join(names, ", "), err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("build %s: %w", strings.Join(names, ", "), err)
+	}
+	report := newProgress(opts.Out)
+	defer report.clear()
+	defer report.show("compiling " + strings.Join(names, ", "))()
+	args := []string{"build", "-o", dir + string(filepath.Separator)}
+	tc := toolchain{dir: root, env: []string{"GOWORK=off"}}
+	if opts.Race {
+		args = append(args, "-race")
+		tc.env = append(tc.env, "CGO_ENABLED=1")
+	}
+	for _, name := range names {
+		args = append(args, "./"+name)
+	}
+	if _, err := tc.output(ctx, args...); err != nil {
+		return fmt.Errorf("build %s: %w", strings.Join(names, ", "), err)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	componentbase "k8s.io/component-base/config/v1alpha1"
+	schedulerv1 "k8s.io/kube-scheduler/config/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// startScheduler writes the scheduler's configuration and starts it.
+func (c *Cluster) startScheduler(ctx context.Context, extenders []schedulerv1.Extender) error {
+	kubeconfig, err := c.KubeconfigFor("system:kube-scheduler")
+	if err != nil {
+		return err
+	}
+	data, err := schedulerConfig(kubeconfig, extenders)
+	if err != nil {
+		return err
+	}
+	config := c.path("etc", "scheduler.yaml")
+	if err := os.WriteFile(config, data, 0o600); err != nil {
+		return fmt.Errorf("write the scheduler's configuration: %w", err)
+	}
+	_, err = c.serve(ctx, service{
+		name: "kube-scheduler", path: c.bin.Scheduler, ports: 1, health: "/readyz",
+		args: func(ports []int) []string {
+			return []string{
+				"--config=" + config,
+				fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=127.0.0.1",
+				"--tls-cert-file=" + c.path("pki", "server.crt"), "--tls-private-key-file=" + c.path("pki", "server.key"),
+			}
+		},
+	})
+	return err
+}
+
+// RestartScheduler stops the scheduler and starts it with other extenders.
+func (c *Cluster) RestartScheduler(ctx context.Context, extenders []schedulerv1.Extender) error {
+	if p := c.Process("kube-scheduler"); p != nil {
+		p.Stop()
+	}
+	return c.startScheduler(ctx, extenders)
+}
+
+// schedulerConfig is the scheduler's own default but for the extenders, leader
+// election, which one scheduler needs not, and the rate limit of its client.
+func schedulerConfig(kubeconfig string, extenders []schedulerv1.Extender) ([]byte, error) {
+	alone := false
+	config := schedulerv1.KubeSchedulerConfiguration{
+		TypeMeta:         metav1.TypeMeta{APIVersion: schedulerv1.SchemeGroupVersion.String(), Kind: "KubeSchedulerConfiguration"},
+		LeaderElection:   componentbase.LeaderElectionConfiguration{LeaderElect: &alone},
+		ClientConnection: componentbase.ClientConnectionConfiguration{Kubeconfig: kubeconfig, QPS: 5000, Burst: 10000},
+		Extenders:        extenders,
+	}
+	data, err := yaml.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("encode the scheduler's configuration: %w", err)
+	}
+	return data, nil
+}

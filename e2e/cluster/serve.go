@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// StartProcess runs a program beside the cluster: its output goes to
+// logs/NAME.log, its working directory is the cluster's, env ("KEY=value")
+// adds to this program's. It runs until its Stop or the cluster's. A name may
+// be used again once its process ended.
+func (c *Cluster) StartProcess(name, path string, args, env []string) (*Process, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return nil, fmt.Errorf("start %s: the cluster is stopped", name)
+	}
+	for i, p := range c.processes {
+		if p.name != name {
+			continue
+		}
+		if !p.ended() {
+			return nil, fmt.Errorf("start %s: a process of that name runs already", name)
+		}
+		c.processes = append(c.processes[:i:i], c.processes[i+1:]...)
+		break
+	}
+	p, err := startProcess(name, c.path("logs", name+".log"), path, args, env)
+	if err != nil {
+		return nil, err
+	}
+	c.processes = append(c.processes, p)
+	return p, nil
+}
+
+// Process returns the latest process of that name, nil when there is none. The
+// control plane's are called as their programs are.
+func (c *Cluster) Process(name string) *Process {
+	for _, p := range c.Processes() {
+		if p.name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// Processes returns the latest process of each name, running or not, in the
+// order of their start.
+func (c *Cluster) Processes() []*Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]*Process(nil), c.processes...)
+}
+
+// service is a program that is ready when a URL answers 200.
+type service struct {
+	name, path string
+	// ports is how many loopback ports it needs.
+	ports int
+	args  func(ports []int) []string
+	// health is the path on its first port that tells whether it is ready;
+	// plain says that it is served without TLS.
+	health string
+	plain  bool
+	env    []string
+}
+
+// serve starts a service, waits until it is ready and returns its ports. A
+// port that somebody else took meanwhile is replaced.
+func (c *Cluster) serve(ctx context.Context, s service) (ports []int, err error) {
+	begin := time.Now()
+	client, err := c.healthClient()
+	if err != nil {
+		return nil, err
+	}
+	defer client.CloseIdleConnections()
+	for range 5 {
+		ports = nil
+		for range s.ports {
+			port, err := FreePort()
+			if err != nil {
+				return nil, err
+			}
+			ports = append(ports, port)
+		}
+		p, err := c.StartProcess(s.name, s.path, s.args(ports), s.env)
+		if err != nil {
+			return nil, err
+		}
+		scheme := "https"
+		if s.plain {
+			scheme = "http"
+		}
+		url := fmt.Sprintf("%s://127.0.0.1:%d%s", scheme, ports[0], s.health)
+		err = c.wait(ctx, s.name, p, func(ctx context.Context) error { return healthy(ctx, client, url) })
+		if err == nil {
+			c.sayf("%-24s ready in %.1f s", s.name, time.Since(begin).Seconds())
+			return ports, nil
+		}
+		if !p.ended() || !strings.Contains(p.said(), "address already in use") {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("start %s: five ports in turn were taken by other programs: try again", s.name)
+}
+
+// healthClient trusts the cluster's CA and acts as the administrator.
+func (c *Cluster) healthClient() (*http.Client, error) {
+	cert, key, err := c.ca.client("admin", []string{adminGroup})
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for health checks: %w", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(c.ca.cert)
+	return &http.Client{
+		Timeout:   5 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}},
+	}, nil
+}
+
+func healthy(ctx context.Context, client *http.Client, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", url, err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err // it names the URL
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if err != nil {
+		return fmt.Errorf("read the answer of %s: %w", url, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return errors.New(url + " answered " + response.Status + ": " + strings.TrimSpace(string(body)))
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// width is that of a terminal everybody has.
+const width = 80
+
+func title(s string) { fmt.Printf("\n%s\n%s\n\n", s, strings.Repeat("-", len(s))) }
+
+// describe prints what the webhook made of a pod.
+func describe(p corev1.Pod) {
+	c := p.Spec.Containers[0]
+	fmt.Printf("%s\n", p.Annotations[accel.InferenceAnnotation])
+	fmt.Printf("  kind    %s on node %s\n", p.Annotations[accel.SelectedAnnotation], p.Spec.NodeName)
+	fmt.Printf("  image   %s\n", c.Image)
+	for name, q := range c.Resources.Limits {
+		if name != accel.MarkerResource && name != corev1.ResourceMemory {
+			fmt.Printf("  limit   %s: %s\n", name, q.String())
+		}
+	}
+	fmt.Println(wrap("  runs    ", strings.Join(append(c.Command, c.Args...), " ")))
+	fmt.Println(wrap("  reason  ", p.Annotations[accel.ReasonAnnotation]))
+	fmt.Println()
+}
+
+// wrap breaks text at spaces so that it fits the terminal, each line after
+// the first indented like the label.
+func wrap(label, text string) string {
+	var b strings.Builder
+	b.WriteString(label)
+	indent, column := strings.Repeat(" ", len(label)), len(label)
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case column+1+len(word) > width:
+			b.WriteString("\n" + indent)
+			column = len(indent)
+		default:
+			b.WriteString(" ")
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
+}
+
+// kindOf is the kind a pod was given, or, for one pinned by hand,
+// the kind that its limit names.
+func kindOf(p corev1.Pod) string {
+	if k := p.Annotations[accel.SelectedAnnotation]; k != "" {
+		return k
+	}
+	for name := range p.Spec.Containers[0].Resources.Limits {
+		if strings.HasPrefix(string(name), "gpu.intel.com/") {
+			return "GPU"
+		}
+	}
+	return "-"
+}
+
+// unschedulable is why kube-scheduler could not place a pod, "" if it did not
+// say so.
+func unschedulable(p corev1.Pod) string {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			return c.Message
+		}
+	}
+	return ""
+}
+
+func count(pods []corev1.Pod, phase corev1.PodPhase) int {
+	n := 0
+	for _, p := range pods {
+		if p.Status.Phase == phase {
+			n++
+		}
+	}
+	return n
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,242 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/stack"
+	"heteroaccel.io/pkg/accel"
+)
+
+// limit is far more than anything here needs: a test that waits this long has
+// failed.
+const limit = 90 * time.Second
+
+// start runs a stack for one test, under the race detector.
+func start(t *testing.T, cfg stack.Config) *stack.Stack {
+	t.Helper()
+	var out bytes.Buffer
+	cfg.Out, cfg.Race = &out, true
+	s, err := stack.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatalf("start the cluster: %v\n%s", err, out.String())
+	}
+	t.Cleanup(func() {
+		for _, name := range []string{"webhook", "extender"} {
+			noRace(t, s, name)
+		}
+		s.Stop()
+	})
+	return s
+}
+
+// noRace fails a test whose programs the race detector caught, or that
+// panicked in a request.
+func noRace(t *testing.T, s *stack.Stack, program string) {
+	t.Helper()
+	p := s.Process(program)
+	if p == nil {
+		return
+	}
+	log, err := os.ReadFile(p.Log())
+	if err != nil {
+		t.Errorf("read the log of the %s: %v", program, err)
+		return
+	}
+	for _, bad := range []string{"DATA RACE", "panic:", `"panic"`} {
+		if i := bytes.Index(log, []byte(bad)); i >= 0 {
+			t.Errorf("the %s's log has %q:\n%s", program, bad, log[max(0, i-500):min(len(log), i+3000)])
+		}
+	}
+}
+
+// eventually polls until check passes; its last error is the failure.
+func eventually(t *testing.T, check func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("after %s: %v", limit, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// podOption changes a pod before it is created.
+type podOption func(*corev1.Pod)
+
+// anyPod is the pod of the README: annotated, with no accelerator named.
+func anyPod(name, inference, kinds string, options ...podOption) *corev1.Pod {
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      name,
+			Namespace: metav1.NamespaceDefault,
+			Annotations: map[string]string{
+				accel.InferenceAnnotation:   inference,
+				accel.AcceleratorAnnotation: kinds,
+			},
+		},
+		Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever,
+			Containers: []corev1.Container{{
+				Name: "inference", Image: "heteroaccel/" + inference,
+				Command: []string{"bash", "-c", "./run -d GPU && sleep 60"},
+			}},
+		},
+	}
+	for _, o := range options {
+		o(p)
+	}
+	return p
+}
+
+// plainPod asks nothing of us.
+func plainPod(name string, options ...podOption) *corev1.Pod {
+	p := anyPod(name, "none", "any", options...)
+	delete(p.Annotations, accel.InferenceAnnotation)
+	delete(p.Annotations, accel.AcceleratorAnnotation)
+	return p
+}
+
+func inNamespace(ns string) podOption { return func(p *corev1.Pod) { p.Namespace = ns } }
+
+func onNodes(key, value string) podOption {
+	return func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{key: value} }
+}
+
+func withLimit(resourceName, amount string) podOption {
+	return func(p *corev1.Pod) {
+		q := resource.MustParse(amount)
+		p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceName(resourceName): q}
+	}
+}
+
+// create makes a pod and returns it as the API server admitted it.
+func create(t *testing.T, s *stack.Stack, p *corev1.Pod) *corev1.Pod {
+	t.Helper()
+	admitted, err := s.Client().CoreV1().Pods(p.Namespace).Create(t.Context(), p, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatalf("create %s: %v", p.Name, err)
+	}
+	return admitted
+}
+
+// remove deletes a pod and waits until it is gone.
+func remove(t *testing.T, s *stack.Stack, p *corev1.Pod) {
+	t.Helper()
+	pods := s.Client().CoreV1().Pods(p.Namespace)
+	now := int64(0)
+	if err := pods.Delete(t.Context(), p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
+		t.Fatalf("delete %s: %v", p.Name, err)
+	}
+	eventually(t, func(ctx context.Context) error {
+		if _, err := pods.Get(ctx, p.Name, metav1.GetOptions{}); err == nil {
+			return fmt.Errorf("pod %s is still there", p.Name)
+		}
+		return nil
+	})
+}
+
+func get(t *testing.T, s *stack.Stack, p *corev1.Pod) *corev1.Pod {
+	t.Helper()
+	found, err := s.Client().CoreV1().Pods(p.Namespace).Get(t.Context(), p.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatalf("get %s: %v", p.Name, err)
+	}
+	return found
+}
+
+// running waits until a pod runs, and returns it.
+func running(t *testing.T, s *stack.Stack, p *corev1.Pod) *corev1.Pod {
+	t.Helper()
+	var found *corev1.Pod
+	eventually(t, func(ctx context.Context) (err error) {
+		found, err = s.Client().CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+		if err == nil && found.Status.Phase != corev1.PodRunning {
+			err = fmt.Errorf("pod %s is %s: %v", p.Name, found.Status.Phase, found.Status.Conditions)
+		}
+		return err
+	})
+	return found
+}
+
+// kind is the kind a pod was given.
+func kind(p *corev1.Pod) string { return p.Annotations[accel.SelectedAnnotation] }
+
+func reason(p *corev1.Pod) string { return p.Annotations[accel.ReasonAnnotation] }
+
+// wantKind checks what the webhook gave a pod.
+func wantKind(t *testing.T, p *corev1.Pod, want string) {
+	t.Helper()
+	if kind(p) != want {
+		t.Errorf("pod %s got %s, want %s: %s", p.Name, kind(p), want, reason(p))
+	}
+}
+
+// devices are the extended resources a pod holds, our marker left out.
+func devices(p *corev1.Pod) map[string]int64 {
+	held := map[string]int64{}
+	for _, c := range p.Spec.Containers {
+		for name, q := range c.Resources.Limits {
+			if accel.IsDeviceResource(name) {
+				held[string(name)] += q.Value()
+			}
+		}
+	}
+	return held
+}
+
+// node waits until the extender's view of a node contains want: then the last
+// change of its machine has arrived.
+func nodeSays(t *testing.T, s *stack.Stack, node, want string) {
+	t.Helper()
+	eventually(t, func(ctx context.Context) error {
+		text, err := stack.Get(ctx, s.URL("extender", "/nodes/"+node))
+		if err == nil && !strings.Contains(text, want) {
+			err = fmt.Errorf("/nodes/%s does not say %q:\n%s", node, want, text)
+		}
+		return err
+	})
+}
+
+// metric reads one value of the webhook's metrics, 0 when it is not there.
+func metric(ctx context.Context, s *stack.Stack, name string) (float64, error) {
+	text, err := stack.Get(ctx, s.URL("webhook status", "/metrics"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			var v float64
+			if _, err := fmt.Sscan(rest, &v); err != nil {
+				return 0, fmt.Errorf("read %s: %w", line, err)
+			}
+			return v, nil
+		}
+	}
+	return 0, errors.New("no metric " + name)
+}
+
+// fleet is a cluster of 100 devices on 10 nodes.
+func fleet() []*machine.Machine {
+	return machine.Fleet(10, machine.Shape{GPUs: 4, Sticks: 3, FPGAs: 3, Cores: 16})
+}

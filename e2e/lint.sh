@@ -1,0 +1,11 @@
+#!/bin/sh
+# Checks that need no test run. Every finding fails.
+set -eu
+unformatted=$(gofmt -l $(git ls-files '*.go'))
+if [ -n "$unformatted" ]; then
+	printf 'not gofmt-ed:\n%s\n' "$unformatted" >&2
+	exit 1
+fi
+go mod tidy -diff
+go vet ./...
+go tool staticcheck ./...

@@ -1,0 +1,169 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	schedulerv1 "k8s.io/kube-scheduler/config/v1"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// Namespace is where the manifests put the programs.
+const Namespace = "heteroaccel-system"
+
+// configuration is the name of the MutatingWebhookConfiguration.
+const configuration = "heteroaccel"
+
+// install applies the project's manifests but for the workloads, which run as
+// processes here, and registers the webhook by URL instead of by Service.
+func (s *Stack) install(ctx context.Context) error {
+	fmt.Fprintln(s.cfg.Out, "installing the CRD, the profiles, the RBAC and the webhook's registration")
+	rendered, err := s.Kubectl(ctx, "kustomize", filepath.Join(s.root, "deploy", "base"))
+	if err != nil {
+		return fmt.Errorf("render deploy/base: %w: %s", err, rendered)
+	}
+	objects, err := decode([]byte(rendered))
+	if err != nil {
+		return fmt.Errorf("read deploy/base: %w", err)
+	}
+	var base bytes.Buffer
+	for _, o := range objects {
+		switch o.GetKind() {
+		case "Deployment", "DaemonSet", "Service", "PodDisruptionBudget":
+			continue
+		case "MutatingWebhookConfiguration":
+			if o, err = s.byURL(o); err != nil {
+				return err
+			}
+		}
+		doc, err := sigsyaml.Marshal(o)
+		if err != nil {
+			return fmt.Errorf("write %s %s: %w", o.GetKind(), o.GetName(), err)
+		}
+		base.WriteString("---\n")
+		base.Write(doc)
+	}
+	file := filepath.Join(s.Dir(), "etc", "base.yaml")
+	if err := os.WriteFile(file, base.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("write the manifests: %w", err)
+	}
+	for _, step := range [][]string{
+		{"apply", "--server-side", "-f", file},
+		{"wait", "--for=condition=Established", "--timeout=60s", "crd/inferenceprofiles.heteroaccel.io"},
+		{"apply", "--server-side", "-k", filepath.Join(s.root, "deploy", "registry")},
+	} {
+		if said, err := s.Kubectl(ctx, step...); err != nil {
+			return fmt.Errorf("kubectl %v: %w: %s", step, err, said)
+		}
+	}
+	return nil
+}
+
+// byURL points a webhook's registration at our process.
+func (s *Stack) byURL(o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	var config admissionv1.MutatingWebhookConfiguration
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &config); err != nil {
+		return nil, fmt.Errorf("read the webhook's registration: %w", err)
+	}
+	for i := range config.Webhooks {
+		c := &config.Webhooks[i].ClientConfig
+		if c.Service == nil || c.Service.Path == nil {
+			return nil, errors.New("the webhook's registration names no Service with a path")
+		}
+		url := fmt.Sprintf("https://localhost:%d%s", s.ports["webhook"], *c.Service.Path)
+		c.Service, c.URL = nil, &url
+	}
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&config)
+	if err != nil {
+		return nil, fmt.Errorf("write the webhook's registration: %w", err)
+	}
+	return &unstructured.Unstructured{Object: object}, nil
+}
+
+// waitRegistered waits until the API server reaches the webhook: the caBundle
+// is the webhook's own doing, and the API server takes a moment to notice.
+func (s *Stack) waitRegistered(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	return poll(ctx, func(ctx context.Context) error {
+		config, err := s.Client().AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, configuration, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, w := range config.Webhooks {
+			if len(w.ClientConfig.CABundle) == 0 {
+				return errors.New("the webhook has not written its caBundle yet")
+			}
+		}
+		return s.probe(ctx)
+	})
+}
+
+// probe asks for a dry run of a pod that the webhook must refuse: only then do
+// we know that the API server sends it reviews.
+func (s *Stack) probe(ctx context.Context) error {
+	_, err := s.Client().CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			GenerateName: "probe-",
+			Annotations:  map[string]string{accel.AcceleratorAnnotation: "any"},
+		},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "probe", Image: "probe"}}},
+	}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	switch {
+	case err == nil:
+		return errors.New("the API server does not ask the webhook yet")
+	case strings.Contains(err.Error(), "denied the request"):
+		return nil
+	}
+	return err
+}
+
+// extenderConfig is the extender of the scheduler's configuration under
+// deploy/, at our process' address.
+func (s *Stack) extenderConfig() ([]schedulerv1.Extender, error) {
+	file := filepath.Join(s.root, "deploy", "scheduler", "kube-scheduler.yaml")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the scheduler's configuration: %w", err)
+	}
+	var config schedulerv1.KubeSchedulerConfiguration
+	if err := sigsyaml.UnmarshalStrict(raw, &config); err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	for i := range config.Extenders {
+		e := &config.Extenders[i]
+		e.URLPrefix = s.URL("extender", "/scheduler")
+		e.EnableHTTPS, e.TLSConfig = false, nil
+	}
+	return config.Extenders, nil
+}
+
+// decode reads the objects of a stream of YAML documents.
+func decode(stream []byte) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	for d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(stream), 4096); ; {
+		var o unstructured.Unstructured
+		switch err := d.Decode(&o); {
+		case errors.Is(err, io.EOF):
+			return objects, nil
+		case err != nil:
+			return nil, err
+		case len(o.Object) > 0:
+			objects = append(objects, &o)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/pkg/profile"
+)
+
+// Config says what to run.
+type Config struct {
+	// Out is where each step is reported; nil for nowhere.
+	Out io.Writer
+	// Machines are the nodes; nil for the paper's G, F and N.
+	Machines []*machine.Machine
+	// Race runs the programs under the race detector.
+	Race bool
+	// Webhook and Extender are further flags of the programs.
+	Webhook, Extender []string
+	// Keep leaves the work directory, with the logs, after Stop.
+	Keep bool
+}
+
+// Stack is a running installation.
+type Stack struct {
+	*cluster.Cluster
+	Machines []*machine.Machine
+	Profiles *profile.Client
+
+	cfg      Config
+	bin      string
+	root     string
+	ports    map[string]int
+	exporter map[string]int // port by node
+	running  map[string]*cluster.Process
+}
+
+// programs are what is compiled from this tree.
+var programs = []string{"exporter", "extender", "webhook"}
+
+// BuildPrograms compiles the project's programs where every run finds them
+// again, and returns the directory.
+func BuildPrograms(ctx context.Context, race bool, out io.Writer) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache directory: set XDG_CACHE_HOME or HOME: %w", err)
+	}
+	name := "programs"
+	if race {
+		name = "programs-race"
+	}
+	dir := filepath.Join(cache, "heteroaccel", name)
+	return dir, cluster.BuildPrograms(ctx, dir, cluster.ProgramOptions{Race: race, Out: out}, programs...)
+}
+
+// Start brings everything up and returns when the webhook and the extender
+// are ready. When it fails, or ctx ends, nothing is left running.
+func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
+	if cfg.Out == nil {
+		cfg.Out = io.Discard
+	}
+	if cfg.Machines == nil {
+		cfg.Machines = machine.Paper()
+	}
+	s := &Stack{cfg: cfg, Machines: cfg.Machines, ports: map[string]int{}, exporter: map[string]int{}, running: map[string]*cluster.Process{}}
+	if s.root, err = cluster.Root(); err != nil {
+		return nil, err
+	}
+	binaries, err := cluster.Build(ctx, cluster.BuildOptions{Out: cfg.Out})
+	if err != nil {
+		return nil, err
+	}
+	if s.bin, err = BuildPrograms(ctx, cfg.Race, cfg.Out); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"extender", "webhook", "webhook status"} {
+		if s.ports[name], err = cluster.FreePort(); err != nil {
+			return nil, err
+		}
+	}
+	extender, err := s.extenderConfig()
+	if err != nil {
+		return nil, err
+	}
+	s.Cluster, err = cluster.Start(ctx, cluster.Config{
+		Binaries: binaries, Out: cfg.Out, Machines: cfg.Machines, Extenders: extender, Keep: cfg.Keep,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.Stop()
+		}
+	}()
+	if s.Profiles, err = profile.NewClient(s.REST()); err != nil {
+		return nil, err
+	}
+	if err := s.install(ctx); err != nil {
+		return nil, err
+	}
+	for _, m := range cfg.Machines {
+		if err := s.StartExporter(m.Name); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.StartExtender(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.StartWebhook(ctx); err != nil {
+		return nil, err
+	}
+	fmt.Fprintln(cfg.Out, "HeteroAccel is ready")
+	return s, nil
+}
+
+// Machine returns the machine of a node.
+func (s *Stack) Machine(name string) *machine.Machine {
+	i := slices.IndexFunc(s.Machines, func(m *machine.Machine) bool { return m.Name == name })
+	return s.Machines[i]
+}
+
+// URL is where one of the programs answers people: "extender", or "webhook
+// status" for the webhook's probes and metrics.
+func (s *Stack) URL(program, path string) string {
+	return fmt.Sprintf("http://127.0.0.1:%d%s", s.ports[program], path)
+}
+
+// poll calls try every 50 ms until it succeeds; its last error is returned
+// when ctx ends first.
+func poll(ctx context.Context, try func(context.Context) error) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := try(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
