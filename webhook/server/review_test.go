@@ -1,0 +1,298 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+func selected(p *corev1.Pod) string { return p.Annotations[accel.SelectedAnnotation] }
+
+// TestOneAfterAnother is the paper's main case: each decision knows those
+// before it, though no pod has been seen yet.
+func TestOneAfterAnother(t *testing.T) {
+	r := newRig(t).paper()
+	var got []string
+	for i := range 5 {
+		p, _ := r.admit(t, pod(fmt.Sprintf("p%d", i), "face-recognition", "any"))
+		got = append(got, selected(p))
+	}
+	if diff := cmp.Diff([]string{"GPU", "NPU", "FPGA", "CPU", "CPU"}, got); diff != "" {
+		t.Errorf("kinds (-want +got):\n%s", diff)
+	}
+}
+
+func TestMutation(t *testing.T) {
+	r := newRig(t).paper()
+	p, _ := r.admit(t, pod("p", "face-recognition", "npu"))
+	c := p.Spec.Containers[0]
+	one := resource.MustParse("1")
+	want := corev1.ResourceList{npu: one, accel.MarkerResource: one}
+	for name, got := range map[string]corev1.ResourceList{"limits": c.Resources.Limits, "requests": c.Resources.Requests} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if c.Image != "heteroaccel/face-recognition:npu" || c.Command[2] != "./app -d MYRIAD && sleep 9" {
+		t.Errorf("image %q, command %q", c.Image, c.Command)
+	}
+	for _, key := range []string{accel.SelectedAnnotation, accel.ReasonAnnotation, accel.ReservationAnnotation, accel.OriginalAnnotation} {
+		if p.Annotations[key] == "" {
+			t.Errorf("annotation %s is missing", key)
+		}
+	}
+}
+
+// TestSecondCall is reinvocationPolicy IfNeeded: the pod comes again with our
+// patch applied, and nothing is left to change, nor reserved twice.
+func TestSecondCall(t *testing.T) {
+	r := newRig(t).paper()
+	first, _ := r.admit(t, pod("p", "face-recognition", "any"))
+	second, resp := r.admit(t, first)
+	if len(resp.Patch) > 0 {
+		t.Errorf("the second call patched: %s", resp.Patch)
+	}
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Errorf("second call (-first +second):\n%s", diff)
+	}
+	if n := r.inv.Reservations(); n != 1 {
+		t.Errorf("%d reservations after two calls for one pod, want 1", n)
+	}
+	// With a sidecar put first by somebody else in between, the same
+	// container stays the one.
+	withSidecar := first.DeepCopy()
+	withSidecar.Spec.Containers = slices.Insert(withSidecar.Spec.Containers, 0, corev1.Container{Name: "sidecar", Image: "sidecar"})
+	third, _ := r.admit(t, withSidecar)
+	if diff := cmp.Diff(withSidecar, third); diff != "" {
+		t.Errorf("call with a sidecar (-before +after):\n%s", diff)
+	}
+}
+
+// TestCopiedPod creates a copy of an admitted pod, annotations and all: it is
+// a new request.
+func TestCopiedPod(t *testing.T) {
+	r := newRig(t).paper()
+	first, _ := r.admit(t, pod("p", "face-recognition", "any"))
+	r.arrives(first, "g")
+	again := first.DeepCopy()
+	again.Name = "copy"
+	second, _ := r.admit(t, again)
+	if selected(first) != "GPU" || selected(second) != "NPU" {
+		t.Errorf("the pod got %s and its copy %s, want GPU and NPU", selected(first), selected(second))
+	}
+	if first.Annotations[accel.ReservationAnnotation] == second.Annotations[accel.ReservationAnnotation] {
+		t.Error("the copy took over the reservation of the first")
+	}
+	if got := second.Spec.Containers[0].Command[2]; got != "./app -d MYRIAD && sleep 9" {
+		t.Errorf("the copy runs %q", got)
+	}
+}
+
+func TestDryRunReservesNothing(t *testing.T) {
+	r := newRig(t).paper()
+	dry := true
+	for range 3 {
+		p, _ := r.admit(t, pod("p", "face-recognition", "any"), func(q *admissionv1.AdmissionRequest) { q.DryRun = &dry })
+		if selected(p) != "GPU" {
+			t.Errorf("a dry run got %s, want GPU", selected(p))
+		}
+	}
+	if n := r.inv.Reservations(); n != 0 {
+		t.Errorf("%d reservations after dry runs", n)
+	}
+}
+
+func TestReservationIsGivenBack(t *testing.T) {
+	r := newRig(t).paper()
+	r.admit(t, pod("refused-by-quota", "face-recognition", "any"))
+	if p, _ := r.admit(t, pod("next", "face-recognition", "any")); selected(p) != "NPU" {
+		t.Errorf("while the GPU is reserved the next pod got %s, want NPU", selected(p))
+	}
+	r.now = r.now.Add(31 * time.Second)
+	if p, _ := r.admit(t, pod("later", "face-recognition", "any")); selected(p) != "GPU" {
+		t.Errorf("after the reservation's 30 s the next pod got %s, want GPU", selected(p))
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		pod  *corev1.Pod
+		want string
+	}{
+		"unknown inference": {
+			pod("p", "face-recogniton", "any"),
+			`there is no InferenceProfile "face-recogniton": did you mean face-recognition? There are face-recognition, text-recognition`,
+		},
+		"kind without variant": {
+			pod("p", "face-recognition", "gpu,tpu"),
+			"annotation heteroaccel.io/accelerator names TPU, which inference face-recognition has no variant for: it has CPU, GPU, FPGA, NPU",
+		},
+		"malformed kinds": {pod("p", "face-recognition", "gpu,,npu"), `"gpu,,npu" is neither "any" nor kinds in order of preference`},
+		"empty inference": {pod("p", " ", "any"), "annotation heteroaccel.io/inference is missing or empty"},
+		"unknown container": {
+			pod("p", "face-recognition", "any", func(p *corev1.Pod) { p.Annotations[accel.ContainerAnnotation] = "web" }),
+			`the pod has no container "web"`,
+		},
+		"node name": {pod("p", "face-recognition", "any", func(p *corev1.Pod) { p.Spec.NodeName = "g" }), "spec.nodeName is already set"},
+		"pod-level resources": {
+			pod("p", "face-recognition", "any", func(p *corev1.Pod) {
+				p.Spec.Resources = &corev1.ResourceRequirements{Limits: corev1.ResourceList{"cpu": resource.MustParse("1")}}
+			}),
+			"move them to the containers",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t).paper()
+			_, resp := r.admit(t, c.pod)
+			if resp.Allowed || resp.Result == nil || !strings.Contains(resp.Result.Message, c.want) {
+				t.Fatalf("allowed %t, status %+v, want a refusal with %q", resp.Allowed, resp.Result, c.want)
+			}
+			if resp.Result.Code != http.StatusBadRequest {
+				t.Errorf("code %d, want 400", resp.Result.Code)
+			}
+			if n := r.inv.Reservations(); n != 0 {
+				t.Errorf("a refusal reserved %d", n)
+			}
+		})
+	}
+}
+
+func TestNotOurs(t *testing.T) {
+	r := newRig(t).paper()
+	for name, body := range map[string][]byte{
+		"no annotation": reviewOf(t, pod("p", "x", "any", func(p *corev1.Pod) { p.Annotations = nil })),
+		"one bare key":  reviewOf(t, pod("p", "x", "any", func(p *corev1.Pod) { p.Annotations = map[string]string{"inference": "x"} })),
+		"an update":     reviewOf(t, pod("p", "nonsense", "any"), func(q *admissionv1.AdmissionRequest) { q.Operation = admissionv1.Update }),
+		"a subresource": reviewOf(t, pod("p", "nonsense", "any"), func(q *admissionv1.AdmissionRequest) { q.SubResource = "binding" }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if status, answer := r.post(t, body); status != http.StatusOK || !strings.Contains(answer, `"allowed":true`) || strings.Contains(answer, "patch") {
+				t.Errorf("%d: %s", status, answer)
+			}
+		})
+	}
+}
+
+// TestMalformed sends what no API server would: each is a 4xx with a sentence.
+func TestMalformed(t *testing.T) {
+	r := newRig(t).paper()
+	good := string(reviewOf(t, pod("p", "face-recognition", "any")))
+	for name, c := range map[string]struct {
+		body string
+		want int
+	}{
+		"empty":           {"", 400},
+		"garbage":         {"\x00\xff{{{", 400},
+		"wrong type":      {`[]`, 400},
+		"wrong kind":      {`{"apiVersion":"v1","kind":"Pod"}`, 400},
+		"old version":     {strings.Replace(good, "admission.k8s.io/v1", "admission.k8s.io/v1beta1", 1), 400},
+		"no request":      {`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}`, 400},
+		"no object":       {`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","operation":"CREATE","resource":{"resource":"pods"}}}`, 400},
+		"bad quantity":    {strings.Replace(good, `"resources":{}`, `"resources":{"limits":{"cpu":"a lot"}}`, 1), 400},
+		"cut off":         {good[:len(good)/2], 400},
+		"deeply nested":   {strings.Repeat(`{"a":`, 100_000), 400},
+		"larger than all": {strings.Repeat(" ", maxReview+1), 413},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, answer := r.post(t, []byte(c.body))
+			if status != c.want || !strings.Contains(answer, `"error":"`) {
+				t.Errorf("status %d, want %d: %.300s", status, c.want, answer)
+			}
+		})
+	}
+	resp, err := http.Get(r.url + "/mutate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %s, want 405", resp.Status)
+	}
+}
+
+func TestStartingUp(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Synced = func() error { return errors.New("waiting for the list of nodes") } })
+	status, answer := r.post(t, reviewOf(t, pod("p", "face-recognition", "any")))
+	if status != http.StatusServiceUnavailable || !strings.Contains(answer, "waiting for the list of nodes") {
+		t.Errorf("%d: %s", status, answer)
+	}
+}
+
+// TestConstraints asks for any accelerator where only some can be reached.
+func TestConstraints(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*corev1.Pod)
+		want   string
+	}{
+		"anywhere":      {func(*corev1.Pod) {}, "GPU"},
+		"node selector": {func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"kubernetes.io/hostname": "n"} }, "NPU"},
+		"node affinity": {func(p *corev1.Pod) {
+			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
+					{Key: "kubernetes.io/hostname", Operator: corev1.NodeSelectorOpIn, Values: []string{"f"}},
+				}}},
+			}}}
+		}, "FPGA"},
+		"too much memory for any": {func(p *corev1.Pod) {
+			p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{"memory": resource.MustParse("1Ti")}
+		}, "CPU"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t).paper()
+			p, _ := r.admit(t, pod("p", "face-recognition", "any", c.change))
+			if selected(p) != c.want {
+				t.Errorf("got %s, want %s: %s", selected(p), c.want, p.Annotations[accel.ReasonAnnotation])
+			}
+		})
+	}
+}
+
+// TestManyAtOnce lets many admissions race for few devices: each device goes
+// to exactly one.
+func TestManyAtOnce(t *testing.T) {
+	r := newRig(t)
+	const devices, pods = 25, 200
+	for i := range devices {
+		r.node(fmt.Sprintf("g%d", i), gpu, 1)
+		r.node(fmt.Sprintf("n%d", i), npu, 1)
+	}
+	var mu sync.Mutex
+	idle := map[string]int{}
+	var wg sync.WaitGroup
+	for i := range pods {
+		p := pod(fmt.Sprintf("p%d", i), "face-recognition", "gpu,npu")
+		body := reviewOf(t, p)
+		wg.Go(func() {
+			out, _, err := r.admitted(p, body)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			// As the API server would, some are shown at once, unbound.
+			if i%3 == 0 {
+				r.arrives(out, "")
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if !strings.Contains(out.Annotations[accel.ReasonAnnotation], "waits for") {
+				idle[selected(out)]++
+			}
+		})
+	}
+	wg.Wait()
+	if diff := cmp.Diff(map[string]int{"GPU": devices, "NPU": devices}, idle); diff != "" {
+		t.Errorf("decisions that found their kind free (-want +got):\n%s", diff)
+	}
+}
