@@ -3,8 +3,10 @@ package serve
 import (
 	"net/http"
 	"runtime/debug"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/rs/zerolog"
 )
 
@@ -13,14 +15,31 @@ import (
 // paths and methods are answered with a sentence.
 func Router(log zerolog.Logger) *chi.Mux {
 	r := chi.NewRouter()
-	r.Use(Recover(log))
+	r.Use(Recover(log), middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		Error(w, http.StatusNotFound, "there is nothing at %s: see / for what there is", r.URL.Path)
 	})
-	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		Error(w, http.StatusMethodNotAllowed, "%s is not possible at %s", r.Method, r.URL.Path)
-	})
+	r.MethodNotAllowed(methodNotAllowed(r))
 	return r
+}
+
+// methodNotAllowed answers with the methods that would do.
+func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, m := range []string{http.MethodGet, http.MethodPost} {
+			if !routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
+				continue
+			}
+			allowed = append(allowed, m)
+			if m == http.MethodGet {
+				allowed = append(allowed, http.MethodHead) // see middleware.GetHead
+			}
+		}
+		list := strings.Join(allowed, ", ")
+		w.Header().Set("Allow", list)
+		Error(w, http.StatusMethodNotAllowed, "%s is not possible at %s: use %s", r.Method, r.URL.Path, list)
+	}
 }
 
 // Recover turns a panic into a 500, and logs it with its stack.

@@ -1,0 +1,145 @@
+package kube
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/inventory"
+)
+
+// list is a ResourceList of names and amounts in turn.
+func list(pairs ...string) corev1.ResourceList {
+	l := corev1.ResourceList{}
+	for i := 0; i < len(pairs); i += 2 {
+		l[corev1.ResourceName(pairs[i])] = resource.MustParse(pairs[i+1])
+	}
+	return l
+}
+
+func requests(pairs ...string) corev1.ResourceRequirements {
+	return corev1.ResourceRequirements{Requests: list(pairs...)}
+}
+
+func node(name string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
+// TestFeed plays what a reflector does: a first list, changes, and a second
+// list after a lost connection, in which what vanished meanwhile is missing.
+func TestFeed(t *testing.T) {
+	var said []string
+	f := NewFeed("nodes", nil, &corev1.Node{},
+		func(o runtime.Object) error { said = append(said, "set "+o.(*corev1.Node).Name); return nil },
+		func(n types.NamespacedName) { said = append(said, "remove "+n.Name) }, nil)
+	if f.Synced() == nil {
+		t.Error("synced before the first list")
+	}
+	for _, step := range []struct {
+		do   func() error
+		want []string
+	}{
+		{func() error { return f.Replace([]any{node("a"), node("b")}, "1") }, []string{"set a", "set b"}},
+		{func() error { return f.Add(node("c")) }, []string{"set c"}},
+		{func() error { return f.Update(node("a")) }, []string{"set a"}},
+		{func() error { return f.Delete(node("b")) }, []string{"remove b"}},
+		{func() error { return f.Replace([]any{node("a"), node("d")}, "2") }, []string{"remove c", "set a", "set d"}},
+		{func() error { return f.Replace(nil, "3") }, []string{"remove a", "remove d"}},
+	} {
+		said = nil
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(said)
+		if diff := cmp.Diff(step.want, said); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	if err := f.Synced(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFeedGoesOnAfterAnObjectItCannotTake must not lose the ones behind it.
+func TestFeedGoesOnAfterAnObjectItCannotTake(t *testing.T) {
+	var taken []string
+	f := NewFeed("nodes", nil, &corev1.Node{}, func(o runtime.Object) error {
+		if o.(*corev1.Node).Name == "bad" {
+			return errors.New("unreadable")
+		}
+		taken = append(taken, o.(*corev1.Node).Name)
+		return nil
+	}, func(types.NamespacedName) {}, nil)
+	if err := f.Replace([]any{node("a"), node("bad"), node("b")}, "1"); err == nil {
+		t.Error("the bad object was not reported")
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, taken); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if f.Synced() != nil {
+		t.Error("one bad object keeps the feed from being synced")
+	}
+}
+
+// TestReducingLosesNothing compares the record of a whole pod with that of
+// what is left of it after reducing.
+func TestReducingLosesNothing(t *testing.T) {
+	controller := true
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: "p", UID: "1", Labels: map[string]string{"a": "b"},
+			Annotations: map[string]string{
+				"heteroaccel.io/inference": "face-recognition", "heteroaccel.io/selected": "GPU",
+				"heteroaccel.io/reason": "because", "heteroaccel.io/reservation": "id",
+			},
+			OwnerReferences: []metav1.OwnerReference{{Kind: "Job", Name: "j", Controller: &controller}},
+			ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+		},
+		Spec: corev1.PodSpec{
+			NodeSelector: map[string]string{"x": "y"},
+			Tolerations:  []corev1.Toleration{{Key: "k", Operator: corev1.TolerationOpExists}},
+			Overhead:     list("cpu", "10m"),
+			InitContainers: []corev1.Container{
+				{Name: "init", Resources: requests("cpu", "3")},
+				{Name: "sidecar", Resources: requests("cpu", "100m"), RestartPolicy: new(corev1.ContainerRestartPolicyAlways)},
+			},
+			Containers: []corev1.Container{
+				{Name: "a", Image: "i", Env: []corev1.EnvVar{{Name: "E"}}, Resources: requests("gpu.intel.com/i915", "1", "heteroaccel.io/accelerator", "1")},
+				{Name: "b", Resources: requests("memory", "1Gi")},
+			},
+			Volumes: []corev1.Volume{{Name: "v"}},
+		},
+		Status: corev1.PodStatus{
+			Phase: corev1.PodRunning,
+			ContainerStatuses: []corev1.ContainerStatus{
+				{Name: "a", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Unix(100, 0)}}},
+				{Name: "b", AllocatedResources: list("memory", "2Gi"), Resources: &corev1.ResourceRequirements{Requests: list("memory", "2Gi")}},
+			},
+		},
+	}
+	want := inventory.PodOf(pod)
+	reduced, err := reducePod(pod.DeepCopy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := inventory.PodOf(reduced.(*corev1.Pod))
+	if diff := cmp.Diff(want.Needs, r.Needs); diff != "" {
+		t.Errorf("needs (-whole +reduced):\n%s", diff)
+	}
+	if diff := cmp.Diff(want.Managed, r.Managed); diff != "" {
+		t.Errorf("managed (-whole +reduced):\n%s", diff)
+	}
+	if diff := cmp.Diff(want.Run, r.Run); diff != "" {
+		t.Errorf("run (-whole +reduced):\n%s", diff)
+	}
+	if r.Managed == nil || r.Run == nil || r.Needs.CPU == 0 {
+		t.Errorf("the record is empty: %+v", *r)
+	}
+}
