@@ -124,7 +124,7 @@ func list(dir string, match *regexp.Regexp) ([]string, error) {
 // namesOf lists the names by which a plugin may call a device: those given,
 // and a PCI address also with dashes, as names of Kubernetes objects need it.
 func namesOf(id string, more ...string) []string {
-	out := append([]string{id}, more...)
+	out := union([]string{id}, more)
 	if pciAddress.MatchString(id) {
 		out = append(out, strings.NewReplacer(":", "-", ".", "-").Replace(id))
 	}

@@ -41,6 +41,7 @@ func Users(proc string, files []string) (map[string]string, error) {
 		return nil, err
 	}
 	denied := 0
+	var failed []error
 	for _, pid := range pids {
 		held, err := heldBy(filepath.Join(proc, strconv.Itoa(pid)), files)
 		switch {
@@ -50,7 +51,7 @@ func Users(proc string, files []string) (map[string]string, error) {
 			denied++
 			continue
 		case err != nil:
-			return users, err
+			failed = append(failed, err) // it may hide a user, but not the others'
 		}
 		for file, command := range held {
 			if users[file] == "" {
@@ -59,9 +60,9 @@ func Users(proc string, files []string) (map[string]string, error) {
 		}
 	}
 	if denied > 0 {
-		return users, fmt.Errorf("the open files of %d of %d processes may not be read: run the exporter as root with CAP_SYS_PTRACE, or without --outside", denied, len(pids))
+		failed = append(failed, fmt.Errorf("the open files of %d of %d processes may not be read: run the exporter as root with CAP_SYS_PTRACE, or without --outside", denied, len(pids)))
 	}
-	return users, nil
+	return users, errors.Join(failed...)
 }
 
 // processes returns the process ids in order.

@@ -97,6 +97,17 @@ func (c *Client) Ask(ctx context.Context) (Answer, error) {
 	if _, err := os.Stat(c.path); errors.Is(err, fs.ErrNotExist) {
 		return Answer{}, fmt.Errorf("ask the kubelet at %s: %w", c.path, ErrNoSocket)
 	}
+	answer, err := c.ask(ctx)
+	if unavailable(err) && ctx.Err() == nil {
+		// The connection was to a kubelet that has restarted since; gRPC
+		// learns of it by using it.
+		answer, err = c.ask(ctx)
+	}
+	return answer, err
+}
+
+// ask is one attempt.
+func (c *Client) ask(ctx context.Context) (Answer, error) {
 	c.conn.ResetConnectBackoff()
 	allocatable, err := c.api.GetAllocatableResources(ctx, &api.AllocatableResourcesRequest{})
 	if err != nil {
@@ -108,6 +119,9 @@ func (c *Client) Ask(ctx context.Context) (Answer, error) {
 	}
 	return Answer{Allocatable: allocatableSlots(allocatable), Held: heldSlots(pods)}, nil
 }
+
+// unavailable tells whether an error is that of a broken connection.
+func unavailable(err error) bool { return err != nil && status.Code(err) == codes.Unavailable }
 
 // explain says what failed, in a form that errors.Is can tell apart.
 func (c *Client) explain(what string, err error) error {

@@ -1,0 +1,203 @@
+package allocation
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"heteroaccel.io/exporter/discovery"
+	"heteroaccel.io/exporter/podresources"
+	"heteroaccel.io/pkg/accel"
+)
+
+const (
+	i915 = "gpu.intel.com/i915"
+	hddl = "vpu.intel.com/hddl"
+	npu  = "npu.intel.com/accel"
+)
+
+// card is a GPU as discovery finds it.
+func card(id, name, render string) discovery.Device {
+	return discovery.Device{Kind: "GPU", ID: id, Driver: "i915", Usable: true, Resource: i915,
+		Names: []string{id, name}, Files: []string{"/dev/dri/" + render}}
+}
+
+var (
+	card0 = card("0000:00:02.0", "card0", "renderD128")
+	card1 = card("0000:03:00.0", "card1", "renderD129")
+	stick = discovery.Device{Kind: "NPU", ID: "1-2", Usable: true, Resource: hddl, Names: []string{"1-2"}}
+	vpu   = discovery.Device{Kind: "NPU", ID: "0000:00:0b.0", Driver: "intel_vpu", Usable: true, Resource: npu, Names: []string{"0000:00:0b.0", "accel0"}}
+	fpga  = discovery.Device{Kind: "FPGA", ID: "0000:3b:00.0", Driver: "dfl-pci", Usable: true, Names: []string{"0000:3b:00.0", "region0", "dfl-port.0"}}
+)
+
+// unusable is a device without its driver.
+func unusable(d discovery.Device) discovery.Device {
+	d.Driver, d.Usable = "", false
+	return d
+}
+
+// gpu is what is expected of a card: healthy, one slot, idle.
+func gpu(id string, change ...func(*accel.Device)) accel.Device {
+	d := accel.Device{Kind: "GPU", ID: id, Resource: i915, Driver: "i915", Healthy: true, Slots: 1}
+	for _, f := range change {
+		f(&d)
+	}
+	return d
+}
+
+func holder(pod string, slots int) accel.Holder {
+	return accel.Holder{Namespace: "ns", Pod: pod, Container: "c", Slots: slots}
+}
+
+// kubelet makes an answer from plugin ids: by resource those that may be handed
+// out, and by resource and id the pod that holds it.
+func kubelet(allocatable map[string][]string, held map[podresources.Slot]string) *podresources.Answer {
+	a := podresources.Answer{Allocatable: map[podresources.Slot]bool{}, Held: map[podresources.Slot]podresources.Holder{}}
+	for resource, ids := range allocatable {
+		for _, id := range ids {
+			a.Allocatable[podresources.Slot{Resource: resource, DeviceID: id}] = true
+		}
+	}
+	for slot, pod := range held {
+		a.Held[slot] = podresources.Holder{Namespace: "ns", Pod: pod, Container: "c"}
+	}
+	return &a
+}
+
+func TestMerge(t *testing.T) {
+	type ids = map[string][]string
+	type held = map[podresources.Slot]string
+	for name, tc := range map[string]struct {
+		found   []discovery.Device
+		kubelet *podresources.Answer
+		used    map[string]string
+		want    []accel.Device
+	}{
+		"kubelet not asked: allocation unknown, resource by driver": {
+			[]discovery.Device{card0, fpga}, nil, nil,
+			[]accel.Device{
+				{Kind: "FPGA", ID: "0000:3b:00.0", Driver: "dfl-pci", Healthy: true, Slots: 1, Allocated: -1},
+				gpu("0000:00:02.0", func(d *accel.Device) { d.Allocated = -1 }),
+			},
+		},
+		"idle": {
+			[]discovery.Device{card0}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
+			[]accel.Device{gpu("0000:00:02.0")},
+		},
+		"shared by three, held by two": {
+			[]discovery.Device{card0},
+			kubelet(ids{i915: {"card0-0", "card0-1", "card0-2"}}, held{{Resource: i915, DeviceID: "card0-0"}: "b", {Resource: i915, DeviceID: "card0-2"}: "a"}), nil,
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) {
+				d.Slots, d.Allocated, d.Holders = 3, 2, []accel.Holder{holder("a", 1), holder("b", 1)}
+			})},
+		},
+		"two slots held by one container": {
+			[]discovery.Device{card0},
+			kubelet(ids{i915: {"card0-0", "card0-1"}}, held{{Resource: i915, DeviceID: "card0-0"}: "a", {Resource: i915, DeviceID: "card0-1"}: "a"}), nil,
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) {
+				d.Slots, d.Allocated, d.Holders = 2, 2, []accel.Holder{holder("a", 2)}
+			})},
+		},
+		"one of two cards is not in the kubelet's list": {
+			[]discovery.Device{card0, card1}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
+			[]accel.Device{gpu("0000:00:02.0"), gpu("0000:03:00.0", func(d *accel.Device) { d.Healthy = false })},
+		},
+		"the only card is not in the kubelet's list": {
+			[]discovery.Device{card0}, kubelet(nil, nil), nil,
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Healthy = false })},
+		},
+		"gone bad while a pod holds it": {
+			[]discovery.Device{card0}, kubelet(nil, held{{Resource: i915, DeviceID: "card0-0"}: "a"}), nil,
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) {
+				d.Healthy, d.Allocated, d.Holders = false, 1, []accel.Holder{holder("a", 1)}
+			})},
+		},
+		"no driver, whatever the kubelet says": {
+			[]discovery.Device{unusable(card0)}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Healthy, d.Driver = false, "" })},
+		},
+		"by PCI address, another resource than the driver's": {
+			[]discovery.Device{card0}, kubelet(ids{"example.com/gpu": {"0000:00:02.0"}}, nil), nil,
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Resource = "example.com/gpu" })},
+		},
+		"used from outside": {
+			[]discovery.Device{card0, card1}, kubelet(ids{i915: {"card0-0", "card1-0"}}, nil),
+			map[string]string{"/dev/dri/renderD129": "blender"},
+			[]accel.Device{gpu("0000:00:02.0"), gpu("0000:03:00.0", func(d *accel.Device) { d.Outside = "blender" })},
+		},
+		"an FPGA, whose resource only the kubelet knows": {
+			[]discovery.Device{fpga}, kubelet(ids{"fpga.intel.com/af-abc": {"dfl-port.0"}}, nil), nil,
+			[]accel.Device{{Kind: "FPGA", ID: "0000:3b:00.0", Resource: "fpga.intel.com/af-abc", Driver: "dfl-pci", Healthy: true, Slots: 1}},
+		},
+		"an id that says nothing, and the only device it can be": {
+			[]discovery.Device{stick}, kubelet(ids{hddl: {"hddl-0"}}, held{{Resource: hddl, DeviceID: "hddl-0"}: "a"}), nil,
+			[]accel.Device{{Kind: "NPU", ID: "1-2", Resource: hddl, Healthy: true, Slots: 1, Allocated: 1, Holders: []accel.Holder{holder("a", 1)}}},
+		},
+		"the same beside another NPU": {
+			[]discovery.Device{stick, vpu}, kubelet(ids{hddl: {"hddl-0"}, npu: {"accel0-0"}}, nil), nil,
+			[]accel.Device{
+				{Kind: "NPU", ID: "0000:00:0b.0", Resource: npu, Driver: "intel_vpu", Healthy: true, Slots: 1},
+				{Kind: "NPU", ID: "1-2", Resource: hddl, Healthy: true, Slots: 1},
+			},
+		},
+		"ids that say nothing for two cards: which is which is unknown": {
+			[]discovery.Device{card0, card1}, kubelet(ids{i915: {"x", "y"}}, held{{Resource: i915, DeviceID: "y"}: "a"}), nil,
+			[]accel.Device{
+				gpu("0000:00:02.0", func(d *accel.Device) { d.Resource, d.Allocated = "", -1 }),
+				gpu("0000:03:00.0", func(d *accel.Device) { d.Resource, d.Allocated = "", -1 }),
+				gpu("x", func(d *accel.Device) { d.Driver = "" }),
+				gpu("y", func(d *accel.Device) { d.Driver, d.Allocated, d.Holders = "", 1, []accel.Holder{holder("a", 1)} }),
+			},
+		},
+		"only the kubelet knows it": {
+			nil, kubelet(ids{"nvidia.com/gpu": {"GPU-8d1c3b1e-1b5a-4c0e-9f10-0123456789ab::0", "GPU-8d1c3b1e-1b5a-4c0e-9f10-0123456789ab::1"}}, nil), nil,
+			[]accel.Device{{Kind: "GPU", ID: "GPU-8d1c3b1e-1b5a-4c0e-9f10-0123456789ab", Resource: "nvidia.com/gpu", Healthy: true, Slots: 2}},
+		},
+		"a resource whose name says nothing is one device": {
+			nil, kubelet(ids{"devices.example.com/kvm": {"kvm1", "kvm2", "kvm3"}}, nil), nil,
+			[]accel.Device{{Kind: "KVM", ID: "devices.example.com/kvm", Resource: "devices.example.com/kvm", Healthy: true, Slots: 3}},
+		},
+		"monitoring is no device": {
+			[]discovery.Device{card0}, kubelet(ids{i915: {"card0-0"}, "gpu.intel.com/i915_monitoring": {"all"}}, nil), nil,
+			[]accel.Device{gpu("0000:00:02.0")},
+		},
+		"served under two resources: the driver's own is the device's": {
+			[]discovery.Device{card0}, kubelet(ids{"a.com/gpu": {"card0"}, i915: {"card0-0"}, "z.com/gpu": {"0000:00:02.0"}}, nil), nil,
+			[]accel.Device{
+				gpu("0000:00:02.0"),
+				gpu("card0", func(d *accel.Device) { d.Resource, d.Driver = "a.com/gpu", "" }),
+				gpu("z.com/gpu/0000:00:02.0", func(d *accel.Device) { d.Resource, d.Driver = "z.com/gpu", "" }),
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, Merge(tc.found, tc.kubelet, tc.used)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestUnshared(t *testing.T) {
+	for id, want := range map[string]string{
+		"card0-1": "card0", "accel0-12": "accel0", "card0": "card0", "0000:00:02.0-1": "0000:00:02.0",
+		"1-2": "1-2", "1-2.4-0": "1-2.4", "usb-1-2-0": "usb-1-2", "dfl-port.0-1": "dfl-port.0", "0000-00-02-0": "0000-00-02-0",
+		"GPU-8d1c3b1e-1b5a-4c0e-9f10-000000000042": "GPU-8d1c3b1e-1b5a-4c0e-9f10-000000000042",
+		"GPU-x::3": "GPU-x", "hddl-0": "hddl-0", "": "",
+	} {
+		if got := unshared(id); got != want {
+			t.Errorf("unshared(%q) = %q, want %q", id, got, want)
+		}
+	}
+}
+
+func TestKindOf(t *testing.T) {
+	for resource, want := range map[string]accel.Kind{
+		i915: "GPU", "nvidia.com/gpu": "GPU", "amd.com/gpu": "GPU", "fpga.intel.com/region-1": "FPGA", npu: "NPU", hddl: "NPU",
+		"google.com/tpu": "TPU", "example.com/cpu": "OTHER", "example.com/": "OTHER", "plain": "OTHER",
+	} {
+		if got, _ := kindOf(resource); got != want {
+			t.Errorf("kindOf(%q) = %q, want %q", resource, got, want)
+		}
+	}
+}
