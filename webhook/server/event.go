@@ -16,6 +16,6 @@ func Announce(recorder events.EventRecorder) func(*inventory.Pod) {
 			APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name, UID: p.UID,
 		}
 		recorder.Eventf(pod, nil, corev1.EventTypeNormal, "AcceleratorSelected", "Admission",
-			"%s runs on %s: %s", p.Managed.Inference, p.Managed.Kind, p.Managed.Reason)
+			"%s on %s: %s", p.Managed.Inference, p.Managed.Kind, p.Managed.Reason)
 	}
 }
