@@ -2,7 +2,6 @@ package placement
 
 import (
 	"fmt"
-	"strings"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
@@ -49,18 +48,17 @@ func (q *Query) Filter(n *inventory.Node) Verdict {
 	if n == nil {
 		return Verdict{}
 	}
+	fresh := q.fresh(n)
 	for _, d := range q.Needs.Devices {
-		if n.Capacity.Device(d.Resource) == 0 && n.Allocatable.Device(d.Resource) == 0 {
+		switch {
+		case n.Usable(d.Resource, fresh) >= d.Count:
+			// the usual case, and the cheapest to find out
+		case n.Capacity.Device(d.Resource) == 0 && n.Allocatable.Device(d.Resource) == 0:
 			return Verdict{Absent, "this node offers no " + d.Resource}
-		}
-	}
-	if len(q.Needs.Devices) == 0 || !n.Fresh(q.Now, q.MaxSampleAge) {
-		return Verdict{}
-	}
-	for _, d := range q.Needs.Devices {
-		sound, blocked := q.sound(n, d.Resource)
-		if blocked && sound < d.Count {
-			return explain(n, d, max(0, sound))
+		case fresh:
+			if sound, blocked := q.sound(n, d.Resource); blocked && sound < d.Count {
+				return explain(n, d, max(0, sound))
+			}
 		}
 	}
 	return Verdict{}
@@ -114,10 +112,10 @@ const named = 3
 // explain names the bad devices of what is needed, of which only left remain.
 // The cause is the first one's.
 func explain(n *inventory.Node, need inventory.Devices, left int64) Verdict {
-	var v Verdict
-	var said []string
+	v := Verdict{}
 	bad, devices := 0, 0
-	for _, d := range n.Sample.Devices {
+	for i := range n.Sample.Devices {
+		d := &n.Sample.Devices[i]
 		if d.Resource != need.Resource {
 			continue
 		}
@@ -125,26 +123,24 @@ func explain(n *inventory.Node, need inventory.Devices, left int64) Verdict {
 		if d.Usable() {
 			continue
 		}
-		cause, why := Unhealthy, "is unhealthy"
+		cause, why := Unhealthy, " is unhealthy"
 		if d.Healthy {
-			cause, why = Outside, "is used outside Kubernetes by "+d.Outside
+			cause, why = Outside, " is used outside Kubernetes by "+d.Outside
 		}
 		if bad++; bad == 1 {
-			v.Cause = cause
-		}
-		if bad <= named {
-			said = append(said, fmt.Sprintf("%s %s %s", d.Kind, d.ID, why))
+			v = Verdict{cause, string(d.Kind) + " " + d.ID + why}
+		} else if bad <= named {
+			v.Message += ", " + string(d.Kind) + " " + d.ID + why
 		}
 	}
 	if bad > named {
-		said = append(said, fmt.Sprintf("%d more are out of use", bad-named))
+		v.Message += fmt.Sprintf(", %d more are out of use", bad-named)
 	}
 	switch {
 	case need.Count > 1:
-		said = append(said, fmt.Sprintf("%d of the %d needed are left", left, need.Count))
+		v.Message += fmt.Sprintf(", %d of the %d needed are left", left, need.Count)
 	case bad < devices:
-		said = append(said, "pods hold the rest")
+		v.Message += ", pods hold the rest"
 	}
-	v.Message = strings.Join(said, ", ")
 	return v
 }

@@ -108,7 +108,7 @@ func heldBy(pods ...string) func(*accel.Device) {
 
 func query(requests corev1.ResourceList) placement.Query {
 	return placement.Query{
-		Needs: placement.NeedsOf(pod("new", "new", "", requests)), Now: now, MaxSampleAge: maxAge,
+		Needs: placement.NeedsOf(pod("new", "new", "", requests)), Oldest: now.Add(-maxAge),
 	}
 }
 
@@ -233,7 +233,7 @@ func TestScore(t *testing.T) {
 // Whatever the rest, a fresh node scores above a stale one and a stale one
 // above an unknown one.
 func TestBandsDoNotOverlap(t *testing.T) {
-	q := placement.Query{Now: now, MaxSampleAge: maxAge}
+	q := placement.Query{Oldest: now.Add(-maxAge)}
 	worstFresh, bestStale, worstStale := int64(11), int64(-1), int64(11)
 	for _, n := range []string{"0", "1", "8"} {
 		for _, needs := range []corev1.ResourceList{nil, cpus("1"), cpus("99"), gpus("1"), gpus("9")} {

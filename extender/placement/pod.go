@@ -9,7 +9,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 )
 
-// Query is a pod to place, and the moment it is to be placed at.
+// Query is a pod to place, at one moment.
 type Query struct {
 	// Needs is what the pod requests. A pod that needs no devices is of the
 	// CPU kind.
@@ -17,9 +17,9 @@ type Query struct {
 	// Bound is the node that the inventory counts this very pod on already,
 	// "" for none: there it is not counted against itself.
 	Bound string
-	// Now is the time, and MaxSampleAge how old a sample may be and count.
-	Now          time.Time
-	MaxSampleAge time.Duration
+	// Oldest is the time since when a sample counts as fresh: now, less how
+	// old one may be.
+	Oldest time.Time
 }
 
 // NeedsOf is what a pod requests, as kube-scheduler adds it up. Only its
@@ -27,6 +27,11 @@ type Query struct {
 // say of devices once the pod exists, which is not so for annotations.
 func NeedsOf(pod *corev1.Pod) inventory.Resources {
 	return inventory.ResourcesOf(resource.PodRequests(pod, resource.PodResourcesOptions{}))
+}
+
+// fresh reports whether the node's sample counts.
+func (q *Query) fresh(n *inventory.Node) bool {
+	return n.Sample != nil && !n.Sample.Time.Before(q.Oldest)
 }
 
 // counted is how much of what node n shows as held is this pod's own.

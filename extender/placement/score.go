@@ -39,7 +39,7 @@ func (q *Query) Score(n *inventory.Node) int64 {
 	if n == nil {
 		return unknownScore
 	}
-	fresh := n.Fresh(q.Now, q.MaxSampleAge)
+	fresh := q.fresh(n)
 	load, known := n.Load(fresh)
 	if !known {
 		load = unknownLoad
@@ -74,12 +74,7 @@ func (q *Query) free(n *inventory.Node, fresh bool) float64 {
 	}
 	free := 1.0
 	for _, d := range q.Needs.Devices {
-		left := n.Allocatable.Device(d.Resource) - n.Held.Device(d.Resource) + q.counted(n, d.Resource)
-		if fresh {
-			if sound, blocked := q.sound(n, d.Resource); blocked {
-				left = min(left, sound)
-			}
-		}
+		left := n.Usable(d.Resource, fresh) + q.counted(n, d.Resource)
 		free = min(free, share(left-d.Count, n.Capacity.Device(d.Resource)))
 	}
 	return free

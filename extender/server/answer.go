@@ -9,11 +9,19 @@ import (
 // The answers are the JSON of extenderv1.ExtenderFilterResult and
 // HostPriorityList, appended field by field: no reflection, one buffer.
 
+// plain are the bytes that stand for themselves in a JSON string.
+var plain = func() (p [256]bool) {
+	for c := range p {
+		p[c] = c >= 0x20 && c < 0x7f && c != '"' && c != '\\'
+	}
+	return p
+}()
+
 // appendString appends s as a JSON string. Nearly all that are written here
 // are node names and plain sentences, which need no escaping.
 func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+		if !plain[s[i]] {
 			return appendEscaped(b, s)
 		}
 	}

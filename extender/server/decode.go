@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 	"unicode/utf8"
 	"unsafe"
@@ -80,7 +79,10 @@ const mostKept = 1 << 20
 
 // unset stands in NodeNames until the body has it: a slice that is reused
 // cannot tell "absent" by being nil.
-const unset = "\x00"
+const unset = "unset"
+
+// isUnset knows unset by where it is: no string of a body is there.
+func isUnset(s string) bool { return unsafe.StringData(s) == unsafe.StringData(unset) }
 
 // borrow returns a scratch that is ready for a body.
 func borrow() *scratch {
@@ -113,7 +115,11 @@ func (s *scratch) decode(body []byte) error {
 	if err := codec.UnmarshalFromString(unsafe.String(unsafe.SliceData(body), len(body)), &s.args); err != nil {
 		return unreadable(err)
 	}
-	named := s.args.NodeNames != nil && !slices.Equal(s.args.NodeNames, []string{unset})
+	named := s.args.NodeNames != nil
+	if len(s.args.NodeNames) > 0 && isUnset(s.args.NodeNames[0]) {
+		named = len(s.args.NodeNames) > 1
+		s.args.NodeNames[0] = "" // a null changes nothing
+	}
 	switch {
 	case s.args.Pod == nil:
 		return errors.New("the body holds no Pod: send ExtenderArgs, as kube-scheduler does")

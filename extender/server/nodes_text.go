@@ -12,7 +12,7 @@ func (v *nodesView) text(p *page) {
 	}
 	t := table{head: []string{"NODE", "KIND", "DEVICE", "STATE", "SAMPLE", "HELD BY"}, cut: true}
 	for _, n := range v.Nodes {
-		sample := n.sample()
+		sample := strings.TrimPrefix(n.sample(), "fresh, ")
 		if n.Cordoned {
 			sample += ", cordoned"
 		}

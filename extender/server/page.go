@@ -10,7 +10,7 @@ import (
 const columns = 80
 
 // narrowest is what a last column gets, even where that goes beyond columns.
-const narrowest = 20
+const narrowest = 12
 
 // page is a text for a terminal. Whatever is written to it is cleaned: much of
 // it comes from annotations and from names of processes, and could otherwise

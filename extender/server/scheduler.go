@@ -54,13 +54,13 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, v *verb,
 	v.done(outcome, start)
 }
 
-// query is the pod of a request, and its nodes as the inventory has them.
-func (s *server) query(sc *scratch) (placement.Query, []*inventory.Node) {
+// query is the pod of a request at a time, and its nodes as the inventory has
+// them.
+func (s *server) query(sc *scratch, now time.Time) (placement.Query, []*inventory.Node) {
 	pod := sc.args.Pod
 	q := placement.Query{
-		Needs:        placement.NeedsOf(pod.pod()),
-		Now:          s.inventory.Now(),
-		MaxSampleAge: s.inventory.MaxSampleAge(),
+		Needs:  placement.NeedsOf(pod.pod()),
+		Oldest: now.Add(-s.inventory.MaxSampleAge()),
 	}
 	known := s.inventory.Pod(pod.Metadata.Namespace, pod.Metadata.Name)
 	if known != nil && !known.Done && string(known.UID) == pod.Metadata.UID {
@@ -70,7 +70,8 @@ func (s *server) query(sc *scratch) (placement.Query, []*inventory.Node) {
 }
 
 func (s *server) appendVerdicts(b []byte, sc *scratch) []byte {
-	q, nodes := s.query(sc)
+	now := s.inventory.Now()
+	q, nodes := s.query(sc, now)
 	if sc.args.Nodes == nil {
 		b = append(b, `{"Nodes":null,"NodeNames":[`...)
 	} else {
@@ -103,12 +104,12 @@ func (s *server) appendVerdicts(b []byte, sc *scratch) []byte {
 	for i := range sc.rejected {
 		s.metrics.rejected[sc.rejected[i].verdict.Cause].Inc()
 	}
-	s.memory.remember(sc.args.Pod.Metadata.UID, q.Now, passed, sc.rejected)
+	s.memory.remember(sc.args.Pod.Metadata.UID, now, passed, sc.rejected)
 	return append(b, `,"Error":""}`...)
 }
 
 func (s *server) appendScores(b []byte, sc *scratch) []byte {
-	q, nodes := s.query(sc)
+	q, nodes := s.query(sc, s.inventory.Now())
 	b = append(b, '[')
 	for i, n := range nodes {
 		if i > 0 {

@@ -3,11 +3,8 @@ package server
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
@@ -88,9 +85,7 @@ func New(c Config) (http.Handler, error) {
 		log:       c.Log,
 	}
 	r := serve.Router(c.Log)
-	r.Use(middleware.GetHead)
 	r.NotFound(notFound)
-	r.MethodNotAllowed(methodNotAllowed(r))
 	r.Post("/scheduler/filter", s.filter)
 	r.Post("/scheduler/prioritize", s.prioritize)
 	r.Get("/", show(s.index))
@@ -109,23 +104,4 @@ func New(c Config) (http.Handler, error) {
 // notFound answers a path that does not exist with those that do.
 func notFound(w http.ResponseWriter, r *http.Request) {
 	fail(w, r, http.StatusNotFound, fmt.Sprintf("there is nothing at %s: here is what there is", r.URL.Path), &index{endpoints})
-}
-
-// methodNotAllowed answers with the methods that would do.
-func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var allowed []string
-		for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
-			probe := m
-			if m == http.MethodHead {
-				probe = http.MethodGet // see middleware.GetHead
-			}
-			if routes.Match(chi.NewRouteContext(), probe, r.URL.Path) {
-				allowed = append(allowed, m)
-			}
-		}
-		list := strings.Join(allowed, ", ")
-		w.Header().Set("Allow", list)
-		serve.Error(w, http.StatusMethodNotAllowed, "%s is not possible at %s: use %s", r.Method, r.URL.Path, list)
-	}
 }

@@ -193,6 +193,7 @@ func (r *rig) post(tb testing.TB, path string, args any, into any) {
 
 func (r *rig) filter(tb testing.TB, pod *corev1.Pod, names ...string) extenderv1.ExtenderFilterResult {
 	tb.Helper()
+	names = append([]string{}, names...) // never null
 	var result extenderv1.ExtenderFilterResult
 	r.post(tb, "/scheduler/filter", extenderv1.ExtenderArgs{Pod: pod, NodeNames: &names}, &result)
 	return result

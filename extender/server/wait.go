@@ -76,22 +76,22 @@ func (s *server) viewWait(p *inventory.Pod) *waitView {
 	}, func([]inventory.Candidate) int { return 0 })
 	v.Nodes, v.Stale, v.Total, v.Usable, v.Claimed, v.Queued = c.Nodes, c.Stale, c.Total, c.Usable, c.Claimed, c.Queued
 
-	q := placement.Query{Needs: p.Needs, Now: s.inventory.Now(), MaxSampleAge: s.inventory.MaxSampleAge()}
+	now, most := s.inventory.Now(), s.inventory.MaxSampleAge()
+	q := placement.Query{Needs: p.Needs, Oldest: now.Add(-most)}
 	for _, n := range s.inventory.Nodes() {
 		verdict := q.Filter(n)
 		if verdict.Cause == placement.Absent {
 			v.Without++
 			continue
 		}
-		v.Standings = append(v.Standings, stand(p, n, verdict, &q))
+		v.Standings = append(v.Standings, stand(p, n, verdict, n.Fresh(now, most)))
 	}
 	return v
 }
 
 // stand says how a node that has the kind stands to an unbound pod, in the
 // order in which the scheduler would come upon it.
-func stand(p *inventory.Pod, n *inventory.Node, verdict placement.Verdict, q *placement.Query) standing {
-	fresh := n.Fresh(q.Now, q.MaxSampleAge)
+func stand(p *inventory.Pod, n *inventory.Node, verdict placement.Verdict, fresh bool) standing {
 	switch {
 	case !p.Constraints.Allow(n):
 		return standing{n.Name, excluded, exclusion(p.Constraints, n)}

@@ -52,8 +52,9 @@ func (v *waitView) situation() string {
 	if v.Nodes == 0 {
 		return "no node that this pod may run on has any"
 	}
-	s := fmt.Sprintf("the %s it may run on could take %d such pods, %d of them now; %d wait",
-		plural(v.Nodes, "node", fmt.Sprintf("%d nodes", v.Nodes)), v.Total, v.Usable, v.Claimed+v.Queued)
+	s := fmt.Sprintf("the %s it may run on could take %d such %s, %d now; %d %s for it",
+		plural(v.Nodes, "node", fmt.Sprintf("%d nodes", v.Nodes)), v.Total, plural(int(v.Total), "pod", "pods"), v.Usable,
+		v.Claimed+v.Queued, plural(int(v.Claimed+v.Queued), "waits", "wait"))
 	if !v.Gated && !v.Deleted {
 		s += ", this one among them"
 	}

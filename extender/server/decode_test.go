@@ -1,0 +1,79 @@
+package server
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/bytedance/sonic"
+	"github.com/google/go-cmp/cmp"
+	extenderv1 "k8s.io/kube-scheduler/extender/v1"
+
+	"heteroaccel.io/extender/placement"
+)
+
+// The speed rests on it: elsewhere sonic is encoding/json by another name.
+func TestDecoderIsCompiled(t *testing.T) {
+	if sonic.APIKind != sonic.UseSonicJSON {
+		t.Error("sonic falls back to encoding/json on this platform or version of Go")
+	}
+}
+
+// FuzzDecode holds the decoder against encoding/json on the real types:
+// whatever both accept they read alike, what encoding/json cannot parse is
+// refused, and nothing panics or is left over for the next request.
+func FuzzDecode(f *testing.F) {
+	names := []string{"a", "b\"\\\u00e9"}
+	whole, err := json.Marshal(extenderv1.ExtenderArgs{Pod: managed("a", "", "GPU", nil, gpu, "1"), NodeNames: &names})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	for _, seed := range []string{
+		``, `{}`, `null`, `[]`, `{"pod":{},"nodenames":[]}`, `{"Pod":{},"NodeNames":[null,"a"]}`, `{"Pod":{},"NodeNames":["\ud800"]}`,
+		`{"Pod":{"spec":{"initContainers":[{"restartPolicy":"Always","resources":{"requests":{"cpu":"1"}}}],"overhead":{"cpu":1}}},"NodeNames":["a"]}`,
+		`{"Pod":{},"Nodes":{"items":[{"metadata":{"name":"a"}}]}}`, `{"Pod":{},"Nodes":{"items":[]}}`, "{\"Pod\":{},\"NodeNames\":[\"\xff\"]}",
+		`{"Pod":{},"Pod":null,"NodeNames":["a"],"NodeNames":null}`, `{"Pod":{},"NodeNames":["\u0000"]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		sc := borrow()
+		defer sc.release()
+		err := sc.decode(append([]byte(nil), body...))
+		if err == nil && !json.Valid(body) {
+			t.Fatalf("accepted what is not JSON: %q", body)
+		}
+		var want extenderv1.ExtenderArgs
+		if err != nil || json.Unmarshal(body, &want) != nil || want.Pod == nil {
+			return
+		}
+		if diff := cmp.Diff(placement.NeedsOf(want.Pod), placement.NeedsOf(sc.args.Pod.pod())); diff != "" {
+			t.Errorf("needs (-encoding/json +ours):\n%s", diff)
+		}
+		if want.NodeNames != nil {
+			if diff := cmp.Diff(append([]string{}, *want.NodeNames...), append([]string{}, sc.args.NodeNames...)); diff != "" {
+				t.Errorf("names (-encoding/json +ours):\n%s", diff)
+			}
+		}
+	})
+}
+
+// FuzzAppendString holds the answer's strings against encoding/json.
+func FuzzAppendString(f *testing.F) {
+	for _, seed := range []string{"", "node-1", `"`, `\`, "é", "\x00\x1f\x7f", "\u2028", "\xff", "<&>"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var got, want string
+		quoted, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(quoted, &want); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(appendString(nil, s), &got); err != nil || got != want {
+			t.Errorf("%q came back as %q, %v", s, got, err)
+		}
+	})
+}
