@@ -120,7 +120,7 @@ func TestReservationIsGivenBack(t *testing.T) {
 	if p, _ := r.admit(t, pod("next", "face-recognition", "any")); selected(p) != "NPU" {
 		t.Errorf("while the GPU is reserved the next pod got %s, want NPU", selected(p))
 	}
-	r.now = r.now.Add(31 * time.Second)
+	*r.now = r.now.Add(31 * time.Second)
 	if p, _ := r.admit(t, pod("later", "face-recognition", "any")); selected(p) != "GPU" {
 		t.Errorf("after the reservation's 30 s the next pod got %s, want GPU", selected(p))
 	}

@@ -40,13 +40,21 @@ type rig struct {
 	inv *inventory.Inventory
 	srv *Server
 	url string
-	now time.Time
+	now *time.Time // the inventory's clock
 }
 
 func newRig(t testing.TB, options ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{now: time.Unix(1_700_000_000, 0)}
-	r.inv = inventory.New(inventory.Options{Now: func() time.Time { return r.now }})
+	now := time.Unix(1_700_000_000, 0)
+	r := newRigOver(t, inventory.New(inventory.Options{Now: func() time.Time { return now }}), options...)
+	r.now = &now
+	return r
+}
+
+// newRigOver is a rig whose inventory keeps its own time.
+func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)) *rig {
+	t.Helper()
+	r := &rig{inv: inv}
 	profiles := profile.NewStore()
 	for _, name := range []string{"face-recognition", "text-recognition"} {
 		p, err := profile.New(paperProfile(name))

@@ -1,0 +1,153 @@
+// Package servetest measures HTTP handlers side by side. Handlers and request
+// bodies enter; medians, tails and their ratios leave as benchmark metrics.
+// Only tests import it.
+package servetest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Target is a handler to be measured.
+type Target struct {
+	// Name is part of the metrics' names.
+	Name    string
+	Handler http.Handler
+	// Path is where it is posted to.
+	Path string
+}
+
+// Echo is the yardstick: it decodes a JSON body into a new T with
+// encoding/json and encodes that again.
+func Echo[T any]() Target {
+	return Target{Name: "echo", Path: "/", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var v T
+		if err := json.NewDecoder(r.Body).Decode(&v); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(&v); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})}
+}
+
+// turn is how many requests each client makes of one target before all move on
+// to the next.
+const turn = 16
+
+// Compare posts the same body to every target, from so many clients at once,
+// at least b.N times each, over HTTP on loopback. The targets take short turns,
+// each alone, so that whatever else the machine does falls on all of them
+// alike. Metrics: p50 and p99 of the first target, the yardstick, in
+// microseconds, and those of the others as multiples of it.
+func Compare(b *testing.B, clients int, body []byte, targets ...Target) {
+	b.Helper()
+	urls := make([]string, len(targets))
+	for i, t := range targets {
+		s := httptest.NewServer(t.Handler)
+		defer s.Close()
+		urls[i] = s.URL + t.Path
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+	defer client.CloseIdleConnections()
+	for _, url := range urls { // connections, and the first time of everything
+		for range 20 {
+			if err := post(client, url, body); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	took := make([][]time.Duration, len(targets))
+	b.ResetTimer()
+	for done := 0; done < b.N; done += clients * turn {
+		for t, url := range urls {
+			took[t] = append(took[t], volley(b, client, url, body, clients)...)
+		}
+	}
+	b.StopTimer()
+	for _, p := range []int{50, 99} {
+		var yardstick float64
+		for i, t := range targets {
+			at := percentile(took[i], p)
+			if i == 0 {
+				yardstick = at
+				b.ReportMetric(at, fmt.Sprintf("%s-p%d-µs", t.Name, p))
+				continue
+			}
+			b.ReportMetric(at/yardstick, fmt.Sprintf("%s-p%d/%s", t.Name, p, targets[0].Name))
+		}
+	}
+	b.ReportMetric(0, "ns/op") // of all targets together: nothing anybody waits for
+}
+
+// volley has every client make its turn's requests of one target, and returns
+// how long each took.
+func volley(b *testing.B, client *http.Client, url string, body []byte, clients int) []time.Duration {
+	took := make([]time.Duration, clients*turn)
+	var wg sync.WaitGroup
+	for c := range clients {
+		wg.Go(func() {
+			for i := range turn {
+				start := time.Now()
+				if err := post(client, url, body); err != nil {
+					b.Error(err)
+					return
+				}
+				took[c*turn+i] = time.Since(start)
+			}
+		})
+	}
+	wg.Wait()
+	return took
+}
+
+// percentile is in microseconds.
+func percentile(all []time.Duration, p int) float64 {
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return float64(all[(len(all)-1)*p/100]) / float64(time.Microsecond)
+}
+
+func post(client *http.Client, url string, body []byte) error {
+	resp, err := client.Post(url, "application/json", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("POST %s: %s", url, resp.Status)
+	}
+	return nil
+}
+
+// Allocations measures one target without the network.
+func Allocations(b *testing.B, body []byte, t Target) {
+	b.ReportAllocs()
+	for b.Loop() {
+		req := httptest.NewRequest(http.MethodPost, t.Path, bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		t.Handler.ServeHTTP(nowhere{header: http.Header{}}, req)
+	}
+}
+
+// nowhere is a response that goes nowhere.
+type nowhere struct{ header http.Header }
+
+func (n nowhere) Header() http.Header       { return n.header }
+func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (nowhere) WriteHeader(int)             {}
