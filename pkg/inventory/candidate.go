@@ -102,7 +102,7 @@ func (inv *Inventory) candidate(o Option, now time.Time) Candidate {
 
 // mostNodes bounds on how many nodes the running pods are looked at. They
 // serve to estimate a wait, and for that so many will do.
-const mostNodes = 64
+const mostNodes = 32
 
 // running lists the pods that hold what o needs.
 func (inv *Inventory) running(o Option, t *table, now time.Time) []Running {
@@ -111,11 +111,9 @@ func (inv *Inventory) running(o Option, t *table, now time.Time) []Running {
 	}
 	step := (t.freeing + mostNodes - 1) / mostNodes
 	running := make([]Running, 0, min(t.ending, 2*mostNodes))
-	for i, seen := 0, 0; i < len(t.rooms); i++ {
-		if t.rooms[i].ending == 0 {
-			continue
-		}
-		if seen++; (seen-1)%step != 0 {
+	seen := 0
+	for i := range t.frees.and(t.here) {
+		if seen++; seen%step != 0 {
 			continue
 		}
 		for _, p := range inv.places[i].Holders {

@@ -1,9 +1,10 @@
 package inventory
 
-// spot is a node with slots that nothing has claimed yet.
-type spot struct {
-	node *Node
-	left int64
+// hand is what is left to deal: the places with slots that nothing has claimed
+// yet, and how many each has.
+type hand struct {
+	free places
+	left []int32 // by place, good where free
 }
 
 // claims counts what waiting pods and reservations take of the slots that
@@ -16,20 +17,17 @@ type spot struct {
 // dealing would leave free, only where claims with different node affinities
 // meet.
 func (inv *Inventory) claims(s *shape) (claimed, queued int64) {
-	var spots []spot
-	listed := false
+	dealing := false
 	for _, claim := range inv.queue {
 		want := share(claim.needs, s.needs) * claim.waiting
 		if want == 0 {
 			continue
 		}
-		if !listed {
-			spots, listed = inv.spotsOf(s.table), true
+		if !dealing {
+			inv.dealing.fill(s.table)
+			dealing = true
 		}
-		for len(spots) > 0 && spots[0].left == 0 {
-			spots = spots[1:]
-		}
-		took := deal(claim, want, spots)
+		took := inv.deal(claim, want)
 		claimed += took
 		if took < want && inv.meet(claim, s.table) {
 			queued += want - took
@@ -38,41 +36,39 @@ func (inv *Inventory) claims(s *shape) (claimed, queued int64) {
 	return claimed, queued
 }
 
-// spotsOf lists the nodes with free slots. The list is good until the next.
-func (inv *Inventory) spotsOf(t *table) []spot {
-	inv.spots = inv.spots[:0]
-	if t.usable == 0 {
-		return nil
+// fill takes up the free slots of a table.
+func (h *hand) fill(t *table) {
+	h.free = append(h.free[:0], t.free...)
+	if len(h.left) < len(t.rooms) {
+		h.left = make([]int32, len(t.rooms))
 	}
-	for i := range t.rooms {
-		if slots := t.rooms[i].slots; slots > 0 {
-			inv.spots = append(inv.spots, spot{inv.places[i], int64(slots)})
-		}
+	for i := range t.free.and(t.here) {
+		h.left[i] = t.rooms[i].slots
 	}
-	return inv.spots
 }
 
-// deal takes what a claim wants from the spots it may use.
-func deal(claim *shape, want int64, spots []spot) (took int64) {
-	for i := range spots {
+// deal takes what a claim wants from where it may go and fits now.
+func (inv *Inventory) deal(claim *shape, want int64) (took int64) {
+	h := &inv.dealing
+	for i := range h.free.and(claim.reach.allowed) {
+		if inv.places[i].Slots(claim.needs, false) == 0 {
+			continue
+		}
+		n := min(want-took, int64(h.left[i]))
+		took += n
+		h.left[i] -= int32(n)
+		h.free.set(i, h.left[i] > 0)
 		if took == want {
 			break
 		}
-		at := &spots[i]
-		if at.left == 0 || !claim.reach.has(at.node.place) || at.node.Slots(claim.needs, false) == 0 {
-			continue
-		}
-		n := min(want-took, at.left)
-		at.left -= n
-		took += n
 	}
 	return took
 }
 
 // meet reports whether a claim could run on one of a table's nodes.
 func (inv *Inventory) meet(claim *shape, t *table) bool {
-	for i := range t.rooms {
-		if t.rooms[i].total > 0 && claim.reach.has(i) && inv.places[i].Total(claim.needs) > 0 {
+	for i := range t.here.and(claim.reach.allowed) {
+		if inv.places[i].Total(claim.needs) > 0 {
 			return true
 		}
 	}

@@ -6,7 +6,8 @@
 // Candidates for a decision and reservations leave. It does no I/O, starts
 // nothing, and holds the project's only mutex: exported methods of Inventory
 // lock it, unexported ones expect it held, and no caller's code runs under it
-// but the choice among candidates, which must not block.
+// but the choice among candidates, the look-up of a service time and the clock,
+// none of which may block.
 //
 //	  informers: nodes, pods        monitor: samples
 //	             │                        │
@@ -28,4 +29,8 @@
 // Each arrow is one step under the mutex, so a device is never counted twice
 // nor forgotten in between. Whatever is wrong here, kube-scheduler's own
 // accounting still keeps a device from being given out twice.
+//
+// A decision does not go through the nodes. Pods come in few shapes, and for
+// each shape asked about lately there is a table of what every node has for it,
+// which each change of a node updates: see shape.
 package inventory

@@ -57,7 +57,7 @@ type Inventory struct {
 	tabled  []*shape // those with a table
 	queue   []*shape // those that pods or reservations wait in
 	asked   uint64   // counts the tables asked for
-	spots   []spot   // scratch of claims
+	dealing hand     // scratch of claims
 }
 
 // New returns an empty inventory.

@@ -20,6 +20,7 @@ func TestNobodyDoubleBooks(t *testing.T) {
 	inv := New(Options{Now: func() time.Time { return now }})
 	for i := range nodes {
 		inv.SetNode(aNode(fmt.Sprint("n", i), has(gpu, each), has(npu, 1)))
+		inv.SetSample(telemetry.Sample{Node: fmt.Sprint("n", i), Time: now})
 	}
 
 	var found atomic.Int64

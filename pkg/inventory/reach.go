@@ -4,8 +4,7 @@ package inventory
 // changes only with the nodes' labels and taints.
 type reach struct {
 	constraints *Constraints
-	// allowed has a bit for each place of a node.
-	allowed []uint64
+	allowed     places
 	// shapes is how many shapes use it.
 	shapes int
 }
@@ -43,19 +42,4 @@ func (r *reach) key() string {
 // tied reports whether the constraints name nodes, by selector or affinity.
 func (r *reach) tied() bool { return r.constraints != nil && r.constraints.affinity != nil }
 
-func (r *reach) has(place int) bool {
-	word := place / 64
-	return word < len(r.allowed) && r.allowed[word]&(1<<(place%64)) != 0
-}
-
-func (r *reach) set(n *Node) {
-	word, bit := n.place/64, uint64(1)<<(n.place%64)
-	for word >= len(r.allowed) {
-		r.allowed = append(r.allowed, 0)
-	}
-	if r.constraints.Allow(n) {
-		r.allowed[word] |= bit
-	} else {
-		r.allowed[word] &^= bit
-	}
-}
+func (r *reach) set(n *Node) { r.allowed.set(n.place, r.constraints.Allow(n)) }

@@ -85,7 +85,7 @@ func (inv *Inventory) forget(s *shape) {
 }
 
 // table returns the table of a shape. The one that was not asked for the
-// longest makes room for a new one.
+// longest gives way to a new one.
 func (inv *Inventory) table(s *shape) *table {
 	inv.asked++
 	if s.table != nil {
@@ -126,7 +126,7 @@ type room struct {
 
 // room judges a node, or nil.
 func (s *shape) room(n *Node) room {
-	if n == nil || !s.reach.has(n.place) {
+	if n == nil || !s.reach.allowed.has(n.place) {
 		return room{}
 	}
 	total := n.Total(s.needs)
@@ -150,10 +150,13 @@ func small(n int64) int32 { return int32(min(n, math.MaxInt32)) }
 type table struct {
 	asked uint64
 	rooms []room
+	// here, free and frees are where there is a room, where it has slots, and
+	// where some are held by pods that end.
+	here, free, frees places
 
 	nodes, stale          int
 	total, usable, ending int64
-	// freeing is how many rooms have something ending.
+	// freeing is how many places are in frees.
 	freeing int
 }
 
@@ -165,6 +168,9 @@ func (t *table) put(place int, r room) {
 		t.add(old, -1)
 		t.add(r, 1)
 		t.rooms[place] = r
+		t.here.set(place, r.total > 0)
+		t.free.set(place, r.slots > 0)
+		t.frees.set(place, r.ending > 0)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -57,7 +59,23 @@ func (f *Feeds) Run(ctx context.Context) error {
 		group.Go(func() error { return feed.Run(ctx) })
 	}
 	group.Go(func() error { f.profiles.RunWithContext(ctx); return nil })
+	group.Go(func() error { f.settle(ctx); return nil })
 	return group.Wait()
+}
+
+// settle hands memory back once the first lists are in: decoding them takes
+// several times what is kept, and that much is never needed again.
+func (f *Feeds) settle(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for f.Synced() != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	debug.FreeOSMemory()
 }
 
 // Synced says which first lists are missing, nil when all have been taken in.

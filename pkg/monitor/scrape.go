@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -154,7 +155,13 @@ func scrape(ctx context.Context, p page, client *http.Client) (telemetry.Sample,
 	if resp.StatusCode != http.StatusOK {
 		return telemetry.Sample{}, fmt.Errorf("scrape %s: the answer is %s", p.url, resp.Status)
 	}
-	series, err := exposition.Parse(limit(resp.Body, scrapeLimit))
+	// Whole before it is parsed: a page that is too large is refused at the
+	// speed of the network, not of the parser.
+	body, err := io.ReadAll(limit(resp.Body, scrapeLimit))
+	if err != nil {
+		return telemetry.Sample{}, fmt.Errorf("scrape %s: %w", p.url, err)
+	}
+	series, err := exposition.Parse(bytes.NewReader(body))
 	if err != nil {
 		return telemetry.Sample{}, fmt.Errorf("scrape %s: %w", p.url, err)
 	}

@@ -1,0 +1,42 @@
+package inventory
+
+import (
+	"iter"
+	"math/bits"
+)
+
+// places is a set of nodes, by their place in the inventory: a bit for each.
+type places []uint64
+
+func (s places) has(place int) bool {
+	word := place / 64
+	return word < len(s) && s[word]&(1<<(place%64)) != 0
+}
+
+// set puts a place in or takes it out.
+func (s *places) set(place int, in bool) {
+	word, bit := place/64, uint64(1)<<(place%64)
+	for in && word >= len(*s) {
+		*s = append(*s, 0)
+	}
+	switch {
+	case in:
+		(*s)[word] |= bit
+	case word < len(*s):
+		(*s)[word] &^= bit
+	}
+}
+
+// and yields the places in both, in order. Those already yielded may be taken
+// out meanwhile.
+func (s places) and(o places) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for word := range min(len(s), len(o)) {
+			for both := s[word] & o[word]; both != 0; both &= both - 1 {
+				if !yield(word*64 + bits.TrailingZeros64(both)) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package policy
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"heteroaccel.io/pkg/inventory"
+)
+
+// garbage are the amounts that break arithmetic.
+var garbage = []int64{0, 0, 0, 1, 1, 2, 3, -1, 1000, int64(time.Second), int64(time.Hour), int64(longest), int64(longest) + 1, 1 << 53, math.MaxInt64 - 1, math.MaxInt64, math.MinInt64}
+
+// candidatesFrom reads candidates off bytes, each an index into garbage.
+func candidatesFrom(data []byte) []inventory.Candidate {
+	next := func() int64 {
+		if len(data) == 0 {
+			return 0
+		}
+		b := data[0]
+		data = data[1:]
+		return garbage[int(b)%len(garbage)]
+	}
+	var cs []inventory.Candidate
+	for len(cs) == 0 || len(data) > 0 && len(cs) < 400 {
+		c := inventory.Candidate{
+			Option: inventory.Option{Kind: "GPU", Rank: int(next()), Service: time.Duration(next())},
+			Nodes:  int(next()), Total: next(), Usable: next(), Claimed: next(), Queued: next(), Ending: next(),
+		}
+		for range min(5, max(0, next())) {
+			c.Running = append(c.Running, inventory.Running{Elapsed: time.Duration(next()), Service: time.Duration(next()), Ends: next()%2 == 0})
+		}
+		cs = append(cs, c)
+	}
+	return cs
+}
+
+// checkTotal fails unless every candidate is ranked once, with a sane wait.
+func checkTotal(t *testing.T, cs []inventory.Candidate) {
+	t.Helper()
+	for name, policy := range policies {
+		ranked := policy(slices.Clone(cs))
+		if len(ranked) != len(cs) {
+			t.Fatalf("%s: %d of %d candidates ranked", name, len(ranked), len(cs))
+		}
+		seen := make([]bool, len(cs))
+		for i, r := range ranked {
+			if r.Index < 0 || r.Index >= len(cs) || seen[r.Index] {
+				t.Fatalf("%s: candidate %d ranked twice, or none", name, r.Index)
+			}
+			seen[r.Index] = true
+			if r.Wait < 0 || r.Finish < r.Wait {
+				t.Errorf("%s: wait %d, finish %d of %+v", name, r.Wait, r.Finish, r.Candidate)
+			}
+			if r.Idle() > 0 && r.Wait != 0 {
+				t.Errorf("%s: waits %v for what is idle: %+v", name, r.Wait, r.Candidate)
+			}
+			// Nothing idle, timed or not, may stand behind what never frees.
+			if i > 0 && r.Nodes > 0 && r.Idle() > 0 && ranked[i-1].Finish == Never {
+				t.Errorf("%s: idle %+v behind %+v", name, r.Candidate, ranked[i-1])
+			}
+			if i > 0 && r.Nodes > 0 && ranked[i-1].Nodes <= 0 {
+				t.Errorf("%s: a kind that is there stands behind one that is nowhere", name)
+			}
+		}
+		if Explain(ranked) == "" {
+			t.Errorf("%s: no explanation", name)
+		}
+	}
+}
+
+func FuzzPolicies(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{0, 0, 3, 3, 0, 15, 15, 15, 5, 15, 15, 0})
+	f.Add([]byte("every candidate is ranked exactly once, whatever stands in it"))
+	f.Fuzz(func(t *testing.T, data []byte) { checkTotal(t, candidatesFrom(data)) })
+}
+
+func TestPoliciesAreTotal(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		data := make([]byte, r.IntN(60))
+		for i := range data {
+			data[i] = byte(r.Uint32())
+		}
+		checkTotal(t, candidatesFrom(data))
+	}
+	many := make([]byte, 8_000) // hundreds of kinds: sums of years must not overflow
+	for i := range many {
+		many[i] = 15
+	}
+	checkTotal(t, candidatesFrom(many))
+}
+
+func BenchmarkEarliestFinish(b *testing.B) {
+	busy := inventory.Candidate{Nodes: 2500, Total: 2500, Ending: 2500, Queued: 125, Option: inventory.Option{Service: 100 * ms}}
+	for i := range 32 {
+		busy.Running = append(busy.Running, ends(time.Duration(1+i)*ms, 100*ms))
+	}
+	idle := inventory.Candidate{Nodes: 1, Total: 1, Usable: 1, Option: inventory.Option{Service: 100 * ms}}
+	for name, c := range map[string]inventory.Candidate{"idle": idle, "busy": busy} {
+		cs := []inventory.Candidate{c, c, c, c}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				EarliestFinish(cs)
+			}
+		})
+	}
+}
