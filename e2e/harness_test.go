@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
@@ -33,8 +35,10 @@ func start(t *testing.T, cfg stack.Config) *stack.Stack {
 		t.Fatalf("start the cluster: %v\n%s", err, out.String())
 	}
 	t.Cleanup(func() {
-		for _, name := range []string{"webhook", "extender"} {
-			noRace(t, s, name)
+		for _, p := range s.Processes() {
+			if name, _, _ := strings.Cut(p.Name(), "-"); slices.Contains([]string{"webhook", "extender", "exporter"}, name) {
+				noRace(t, p)
+			}
 		}
 		s.Stop()
 	})
@@ -43,20 +47,16 @@ func start(t *testing.T, cfg stack.Config) *stack.Stack {
 
 // noRace fails a test whose programs the race detector caught, or that
 // panicked in a request.
-func noRace(t *testing.T, s *stack.Stack, program string) {
+func noRace(t *testing.T, p *cluster.Process) {
 	t.Helper()
-	p := s.Process(program)
-	if p == nil {
-		return
-	}
 	log, err := os.ReadFile(p.Log())
 	if err != nil {
-		t.Errorf("read the log of the %s: %v", program, err)
+		t.Errorf("read the log of the %s: %v", p.Name(), err)
 		return
 	}
 	for _, bad := range []string{"DATA RACE", "panic:", `"panic"`} {
 		if i := bytes.Index(log, []byte(bad)); i >= 0 {
-			t.Errorf("the %s's log has %q:\n%s", program, bad, log[max(0, i-500):min(len(log), i+3000)])
+			t.Errorf("the %s's log has %q:\n%s", p.Name(), bad, log[max(0, i-500):min(len(log), i+3000)])
 		}
 	}
 }
@@ -64,18 +64,29 @@ func noRace(t *testing.T, s *stack.Stack, program string) {
 // eventually polls until check passes; its last error is the failure.
 func eventually(t *testing.T, check func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	if err := await(t.Context(), check); err != nil {
+		t.Fatalf("after %s: %v", limit, err)
+	}
+}
+
+// await polls until check passes, or returns its last error.
+func await(ctx context.Context, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		err := check(ctx)
 		if err == nil {
-			return
+			return nil
+		}
+		if ctx.Err() == nil || last == nil {
+			last = err
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("after %s: %v", limit, err)
+			return last
 		case <-tick.C:
 		}
 	}
@@ -218,9 +229,14 @@ func nodeSays(t *testing.T, s *stack.Stack, node, want string) {
 	})
 }
 
-// metric reads one value of the webhook's metrics, 0 when it is not there.
+// metric reads one value of the webhook's metrics.
 func metric(ctx context.Context, s *stack.Stack, name string) (float64, error) {
-	text, err := stack.Get(ctx, s.URL("webhook status", "/metrics"))
+	return metricOf(ctx, s, "webhook status", name)
+}
+
+// metricOf reads one value of a program's metrics, labels included in its name.
+func metricOf(ctx context.Context, s *stack.Stack, program, name string) (float64, error) {
+	text, err := stack.Get(ctx, s.URL(program, "/metrics"))
 	if err != nil {
 		return 0, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,7 +85,7 @@ func (s *Stack) byURL(o *unstructured.Unstructured) (*unstructured.Unstructured,
 		if c.Service == nil || c.Service.Path == nil {
 			return nil, errors.New("the webhook's registration names no Service with a path")
 		}
-		url := fmt.Sprintf("https://localhost:%d%s", s.ports["webhook"], *c.Service.Path)
+		url := s.ReviewURL("webhook", *c.Service.Path)
 		c.Service, c.URL = nil, &url
 	}
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&config)
@@ -92,6 +93,29 @@ func (s *Stack) byURL(o *unstructured.Unstructured) (*unstructured.Unstructured,
 		return nil, fmt.Errorf("write the webhook's registration: %w", err)
 	}
 	return &unstructured.Unstructured{Object: object}, nil
+}
+
+// Register has the API server send its reviews to another replica of the
+// webhook, as the Service does where there is one when that becomes ready.
+func (s *Stack) Register(ctx context.Context, replica string) error {
+	configs := s.Client().AdmissionregistrationV1().MutatingWebhookConfigurations()
+	config, err := configs.Get(ctx, configuration, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("read the webhook's registration: %w", err)
+	}
+	for i := range config.Webhooks {
+		c := &config.Webhooks[i].ClientConfig
+		at, err := url.Parse(*c.URL)
+		if err != nil {
+			return fmt.Errorf("read the webhook's registration: %w", err)
+		}
+		to := s.ReviewURL(replica, at.Path)
+		c.URL = &to
+	}
+	if _, err := configs.Update(ctx, config, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("register %s: %w", replica, err)
+	}
+	return s.waitRegistered(ctx)
 }
 
 // waitRegistered waits until the API server reaches the webhook: the caBundle

@@ -16,36 +16,46 @@ import (
 // readyLimit is how long a program may take to be ready on a busy machine.
 const readyLimit = 2 * time.Minute
 
-// StartExporter runs the exporter of a node.
+// StartExporter runs the exporter of a node, at the address of the one before.
 func (s *Stack) StartExporter(node string) error {
-	if s.exporter[node] == 0 {
-		port, err := cluster.FreePort()
-		if err != nil {
-			return err
-		}
-		s.exporter[node] = port
+	name := "exporter-" + node
+	port, err := s.port(name)
+	if err != nil {
+		return err
 	}
 	m := s.Machine(node)
-	return s.run("exporter-"+node, "exporter",
+	return s.run(name, "exporter",
 		"--node", node,
 		"--sys", m.Sys(),
 		"--proc", m.Proc(),
 		"--podresources", s.Node(node).Socket(),
-		"--listen", fmt.Sprintf("127.0.0.1:%d", s.exporter[node]))
+		"--listen", fmt.Sprintf("127.0.0.1:%d", port))
+}
+
+// port is where a program of that name listens, also after a restart.
+func (s *Stack) port(name string) (int, error) {
+	if s.ports[name] == 0 {
+		port, err := cluster.FreePort()
+		if err != nil {
+			return 0, err
+		}
+		s.ports[name] = port
+	}
+	return s.ports[name], nil
 }
 
 // samples is the --samples flag that names every exporter.
 func (s *Stack) samples() (string, error) {
 	var urls []string
 	for _, m := range s.Machines {
-		if s.exporter[m.Name] == 0 {
-			port, err := cluster.FreePort()
-			if err != nil {
-				return "", err
-			}
-			s.exporter[m.Name] = port
+		port, err := s.port("exporter-" + m.Name)
+		if err != nil {
+			return "", err
 		}
-		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", s.exporter[m.Name]))
+		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", port))
+	}
+	if len(urls) == 0 {
+		return "none", nil
 	}
 	return "exporters=" + strings.Join(urls, ","), nil
 }
@@ -75,6 +85,19 @@ func (s *Stack) StartExtender(ctx context.Context) error {
 // StartWebhook runs the webhook and waits until it is ready and the API server
 // has its CA.
 func (s *Stack) StartWebhook(ctx context.Context) error {
+	if err := s.StartReplica("webhook"); err != nil {
+		return err
+	}
+	if err := s.ready(ctx, "webhook", s.URL("webhook status", "/readyz")); err != nil {
+		return err
+	}
+	return s.waitRegistered(ctx)
+}
+
+// StartReplica runs a replica of the webhook and does not wait for it: only
+// the one that decides becomes ready. The registration stays where it is: see
+// Register. The replicas' addresses are those of name and of name + " status".
+func (s *Stack) StartReplica(name string) error {
 	kubeconfig, err := s.identity("heteroaccel-webhook")
 	if err != nil {
 		return err
@@ -83,21 +106,24 @@ func (s *Stack) StartWebhook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	port, err := s.port(name)
+	if err != nil {
+		return err
+	}
+	status, err := s.port(name + " status")
+	if err != nil {
+		return err
+	}
 	args := append([]string{
 		"--kubeconfig", kubeconfig,
 		"--namespace", Namespace,
-		"--listen", fmt.Sprintf("127.0.0.1:%d", s.ports["webhook"]),
-		"--http", fmt.Sprintf("127.0.0.1:%d", s.ports["webhook status"]),
+		"--identity", name,
+		"--listen", fmt.Sprintf("127.0.0.1:%d", port),
+		"--http", fmt.Sprintf("127.0.0.1:%d", status),
 		"--samples", samples,
 		"--sample-interval", "250ms",
 	}, s.cfg.Webhook...)
-	if err := s.run("webhook", "webhook", args...); err != nil {
-		return err
-	}
-	if err := s.ready(ctx, "webhook", s.URL("webhook status", "/readyz")); err != nil {
-		return err
-	}
-	return s.waitRegistered(ctx)
+	return s.run(name, "webhook", args...)
 }
 
 // identity is the kubeconfig of a service account of the manifests, so that
@@ -107,7 +133,8 @@ func (s *Stack) identity(account string) (string, error) {
 		"system:serviceaccounts", "system:serviceaccounts:"+Namespace, "system:authenticated")
 }
 
-// Process returns a running program: "webhook", "extender", "exporter-NODE".
+// Process returns a running program: "webhook" or another replica's name,
+// "extender", "exporter-NODE".
 func (s *Stack) Process(name string) *cluster.Process { return s.running[name] }
 
 func (s *Stack) run(name, program string, args ...string) error {

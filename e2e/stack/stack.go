@@ -34,12 +34,11 @@ type Stack struct {
 	Machines []*machine.Machine
 	Profiles *profile.Client
 
-	cfg      Config
-	bin      string
-	root     string
-	ports    map[string]int
-	exporter map[string]int // port by node
-	running  map[string]*cluster.Process
+	cfg     Config
+	bin     string
+	root    string
+	ports   map[string]int // by what listens there: see URL
+	running map[string]*cluster.Process
 }
 
 // programs are what is compiled from this tree.
@@ -69,7 +68,7 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 	if cfg.Machines == nil {
 		cfg.Machines = machine.Paper()
 	}
-	s := &Stack{cfg: cfg, Machines: cfg.Machines, ports: map[string]int{}, exporter: map[string]int{}, running: map[string]*cluster.Process{}}
+	s := &Stack{cfg: cfg, Machines: cfg.Machines, ports: map[string]int{}, running: map[string]*cluster.Process{}}
 	if s.root, err = cluster.Root(); err != nil {
 		return nil, err
 	}
@@ -81,7 +80,7 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 		return nil, err
 	}
 	for _, name := range []string{"extender", "webhook", "webhook status"} {
-		if s.ports[name], err = cluster.FreePort(); err != nil {
+		if _, err = s.port(name); err != nil {
 			return nil, err
 		}
 	}
@@ -127,10 +126,15 @@ func (s *Stack) Machine(name string) *machine.Machine {
 	return s.Machines[i]
 }
 
-// URL is where one of the programs answers people: "extender", or "webhook
-// status" for the webhook's probes and metrics.
+// URL is where one of the programs answers people: "extender", "exporter-NODE",
+// or "webhook status" for the webhook's probes and metrics.
 func (s *Stack) URL(program, path string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d%s", s.ports[program], path)
+}
+
+// ReviewURL is where a replica of the webhook takes reviews, over HTTPS.
+func (s *Stack) ReviewURL(replica, path string) string {
+	return fmt.Sprintf("https://localhost:%d%s", s.ports[replica], path)
 }
 
 // poll calls try every 50 ms until it succeeds; its last error is returned
