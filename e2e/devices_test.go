@@ -23,6 +23,7 @@ func TestFailures(t *testing.T) {
 	runShared(t, s, []shared{
 		{"quota", quota},
 		{"unhealthy", unhealthy},
+		{"driver gone", driverGone},
 		{"used outside", usedOutside},
 		{"stale", stale},
 		{"kubelet away", kubeletAway},
@@ -40,6 +41,14 @@ func unhealthy(t *testing.T, s *stack.Stack) {
 	withoutGPU(t, s, "unhealthy", "GPU 0000:00:02.0 is unhealthy",
 		func() error { return g.SetHealthy("card0", false) },
 		func() error { return g.SetHealthy("card0", true) })
+}
+
+// driverGone: the kernel has lost a device that its plugin goes on serving.
+func driverGone(t *testing.T, s *stack.Stack) {
+	g := s.Machine("g")
+	withoutGPU(t, s, "unhealthy", "GPU card0 is unhealthy",
+		func() error { return g.Unbind("card0") },
+		func() error { return g.Bind("card0") })
 }
 
 // usedOutside: a device that a process outside Kubernetes has open.

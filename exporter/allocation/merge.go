@@ -8,12 +8,21 @@ package allocation
 import (
 	"cmp"
 	"maps"
+	"regexp"
 	"slices"
 
 	"heteroaccel.io/exporter/discovery"
 	"heteroaccel.io/exporter/podresources"
 	"heteroaccel.io/pkg/accel"
 )
+
+// Machine is what the kernel shows.
+type Machine struct {
+	Devices []discovery.Device
+	// Complete is set when everything could be read: only then is a device
+	// that is not among Devices known to be gone.
+	Complete bool
+}
 
 // Merge returns the node's accelerators in the order of kind, then id.
 //
@@ -24,8 +33,11 @@ import (
 //
 // The kubelet's list is the authority on what may be handed out: a device that
 // it does not list is unhealthy, and one that only it knows is reported under
-// the plugin's name, so that nothing it serves is invisible.
-func Merge(found []discovery.Device, kubelet *podresources.Answer, used map[string]string) []accel.Device {
+// the plugin's name, so that nothing it serves is invisible. It is unhealthy
+// if that name is the kernel's own and the kernel has no such device any more:
+// its driver let go of it, and the plugin has not noticed.
+func Merge(machine Machine, kubelet *podresources.Answer, used map[string]string) []accel.Device {
+	found := machine.Devices
 	var out []accel.Device
 	if kubelet == nil {
 		for _, f := range found {
@@ -47,6 +59,7 @@ func Merge(found []discovery.Device, kubelet *podresources.Answer, used map[stri
 	}
 	for _, u := range served.unknown {
 		d := fromKubelet(u)
+		d.Healthy = d.Healthy && !machine.lost(u.name)
 		if key := string(d.Kind) + d.ID; taken[key] {
 			d.ID = u.resource + "/" + d.ID
 		}
@@ -90,6 +103,17 @@ func onMachine(f discovery.Device, u *unit, strangers bool, used map[string]stri
 	}
 	return d
 }
+
+// lost reports whether name is what the kernel calls a device, and it has none
+// of that name.
+func (m Machine) lost(name string) bool {
+	return m.Complete && kernelName.MatchString(name) && !slices.ContainsFunc(m.Devices, func(d discovery.Device) bool {
+		return slices.Contains(d.Names, name)
+	})
+}
+
+// kernelName matches what the kernel calls a GPU or NPU that has its driver.
+var kernelName = regexp.MustCompile(`^(card|accel|renderD)[0-9]+$`)
 
 // fromKubelet is a device that only the kubelet knows.
 func fromKubelet(u *unit) accel.Device {

@@ -171,7 +171,7 @@ func TestMerge(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, Merge(tc.found, tc.kubelet, tc.used)); diff != "" {
+			if diff := cmp.Diff(tc.want, Merge(Machine{Devices: tc.found, Complete: true}, tc.kubelet, tc.used)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -199,5 +199,28 @@ func TestKindOf(t *testing.T) {
 		if got, _ := kindOf(resource); got != want {
 			t.Errorf("kindOf(%q) = %q, want %q", resource, got, want)
 		}
+	}
+}
+
+// TestLostDriver is a card whose driver let go of it while its plugin goes on
+// serving it.
+func TestLostDriver(t *testing.T) {
+	served := kubelet(map[string][]string{i915: {"card0-0", "card1-0"}}, nil)
+	for name, tc := range map[string]struct {
+		machine Machine
+		want    []bool // healthy: card1, which the kernel shows, then card0
+	}{
+		"everything was read": {Machine{Devices: []discovery.Device{card1}, Complete: true}, []bool{true, false}},
+		"not all was read":    {Machine{Devices: []discovery.Device{card1}}, []bool{true, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []bool
+			for _, d := range Merge(tc.machine, served, nil) {
+				got = append(got, d.Healthy)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("healthy (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

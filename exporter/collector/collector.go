@@ -9,6 +9,7 @@ package collector
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,6 +92,7 @@ func (c *Collector) read() telemetry.Sample {
 		wg       sync.WaitGroup
 		found    []discovery.Device
 		machine  []telemetry.Collector
+		complete bool
 		used     map[string]string
 		cpu      discovery.CPU
 		cpuState telemetry.Collector
@@ -99,6 +101,7 @@ func (c *Collector) read() telemetry.Sample {
 	)
 	wg.Go(func() {
 		found, machine = c.scan(ctx)
+		complete = !slices.ContainsFunc(machine, func(s telemetry.Collector) bool { return !s.OK })
 		if c.config.Outside {
 			var state telemetry.Collector
 			used, state = probe(ctx, c, "outside", func(context.Context) (map[string]string, error) {
@@ -119,11 +122,12 @@ func (c *Collector) read() telemetry.Sample {
 	})
 	wg.Wait()
 
+	seen := allocation.Machine{Devices: found, Complete: complete}
 	out := telemetry.Sample{Node: c.config.Node, Collectors: append(machine, cpuState, kubelet)}
 	if kubelet.OK {
-		out.Devices = allocation.Merge(found, &answer, used)
+		out.Devices = allocation.Merge(seen, &answer, used)
 	} else {
-		out.Devices = allocation.Merge(found, nil, used)
+		out.Devices = allocation.Merge(seen, nil, used)
 	}
 	if cpuState.OK {
 		out.CPUCores, out.CPUBusy = cpu.Cores, c.meter.busy(cpu)

@@ -14,7 +14,7 @@ func Explain(ranked []Ranked) string {
 	}
 	first, others := ranked[0], ranked[1:]
 	if first.Nodes == 0 {
-		return fmt.Sprintf("no node that this pod may run on has %s: waits for %s", anyOf(ranked), first.Kind)
+		return fmt.Sprintf("no node could take this pod, with all it asks for, on %s: waits for %s", anyOf(ranked), first.Kind)
 	}
 	var b strings.Builder
 	switch {

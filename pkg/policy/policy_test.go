@@ -167,7 +167,7 @@ func TestExplain(t *testing.T) {
 			[]inventory.Candidate{gpu(taken, queued(1)), npu(taken)},
 			"nothing is free, nor expected to be: waits for NPU (0 of 1 free); GPU taken for good (0 of 1 free, 1 pod before it)",
 		},
-		"nowhere":     {[]inventory.Candidate{gpu(nowhere), npu(nowhere), kind("FPGA", 2, 0, nowhere)}, "no node that this pod may run on has GPU, NPU or FPGA: waits for GPU"},
+		"nowhere":     {[]inventory.Candidate{gpu(nowhere), npu(nowhere), kind("FPGA", 2, 0, nowhere)}, "no node could take this pod, with all it asks for, on GPU, NPU or FPGA: waits for GPU"},
 		"one nowhere": {[]inventory.Candidate{gpu(nowhere), npu()}, "NPU is free (1 of 1), a run takes 146ms; no GPU"},
 		"not timed":   {[]inventory.Candidate{kind("GPU", 0, 0), kind("NPU", 1, 0)}, "GPU is free (1 of 1), no run has been timed yet; NPU free, not timed yet"},
 		"for ever": {
