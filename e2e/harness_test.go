@@ -151,22 +151,6 @@ func create(t *testing.T, s *stack.Stack, p *corev1.Pod) *corev1.Pod {
 	return admitted
 }
 
-// remove deletes a pod and waits until it is gone.
-func remove(t *testing.T, s *stack.Stack, p *corev1.Pod) {
-	t.Helper()
-	pods := s.Client().CoreV1().Pods(p.Namespace)
-	now := int64(0)
-	if err := pods.Delete(t.Context(), p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
-		t.Fatalf("delete %s: %v", p.Name, err)
-	}
-	eventually(t, func(ctx context.Context) error {
-		if _, err := pods.Get(ctx, p.Name, metav1.GetOptions{}); err == nil {
-			return fmt.Errorf("pod %s is still there", p.Name)
-		}
-		return nil
-	})
-}
-
 func get(t *testing.T, s *stack.Stack, p *corev1.Pod) *corev1.Pod {
 	t.Helper()
 	found, err := s.Client().CoreV1().Pods(p.Namespace).Get(t.Context(), p.Name, metav1.GetOptions{})

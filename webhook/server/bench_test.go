@@ -82,7 +82,7 @@ func benchReview(b *testing.B) []byte {
 			p.ManagedFields = append(p.ManagedFields, metav1.ManagedFieldsEntry{
 				Manager: fmt.Sprintf("manager-%d", i), Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1",
 				Time: &metav1.Time{Time: time.Unix(1_700_000_000, 0)}, FieldsType: "FieldsV1",
-				FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{` + strings.Repeat(`"f:terminationGracePeriodSeconds":{},`, 20) + `"f:schedulerName":{}}}`)},
+				FieldsV1: metav1.NewFieldsV1(`{"f:spec":{` + strings.Repeat(`"f:terminationGracePeriodSeconds":{},`, 20) + `"f:schedulerName":{}}}`),
 			})
 		}
 	})
