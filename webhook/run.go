@@ -63,21 +63,6 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return fmt.Errorf("record events: %w", err)
 	}
 
-	profiles := profile.NewStore()
-	hints := serviceTimes(profiles)
-	inv := inventory.New(inventory.Options{
-		MaxSampleAge:   f.maxSampleAge,
-		ReservationTTL: f.reservationTTL,
-		ServiceTime:    hints,
-		Admitted:       server.Announce(broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")),
-	})
-	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
-	if err != nil {
-		return err
-	}
-	samples := monitor.New(source, f.interval, inv.SetSample, log)
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
-	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
 	leads := func() error { return nil }
 	if f.leaderElect {
 		leader, err := kube.NewLeader(client, f.namespace, lease, f.identity)
@@ -87,12 +72,35 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		leads = leader.Leads
 		group.Go(func() error { return leader.Run(ctx) })
 	}
+	profiles := profile.NewStore()
+	times := serviceTimes(profiles)
+	learned, err := newLearner(config, profiles, leads, log)
+	if err != nil {
+		return err
+	}
+	inv := inventory.New(inventory.Options{
+		MaxSampleAge:   f.maxSampleAge,
+		ReservationTTL: f.reservationTTL,
+		ServiceTime:    times,
+		Admitted:       server.Announce(broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")),
+		Finished:       learned.Finished,
+	})
+	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
+	if err != nil {
+		return err
+	}
+	samples := monitor.New(source, f.interval, inv.SetSample, log)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
+	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
 	if err := keepStatus(config, feeds, leads, log); err != nil {
 		return err
 	}
+	if _, err := feeds.Profiles().AddEventHandler(learned.Handler()); err != nil {
+		return fmt.Errorf("follow edits of the InferenceProfiles: %w", err)
+	}
 
 	srv, err := server.New(server.Config{
-		Inventory: inv, Profiles: profiles, Policy: choose, ServiceTime: hints,
+		Inventory: inv, Profiles: profiles, Policy: choose, ServiceTime: times,
 		Key: key, Synced: synced, Registry: registry, Log: log,
 	})
 	if err != nil {
@@ -111,17 +119,18 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
+	group.Go(func() error { return learned.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.http, status, nil, log) })
 	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), serve.TLS(certificate), log) })
 	return group.Wait()
 }
 
-// serviceTimes reads the profiles' hints.
+// serviceTimes reads the profiles: what was learned, or else their hints.
 func serviceTimes(profiles *profile.Store) func(string, accel.Kind) time.Duration {
 	return func(inference string, kind accel.Kind) time.Duration {
 		if p, ok := profiles.Get(inference); ok {
 			if v := p.Variant(kind); v != nil {
-				return v.ServiceTime
+				return v.Expected
 			}
 		}
 		return 0

@@ -65,15 +65,17 @@ func (c *Client) ListWatch() cache.ListerWatcher {
 }
 
 // WriteStatus brings in's status up to date with its spec, for kubectl get to
-// print, and sends nothing when it is already. Conditions are left as they
-// are. The error is the API server's; a conflict means a newer in is coming.
+// print, and sends nothing when it is already. What was learned of a variant
+// that has been edited since goes; conditions are left as they are. The error
+// is the API server's; a conflict means a newer in is coming.
 func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile) error {
 	kinds := accelerators(in)
-	if in.Status.Accelerators == kinds && in.Status.ObservedGeneration == in.Generation {
+	learned := merge(in, nil)
+	if in.Status.Accelerators == kinds && in.Status.ObservedGeneration == in.Generation && len(learned) == len(in.Status.Learned) {
 		return nil
 	}
 	out := in.DeepCopy()
-	out.Status.Accelerators, out.Status.ObservedGeneration = kinds, in.Generation
+	out.Status.Accelerators, out.Status.ObservedGeneration, out.Status.Learned = kinds, in.Generation, learned
 	if _, err := c.UpdateStatus(ctx, out, metav1.UpdateOptions{}); err != nil {
 		return fmt.Errorf("update the status of profile %s: %w", in.Name, err)
 	}
