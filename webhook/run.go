@@ -47,9 +47,11 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(kube.Protobuf(config))
+	// A client each, so that each has a rate limit of its own: a burst of pods,
+	// and so of Events, must not hold up the Lease or the feeds.
+	client, eventClient, leaseClient, err := clients(config)
 	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
+		return err
 	}
 	key, err := waitForKey(ctx, client, f.namespace, log)
 	if err != nil {
@@ -57,7 +59,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
+	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: eventClient.EventsV1()})
 	defer broadcaster.Shutdown()
 	if err := broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
 		return fmt.Errorf("record events: %w", err)
@@ -80,7 +82,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
 	leads := func() error { return nil }
 	if f.leaderElect {
-		leader, err := kube.NewLeader(client, f.namespace, lease, f.identity)
+		leader, err := kube.NewLeader(leaseClient, f.namespace, lease, f.identity)
 		if err != nil {
 			return err
 		}
@@ -93,7 +95,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	srv, err := server.New(server.Config{
 		Inventory: inv, Profiles: profiles, Policy: choose, ServiceTime: hints,
-		Key: key, Synced: synced, Registry: registry, Log: log,
+		Key: key, Registry: registry, Log: log,
+		Ready: func() error { return errors.Join(synced(), leads()) },
 	})
 	if err != nil {
 		return err
@@ -114,6 +117,17 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return serve.Run(ctx, f.http, status, nil, log) })
 	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), serve.TLS(certificate), log) })
 	return group.Wait()
+}
+
+// clients are one for the feeds and all else, one for Events, one for the Lease.
+func clients(config *rest.Config) (client, events, lease kubernetes.Interface, err error) {
+	made := make([]kubernetes.Interface, 3)
+	for i := range made {
+		if made[i], err = kubernetes.NewForConfig(kube.Protobuf(config)); err != nil {
+			return nil, nil, nil, fmt.Errorf("make a client: %w", err)
+		}
+	}
+	return made[0], made[1], made[2], nil
 }
 
 // serviceTimes reads the profiles' hints.
@@ -149,8 +163,8 @@ func startCertificate(ctx context.Context, group *errgroup.Group, f flags, confi
 }
 
 func healthy(c serve.Certificate) error {
-	if !c.Healthy() {
-		return errors.New("waiting for the certificate")
+	if _, err := c.GetCertificate(nil); err != nil {
+		return fmt.Errorf("waiting for the certificate: %w", err)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ func reducePod(obj any) (any, error) {
 	}
 	p.ManagedFields, p.Labels = nil, nil
 	p.Spec.Volumes, p.Spec.ImagePullSecrets, p.Spec.HostAliases = nil, nil, nil
-	p.Status.Conditions, p.Status.InitContainerStatuses, p.Status.EphemeralContainerStatuses = nil, nil, nil
+	p.Status.EphemeralContainerStatuses = nil
 	for _, containers := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
 		for i := range containers {
 			c := &containers[i]

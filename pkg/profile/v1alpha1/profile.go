@@ -76,8 +76,8 @@ type InferenceProfileStatus struct {
 	//
 	// +optional
 	Accelerators string `json:"accelerators,omitempty"`
-	// conditions: Ready is True when every kind of the profile is served by
-	// some node.
+	// conditions: Usable is False when pods that ask for the profile are refused,
+	// and says why.
 	//
 	// +optional
 	// +listType=map
