@@ -41,7 +41,7 @@ func leaderThroughBurst(t *testing.T, s *stack.Stack) {
 	group.SetLimit(32)
 	for i := range pods {
 		group.Go(func() error {
-			p := anyPod(fmt.Sprintf("burst-%03d", i), "face-recognition", "any")
+			p := anyPod(fmt.Sprintf("crowd-%03d", i), "face-recognition", "any")
 			_, err := s.Client().CoreV1().Pods(p.Namespace).Create(ctx, p, metav1.CreateOptions{})
 			return err
 		})
@@ -58,7 +58,7 @@ func leaderThroughBurst(t *testing.T, s *stack.Stack) {
 		}
 		got := map[string]bool{}
 		for _, e := range events.Items {
-			if strings.HasPrefix(e.Regarding.Name, "burst-") {
+			if strings.HasPrefix(e.Regarding.Name, "crowd-") {
 				got[e.Regarding.Name] = true
 			}
 		}
