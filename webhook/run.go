@@ -8,7 +8,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
@@ -53,12 +52,16 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	key, err := waitForKey(ctx, client, f.namespace, log)
+	group, ctx := errgroup.WithContext(ctx)
+	// Probes are answered from the start, so that /readyz can say what is
+	// missing.
+	var ready gate
+	group.Go(func() error { return serve.Run(ctx, f.http, statusRoutes(registry, ready.check, log), nil, log) })
+	key, err := waitForKey(ctx, client, f.namespace, &ready, log)
 	if err != nil {
-		return err
+		return errors.Join(err, group.Wait())
 	}
 
-	group, ctx := errgroup.WithContext(ctx)
 	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: eventClient.EventsV1()})
 	defer broadcaster.Shutdown()
 	if err := broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
@@ -105,16 +108,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	status := serve.Router(log)
-	status.Get("/healthz", serve.Probe(func() error { return nil }))
 	// Only the replica that decides is ready, so the Service sends it
 	// everything.
-	status.Get("/readyz", serve.Probe(func() error { return errors.Join(synced(), leads(), healthy(certificate)) }))
-	status.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	ready.set(func() error { return errors.Join(synced(), leads(), healthy(certificate)) })
 
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
-	group.Go(func() error { return serve.Run(ctx, f.http, status, nil, log) })
 	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), serve.TLS(certificate), log) })
 	return group.Wait()
 }
@@ -170,14 +169,20 @@ func healthy(c serve.Certificate) error {
 }
 
 // waitForKey gets the key of the records, patiently: at start the API server,
-// or our namespace, may not be there yet.
-func waitForKey(ctx context.Context, client kubernetes.Interface, namespace string, log zerolog.Logger) ([]byte, error) {
+// or our namespace, may not be there yet. What is missing it tells the gate,
+// and the log when that changes.
+func waitForKey(ctx context.Context, client kubernetes.Interface, namespace string, ready *gate, log zerolog.Logger) ([]byte, error) {
+	said := ""
 	for {
 		key, err := kube.Key(ctx, client, namespace, keySecret)
 		if err == nil {
 			return key, nil
 		}
-		log.Warn().Err(err).Msg("the key of the records is not there yet")
+		ready.set(func() error { return err })
+		if err.Error() != said {
+			said = err.Error()
+			log.Warn().Err(err).Msg("the key of the records is not there yet")
+		}
 		select {
 		case <-ctx.Done():
 			return nil, err

@@ -22,7 +22,7 @@ type Store struct {
 type version struct {
 	profiles  map[string]*Profile
 	broken    map[string]error // why a profile that exists cannot be used
-	names     []string // sorted
+	names     []string         // sorted
 	resources map[corev1.ResourceName][]accel.Kind
 }
 
