@@ -30,6 +30,7 @@ func TestFailures(t *testing.T) {
 		{"webhook away", webhookAway},
 		{"extender away", extenderAway},
 		{"webhook killed in a burst", burst},
+		{"leader through a burst", leaderThroughBurst},
 		{"two replicas", twoReplicas},
 	})
 }

@@ -86,6 +86,7 @@ func TestFourAtOnce(t *testing.T) {
 	if len(got) != 4 {
 		t.Errorf("the four pods run on %v, want four kinds", got)
 	}
+	t.Run("probes", func(t *testing.T) { probesAnswer(t, s) })
 	t.Run("README", func(t *testing.T) { readmeWorks(t, s) })
 }
 

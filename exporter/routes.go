@@ -22,9 +22,13 @@ func routes(node prometheus.Collector, name string, log zerolog.Logger) http.Han
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintf(w, "heteroaccel exporter of node %s\n\n"+
 			"  /metrics   the node's accelerators, for Prometheus\n"+
-			"  /healthz   whether this process is alive\n", name)
+			"  /healthz   whether this process is alive\n"+
+			"  /readyz    the same: a kubelet that does not answer is reported in the metrics\n", name)
 	})
 	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	r.Get("/healthz", serve.Probe(func() error { return nil }))
+	alive := serve.Probe(func() error { return nil })
+	r.Get("/healthz", alive)
+	// Ready does not wait for the kubelet: that it is missing must be seen.
+	r.Get("/readyz", alive)
 	return r
 }

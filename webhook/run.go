@@ -8,7 +8,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
@@ -47,17 +46,23 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(kube.Protobuf(config))
-	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
-	}
-	key, err := waitForKey(ctx, client, f.namespace, log)
+	// A client each, so that each has a rate limit of its own: a burst of pods,
+	// and so of Events, must not hold up the Lease or the feeds.
+	client, eventClient, leaseClient, err := clients(config)
 	if err != nil {
 		return err
 	}
-
 	group, ctx := errgroup.WithContext(ctx)
-	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: client.EventsV1()})
+	// Probes are answered from the start, so that /readyz can say what is
+	// missing.
+	var ready gate
+	group.Go(func() error { return serve.Run(ctx, f.http, statusRoutes(registry, ready.check, log), nil, log) })
+	key, err := waitForKey(ctx, client, f.namespace, &ready, log)
+	if err != nil {
+		return errors.Join(err, group.Wait())
+	}
+
+	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: eventClient.EventsV1()})
 	defer broadcaster.Shutdown()
 	if err := broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
 		return fmt.Errorf("record events: %w", err)
@@ -65,7 +70,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	leads := func() error { return nil }
 	if f.leaderElect {
-		leader, err := kube.NewLeader(client, f.namespace, lease, f.identity)
+		leader, err := kube.NewLeader(leaseClient, f.namespace, lease, f.identity)
 		if err != nil {
 			return err
 		}
@@ -101,7 +106,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	srv, err := server.New(server.Config{
 		Inventory: inv, Profiles: profiles, Policy: choose, ServiceTime: times,
-		Key: key, Synced: synced, Registry: registry, Log: log,
+		Key: key, Registry: registry, Log: log,
+		Ready: func() error { return errors.Join(synced(), leads()) },
 	})
 	if err != nil {
 		return err
@@ -110,19 +116,26 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	status := serve.Router(log)
-	status.Get("/healthz", serve.Probe(func() error { return nil }))
 	// Only the replica that decides is ready, so the Service sends it
 	// everything.
-	status.Get("/readyz", serve.Probe(func() error { return errors.Join(synced(), leads(), healthy(certificate)) }))
-	status.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	ready.set(func() error { return errors.Join(synced(), leads(), healthy(certificate)) })
 
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
 	group.Go(func() error { return learned.Run(ctx) })
-	group.Go(func() error { return serve.Run(ctx, f.http, status, nil, log) })
 	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), serve.TLS(certificate), log) })
 	return group.Wait()
+}
+
+// clients are one for the feeds and all else, one for Events, one for the Lease.
+func clients(config *rest.Config) (client, events, lease kubernetes.Interface, err error) {
+	made := make([]kubernetes.Interface, 3)
+	for i := range made {
+		if made[i], err = kubernetes.NewForConfig(kube.Protobuf(config)); err != nil {
+			return nil, nil, nil, fmt.Errorf("make a client: %w", err)
+		}
+	}
+	return made[0], made[1], made[2], nil
 }
 
 // serviceTimes reads the profiles: what was learned, or else their hints.
@@ -158,21 +171,27 @@ func startCertificate(ctx context.Context, group *errgroup.Group, f flags, confi
 }
 
 func healthy(c serve.Certificate) error {
-	if !c.Healthy() {
-		return errors.New("waiting for the certificate")
+	if _, err := c.GetCertificate(nil); err != nil {
+		return fmt.Errorf("waiting for the certificate: %w", err)
 	}
 	return nil
 }
 
 // waitForKey gets the key of the records, patiently: at start the API server,
-// or our namespace, may not be there yet.
-func waitForKey(ctx context.Context, client kubernetes.Interface, namespace string, log zerolog.Logger) ([]byte, error) {
+// or our namespace, may not be there yet. What is missing it tells the gate,
+// and the log when that changes.
+func waitForKey(ctx context.Context, client kubernetes.Interface, namespace string, ready *gate, log zerolog.Logger) ([]byte, error) {
+	said := ""
 	for {
 		key, err := kube.Key(ctx, client, namespace, keySecret)
 		if err == nil {
 			return key, nil
 		}
-		log.Warn().Err(err).Msg("the key of the records is not there yet")
+		ready.set(func() error { return err })
+		if err.Error() != said {
+			said = err.Error()
+			log.Warn().Err(err).Msg("the key of the records is not there yet")
+		}
 		select {
 		case <-ctx.Done():
 			return nil, err

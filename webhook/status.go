@@ -33,11 +33,10 @@ func keepStatus(config *rest.Config, feeds *kube.Feeds, leads func() error, log 
 			log.Warn().Err(err).Msg("the profile's status will be written at the next chance")
 		}
 	}
-	const resync = 30 * time.Second
-	_, err = feeds.Profiles().AddEventHandlerWithResyncPeriod(cache.ResourceEventHandlerFuncs{
+	_, err = feeds.Profiles().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    write,
 		UpdateFunc: func(_, obj any) { write(obj) },
-	}, resync)
+	})
 	return err
 }
 

@@ -44,7 +44,7 @@ func (s *Stack) install(ctx context.Context) error {
 	var base bytes.Buffer
 	for _, o := range objects {
 		switch o.GetKind() {
-		case "Deployment", "DaemonSet", "Service", "PodDisruptionBudget":
+		case "Deployment", "DaemonSet", "Service":
 			continue
 		case "MutatingWebhookConfiguration":
 			if o, err = s.byURL(o); err != nil {

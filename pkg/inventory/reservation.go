@@ -28,6 +28,16 @@ func (inv *Inventory) Reserved(namespace, id string) (accel.Kind, bool) {
 	return r.kind, true
 }
 
+// Release gives a reservation back whose pod is known not to come; one that is
+// not there, or not of this namespace, is left alone.
+func (inv *Inventory) Release(namespace, id string) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	if r := inv.reservations[id]; r != nil && r.namespace == namespace {
+		inv.release(id)
+	}
+}
+
 // Reservations is how many reservations are live.
 func (inv *Inventory) Reservations() int {
 	inv.mu.Lock()

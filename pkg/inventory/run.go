@@ -105,7 +105,7 @@ func inferenceStatus(pod *corev1.Pod) *corev1.ContainerStatus {
 		{pod.Spec.Containers, pod.Status.ContainerStatuses},
 		{pod.Spec.InitContainers, pod.Status.InitContainerStatuses},
 	} {
-		i := slices.IndexFunc(of.containers, RunsInference)
+		i := slices.IndexFunc(of.containers, runsInference)
 		if i < 0 {
 			continue
 		}
@@ -118,9 +118,9 @@ func inferenceStatus(pod *corev1.Pod) *corev1.ContainerStatus {
 	return nil
 }
 
-// RunsInference reports whether a container is the one that the webhook gave an
+// runsInference reports whether a container is the one that the webhook gave an
 // accelerator: it alone has the marker resource.
-func RunsInference(c corev1.Container) bool {
+func runsInference(c corev1.Container) bool {
 	_, marked := c.Resources.Requests[accel.MarkerResource]
 	return marked
 }

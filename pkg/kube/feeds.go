@@ -36,9 +36,9 @@ func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.I
 	if err != nil {
 		return nil, err
 	}
-	handled, err := informer.AddEventHandler(store.Handler(func(err error) {
+	handled, err := informer.AddEventHandlerWithResyncPeriod(store.Handler(func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
-	}))
+	}), 0)
 	if err != nil {
 		return nil, fmt.Errorf("follow the InferenceProfiles: %w", err)
 	}

@@ -16,7 +16,8 @@ import (
 // Leader is one replica's part in the election of the one that decides.
 type Leader struct {
 	elector *leaderelection.LeaderElector
-	leads   atomic.Bool
+	// term is the context of the time this replica leads; it ends with it.
+	term atomic.Pointer[context.Context]
 }
 
 // NewLeader prepares the election over a Lease. identity must differ between
@@ -37,8 +38,13 @@ func NewLeader(client kubernetes.Interface, namespace, lease, identity string) (
 		RetryPeriod:     time.Second,
 		ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(context.Context) { l.leads.Store(true) },
-			OnStoppedLeading: func() { l.leads.Store(false) },
+			// Called in a goroutine, and so perhaps when the term is over.
+			OnStartedLeading: func(term context.Context) {
+				if term.Err() == nil {
+					l.term.Store(&term)
+				}
+			},
+			OnStoppedLeading: func() {}, // the term's context has ended already
 		},
 	})
 	if err != nil {
@@ -58,7 +64,7 @@ func (l *Leader) Run(ctx context.Context) error {
 
 // Leads says why this replica does not decide, nil if it does.
 func (l *Leader) Leads() error {
-	if !l.leads.Load() {
+	if term := l.term.Load(); term == nil || (*term).Err() != nil {
 		return errors.New("standing by: another replica decides")
 	}
 	return nil

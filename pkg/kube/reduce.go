@@ -1,12 +1,8 @@
 package kube
 
 import (
-	"slices"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
-
-	"heteroaccel.io/pkg/inventory"
 )
 
 var everything = fields.Everything()
@@ -19,8 +15,7 @@ func reducePod(obj any) (any, error) {
 	}
 	p.ManagedFields, p.Labels = nil, nil
 	p.Spec.Volumes, p.Spec.ImagePullSecrets, p.Spec.HostAliases = nil, nil, nil
-	p.Status.Conditions, p.Status.EphemeralContainerStatuses = nil, nil
-	p.Status.InitContainerStatuses = reduceInit(p)
+	p.Status.EphemeralContainerStatuses = nil
 	for _, containers := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
 		for i := range containers {
 			c := &containers[i]
@@ -28,21 +23,6 @@ func reducePod(obj any) (any, error) {
 		}
 	}
 	return p, nil
-}
-
-// reduceInit keeps, of the init containers' statuses, that of the one that runs
-// the inference, if one does.
-func reduceInit(p *corev1.Pod) []corev1.ContainerStatus {
-	i := slices.IndexFunc(p.Spec.InitContainers, inventory.RunsInference)
-	if i < 0 {
-		return nil
-	}
-	for _, s := range p.Status.InitContainerStatuses {
-		if s.Name == p.Spec.InitContainers[i].Name {
-			return []corev1.ContainerStatus{{Name: s.Name, RestartCount: s.RestartCount, State: s.State}}
-		}
-	}
-	return nil
 }
 
 // reduceNode does the same for a node, whose image list is most of it.

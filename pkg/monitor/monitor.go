@@ -26,7 +26,7 @@ const minRound = 10 * time.Second
 
 // forget is how old a node's last sample gets before its age is no longer
 // shown: by then the node is gone, not late.
-const forget = time.Hour
+const forget = 10 * time.Minute
 
 // future is how far ahead of our clock a sample's time may be for the two
 // clocks' difference not being known better.

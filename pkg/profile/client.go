@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -66,20 +67,33 @@ func (c *Client) ListWatch() cache.ListerWatcher {
 
 // WriteStatus brings in's status up to date with its spec, for kubectl get to
 // print, and sends nothing when it is already. What was learned of a variant
-// that has been edited since goes; conditions are left as they are. The error
-// is the API server's; a conflict means a newer in is coming.
+// that has been edited since goes. The error is the API server's; a conflict
+// means a newer in is coming.
 func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile) error {
-	kinds := accelerators(in)
-	learned := merge(in, nil)
-	if in.Status.Accelerators == kinds && in.Status.ObservedGeneration == in.Generation && len(learned) == len(in.Status.Learned) {
+	out := in.DeepCopy()
+	out.Status.Accelerators, out.Status.ObservedGeneration = accelerators(in), in.Generation
+	out.Status.Learned = merge(in, nil)
+	changed := meta.SetStatusCondition(&out.Status.Conditions, usable(in))
+	if !changed && out.Status.Accelerators == in.Status.Accelerators && in.Status.ObservedGeneration == in.Generation &&
+		len(out.Status.Learned) == len(in.Status.Learned) {
 		return nil
 	}
-	out := in.DeepCopy()
-	out.Status.Accelerators, out.Status.ObservedGeneration, out.Status.Learned = kinds, in.Generation, learned
 	if _, err := c.UpdateStatus(ctx, out, metav1.UpdateOptions{}); err != nil {
 		return fmt.Errorf("update the status of profile %s: %w", in.Name, err)
 	}
 	return nil
+}
+
+// usable is the condition that tells whether pods can ask for a profile.
+func usable(in *v1alpha1.InferenceProfile) metav1.Condition {
+	c := metav1.Condition{
+		Type: "Usable", Status: metav1.ConditionTrue, ObservedGeneration: in.Generation,
+		Reason: "Valid", Message: "pods can ask for it",
+	}
+	if _, err := New(in); err != nil {
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "Invalid", err.Error()
+	}
+	return c
 }
 
 // accelerators lists the kinds of a profile as kubectl get prints them; one

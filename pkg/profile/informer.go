@@ -2,6 +2,7 @@ package profile
 
 import (
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/tools/cache"
@@ -9,10 +10,14 @@ import (
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
+// resync is how often handlers that ask for it are shown every profile again,
+// so that what failed once is tried again.
+const resync = 10 * time.Second
+
 // NewInformer returns an informer of all profiles, not yet running. What it
 // keeps has no managed fields.
 func NewInformer(c *Client) (cache.SharedIndexInformer, error) {
-	informer := cache.NewSharedIndexInformer(c.ListWatch(), &v1alpha1.InferenceProfile{}, 0, cache.Indexers{})
+	informer := cache.NewSharedIndexInformer(c.ListWatch(), &v1alpha1.InferenceProfile{}, resync, cache.Indexers{})
 	if err := informer.SetTransform(dropManagedFields); err != nil {
 		return nil, fmt.Errorf("set up the informer of InferenceProfiles: %w", err)
 	}
@@ -28,7 +33,7 @@ func dropManagedFields(obj any) (any, error) {
 
 // Handler keeps the store as the informer it is added to sees the API server.
 // A profile that cannot be used is absent from the store, in its earlier form
-// too, and report is told why; report may be nil.
+// too; the store knows why, and report, which may be nil, is told.
 func (s *Store) Handler(report func(error)) cache.ResourceEventHandler {
 	set := func(obj any) {
 		in, ok := obj.(*v1alpha1.InferenceProfile)
@@ -37,7 +42,7 @@ func (s *Store) Handler(report func(error)) cache.ResourceEventHandler {
 		}
 		p, err := New(in)
 		if err != nil {
-			s.Delete(in.Name)
+			s.Break(in.Name, err)
 			if report != nil {
 				report(err)
 			}

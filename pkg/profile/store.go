@@ -21,14 +21,15 @@ type Store struct {
 // version is one state of the store; it never changes.
 type version struct {
 	profiles  map[string]*Profile
-	names     []string // sorted
+	broken    map[string]error // why a profile that exists cannot be used
+	names     []string         // sorted
 	resources map[corev1.ResourceName][]accel.Kind
 }
 
 // NewStore returns an empty store.
 func NewStore() *Store {
 	s := &Store{}
-	s.current.Store(newVersion(nil))
+	s.current.Store(&version{profiles: map[string]*Profile{}, broken: map[string]error{}})
 	return s
 }
 
@@ -58,35 +59,45 @@ func (s *Store) ResourceKinds() map[corev1.ResourceName][]accel.Kind {
 	return s.current.Load().resources
 }
 
+// Broken is why the profile called name, which exists, cannot be used; nil for
+// one that can, or that does not exist.
+func (s *Store) Broken(name string) error { return s.current.Load().broken[name] }
+
 // Set adds p, or replaces the profile of the same name.
 func (s *Store) Set(p *Profile) {
-	s.change(func(profiles map[string]*Profile) { profiles[p.Name] = p })
+	s.change(func(v *version) {
+		v.profiles[p.Name] = p
+		delete(v.broken, p.Name)
+	})
+}
+
+// Break notes that the profile called name exists and cannot be used, and why.
+func (s *Store) Break(name string, why error) {
+	s.change(func(v *version) {
+		delete(v.profiles, name)
+		v.broken[name] = why
+	})
 }
 
 // Delete removes the profile called name, if there is one.
 func (s *Store) Delete(name string) {
-	s.change(func(profiles map[string]*Profile) { delete(profiles, name) })
+	s.change(func(v *version) {
+		delete(v.profiles, name)
+		delete(v.broken, name)
+	})
 }
 
 // change makes the next version: a copy of the last, edited. Profiles are few
 // and change rarely, so a copy for each change costs nothing that matters.
-func (s *Store) change(edit func(map[string]*Profile)) {
+func (s *Store) change(edit func(*version)) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	profiles := maps.Clone(s.current.Load().profiles)
-	edit(profiles)
-	s.current.Store(newVersion(profiles))
-}
-
-func newVersion(profiles map[string]*Profile) *version {
-	if profiles == nil {
-		profiles = map[string]*Profile{}
-	}
-	return &version{
-		profiles:  profiles,
-		names:     slices.Sorted(maps.Keys(profiles)),
-		resources: resourceKinds(profiles),
-	}
+	last := s.current.Load()
+	next := &version{profiles: maps.Clone(last.profiles), broken: maps.Clone(last.broken)}
+	edit(next)
+	next.names = slices.Sorted(maps.Keys(next.profiles))
+	next.resources = resourceKinds(next.profiles)
+	s.current.Store(next)
 }
 
 func resourceKinds(profiles map[string]*Profile) map[corev1.ResourceName][]accel.Kind {

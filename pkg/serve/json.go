@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"sync"
@@ -64,7 +63,7 @@ func Body(w http.ResponseWriter, r *http.Request, limit int64, use func([]byte))
 	switch _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); {
 	case errors.As(err, new(*http.MaxBytesError)):
 		Error(w, http.StatusRequestEntityTooLarge, "the body is larger than the %d bytes that are read here", limit)
-	case errors.Is(err, io.ErrUnexpectedEOF) || err != nil:
+	case err != nil:
 		Error(w, http.StatusBadRequest, "the body ended before it was read: send it again")
 	case buf.Len() == 0:
 		Error(w, http.StatusBadRequest, "the body is empty: send a JSON object")

@@ -17,7 +17,7 @@ func Router(log zerolog.Logger) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(Recover(log), middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		Error(w, http.StatusNotFound, "there is nothing at %s: see / for what there is", r.URL.Path)
+		Error(w, http.StatusNotFound, "there is nothing at %s", r.URL.Path)
 	})
 	r.MethodNotAllowed(methodNotAllowed(r))
 	return r

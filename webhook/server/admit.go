@@ -45,9 +45,16 @@ func (s *Server) admit(r *request) (ops []mutate.Op, refusal error) {
 	}
 	in.Namespace, in.Key = r.Namespace, s.Key
 
-	if d, ok := s.standing(incoming, verified, r.Namespace, in.Profile); ok {
-		in.Decision, outcome = d, outcomeRepeated
+	var earlier mutate.Decision
+	if verified {
+		earlier = s.standing(r)
+	}
+	if allowed(options, earlier.Kind) {
+		in.Decision, outcome = earlier, outcomeRepeated
 	} else {
+		// Somebody changed the pod in between so that it may not run there
+		// any more.
+		s.Inventory.Release(r.Namespace, earlier.Reservation)
 		in.Decision, outcome = s.decide(r, options)
 	}
 	kind = in.Decision.Kind
@@ -55,23 +62,27 @@ func (s *Server) admit(r *request) (ops []mutate.Op, refusal error) {
 	mutated, err := mutate.Apply(pod, in)
 	if err != nil {
 		outcome = outcomeRefused
+		s.Inventory.Release(r.Namespace, in.Decision.Reservation)
 		return nil, err
 	}
 	return mutate.Diff(incoming, mutated, in.Target), nil
 }
 
-// standing finds the decision of an earlier call for the same pod, which is
-// kept: the reservation it made is still waiting for the pod.
-func (s *Server) standing(incoming *mutate.Pod, verified bool, namespace string, p *profile.Profile) (mutate.Decision, bool) {
-	if !verified {
-		return mutate.Decision{}, false
+// standing is the decision of an earlier call for the same pod, whose
+// reservation still waits for it; zero if there is none. The caller has
+// verified the pod's record.
+func (s *Server) standing(r *request) mutate.Decision {
+	id := r.Object.Metadata.Annotations[accel.ReservationAnnotation]
+	kind, live := s.Inventory.Reserved(r.Namespace, id)
+	if !live {
+		return mutate.Decision{}
 	}
-	id := incoming.Metadata.Annotations[accel.ReservationAnnotation]
-	kind, live := s.Inventory.Reserved(namespace, id)
-	if !live || p.Variant(kind) == nil {
-		return mutate.Decision{}, false
-	}
-	return mutate.Decision{Kind: kind, Reason: incoming.Metadata.Annotations[accel.ReasonAnnotation], Reservation: id}, true
+	return mutate.Decision{Kind: kind, Reason: r.Object.Metadata.Annotations[accel.ReasonAnnotation], Reservation: id}
+}
+
+// allowed reports whether kind is among the options.
+func allowed(options []inventory.Option, kind accel.Kind) bool {
+	return slices.ContainsFunc(options, func(o inventory.Option) bool { return o.Kind == kind })
 }
 
 // decide asks the policy, and reserves what it chose unless it is a dry run.
@@ -98,6 +109,9 @@ func (s *Server) decide(r *request, options []inventory.Option) (mutate.Decision
 func (s *Server) options(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventory.Option, error) {
 	in := mutate.Input{Request: req, Known: s.known()}
 	p, ok := s.Profiles.Get(req.Inference)
+	if why := s.Profiles.Broken(req.Inference); why != nil {
+		return in, nil, fmt.Errorf("InferenceProfile %q cannot be used: %w; mend it first", req.Inference, why)
+	}
 	if !ok {
 		return in, nil, s.unknownInference(req.Inference)
 	}

@@ -1,6 +1,9 @@
 package server
 
 import (
+	"fmt"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 
@@ -16,6 +19,16 @@ func Announce(recorder events.EventRecorder) func(*inventory.Pod) {
 			APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name, UID: p.UID,
 		}
 		recorder.Eventf(pod, nil, corev1.EventTypeNormal, "AcceleratorSelected", "Admission",
-			"%s on %s: %s", p.Managed.Inference, p.Managed.Kind, p.Managed.Reason)
+			"%s", note(p.Managed))
 	}
+}
+
+// note explains the choice in at most the 1,024 bytes that an Event may have.
+func note(m *inventory.Managed) string {
+	const most = 1024
+	s := fmt.Sprintf("%s on %s: %s", m.Inference, m.Kind, m.Reason)
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most-len("…")], "") + "…"
+	}
+	return s
 }

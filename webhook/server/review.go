@@ -20,16 +20,16 @@ type review struct {
 }
 
 type request struct {
-	UID         types.UID           `json:"uid"`
-	Resource    groupVersionResoure `json:"resource"`
-	SubResource string              `json:"subResource"`
-	Operation   string              `json:"operation"`
-	Namespace   string              `json:"namespace"`
-	DryRun      bool                `json:"dryRun"`
-	Object      *mutate.Pod         `json:"object"`
+	UID         types.UID     `json:"uid"`
+	Resource    groupResource `json:"resource"`
+	SubResource string        `json:"subResource"`
+	Operation   string        `json:"operation"`
+	Namespace   string        `json:"namespace"`
+	DryRun      bool          `json:"dryRun"`
+	Object      *mutate.Pod   `json:"object"`
 }
 
-type groupVersionResoure struct {
+type groupResource struct {
 	Group    string `json:"group"`
 	Resource string `json:"resource"`
 }
@@ -110,8 +110,12 @@ const maxReview = 8 << 20
 
 // handle answers POST /mutate.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
-	if err := s.Synced(); err != nil {
-		serve.Error(w, http.StatusServiceUnavailable, "the webhook is starting: %v; try again in a moment", err)
+	if err := s.Ready(); err != nil {
+		// The API server keeps its connections: closing this one, and asking
+		// it to try again, takes it to the replica that decides.
+		w.Header().Set("Connection", "close")
+		w.Header().Set("Retry-After", "1")
+		serve.Error(w, http.StatusServiceUnavailable, "this webhook decides nothing now: %v; try again in a moment", err)
 		return
 	}
 	serve.Body(w, r, maxReview, func(body []byte) {

@@ -9,13 +9,17 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
 )
 
 func selected(p *corev1.Pod) string { return p.Annotations[accel.SelectedAnnotation] }
@@ -97,6 +101,65 @@ func TestCopiedPod(t *testing.T) {
 	}
 	if got := second.Spec.Containers[0].Command[2]; got != "./app -d MYRIAD && sleep 9" {
 		t.Errorf("the copy runs %q", got)
+	}
+}
+
+// TestChangedInBetween is a second call after somebody took the first call's
+// kind away from the pod: it gets another, and one reservation.
+func TestChangedInBetween(t *testing.T) {
+	r := newRig(t).paper()
+	first, _ := r.admit(t, pod("p", "face-recognition", "any"))
+	first.Annotations[accel.AcceleratorAnnotation] = "npu"
+	second, _ := r.admit(t, first)
+	if selected(second) != "NPU" {
+		t.Errorf("got %s, want NPU: %s", selected(second), second.Annotations[accel.ReasonAnnotation])
+	}
+	if n := r.inv.Reservations(); n != 1 {
+		t.Errorf("%d reservations, want 1", n)
+	}
+	if p, _ := r.admit(t, pod("q", "face-recognition", "gpu")); strings.Contains(p.Annotations[accel.ReasonAnnotation], "waits") {
+		t.Errorf("the GPU was not given back: %s", p.Annotations[accel.ReasonAnnotation])
+	}
+}
+
+// TestRefusedAfterDeciding refuses a pod whose record would be too large; what
+// was reserved for it meanwhile is given back at once.
+func TestRefusedAfterDeciding(t *testing.T) {
+	r := newRig(t).paper()
+	_, resp := r.admit(t, pod("p", "face-recognition", "any", func(p *corev1.Pod) {
+		p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: accel.DeviceEnv, Value: strings.Repeat("x", 200<<10)}}
+	}))
+	if resp.Allowed {
+		t.Fatal("it was allowed")
+	}
+	if n := r.inv.Reservations(); n != 0 {
+		t.Errorf("%d reservations are left", n)
+	}
+}
+
+func TestBrokenProfile(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Profiles.Break("face-recognition", errors.New("its nodeSelector has no label")) }).paper()
+	_, resp := r.admit(t, pod("p", "face-recognition", "any"))
+	want := `InferenceProfile "face-recognition" cannot be used: its nodeSelector has no label; mend it first`
+	if resp.Allowed || resp.Result.Message != want {
+		t.Errorf("%+v, want a refusal: %s", resp.Result, want)
+	}
+}
+
+func TestEventFits(t *testing.T) {
+	m := &inventory.Managed{Inference: "x", Kind: "GPU", Reason: strings.Repeat("é", 1000)}
+	if n := note(m); len(n) > 1024 || !utf8.ValidString(n) || !strings.HasSuffix(n, "é…") {
+		t.Errorf("%d bytes, ending in %q", len(n), n[len(n)-10:])
+	}
+}
+
+func TestMetricsAreWellNamed(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	r := newRig(t, func(c *Config) { c.Registry = registry }).paper()
+	r.admit(t, pod("p", "face-recognition", "any"))
+	problems, err := testutil.GatherAndLint(registry)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
 	}
 }
 
@@ -223,7 +286,7 @@ func TestMalformed(t *testing.T) {
 }
 
 func TestStartingUp(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.Synced = func() error { return errors.New("waiting for the list of nodes") } })
+	r := newRig(t, func(c *Config) { c.Ready = func() error { return errors.New("waiting for the list of nodes") } })
 	status, answer := r.post(t, reviewOf(t, pod("p", "face-recognition", "any")))
 	if status != http.StatusServiceUnavailable || !strings.Contains(answer, "waiting for the list of nodes") {
 		t.Errorf("%d: %s", status, answer)

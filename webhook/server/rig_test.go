@@ -70,7 +70,7 @@ func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)
 			return p.Variant(k).ServiceTime
 		},
 		Key:      []byte(strings.Repeat("k", 32)),
-		Synced:   func() error { return nil },
+		Ready:    func() error { return nil },
 		Registry: prometheus.NewRegistry(),
 		Log:      zerolog.Nop(),
 	}

@@ -25,8 +25,9 @@ type Config struct {
 	ServiceTime func(inference string, kind accel.Kind) time.Duration
 	// Key authenticates the records of what was replaced.
 	Key []byte
-	// Synced says what is still missing before anything can be decided.
-	Synced   func() error
+	// Ready says why nothing can be decided here now: the cluster is not known
+	// yet, or another replica decides.
+	Ready    func() error
 	Registry prometheus.Registerer
 	Log      zerolog.Logger
 }

@@ -84,8 +84,8 @@ type InferenceProfileStatus struct {
 	// +listMapKey=accelerator
 	// +kubebuilder:validation:MaxItems=16
 	Learned []LearnedTime `json:"learned,omitempty"`
-	// conditions: Ready is True when every kind of the profile is served by
-	// some node.
+	// conditions: Usable is False when pods that ask for the profile are refused,
+	// and says why.
 	//
 	// +optional
 	// +listType=map
