@@ -10,11 +10,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
+	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/serve"
 )
 
@@ -22,9 +22,7 @@ import (
 type flags struct {
 	listen          string
 	kubeconfig      string
-	samples         string
-	interval        time.Duration
-	maxSampleAge    time.Duration
+	samples         monitor.Flags
 	tlsCert, tlsKey string
 	log             serve.LogFlags
 }
@@ -35,9 +33,7 @@ func parse(args []string) (flags, error) {
 	fs.SortFlags = false
 	fs.StringVar(&f.listen, "listen", ":8888", "address of everything; HTTPS with --tls-cert, else HTTP")
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the pod's service account")
-	fs.StringVar(&f.samples, "samples", "none", "where samples come from: prometheus=URL, exporters=URL[,URL…], exporters=dns+URL for every address of a name, or none")
-	fs.DurationVar(&f.interval, "sample-interval", 2*time.Second, "how often samples are read")
-	fs.DurationVar(&f.maxSampleAge, "max-sample-age", 15*time.Second, "older than this a node is stale: Kubernetes' own accounting alone counts there")
+	f.samples.Add(fs)
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "certificate file, read again when it changes")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "private key file of --tls-cert")
 	f.log.Add(fs)
@@ -49,10 +45,8 @@ func parse(args []string) (flags, error) {
 		return f, fmt.Errorf("unknown argument %q: everything is set by flags, see --help", fs.Arg(0))
 	case (f.tlsCert == "") != (f.tlsKey == ""):
 		return f, errors.New("--tls-cert and --tls-key go together: give both, or neither for HTTP")
-	case f.maxSampleAge <= 0 || f.interval <= 0:
-		return f, errors.New("--max-sample-age and --sample-interval must be longer than 0")
 	}
-	return f, f.log.Check()
+	return f, errors.Join(f.samples.Check(), f.log.Check())
 }
 
 func main() {

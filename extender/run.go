@@ -23,10 +23,6 @@ import (
 
 // run wires the program together and runs it until ctx ends.
 func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
-	source, err := monitor.Parse(f.samples)
-	if err != nil {
-		return fmt.Errorf("--samples: %w", err)
-	}
 	config, err := kube.Config(f.kubeconfig, "heteroaccel-extender")
 	if err != nil {
 		return err
@@ -36,12 +32,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return fmt.Errorf("make a client: %w", err)
 	}
 	profiles := profile.NewStore()
-	inv := inventory.New(inventory.Options{MaxSampleAge: f.maxSampleAge})
+	inv := inventory.New(inventory.Options{MaxSampleAge: f.samples.MaxAge})
 	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
 	if err != nil {
 		return err
 	}
-	samples := monitor.New(source, f.interval, inv.SetSample, log)
+	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 
 	handler, err := server.New(server.Config{

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
+	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/serve"
 )
@@ -22,11 +23,9 @@ import (
 type flags struct {
 	listen, http         string
 	kubeconfig           string
-	samples              string
-	interval             time.Duration
-	maxSampleAge         time.Duration
+	samples              monitor.Flags
 	reservationTTL       time.Duration
-	policy               string
+	policy               policy.Policy
 	tlsCert, tlsKey      string
 	namespace            string
 	service              string
@@ -43,11 +42,9 @@ func parse(args []string) (flags, error) {
 	fs.StringVar(&f.listen, "listen", ":8443", "address of the webhook, HTTPS")
 	fs.StringVar(&f.http, "http", ":8080", "address of /healthz, /readyz and /metrics, HTTP")
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the pod's service account")
-	fs.StringVar(&f.samples, "samples", "none", "where samples come from: prometheus=URL, exporters=URL[,URL…], exporters=dns+URL for every address of a name, or none")
-	fs.DurationVar(&f.interval, "sample-interval", 2*time.Second, "how often samples are read")
-	fs.DurationVar(&f.maxSampleAge, "max-sample-age", 15*time.Second, "older than this a node is stale: Kubernetes' own accounting alone counts there")
+	f.samples.Add(fs)
 	fs.DurationVar(&f.reservationTTL, "reservation-ttl", 30*time.Second, "how long a decision waits for its pod")
-	fs.StringVar(&f.policy, "policy", policy.Default, "how to choose: earliest-finish or idle-first")
+	name := fs.String("policy", policy.Default, "how to choose: earliest-finish or idle-first")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "certificate file, read again when it changes; default: a self-signed CA of our own, kept in a Secret")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "private key file of --tls-cert")
 	fs.StringVar(&f.namespace, "namespace", envOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of our Secrets and Lease")
@@ -64,10 +61,14 @@ func parse(args []string) (flags, error) {
 		return f, fmt.Errorf("unknown argument %q: everything is set by flags, see --help", fs.Arg(0))
 	case (f.tlsCert == "") != (f.tlsKey == ""):
 		return f, errors.New("--tls-cert and --tls-key go together: give both, or neither for a self-signed certificate")
-	case f.maxSampleAge <= 0 || f.interval <= 0 || f.reservationTTL <= 0:
-		return f, errors.New("--max-sample-age, --sample-interval and --reservation-ttl must be longer than 0")
+	case f.reservationTTL <= 0:
+		return f, errors.New("--reservation-ttl must be longer than 0")
 	}
-	return f, f.log.Check()
+	var err error
+	if f.policy, err = policy.Named(*name); err != nil {
+		err = fmt.Errorf("--policy: %w", err)
+	}
+	return f, errors.Join(err, f.samples.Check(), f.log.Check())
 }
 
 func main() {

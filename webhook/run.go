@@ -19,7 +19,6 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
-	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/server"
@@ -34,14 +33,6 @@ const (
 
 // run wires the program together and runs it until ctx ends.
 func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
-	choose, err := policy.Named(f.policy)
-	if err != nil {
-		return fmt.Errorf("--policy: %w", err)
-	}
-	source, err := monitor.Parse(f.samples)
-	if err != nil {
-		return fmt.Errorf("--samples: %w", err)
-	}
 	config, err := kube.Config(f.kubeconfig, "heteroaccel-webhook")
 	if err != nil {
 		return err
@@ -84,7 +75,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return err
 	}
 	inv := inventory.New(inventory.Options{
-		MaxSampleAge:   f.maxSampleAge,
+		MaxSampleAge:   f.samples.MaxAge,
 		ReservationTTL: f.reservationTTL,
 		ServiceTime:    times,
 		Admitted:       server.Announce(broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")),
@@ -94,7 +85,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	samples := monitor.New(source, f.interval, inv.SetSample, log)
+	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
 	if err := keepStatus(config, feeds, leads, log); err != nil {
@@ -105,7 +96,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 
 	srv, err := server.New(server.Config{
-		Inventory: inv, Profiles: profiles, Policy: choose, ServiceTime: times,
+		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: times,
 		Key: key, Registry: registry, Log: log,
 		Ready: func() error { return errors.Join(synced(), leads()) },
 	})
@@ -162,9 +153,12 @@ func startCertificate(ctx context.Context, group *errgroup.Group, f flags, confi
 		certificate = files
 	} else {
 		host := f.service + "." + f.namespace
-		certificate = serve.SelfSigned(config, f.namespace, caSecret, host+".svc", host+".svc.cluster.local", host, "localhost")
 		bundle := &server.CABundle{Client: client, Namespace: f.namespace, Secret: caSecret, Configuration: f.webhookConfiguration, Log: log}
 		group.Go(func() error { return bundle.Run(ctx) })
+		certificate = &server.Changeover{
+			Certificate: serve.SelfSigned(config, f.namespace, caSecret, host+".svc", host+".svc.cluster.local", host, "localhost"),
+			Bundle:      bundle,
+		}
 	}
 	group.Go(func() error { return serve.Start(ctx, certificate) })
 	return certificate, nil

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,6 +26,15 @@ type CABundle struct {
 	// Configuration is the name of the MutatingWebhookConfiguration.
 	Configuration string
 	Log           zerolog.Logger
+
+	// trusted is the bundle as the API server last showed it.
+	trusted atomic.Pointer[trust]
+}
+
+// trust is a bundle and when the API server was first seen to have it.
+type trust struct {
+	bundle []byte
+	since  time.Time
 }
 
 // often is how soon a configuration that was applied anew, with no caBundle,
@@ -71,6 +81,9 @@ func (c *CABundle) sync(ctx context.Context) error {
 	// The resourceVersion makes the patch fail rather than hit another entry
 	// if somebody reorders the webhooks meanwhile.
 	ops := []op{{"test", "/metadata/resourceVersion", config.ResourceVersion}}
+	if len(config.Webhooks) > 0 {
+		c.note(config.Webhooks[0].ClientConfig.CABundle, time.Now())
+	}
 	for i, w := range config.Webhooks {
 		bundle := merge(secret.Data[corev1.TLSCertKey], w.ClientConfig.CABundle, time.Now())
 		if !bytes.Equal(bundle, w.ClientConfig.CABundle) {
@@ -89,6 +102,13 @@ func (c *CABundle) sync(ctx context.Context) error {
 	}
 	c.Log.Info().Str("configuration", c.Configuration).Msg("wrote the caBundle")
 	return nil
+}
+
+// note remembers the bundle that the API server has.
+func (c *CABundle) note(bundle []byte, now time.Time) {
+	if t := c.trusted.Load(); t == nil || !bytes.Equal(t.bundle, bundle) {
+		c.trusted.Store(&trust{bundle, now})
+	}
 }
 
 // merge returns a bundle that starts with the current CA. The one before it
