@@ -59,6 +59,21 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return fmt.Errorf("record events: %w", err)
 	}
 
+	profiles := profile.NewStore()
+	hints := serviceTimes(profiles)
+	inv := inventory.New(inventory.Options{
+		MaxSampleAge:   f.samples.MaxAge,
+		ReservationTTL: f.reservationTTL,
+		ServiceTime:    hints,
+		Admitted:       server.Announce(broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")),
+	})
+	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
+	if err != nil {
+		return err
+	}
+	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
+	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
 	leads := func() error { return nil }
 	if f.leaderElect {
 		leader, err := kube.NewLeader(leaseClient, f.namespace, lease, f.identity)
@@ -68,35 +83,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		leads = leader.Leads
 		group.Go(func() error { return leader.Run(ctx) })
 	}
-	profiles := profile.NewStore()
-	times := serviceTimes(profiles)
-	learned, err := newLearner(config, profiles, leads, log)
-	if err != nil {
-		return err
-	}
-	inv := inventory.New(inventory.Options{
-		MaxSampleAge:   f.samples.MaxAge,
-		ReservationTTL: f.reservationTTL,
-		ServiceTime:    times,
-		Admitted:       server.Announce(broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")),
-		Finished:       learned.Finished,
-	})
-	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
-	if err != nil {
-		return err
-	}
-	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
-	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
 	if err := keepStatus(config, feeds, leads, log); err != nil {
 		return err
 	}
-	if _, err := feeds.Profiles().AddEventHandler(learned.Handler()); err != nil {
-		return fmt.Errorf("follow edits of the InferenceProfiles: %w", err)
-	}
 
 	srv, err := server.New(server.Config{
-		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: times,
+		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: hints,
 		Key: key, Registry: registry, Log: log,
 		Ready: func() error { return errors.Join(synced(), leads()) },
 	})
@@ -113,7 +105,6 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
-	group.Go(func() error { return learned.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), serve.TLS(certificate), log) })
 	return group.Wait()
 }
@@ -129,12 +120,12 @@ func clients(config *rest.Config) (client, events, lease kubernetes.Interface, e
 	return made[0], made[1], made[2], nil
 }
 
-// serviceTimes reads the profiles: what was learned, or else their hints.
+// serviceTimes reads the profiles' hints.
 func serviceTimes(profiles *profile.Store) func(string, accel.Kind) time.Duration {
 	return func(inference string, kind accel.Kind) time.Duration {
 		if p, ok := profiles.Get(inference); ok {
 			if v := p.Variant(kind); v != nil {
-				return v.Expected
+				return v.ServiceTime
 			}
 		}
 		return 0
