@@ -47,7 +47,7 @@ func parse(args []string) (flags, error) {
 	fs.DurationVar(&f.interval, "sample-interval", 2*time.Second, "how often samples are read")
 	fs.DurationVar(&f.maxSampleAge, "max-sample-age", 15*time.Second, "older than this a node is stale: Kubernetes' own accounting alone counts there")
 	fs.DurationVar(&f.reservationTTL, "reservation-ttl", 30*time.Second, "how long a decision waits for its pod")
-	fs.StringVar(&f.policy, "policy", policy.Default, "how to choose: earliest-finish or idle-first")
+	fs.StringVar(&f.policy, "policy", policy.Default, "how to choose: priced-finish, earliest-finish or idle-first")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "certificate file, read again when it changes; default: a self-signed CA of our own, kept in a Secret")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "private key file of --tls-cert")
 	fs.StringVar(&f.namespace, "namespace", envOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of our Secrets and Lease")
