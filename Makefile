@@ -6,7 +6,7 @@ GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint unit e2e bench generate prepare
+.PHONY: help build demo test lint unit e2e bench simulate generate prepare
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ e2e: prepare ## Run the tests on a local control plane
 
 bench: ## Measure the extender, the webhook and the exporter against an encoding/json echo
 	go test -run '^$$' -bench . -benchmem ./extender/... ./webhook/... ./exporter/... ./pkg/...
+
+simulate: ## Compare the policies in virtual time, up to 100,000 devices: a table, and plots in bin/simulate
+	go run ./e2e/simulate -out $(BIN)/simulate
 
 generate: ## Generate the deepcopy functions and the CRD from the Go types
 	go generate ./...

@@ -21,6 +21,9 @@ func (w *World) arrive(typ int) error {
 		j.typ = min(i, len(w.shares)-1)
 	}
 	w.measured.arrivals++
+	if w.now >= w.Warmup {
+		w.measured.offered++
+	}
 	id := len(w.jobs)
 	if n := len(w.vacant); n > 0 {
 		id, w.vacant = w.vacant[n-1], w.vacant[:n-1]
@@ -89,7 +92,7 @@ func (w *World) show(j *job) {
 func (w *World) bind(id, s int, delay time.Duration) error {
 	j, sl := &w.jobs[id], &w.slots[s]
 	if sl.job >= 0 || !sl.up || sl.kind != j.kind {
-		return fmt.Errorf("slot %d of %s is given out twice, or is not there", s, kindName(w.Fleet, sl.kind))
+		return fmt.Errorf("slot %d of %s is given out twice, or is not there", s, w.Fleet.Kinds[sl.kind].Name)
 	}
 	sl.job, sl.since, j.slot = id, w.now, s
 	j.pod.Node = w.nodes[sl.node].record.Name

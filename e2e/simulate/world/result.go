@@ -8,9 +8,9 @@ import (
 // Result is what a simulation came to. Unless it says otherwise, it counts
 // what happened between Warmup and Horizon.
 type Result struct {
-	// Throughput is completions a second.
-	Throughput float64
-	// Completed are the completions by type, from the very beginning.
+	// Offered is arrivals a second, Throughput completions.
+	Offered, Throughput float64
+	// Completed are the completions by type.
 	Completed []int
 	// On are completions by kind.
 	On []int
@@ -33,11 +33,11 @@ type Result struct {
 }
 
 type measured struct {
-	arrivals, ended, moves, lost, decisions int
-	deciding                                time.Duration
-	completed, on                           []int
-	latencies                               []time.Duration
-	held                                    []time.Duration
+	arrivals, offered, ended, moves, lost, decisions int
+	deciding                                         time.Duration
+	completed, on                                    []int
+	latencies                                        []time.Duration
+	held                                             []time.Duration
 }
 
 // complete notes the end of a job.
@@ -46,8 +46,8 @@ func (m *measured) complete(w *World, j *job) {
 		m.completed, m.on = make([]int, len(w.Fleet.Types)), make([]int, len(w.Fleet.Kinds))
 	}
 	m.ended++
-	m.completed[j.typ]++
-	if w.now > w.Warmup {
+	if w.now >= w.Warmup {
+		m.completed[j.typ]++
 		m.on[j.kind]++
 		m.latencies = append(m.latencies, w.now-j.arrived)
 	}
@@ -68,6 +68,7 @@ func (w *World) result() Result {
 		Completed: m.completed, On: m.on,
 		Arrivals: m.arrivals, Ended: m.ended,
 		Moves: m.moves, Lost: m.lost, Decisions: m.decisions,
+		Offered:    float64(m.offered) / span.Seconds(),
 		Throughput: float64(len(m.latencies)) / span.Seconds(),
 	}
 	for s := range w.slots {

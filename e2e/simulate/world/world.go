@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"heteroaccel.io/e2e/simulate/fleet"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 )
@@ -200,6 +199,3 @@ func needs(k accel.Kind) inventory.Resources {
 	}
 	return inventory.Resources{Devices: []inventory.Devices{{Resource: resourceOf(k), Count: 1}}}
 }
-
-// kindName is for messages.
-func kindName(f *fleet.Fleet, kind int) accel.Kind { return f.Kinds[kind].Name }
