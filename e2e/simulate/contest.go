@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"heteroaccel.io/e2e/simulate/bound"
 	"heteroaccel.io/e2e/simulate/fleet"
@@ -23,7 +26,6 @@ var contestants = []contestant{
 	{name: "idle-first", policy: "idle-first"},
 	{name: "earliest-finish", policy: "earliest-finish"},
 	{name: "priced-finish", policy: "priced-finish"},
-	{name: "idle-first, readmit", policy: "idle-first", readmit: true},
 	{name: "earliest, readmit", policy: "earliest-finish", readmit: true},
 	{name: "priced, readmit", policy: "priced-finish", readmit: true},
 }
@@ -61,12 +63,27 @@ func play(p contestant, c world.Config, b bound.Bound) (round, error) {
 	}
 	r := round{contestant: p, Result: result, Best: b.Rate, Load: c.Rate / b.Rate}
 	if c.Cameras == 0 {
-		r.Best = min(r.Offered, b.Rate)
-		if r.Throughput > r.Best {
+		r.Best = r.Offered
+		if r.Load > 1 {
 			r.Best, err = ofTheSameMix(c.Fleet, result.Completed)
 		}
 	}
 	return r, err
+}
+
+// playAll runs every contestant in every one of some configurations, as many
+// at a time as there are processors, and returns them in order.
+func playAll(cs []world.Config, b bound.Bound) ([]round, error) {
+	rounds := make([]round, len(cs)*len(contestants))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range rounds {
+		group.Go(func() (err error) {
+			rounds[i], err = play(contestants[i%len(contestants)], cs[i/len(contestants)], b)
+			return err
+		})
+	}
+	return rounds, group.Wait()
 }
 
 // ofTheSameMix bounds the rate at which what was completed could have been. In

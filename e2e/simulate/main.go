@@ -29,11 +29,11 @@ type settings struct {
 
 func main() {
 	s := settings{}
-	mixes, loads := strings.Join(fleet.Mixes(), ","), "0.3,0.5,0.7,0.8,0.9,0.95,1,1.2"
+	mixes, loads := strings.Join(fleet.Mixes(), ","), "0.3,0.5,0.8,0.9,0.95,1.2"
 	flag.Uint64Var(&s.seed, "seed", 1, "everything random follows from it")
 	flag.IntVar(&s.slots, "devices", 400, "devices in the open loops")
 	flag.IntVar(&s.types, "types", 50, "inference types in the open loops")
-	flag.IntVar(&s.turns, "turns", 60, "how often every device serves on average; the first half is not measured")
+	flag.IntVar(&s.turns, "turns", 40, "how often every device serves on average; the first half is not measured")
 	flag.IntVar(&s.largest, "largest", 100_000, "the largest fleet of those that grow")
 	flag.StringVar(&mixes, "mixes", mixes, "mixes of inferences")
 	flag.StringVar(&loads, "loads", loads, "arrivals, in parts of the bound")

@@ -82,18 +82,18 @@ func load(s settings, mix string, slots int, loads []float64, n float64, out io.
 	}
 	fmt.Fprintf(out, "\nMix %q: %d devices, %d types; bound %.2f/s, prices by kind %.2f\n", mix, slots, s.types, b.Rate, b.Prices)
 	t := newTable(out, f)
-	var rounds []round
+	var cs []world.Config
 	for _, l := range loads {
-		for _, p := range contestants {
-			c := world.Config{Fleet: f, Rate: l * b.Rate, Spread: spread, Seed: s.seed, Horizon: turns(f, b, n)}
-			c.Warmup = c.Horizon / 2
-			r, err := play(p, c, b)
-			if err != nil {
-				return nil, nil, err
-			}
-			rounds = append(rounds, r)
-			t.add(r)
-		}
+		c := world.Config{Fleet: f, Rate: l * b.Rate, Spread: spread, Seed: s.seed, Horizon: turns(f, b, n)}
+		c.Warmup = c.Horizon / 2
+		cs = append(cs, c)
+	}
+	rounds, err := playAll(cs, b)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range rounds {
+		t.add(r)
 	}
 	return rounds, f, t.Flush()
 }
@@ -150,14 +150,14 @@ func hardships(s settings, out io.Writer) error {
 	} {
 		fmt.Fprintf(out, "\nMix \"random\", %d devices, 80 %% of the bound: %s\n", s.slots, h.what)
 		t := newTable(out, f)
-		for _, p := range contestants {
-			c := world.Config{Fleet: f, Rate: .8 * b.Rate, Spread: spread, Seed: s.seed, Horizon: time.Duration(s.turns) * turn}
-			c.Warmup = c.Horizon / 2
-			h.apply(&c)
-			r, err := play(p, c, b)
-			if err != nil {
-				return err
-			}
+		c := world.Config{Fleet: f, Rate: .8 * b.Rate, Spread: spread, Seed: s.seed, Horizon: time.Duration(s.turns) * turn}
+		c.Warmup = c.Horizon / 2
+		h.apply(&c)
+		rounds, err := playAll([]world.Config{c}, b)
+		if err != nil {
+			return err
+		}
+		for _, r := range rounds {
 			t.add(r)
 		}
 		if err := t.Flush(); err != nil {
@@ -167,7 +167,8 @@ func hardships(s settings, out io.Writer) error {
 	return nil
 }
 
-// growth is what a decision costs as fleets grow, with 2,000 types.
+// growth is what a decision costs as fleets grow, with 2,000 types. It runs one
+// at a time, so that they do not disturb each other.
 func growth(s settings, out io.Writer) error {
 	const types = 2000
 	fmt.Fprintf(out, "\nGrowth: mix \"random\", %d types, 95 %% of the bound\n", types)

@@ -115,11 +115,7 @@ func (inv *Inventory) running(o Option, t *table, now time.Time) []Running {
 	}
 	step := (t.freeing + mostNodes - 1) / mostNodes
 	running := make([]Running, 0, min(t.ending, 2*mostNodes))
-	seen := 0
-	for i := range t.frees.and(t.here) {
-		if seen++; seen%step != 0 {
-			continue
-		}
+	for i := range t.frees.every(step, t.here) {
 		for _, p := range inv.places[i].Holders {
 			// No pod frees more than there is, whatever it asked for.
 			slots := min(share(p.Needs, o.Needs), int64(t.rooms[i].total))

@@ -40,9 +40,11 @@ func (r Ranked) cost() float64 {
 
 const (
 	// persistence is how much the price rises for each service time that a
-	// kind has been full, and dearest what that adds at most.
+	// kind has been full, and dearest what that adds at most. More of either
+	// comes nearer to the bound where a few clients keep everything busy, and
+	// sends too many away from a kind that is merely full for a while.
 	persistence = 0.1
-	dearest     = 25
+	dearest     = 8
 )
 
 // price is the part of a run's time that others are expected to lose by it.
