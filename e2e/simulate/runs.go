@@ -37,7 +37,7 @@ func paper(s settings, out io.Writer) error {
 	fmt.Fprintf(out, "The paper's closed loop: four cameras, service times × %d, start-up %v; bound %.2f/s × %[1]d\n", stretch, startup, b.Rate*stretch)
 	t := newTable(out, f)
 	for _, p := range contestants {
-		r, err := play(p, world.Config{Fleet: f, Cameras: 4, Spread: spread, Seed: s.seed, Horizon: 40_000 * time.Second, Warmup: 4_000 * time.Second}, b)
+		r, err := play(p, world.Config{Fleet: f, Cameras: 4, Spread: spread, Seed: s.seed, Horizon: time.Duration(s.turns) * 1000 * time.Second, Warmup: time.Duration(s.turns) * 100 * time.Second}, b)
 		if err != nil {
 			return err
 		}

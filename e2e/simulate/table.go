@@ -20,7 +20,7 @@ func newTable(out io.Writer, f *fleet.Fleet, more ...string) *table {
 	for _, k := range f.Kinds {
 		kinds = append(kinds, string(k.Name))
 	}
-	columns := append(more, "load", "policy", "runs/s", "share", "mean", "median", "p95", "p99", strings.Join(kinds, "/")+" busy", "waiting", "oldest", "moved", "µs/decision")
+	columns := append(more, "load", "policy", "runs/s", "share", "mean", "median", "p95", "p99", strings.Join(kinds, "/")+" busy", "waiting", "oldest", "moved", "µs/decision", "p99")
 	fmt.Fprintln(t, strings.Join(columns, "\t")+"\t")
 	return t
 }
@@ -38,7 +38,7 @@ func (t *table) add(r round, more ...string) {
 		load, r.name, fmt.Sprintf("%.2f", r.Throughput), fmt.Sprintf("%.1f %%", 100*r.share()),
 		seconds(r.Mean), seconds(r.Median), seconds(r.P95), seconds(r.P99),
 		strings.Join(busy, "/")+" %", fmt.Sprint(r.Waiting), seconds(r.Oldest), fmt.Sprint(r.Moves),
-		fmt.Sprintf("%.1f", float64(r.Deciding)/1e3))
+		fmt.Sprintf("%.1f", float64(r.Deciding)/1e3), fmt.Sprintf("%.0f", float64(r.DecidingP99)/1e3))
 	fmt.Fprintln(t, strings.Join(columns, "\t")+"\t")
 }
 

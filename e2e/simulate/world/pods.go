@@ -77,7 +77,7 @@ func (w *World) decide(q inventory.Query, seen func([]inventory.Candidate)) (inv
 	})
 	w.measured.decisions++
 	if w.Clock != nil {
-		w.measured.deciding += w.Clock().Sub(began)
+		w.measured.deciding = append(w.measured.deciding, w.Clock().Sub(began))
 	}
 	return chosen, ranked
 }
