@@ -191,7 +191,7 @@ func growth(s settings, out io.Writer) error {
 			if p.readmit || p.pinned != "" {
 				continue
 			}
-			c := world.Config{Fleet: f, Rate: .95 * b.Rate, Spread: spread, Seed: s.seed, Horizon: turns(f, b, max(6, min(60, 300_000/float64(slots))))}
+			c := world.Config{Fleet: f, Rate: .95 * b.Rate, Spread: spread, Seed: s.seed, Horizon: turns(f, b, max(6, min(float64(s.turns), 300_000/float64(slots))))}
 			c.Warmup = c.Horizon / 2
 			r, err := play(p, c, b)
 			if err != nil {

@@ -124,7 +124,7 @@ func checkInventory(t *testing.T, w *World, r Result) {
 func TestTheBoundBounds(t *testing.T) {
 	for _, mix := range fleet.Mixes() {
 		for _, name := range policies {
-			c := at(t, mix, 24, 2, 15)
+			c := at(t, mix, 16, 2, 10)
 			c.Policy = named(t, name)
 			r := run(t, c)
 			p := c.Fleet.Problem(c.Startup)
@@ -161,7 +161,7 @@ func TestDefaultIsNearTheBound(t *testing.T) {
 func TestNobodyStarves(t *testing.T) {
 	const load = 1.3
 	for _, mix := range fleet.Mixes() {
-		c := at(t, mix, 40, load, 30)
+		c := at(t, mix, 30, load, 25)
 		r := run(t, c)
 		fair := time.Duration((1 - 1/load) * float64(c.Horizon))
 		if r.Oldest > 2*fair {
