@@ -35,7 +35,7 @@ func at(t *testing.T, mix string, slots int, load, turns float64) Config {
 		t.Fatal(err)
 	}
 	return Config{
-		Fleet: f, Policy: named(t, policy.Default), Seed: 1,
+		Fleet: f, Policy: policy.PricedFinish, Seed: 1,
 		Rate: load * b.Rate, Startup: time.Second,
 		Horizon: time.Duration(turns * float64(f.Slots()) / b.Rate * float64(time.Second)),
 	}
@@ -142,8 +142,8 @@ func TestTheBoundBounds(t *testing.T) {
 	}
 }
 
-// TestDefaultIsNearTheBound: at 95 % of the bound what arrives is served.
-func TestDefaultIsNearTheBound(t *testing.T) {
+// TestPricesGetNearTheBound: at 95 % of the bound what arrives is served.
+func TestPricesGetNearTheBound(t *testing.T) {
 	for _, mix := range fleet.Mixes() {
 		t.Run(mix, func(t *testing.T) {
 			c := at(t, mix, 40, .95, 50)
@@ -182,7 +182,7 @@ func TestPaper(t *testing.T) {
 	if gpu.Busy[0] < .99 || gpu.On[1]+gpu.On[2]+gpu.On[3] > 0 {
 		t.Errorf("pinned to the GPU: busy %v, on %v", gpu.Busy, gpu.On)
 	}
-	c.Policy, c.Pinned = named(t, policy.Default), ""
+	c.Policy, c.Pinned = policy.PricedFinish, ""
 	all := run(t, c)
 	if all.Throughput < .95*b.Rate || all.Throughput < 1.6*gpu.Throughput {
 		t.Errorf("%.3f/s, the bound %.3f/s, GPU alone %.3f/s", all.Throughput, b.Rate, gpu.Throughput)
