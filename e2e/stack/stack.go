@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -44,18 +43,19 @@ type Stack struct {
 // programs are what is compiled from this tree.
 var programs = []string{"exporter", "extender", "webhook"}
 
-// BuildPrograms compiles the project's programs where every run finds them
-// again, and returns the directory.
+// BuildPrograms compiles the project's programs into the checkout they come
+// from, and returns the directory. Not into a cache: two checkouts, tested side
+// by side, would run each other's programs.
 func BuildPrograms(ctx context.Context, race bool, out io.Writer) (string, error) {
-	cache, err := os.UserCacheDir()
+	root, err := cluster.Root()
 	if err != nil {
-		return "", fmt.Errorf("find the cache directory: set XDG_CACHE_HOME or HOME: %w", err)
+		return "", err
 	}
-	name := "programs"
+	name := "local"
 	if race {
-		name = "programs-race"
+		name = "local-race"
 	}
-	dir := filepath.Join(cache, "heteroaccel", name)
+	dir := filepath.Join(root, "bin", name)
 	return dir, cluster.BuildPrograms(ctx, dir, cluster.ProgramOptions{Race: race, Out: out}, programs...)
 }
 
