@@ -494,57 +494,66 @@ func latency(t *testing.T, s *stack.Stack) {
 	}
 }
 
-// TestNoChurn keeps a small cluster in overload: each device that frees moves
-// one pod at most, and no pod is moved more often than its back-off allows.
+// TestNoChurn keeps a small cluster in overload, with GPUs that look fast and
+// are held for long: each device that frees moves one pod at most, each pod
+// that moves runs, and no pod moves more often than its back-off allows.
 func TestNoChurn(t *testing.T) {
 	machines := machine.Fleet(2, machine.Shape{GPUs: 2, Sticks: 2, Cores: 16})
 	s := start(t, stack.Config{Machines: machines})
-	const pods, devices = 60, 8
+	const slow, quick, devices = 12, 60, 8
 	begun := time.Now()
-	for i := range pods {
-		p := waitingPod(fmt.Sprintf("waits-%02d", i), func(p *corev1.Pod) {
-			p.Annotations[cluster.DurationAnnotation] = "1s"
-			if i%2 == 0 {
-				p.Annotations[cluster.DurationAnnotation] = "300ms"
-			}
-		})
-		create(t, s, p)
+	lasting := func(name, kinds, duration string) {
+		create(t, s, waitingPod(name, func(p *corev1.Pod) {
+			p.Annotations[accel.AcceleratorAnnotation] = kinds
+			p.Annotations[cluster.DurationAnnotation] = duration
+		}))
 	}
-	most := map[string]int{}
+	for i := range slow {
+		lasting(fmt.Sprintf("slow-%02d", i), "gpu", "4s")
+	}
+	for i := range quick {
+		lasting(fmt.Sprintf("quick-%02d", i), "gpu,npu", "400ms")
+	}
+	moves, onNPU := map[string]int{}, 0
 	eventually(t, func(ctx context.Context) error {
 		all, err := waits(ctx, s)
 		if err != nil {
 			return err
 		}
 		done := 0
+		onNPU = 0
 		for _, p := range all {
 			n, _ := strconv.Atoi(p.Annotations[accel.ReadmissionsAnnotation])
-			most[p.Name] = max(most[p.Name], n)
+			moves[p.Name] = max(moves[p.Name], n)
+			if kind(&p) == "NPU" {
+				onNPU++
+			}
 			if p.Status.Phase == corev1.PodSucceeded {
 				done++
 			}
 		}
-		if done != pods || len(all) != pods {
-			return fmt.Errorf("%d of %d pods are done, want %d", done, len(all), pods)
+		if done != slow+quick || len(all) != slow+quick {
+			return fmt.Errorf("%d of %d pods are done, want %d", done, len(all), slow+quick)
 		}
 		return nil
 	})
+	took := time.Since(begun)
 	total, highest := 0, 0
-	for _, n := range most {
+	for _, n := range moves {
 		total += n
 		highest = max(highest, n)
 	}
-	t.Logf("%d pods on %d devices in %s: %d re-admissions, at most %d of one pod", pods, devices, time.Since(begun).Round(time.Second), total, highest)
-	if total > pods {
-		t.Errorf("%d re-admissions for %d devices that freed", total, pods)
+	t.Logf("%d pods on %d devices in %s: %d re-admissions, at most %d of one pod; %d ran on an NPU", slow+quick, devices, took.Round(time.Second), total, highest, onNPU)
+	if total == 0 || total > slow+quick {
+		t.Errorf("%d re-admissions for %d devices that freed, want some and at most as many", total, slow+quick)
 	}
 	// After the first, a pod rests for 5 s, then for 10.
-	if took := time.Since(begun); highest > 1+int(took/(5*time.Second)) {
+	if highest > 1+int(took/(5*time.Second)) {
 		t.Errorf("one pod was made again %d times in %s", highest, took)
 	}
-	moves, err := metric(t.Context(), s, `heteroaccel_webhook_readmissions_total{outcome="done",owner="none"}`)
-	if err == nil && int(moves) > pods {
-		t.Errorf("the webhook counts %v re-admissions for %d devices that freed", moves, pods)
+	counted, err := metric(t.Context(), s, `heteroaccel_webhook_readmissions_total{outcome="done",owner="none"}`)
+	if err != nil || int(counted) != total {
+		t.Errorf("the webhook counts %v re-admissions, %v, and the pods %d", counted, err, total)
 	}
 	noRecords(t, s)
 }

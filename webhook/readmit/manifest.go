@@ -20,9 +20,13 @@ import (
 //
 // What is created is created with our rights, so more is asked than that the
 // record verifies: whoever may write annotations could have copied it from
-// another pod of the namespace. Mutating the undone pod again must give exactly
-// the pod there is, which a record of another's command, image, variables or
-// amounts does not.
+// another pod of the namespace. The caller has checked that no other live pod
+// carries the record and that this pod never carried another while we looked;
+// and mutating the undone pod again must give exactly the pod there is, record
+// included, which the record of a pod with another command or other amounts
+// does not. What is left to a copy across a restart of ours is an image, or a
+// variable that the variant sets: whoever may patch a pod's annotations may
+// patch its image anyway.
 func (r *Readmitter) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	incoming := slim(pod)
 	undone, verified := mutate.Undo(incoming, r.Key, pod.Namespace)
