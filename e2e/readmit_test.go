@@ -500,7 +500,7 @@ func latency(t *testing.T, s *stack.Stack) {
 func TestNoChurn(t *testing.T) {
 	machines := machine.Fleet(2, machine.Shape{GPUs: 2, Sticks: 2, Cores: 16})
 	s := start(t, stack.Config{Machines: machines})
-	const slow, quick, devices = 12, 60, 8
+	const slow, quick, devices = 4, 60, 8
 	begun := time.Now()
 	lasting := func(name, kinds, duration string) {
 		create(t, s, waitingPod(name, func(p *corev1.Pod) {
@@ -509,8 +509,16 @@ func TestNoChurn(t *testing.T) {
 		}))
 	}
 	for i := range slow {
-		lasting(fmt.Sprintf("slow-%02d", i), "gpu", "4s")
+		lasting(fmt.Sprintf("slow-%02d", i), "gpu", "12s")
 	}
+	// Until they end no GPU frees, which nobody expects.
+	eventually(t, func(ctx context.Context) error {
+		all, err := waits(ctx, s)
+		if i := slices.IndexFunc(all, func(p corev1.Pod) bool { return p.Status.Phase != corev1.PodRunning }); err == nil && i >= 0 {
+			err = fmt.Errorf("pod %s does not run yet", all[i].Name)
+		}
+		return err
+	})
 	for i := range quick {
 		lasting(fmt.Sprintf("quick-%02d", i), "gpu,npu", "400ms")
 	}
