@@ -30,8 +30,9 @@ e2e: prepare ## Run the tests on a local control plane
 	@./e2e/needs.sh cc
 	go test -race -p 1 -timeout 30m ./e2e/...
 
-bench: ## Measure the extender, the webhook and the exporter against an encoding/json echo
+bench: prepare ## Measure extender and webhook against an encoding/json echo, the inventory, and memory
 	go test -run '^$$' -bench . -benchmem ./extender/... ./webhook/... ./exporter/... ./pkg/...
+	go test -run '^$$' -bench Memory -benchtime 1x -timeout 20m ./e2e
 
 vulnerabilities: ## Look for known vulnerabilities (asks the Go vulnerability database)
 	go tool govulncheck ./...

@@ -104,7 +104,7 @@ func refusals(t *testing.T, s *stack.Stack) {
 		},
 		"kind without a variant": {
 			face("gpu,tpu"),
-			"annotation heteroaccel.io/accelerator names TPU, which inference face-recognition has no variant for: it has CPU, GPU, FPGA, NPU",
+			"annotation heteroaccel.io/accelerator names TPU, which inference face-recognition has no variant for: it has GPU, NPU, FPGA, CPU",
 		},
 		"no kinds": {
 			face(""),

@@ -114,7 +114,7 @@ func profilesListed(t *testing.T, s *stack.Stack) {
 			return fmt.Errorf("the columns are\n%s", said)
 		}
 		for _, inference := range []string{"face-recognition", "action-recognition", "text-recognition", "object-detection"} {
-			if !regexp.MustCompile(`(?m)^` + inference + ` +CPU,GPU,FPGA,NPU +inference +\d+`).MatchString(said) {
+			if !regexp.MustCompile(`(?m)^` + inference + ` +GPU,NPU,FPGA,CPU +inference +\d+`).MatchString(said) {
 				return fmt.Errorf("%s is not listed with its kinds:\n%s", inference, said)
 			}
 		}

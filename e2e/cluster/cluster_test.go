@@ -158,7 +158,7 @@ func extender(t *testing.T, c *cluster.Cluster) {
 }
 
 func process(t *testing.T, c *cluster.Cluster) {
-	args := []string{"-c", "echo $GREETING; trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"}
+	args := []string{"-c", "trap 'echo bye; exit 0' TERM; echo $GREETING; while :; do sleep 0.05; done"}
 	start := func(greeting string) *cluster.Process {
 		t.Helper()
 		p, err := c.StartProcess("greeter", "/bin/sh", args, []string{"GREETING=" + greeting})
