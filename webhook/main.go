@@ -17,6 +17,7 @@ import (
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/webhook/readmit"
 )
 
 // flags are the command line; main alone reads it and the environment.
@@ -32,6 +33,9 @@ type flags struct {
 	webhookConfiguration string
 	leaderElect          bool
 	identity             string
+	readmission          bool
+	readmitBare          bool
+	rules                readmit.Rules
 	log                  serve.LogFlags
 }
 
@@ -52,6 +56,11 @@ func parse(args []string) (flags, error) {
 	fs.StringVar(&f.webhookConfiguration, "webhook-configuration", "heteroaccel", "MutatingWebhookConfiguration whose caBundle is kept right when the certificate is self-signed")
 	fs.BoolVar(&f.leaderElect, "leader-elect", true, "take part in choosing the one replica that decides")
 	fs.StringVar(&f.identity, "identity", hostname(), "this replica's name in the election")
+	fs.BoolVar(&f.readmission, "readmission", true, "make a pod that waits again when another kind that it may have is idle and better")
+	fs.BoolVar(&f.readmitBare, "readmission-bare-pods", true, "do so with pods that have no controller as well")
+	fs.DurationVar(&f.rules.Margin, "readmission-margin", 250*time.Millisecond, "by how much sooner the pod must be expected to be done then")
+	fs.DurationVar(&f.rules.Backoff, "readmission-backoff", 5*time.Second, "how long a pod that was made again is left alone, doubling with each time, up to an hour")
+	fs.DurationVar(&f.rules.Patience, "readmission-patience", 5*time.Minute, "how long a pod waits before it goes before those of a higher priority")
 	f.log.Add(fs)
 	if err := fs.Parse(args); err != nil {
 		return f, err
@@ -63,6 +72,8 @@ func parse(args []string) (flags, error) {
 		return f, errors.New("--tls-cert and --tls-key go together: give both, or neither for a self-signed certificate")
 	case f.reservationTTL <= 0:
 		return f, errors.New("--reservation-ttl must be longer than 0")
+	case f.rules.Margin < 0 || f.rules.Backoff <= 0 || f.rules.Patience <= 0:
+		return f, errors.New("--readmission-backoff and --readmission-patience must be longer than 0, --readmission-margin at least 0")
 	}
 	var err error
 	if f.policy, err = policy.Named(*name); err != nil {

@@ -21,6 +21,8 @@ import (
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/webhook/option"
+	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/server"
 )
 
@@ -59,13 +61,14 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return fmt.Errorf("record events: %w", err)
 	}
 
+	recorder := broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")
 	profiles := profile.NewStore()
 	hints := serviceTimes(profiles)
 	inv := inventory.New(inventory.Options{
 		MaxSampleAge:   f.samples.MaxAge,
 		ReservationTTL: f.reservationTTL,
 		ServiceTime:    hints,
-		Admitted:       server.Announce(broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")),
+		Admitted:       server.Announce(recorder),
 	})
 	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
 	if err != nil {
@@ -87,11 +90,24 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return err
 	}
 
-	srv, err := server.New(server.Config{
+	decides := func() error { return errors.Join(synced(), leads()) }
+	served := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: hints,
-		Key: key, Registry: registry, Log: log,
-		Ready: func() error { return errors.Join(synced(), leads()) },
-	})
+		Key: key, Registry: registry, Log: log, Ready: decides,
+	}
+	if f.readmission {
+		readmitter, err := newReadmitter(config, f, readmit.Config{
+			Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: hints}, Policy: f.policy,
+			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
+		})
+		if err != nil {
+			return err
+		}
+		feeds.FollowPods(readmitter.SetPod, readmitter.DeletePod)
+		served.Replaces = readmitter.Replaces
+		group.Go(func() error { return readmitter.Run(ctx) })
+	}
+	srv, err := server.New(served)
 	if err != nil {
 		return err
 	}
@@ -118,6 +134,19 @@ func clients(config *rest.Config) (client, events, lease kubernetes.Interface, e
 		}
 	}
 	return made[0], made[1], made[2], nil
+}
+
+// newReadmitter completes the configuration, with a client of its own: what
+// frees many devices at once must not hold up the feeds.
+func newReadmitter(config *rest.Config, f flags, c readmit.Config) (*readmit.Readmitter, error) {
+	config = kube.Protobuf(config)
+	config.QPS, config.Burst = 200, 400
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
+	c.Client, c.Namespace, c.Rules, c.BarePods = client, f.namespace, f.rules, f.readmitBare
+	return readmit.New(c), nil
 }
 
 // serviceTimes reads the profiles' hints.

@@ -30,7 +30,17 @@ const (
 	ReservationAnnotation = Prefix + "reservation"
 	// OriginalAnnotation records, authenticated, what the mutation replaced.
 	OriginalAnnotation = Prefix + "original"
+	// ReadmissionsAnnotation is how often the pod was made again for another
+	// kind; absent when it never was.
+	ReadmissionsAnnotation = Prefix + "readmissions"
+	// RetryAnnotation is changed on a pod that waits, so that kube-scheduler
+	// looks at it again.
+	RetryAnnotation = Prefix + "retry"
 )
+
+// ReleasedLabel marks a Job's pod that was taken from its Job to be deleted.
+// Its value is a code that only the webhook can make.
+const ReleasedLabel = Prefix + "released"
 
 // DeviceEnv is the environment variable that tells a program the OpenVINO
 // device it was given, for programs that take no flag.

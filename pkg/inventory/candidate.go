@@ -60,6 +60,9 @@ type Query struct {
 	// Reservation is the id to reserve the choice under; with "" nothing is
 	// reserved, which is what a dry run wants.
 	Reservation string
+	// Instead is a reservation that was held for this very pod, and is given
+	// back in the same step; "" for none.
+	Instead string
 }
 
 // Decide hands the candidates of a query to choose, in the order of the
@@ -73,6 +76,7 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	now := inv.opts.Now()
 	inv.refresh(now)
 	inv.expire(now)
+	inv.giveBack(q.Namespace, q.Instead)
 	candidates := make([]Candidate, len(q.Options))
 	for i, o := range q.Options {
 		candidates[i] = inv.candidate(o, now)

@@ -19,7 +19,11 @@ type hand struct {
 func (inv *Inventory) claims(s *shape) (claimed, queued int64) {
 	dealing := false
 	for _, claim := range inv.queue {
-		want := share(claim.needs, s.needs) * claim.waiting
+		waiting := claim.waiting
+		if claim == inv.leftOut {
+			waiting--
+		}
+		want := share(claim.needs, s.needs) * waiting
 		if want == 0 {
 			continue
 		}

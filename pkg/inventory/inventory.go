@@ -58,6 +58,11 @@ type Inventory struct {
 	queue   []*shape // those that pods or reservations wait in
 	asked   uint64   // counts the tables asked for
 	dealing hand     // scratch of claims
+
+	// leftOut has one pod that is not counted while it is reconsidered.
+	leftOut *shape
+
+	gains chan struct{}
 }
 
 // New returns an empty inventory.
@@ -81,6 +86,7 @@ func New(opts Options) *Inventory {
 		reservations: map[string]*reservation{},
 		shapes:       map[string]*shape{},
 		reaches:      map[string]*reach{},
+		gains:        make(chan struct{}, 1),
 	}
 }
 
@@ -218,6 +224,9 @@ func (inv *Inventory) putNode(n *Node) {
 		}
 	}
 	inv.tableNode(n.place, n)
+	if n.gained(old) {
+		inv.gain()
+	}
 }
 
 // vacant returns a free place.

@@ -33,6 +33,10 @@ func (inv *Inventory) Reserved(namespace, id string) (accel.Kind, bool) {
 func (inv *Inventory) Release(namespace, id string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
+	inv.giveBack(namespace, id)
+}
+
+func (inv *Inventory) giveBack(namespace, id string) {
 	if r := inv.reservations[id]; r != nil && r.namespace == namespace {
 		inv.release(id)
 	}

@@ -54,6 +54,7 @@ func (inv *Inventory) join(needs Resources, c *Constraints) *shape {
 
 // leave undoes a join.
 func (inv *Inventory) leave(s *shape) {
+	inv.gain()
 	if s.waiting--; s.waiting == 0 {
 		i, _ := slices.BinarySearchFunc(inv.queue, s, byTurn)
 		inv.queue = slices.Delete(inv.queue, i, i+1)
@@ -109,7 +110,10 @@ func (inv *Inventory) table(s *shape) *table {
 // tableNode takes a node's change, or with nil its leaving, into all tables.
 func (inv *Inventory) tableNode(place int, n *Node) {
 	for _, s := range inv.tabled {
-		s.table.put(place, s.room(n))
+		had := s.table.usable
+		if s.table.put(place, s.room(n)); s.table.usable > had {
+			inv.gain()
+		}
 	}
 }
 

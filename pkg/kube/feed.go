@@ -26,6 +26,7 @@ type Feed struct {
 	remove    func(types.NamespacedName)
 	reduce    cache.TransformFunc
 	seen      map[types.NamespacedName]struct{}
+	followers []Follower
 	synced    atomic.Bool
 }
 
@@ -38,6 +39,15 @@ func NewFeed(what string, lw cache.ListerWatcher, example runtime.Object, set fu
 	f.reflector = cache.NewReflectorWithOptions(lw, example, f, cache.ReflectorOptions{Name: what})
 	return f
 }
+
+// Follower is told of every object after the sink, one at a time.
+type Follower struct {
+	Set    func(runtime.Object)
+	Remove func(types.NamespacedName)
+}
+
+// Follow adds a follower, before Run. It must be quick.
+func (f *Feed) Follow(fl Follower) { f.followers = append(f.followers, fl) }
 
 // Run feeds until ctx ends; it reconnects by itself.
 func (f *Feed) Run(ctx context.Context) error {
@@ -70,7 +80,7 @@ func (f *Feed) Delete(obj any) error {
 		return err
 	}
 	delete(f.seen, name)
-	f.remove(name)
+	f.gone(name)
 	return nil
 }
 
@@ -87,7 +97,7 @@ func (f *Feed) Replace(list []any, _ string) error {
 		errs = append(errs, f.put(obj))
 	}
 	for name := range gone {
-		f.remove(name)
+		f.gone(name)
 	}
 	f.synced.Store(true)
 	return errors.Join(errs...)
@@ -95,6 +105,13 @@ func (f *Feed) Replace(list []any, _ string) error {
 
 // Resync has nothing to do: nothing is queued.
 func (f *Feed) Resync() error { return nil }
+
+func (f *Feed) gone(name types.NamespacedName) {
+	f.remove(name)
+	for _, fl := range f.followers {
+		fl.Remove(name)
+	}
+}
 
 func (f *Feed) put(obj any) error {
 	name, err := nameOf(obj)
@@ -104,6 +121,9 @@ func (f *Feed) put(obj any) error {
 	f.seen[name] = struct{}{}
 	if err := f.set(obj.(runtime.Object)); err != nil {
 		return fmt.Errorf("take %s %s: %w", f.what, name, err)
+	}
+	for _, fl := range f.followers {
+		fl.Set(obj.(runtime.Object))
 	}
 	return nil
 }

@@ -9,6 +9,9 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -21,6 +24,7 @@ import (
 // into an inventory, profiles into a store.
 type Feeds struct {
 	feeds    []*Feed
+	pods     *Feed
 	profiles cache.SharedIndexInformer
 	handled  cache.ResourceEventHandlerRegistration
 }
@@ -42,8 +46,10 @@ func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.I
 	if err != nil {
 		return nil, fmt.Errorf("follow the InferenceProfiles: %w", err)
 	}
+	pods := Pods(client, inv)
 	return &Feeds{
-		feeds:    []*Feed{Nodes(client, inv), Pods(client, inv)},
+		feeds:    []*Feed{Nodes(client, inv), pods},
+		pods:     pods,
 		profiles: informer,
 		handled:  handled,
 	}, nil
@@ -51,6 +57,13 @@ func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.I
 
 // Profiles is the informer of the InferenceProfiles, for further handlers.
 func (f *Feeds) Profiles() cache.SharedIndexInformer { return f.profiles }
+
+// FollowPods has set and remove called with every pod once the inventory has
+// it, one at a time; call it before Run. A pod that waits for the accelerator
+// it was given comes whole, of others only what the inventory needs.
+func (f *Feeds) FollowPods(set func(*corev1.Pod), remove func(types.NamespacedName)) {
+	f.pods.Follow(Follower{Set: func(o runtime.Object) { set(o.(*corev1.Pod)) }, Remove: remove})
+}
 
 // Run feeds until ctx ends.
 func (f *Feeds) Run(ctx context.Context) error {

@@ -3,6 +3,8 @@ package kube
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
+
+	"heteroaccel.io/pkg/accel"
 )
 
 var everything = fields.Everything()
@@ -13,7 +15,11 @@ func reducePod(obj any) (any, error) {
 	if !ok {
 		return obj, nil
 	}
-	p.ManagedFields, p.Labels = nil, nil
+	p.ManagedFields = nil
+	if waits(p) {
+		return p, nil
+	}
+	p.Labels = nil
 	p.Spec.Volumes, p.Spec.ImagePullSecrets, p.Spec.HostAliases = nil, nil, nil
 	p.Status.EphemeralContainerStatuses = nil
 	for _, containers := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
@@ -23,6 +29,13 @@ func reducePod(obj any) (any, error) {
 		}
 	}
 	return p, nil
+}
+
+// waits reports whether an accelerator was chosen for the pod and it is not
+// bound yet: what it could have instead is read from the whole of it.
+func waits(p *corev1.Pod) bool {
+	_, ours := p.Annotations[accel.OriginalAnnotation]
+	return ours && p.Spec.NodeName == ""
 }
 
 // reduceNode does the same for a node, whose image list is most of it.

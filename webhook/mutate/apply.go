@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -18,6 +19,8 @@ type Decision struct {
 	Reason string
 	// Reservation identifies the decision.
 	Reservation string
+	// Readmissions is how often the pod was made again for another kind.
+	Readmissions int
 }
 
 // Input is all that Apply needs besides the pod.
@@ -40,6 +43,7 @@ type Input struct {
 var annotations = [...]string{
 	accel.SelectedAnnotation, accel.ReasonAnnotation,
 	accel.ReservationAnnotation, accel.OriginalAnnotation,
+	accel.ReadmissionsAnnotation,
 }
 
 // Apply returns pod with in.Target running in.Variant: image, resources and
@@ -79,6 +83,9 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 	a[accel.ReasonAnnotation] = in.Decision.Reason
 	a[accel.ReservationAnnotation] = in.Decision.Reservation
 	a[accel.OriginalAnnotation] = original
+	if n := in.Decision.Readmissions; n > 0 {
+		a[accel.ReadmissionsAnnotation] = strconv.Itoa(n)
+	}
 	out.Metadata.Annotations = a
 	return &out, nil
 }

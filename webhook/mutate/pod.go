@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
@@ -32,6 +33,8 @@ type Metadata struct {
 	GenerateName string            `json:"generateName,omitempty"`
 	Namespace    string            `json:"namespace,omitempty"`
 	Annotations  map[string]string `json:"annotations,omitempty"`
+	// OwnerReferences say in whose place a pod may come.
+	OwnerReferences []metav1.OwnerReference `json:"ownerReferences,omitempty"`
 }
 
 // Target is the container to mutate: an index into spec.initContainers or

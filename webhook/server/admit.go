@@ -1,22 +1,20 @@
 package server
 
 import (
-	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
-	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/webhook/mutate"
+	"heteroaccel.io/webhook/option"
+	"heteroaccel.io/webhook/readmit"
 )
 
 // admit decides about one pod. It returns the patch that carries the decision
@@ -39,7 +37,7 @@ func (s *Server) admit(r *request) (ops []mutate.Op, refusal error) {
 	if err != nil {
 		return nil, err
 	}
-	in, options, err := s.options(pod, req)
+	in, options, err := option.Source{Profiles: s.Profiles, ServiceTime: s.ServiceTime}.Of(pod, req)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +75,8 @@ func (s *Server) standing(r *request) mutate.Decision {
 	if !live {
 		return mutate.Decision{}
 	}
-	return mutate.Decision{Kind: kind, Reason: r.Object.Metadata.Annotations[accel.ReasonAnnotation], Reservation: id}
+	a := r.Object.Metadata.Annotations
+	return mutate.Decision{Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: id, Readmissions: readmit.Count(a)}
 }
 
 // allowed reports whether kind is among the options.
@@ -92,6 +91,8 @@ func (s *Server) decide(r *request, options []inventory.Option) (mutate.Decision
 	if r.DryRun {
 		query.Reservation = ""
 	}
+	ticket, again := s.replaces(r)
+	query.Instead = ticket.Hold
 	var ranked []policy.Ranked
 	chosen := s.Inventory.Decide(query, func(c []inventory.Candidate) int {
 		ranked = s.Policy(c)
@@ -101,99 +102,26 @@ func (s *Server) decide(r *request, options []inventory.Option) (mutate.Decision
 	if chosen.Idle() > 0 {
 		o = outcomeIdle
 	}
-	return mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id}, o
+	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: ticket.Count}
+	if again {
+		d.Reason = fmt.Sprintf("it waited for %s before: %s", ticket.From, d.Reason)
+	}
+	return d, o
 }
 
-// options are the ways a pod could run, one for each allowed variant that its
-// own spec is compatible with. The error is a sentence for whoever wrote it.
-func (s *Server) options(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventory.Option, error) {
-	in := mutate.Input{Request: req, Known: s.known()}
-	p, ok := s.Profiles.Get(req.Inference)
-	if why := s.Profiles.Broken(req.Inference); why != nil {
-		return in, nil, fmt.Errorf("InferenceProfile %q cannot be used: %w; mend it first", req.Inference, why)
+// replaces tells in whose place the pod comes, if it was made again for
+// another kind. A dry run comes in nobody's.
+func (s *Server) replaces(r *request) (readmit.Ticket, bool) {
+	if r.DryRun {
+		return readmit.Ticket{}, false
 	}
-	if !ok {
-		return in, nil, s.unknownInference(req.Inference)
-	}
-	in.Profile = p
-	if err := mutate.Check(pod); err != nil {
-		return in, nil, err
-	}
-	target, err := mutate.FindTarget(pod, req, p)
-	if err != nil {
-		return in, nil, err
-	}
-	in.Target = target
-
-	kinds := req.Kinds
-	if req.Any() {
-		kinds = p.Kinds()
-	}
-	own := inventory.ConstraintsOf(&pod.Spec)
-	var options []inventory.Option
-	var incompatible error
-	for rank, k := range kinds {
-		v := p.Variant(k)
-		if v == nil {
-			return in, nil, fmt.Errorf("annotation %s names %s, which inference %s has no variant for: it has %s",
-				accel.AcceleratorAnnotation, k, p.Name, accel.JoinKinds(p.Kinds()))
+	var owner types.UID
+	for _, o := range r.Object.Metadata.OwnerReferences {
+		if o.Controller != nil && *o.Controller {
+			owner = o.UID
 		}
-		if err := mutate.Compatible(pod, target, v); err != nil {
-			incompatible = cmp.Or(incompatible, err)
-			continue
-		}
-		options = append(options, inventory.Option{
-			Kind:        k,
-			Rank:        rank,
-			Needs:       inventory.ResourcesOf(mutate.Requests(pod, target, v, in.Known)),
-			Constraints: constraints(pod, v, own),
-			Service:     s.ServiceTime(p.Name, k),
-		})
 	}
-	if len(options) == 0 {
-		return in, nil, incompatible
-	}
-	return in, options, nil
-}
-
-// constraints are the pod's own unless the variant adds to them.
-func constraints(pod *mutate.Pod, v *profile.Variant, own *inventory.Constraints) *inventory.Constraints {
-	if len(v.Spec.NodeSelector) == 0 && len(v.Spec.Tolerations) == 0 {
-		return own
-	}
-	selector := maps.Clone(pod.Spec.NodeSelector)
-	if selector == nil {
-		selector = map[string]string{}
-	}
-	maps.Copy(selector, v.Spec.NodeSelector)
-	return inventory.ConstraintsOf(&corev1.PodSpec{
-		NodeSelector: selector,
-		Affinity:     pod.Spec.Affinity,
-		Tolerations:  slices.Concat(pod.Spec.Tolerations, v.Spec.Tolerations),
-	})
-}
-
-// known reports whether an extended resource is some profile's accelerator.
-func (s *Server) known() func(corev1.ResourceName) bool {
-	kinds := s.Profiles.ResourceKinds()
-	return func(name corev1.ResourceName) bool { return len(kinds[name]) > 0 }
-}
-
-// unknownInference names the known ones, a handful of them.
-func (s *Server) unknownInference(name string) error {
-	const most = 20
-	names := s.Profiles.Names()
-	if len(names) == 0 {
-		return fmt.Errorf("there is no InferenceProfile %q, nor any other: create one first", name)
-	}
-	list := strings.Join(names[:min(most, len(names))], ", ")
-	if len(names) > most {
-		list += ", … (kubectl get inferenceprofiles lists all)"
-	}
-	if near := s.Profiles.Nearest(name); near != "" {
-		return fmt.Errorf("there is no InferenceProfile %q: did you mean %s? There are %s", name, near, list)
-	}
-	return fmt.Errorf("there is no InferenceProfile %q: there are %s", name, list)
+	return s.Replaces(r.Namespace, owner, r.Object.Metadata.Name)
 }
 
 var errKey = errors.New("a webhook needs a key of at least 32 bytes for its records")

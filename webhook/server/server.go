@@ -8,12 +8,14 @@ import (
 	"github.com/bytedance/sonic"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/webhook/readmit"
 )
 
 // Config is what a Server needs; every field is required.
@@ -23,6 +25,9 @@ type Config struct {
 	Policy    policy.Policy
 	// ServiceTime is how long a run is expected to take, 0 when unknown.
 	ServiceTime func(inference string, kind accel.Kind) time.Duration
+	// Replaces tells in whose place a pod comes that was made again for
+	// another kind; nil when nothing is. Called once for each such pod.
+	Replaces func(namespace string, owner types.UID, name string) (readmit.Ticket, bool)
 	// Key authenticates the records of what was replaced.
 	Key []byte
 	// Ready says why nothing can be decided here now: the cluster is not known
@@ -46,6 +51,9 @@ func New(c Config) (*Server, error) {
 	// Compile the decoder now rather than during the first review.
 	if err := sonic.Pretouch(reflect.TypeFor[review]()); err != nil {
 		return nil, err
+	}
+	if c.Replaces == nil {
+		c.Replaces = func(string, types.UID, string) (readmit.Ticket, bool) { return readmit.Ticket{}, false }
 	}
 	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory)}, nil
 }

@@ -1,0 +1,71 @@
+package inventory
+
+import "k8s.io/apimachinery/pkg/types"
+
+// Candidates are how the options stand now; nothing is decided.
+func (inv *Inventory) Candidates(options []Option) []Candidate {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	now := inv.opts.Now()
+	inv.refresh(now)
+	inv.expire(now)
+	candidates := make([]Candidate, len(options))
+	for i, o := range options {
+		candidates[i] = inv.candidate(o, now)
+	}
+	return candidates
+}
+
+// Reconsider is Decide for a pod that waits already, whose own claim is left
+// out of the candidates. choose may decline with an index below 0. ok is false
+// when it did, or when the pod with this UID waits no more: then nothing is
+// reserved.
+func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose func([]Candidate) int) (chosen Candidate, ok bool) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	waiter := types.NamespacedName{Namespace: q.Namespace, Name: name}
+	own := inv.waiting[waiter]
+	if own == nil || inv.pods[waiter].UID != uid {
+		return Candidate{}, false
+	}
+	now := inv.opts.Now()
+	inv.refresh(now)
+	inv.expire(now)
+	candidates := make([]Candidate, len(q.Options))
+	inv.leftOut = own
+	for i, o := range q.Options {
+		candidates[i] = inv.candidate(o, now)
+	}
+	inv.leftOut = nil
+	i := choose(candidates)
+	if i < 0 {
+		return Candidate{}, false
+	}
+	if q.Reservation != "" {
+		inv.reserve(q.Reservation, q.Namespace, candidates[i].Option, now)
+	}
+	return candidates[i], true
+}
+
+// Gains yields after changes through which a pod that waits might find
+// something idle: a pod ended, a node or its devices came or came back, a
+// claim was given up. Several changes may yield once; there is one reader.
+func (inv *Inventory) Gains() <-chan struct{} { return inv.gains }
+
+func (inv *Inventory) gain() {
+	select {
+	case inv.gains <- struct{}{}:
+	default: // one is pending already
+	}
+}
+
+// gained reports whether n, which comes in the place of old, may have room
+// that old had not. It may err on the side of yes.
+func (n *Node) gained(old *Node) bool {
+	if old == nil {
+		return n.known
+	}
+	return n.Pods < old.Pods || n.MaxPods > old.MaxPods || n.known != old.known || n.fresh != old.fresh ||
+		n.traits != old.traits || !n.Allocatable.equal(old.Allocatable) || !n.Capacity.equal(old.Capacity) ||
+		!n.blocked.equal(old.blocked) || n.Pods == old.Pods && !n.Held.equal(old.Held)
+}

@@ -1,0 +1,116 @@
+package option
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/webhook/mutate"
+)
+
+// Source is what options are made from.
+type Source struct {
+	Profiles *profile.Store
+	// ServiceTime is how long a run is expected to take, 0 when unknown.
+	ServiceTime func(inference string, kind accel.Kind) time.Duration
+}
+
+// Of returns the ways a pod could run, one for each allowed variant that its
+// own spec is compatible with. The error is a sentence for whoever wrote it.
+func (s Source) Of(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventory.Option, error) {
+	in := mutate.Input{Request: req, Known: s.known()}
+	p, ok := s.Profiles.Get(req.Inference)
+	if why := s.Profiles.Broken(req.Inference); why != nil {
+		return in, nil, fmt.Errorf("InferenceProfile %q cannot be used: %w; mend it first", req.Inference, why)
+	}
+	if !ok {
+		return in, nil, s.unknownInference(req.Inference)
+	}
+	in.Profile = p
+	if err := mutate.Check(pod); err != nil {
+		return in, nil, err
+	}
+	target, err := mutate.FindTarget(pod, req, p)
+	if err != nil {
+		return in, nil, err
+	}
+	in.Target = target
+
+	kinds := req.Kinds
+	if req.Any() {
+		kinds = p.Kinds()
+	}
+	own := inventory.ConstraintsOf(&pod.Spec)
+	var options []inventory.Option
+	var incompatible error
+	for rank, k := range kinds {
+		v := p.Variant(k)
+		if v == nil {
+			return in, nil, fmt.Errorf("annotation %s names %s, which inference %s has no variant for: it has %s",
+				accel.AcceleratorAnnotation, k, p.Name, accel.JoinKinds(p.Kinds()))
+		}
+		if err := mutate.Compatible(pod, target, v); err != nil {
+			incompatible = cmp.Or(incompatible, err)
+			continue
+		}
+		options = append(options, inventory.Option{
+			Kind:        k,
+			Rank:        rank,
+			Needs:       inventory.ResourcesOf(mutate.Requests(pod, target, v, in.Known)),
+			Constraints: constraints(pod, v, own),
+			Service:     s.ServiceTime(p.Name, k),
+		})
+	}
+	if len(options) == 0 {
+		return in, nil, incompatible
+	}
+	return in, options, nil
+}
+
+// constraints are the pod's own unless the variant adds to them.
+func constraints(pod *mutate.Pod, v *profile.Variant, own *inventory.Constraints) *inventory.Constraints {
+	if len(v.Spec.NodeSelector) == 0 && len(v.Spec.Tolerations) == 0 {
+		return own
+	}
+	selector := maps.Clone(pod.Spec.NodeSelector)
+	if selector == nil {
+		selector = map[string]string{}
+	}
+	maps.Copy(selector, v.Spec.NodeSelector)
+	return inventory.ConstraintsOf(&corev1.PodSpec{
+		NodeSelector: selector,
+		Affinity:     pod.Spec.Affinity,
+		Tolerations:  slices.Concat(pod.Spec.Tolerations, v.Spec.Tolerations),
+	})
+}
+
+// known reports whether an extended resource is some profile's accelerator.
+func (s Source) known() func(corev1.ResourceName) bool {
+	kinds := s.Profiles.ResourceKinds()
+	return func(name corev1.ResourceName) bool { return len(kinds[name]) > 0 }
+}
+
+// unknownInference names the known ones, a handful of them.
+func (s Source) unknownInference(name string) error {
+	const most = 20
+	names := s.Profiles.Names()
+	if len(names) == 0 {
+		return fmt.Errorf("there is no InferenceProfile %q, nor any other: create one first", name)
+	}
+	list := strings.Join(names[:min(most, len(names))], ", ")
+	if len(names) > most {
+		list += ", … (kubectl get inferenceprofiles lists all)"
+	}
+	if near := s.Profiles.Nearest(name); near != "" {
+		return fmt.Errorf("there is no InferenceProfile %q: did you mean %s? There are %s", name, near, list)
+	}
+	return fmt.Errorf("there is no InferenceProfile %q: there are %s", name, list)
+}

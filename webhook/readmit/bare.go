@@ -1,0 +1,173 @@
+package readmit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// record is all that is needed to finish what was begun with a bare pod. It
+// is written before the pod is touched, and says what to do from the start:
+// every step can be done again.
+type record struct {
+	Namespace       string          `json:"namespace"`
+	Name            string          `json:"name"`
+	UID             types.UID       `json:"uid"`
+	ResourceVersion string          `json:"resourceVersion"`
+	From            accel.Kind      `json:"from"`
+	Count           int             `json:"count"`
+	Pod             json.RawMessage `json:"pod"` // the manifest to create
+}
+
+const (
+	// largestRecord is less than the 1 MiB a Secret may have.
+	largestRecord = 900 << 10
+	recordField   = "record"
+)
+
+// Slots are the names of the Secrets that keep records; RBAC names them too.
+var Slots = []string{
+	"heteroaccel-readmission-0", "heteroaccel-readmission-1", "heteroaccel-readmission-2", "heteroaccel-readmission-3",
+	"heteroaccel-readmission-4", "heteroaccel-readmission-5", "heteroaccel-readmission-6", "heteroaccel-readmission-7",
+}
+
+var errNoSlot = errors.New("as many bare pods as possible are being made again already")
+
+// recreate makes a bare pod again.
+func (r *Readmitter) recreate(ctx context.Context, w *waiter, k *Ticket) error {
+	raw, pod, err := r.read(ctx, w)
+	if err != nil {
+		return err
+	}
+	manifest, err := r.manifest(raw, pod)
+	if err != nil {
+		return err
+	}
+	// Nothing is deleted that could not be created: the API server is asked
+	// first, and must find nothing wrong but that the pod is there already.
+	switch err := r.create(ctx, w.namespace, manifest, true); {
+	case apierrors.IsAlreadyExists(err):
+	case err == nil:
+		return errLost
+	case definite(err):
+		return refusal{fmt.Sprintf("it could not be created again as it is: %v", err)}
+	default:
+		return err
+	}
+	content, err := json.Marshal(record{w.namespace, w.name, w.uid, pod.ResourceVersion, k.From, k.Count, manifest})
+	if err != nil {
+		return fmt.Errorf("encode the record of a pod: %w", err)
+	}
+	if len(content) > largestRecord {
+		return refusal{fmt.Sprintf("its manifest has %d KiB, and %d can be kept safe while it is made again", len(content)>>10, largestRecord>>10)}
+	}
+	slot, ok := r.takeSlot()
+	if !ok {
+		return errNoSlot
+	}
+	if err := r.keep(ctx, slot, content); err != nil {
+		// It may be there all the same.
+		r.tasks.Go(func() { r.resume(ctx, slot) })
+		return err
+	}
+	return r.finish(ctx, slot, content, true)
+}
+
+// read returns a pod as the API server has it, field for field: fields newer
+// than our types must not be lost.
+func (r *Readmitter) read(ctx context.Context, w *waiter) ([]byte, *corev1.Pod, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	raw, err := r.Client.CoreV1().RESTClient().Get().SetHeader("Accept", "application/json").
+		Namespace(w.namespace).Resource("pods").Name(w.name).DoRaw(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look at the pod: %w", err)
+	}
+	var pod corev1.Pod
+	if err := json.Unmarshal(raw, &pod); err != nil {
+		return nil, nil, fmt.Errorf("decode the pod: %w", err)
+	}
+	return raw, &pod, r.same(&pod, w)
+}
+
+// create creates a pod from its manifest, or asks whether that could be done.
+func (r *Readmitter) create(ctx context.Context, namespace string, manifest []byte, dryRun bool) error {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	req := r.Client.CoreV1().RESTClient().Post().SetHeader("Accept", "application/json").SetHeader("Content-Type", "application/json").
+		Namespace(namespace).Resource("pods").Body(manifest)
+	if dryRun {
+		req = req.Param("dryRun", metav1.DryRunAll)
+	}
+	_, err := req.DoRaw(ctx)
+	if err != nil {
+		return fmt.Errorf("create the pod: %w", err)
+	}
+	return nil
+}
+
+// keep writes a record.
+func (r *Readmitter) keep(ctx context.Context, slot string, content []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	_, err := r.Client.CoreV1().Secrets(r.Namespace).Create(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: slot},
+		Type:       accel.Prefix + "readmission",
+		Data:       map[string][]byte{recordField: content},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("keep the pod's manifest in secret %s/%s: %w", r.Namespace, slot, err)
+	}
+	return nil
+}
+
+// forget removes a record that is of no more use, however often it takes, and
+// frees its name.
+func (r *Readmitter) forget(ctx context.Context, slot string) {
+	r.untilDone(ctx, "remove the record of a pod that was made again", func(ctx context.Context) error {
+		err := r.Client.CoreV1().Secrets(r.Namespace).Delete(ctx, slot, metav1.DeleteOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	})
+	if ctx.Err() == nil {
+		r.freeSlot(slot)
+	}
+}
+
+// untilDone tries again, with longer and longer pauses, until do succeeds or
+// ctx ends.
+func (r *Readmitter) untilDone(ctx context.Context, what string, do func(context.Context) error) {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 30*time.Second) {
+		call, cancel := context.WithTimeout(ctx, callLimit)
+		err := do(call)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		r.Log.Warn().Err(err).Dur("again in", wait).Msg(what)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// definite reports whether the API server answered: without an answer the
+// call may have been carried out, or may still be.
+func definite(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError && status.Status().Code != http.StatusTooManyRequests
+}

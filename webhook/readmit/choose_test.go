@@ -1,0 +1,236 @@
+package readmit
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/policy"
+)
+
+// candidate is a kind on one node with total slots.
+func candidate(kind accel.Kind, total, usable int64, service time.Duration, change ...func(*inventory.Candidate)) inventory.Candidate {
+	c := inventory.Candidate{Option: inventory.Option{Kind: kind, Service: service}, Nodes: 1, Total: total, Usable: usable}
+	for _, f := range change {
+		f(&c)
+	}
+	return c
+}
+
+func queued(n int64) func(*inventory.Candidate) {
+	return func(c *inventory.Candidate) { c.Queued = n }
+}
+
+func claimed(n int64) func(*inventory.Candidate) {
+	return func(c *inventory.Candidate) { c.Claimed = n }
+}
+
+// ending is held by one pod that ends by itself after service.
+func ending(elapsed, service time.Duration) func(*inventory.Candidate) {
+	return func(c *inventory.Candidate) {
+		c.Ending = 1
+		c.Running = []inventory.Running{{Elapsed: elapsed, Service: service, Ends: true}}
+	}
+}
+
+func TestBetter(t *testing.T) {
+	const second = time.Second
+	for name, c := range map[string]struct {
+		candidates []inventory.Candidate
+		policy     policy.Policy
+		margin     time.Duration
+		want       accel.Kind // "" to go on waiting
+		gain       time.Duration
+	}{
+		"taken for good, another idle": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second), candidate("NPU", 1, 1, 2*second)},
+			want:       "NPU", gain: policy.Never,
+		},
+		"nothing idle": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second), candidate("NPU", 1, 0, 2*second)},
+		},
+		"idle, but spoken for": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second), candidate("NPU", 1, 1, 2*second, claimed(1))},
+		},
+		"its own kind is usable": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 1, second, claimed(1)), candidate("NPU", 1, 1, 2*second)},
+		},
+		// The GPU frees in 3 s, and the next pod starts 1 s later: 5 s against 2.
+		"sooner elsewhere": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second, ending(second, 4*second)), candidate("NPU", 1, 1, 2*second)},
+			want:       "NPU", gain: 3 * second,
+		},
+		"by less than the margin": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second, ending(second, 4*second)), candidate("NPU", 1, 1, 2*second)},
+			margin:     3 * second,
+		},
+		"idle, but later": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second, ending(3*second, 4*second)), candidate("CPU", 1, 1, 20*second)},
+		},
+		// Three before it: they take 2 s each.
+		"a long queue": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second, ending(second, 4*second), queued(3)), candidate("CPU", 1, 1, 10*second)},
+			want:       "CPU", gain: second,
+		},
+		"the order of preference, idle first": {
+			candidates: []inventory.Candidate{
+				candidate("GPU", 1, 0, second),
+				candidate("NPU", 1, 1, 9*second, func(c *inventory.Candidate) { c.Rank = 1 }),
+				candidate("CPU", 1, 1, second, func(c *inventory.Candidate) { c.Rank = 2 }),
+			},
+			policy: policy.IdleFirst, want: "NPU", gain: policy.Never,
+		},
+		"no node has its kind any more": {
+			candidates: []inventory.Candidate{{Option: inventory.Option{Kind: "GPU"}}, candidate("NPU", 1, 1, second)},
+			want:       "NPU", gain: policy.Never,
+		},
+		"its kind is none of the options": {
+			candidates: []inventory.Candidate{candidate("NPU", 1, 1, second)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			choose := c.policy
+			if choose == nil {
+				choose = policy.EarliestFinish
+			}
+			to, gain := better(choose, c.candidates, "GPU", c.margin)
+			got := accel.Kind("")
+			if to >= 0 {
+				got = c.candidates[to].Kind
+			}
+			if got != c.want || gain != c.gain {
+				t.Errorf("got %q with a gain of %s, want %q with %s", got, gain, c.want, c.gain)
+			}
+		})
+	}
+}
+
+// TestPlaced: the first in a long queue is best left where it is, the last is
+// not.
+func TestPlaced(t *testing.T) {
+	candidates := []inventory.Candidate{
+		candidate("GPU", 1, 0, time.Second, ending(3*time.Second, 4*time.Second), queued(9)),
+		candidate("CPU", 1, 1, 10*time.Second),
+	}
+	for before, want := range map[int64]int{0: -1, 2: -1, 8: 1, 100: 1} {
+		if to, _ := better(policy.EarliestFinish, placed(candidates, "GPU", before), "GPU", 0); to != want {
+			t.Errorf("with %d before it: %d, want %d", before, to, want)
+		}
+	}
+	if candidates[0].Queued != 9 {
+		t.Error("the candidates were changed")
+	}
+}
+
+func TestOrder(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	wait := func(name string, priority int32, waited, gain time.Duration) turn {
+		return turn{&waiter{name: name, priority: priority, created: now.Add(-waited)}, gain}
+	}
+	turns := []turn{
+		wait("low", 0, 10*time.Second, time.Second),
+		wait("low, gains more", 0, 5*time.Second, time.Minute),
+		wait("high", 9, time.Second, time.Millisecond),
+		wait("low, older", 0, 20*time.Second, time.Second),
+		wait("late", -5, 6*time.Minute, time.Millisecond),
+		wait("later", -9, 7*time.Minute, time.Millisecond),
+		wait("late and high", 9, 5*time.Minute+time.Second, policy.Never),
+	}
+	order(turns, now, 5*time.Minute)
+	var got []string
+	for _, x := range turns {
+		got = append(got, x.name)
+	}
+	want := []string{"later", "late", "late and high", "high", "low, gains more", "low, older", "low"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestNobodyStarves: a device frees each second, and two important pods come
+// with each; an unimportant one has its turn once its patience is over.
+func TestNobodyStarves(t *testing.T) {
+	const patience = time.Minute
+	start := time.Unix(1_700_000_000, 0)
+	low := &waiter{name: "low", created: start}
+	turns := []turn{{low, time.Second}}
+	for second := range 1000 {
+		now := start.Add(time.Duration(second) * time.Second)
+		for i := range 2 {
+			turns = append(turns, turn{&waiter{name: string(rune('a' + i)), priority: 1000, created: now}, time.Hour})
+		}
+		order(turns, now, patience)
+		first := turns[0].waiter
+		turns = slices.Delete(turns, 0, 1)
+		if first == low {
+			if now.Sub(start) > patience+time.Second {
+				t.Errorf("its turn came after %s", now.Sub(start))
+			}
+			return
+		}
+	}
+	t.Error("its turn never came")
+}
+
+func TestRested(t *testing.T) {
+	rules := Rules{Backoff: 5 * time.Second}
+	created := time.Unix(1_700_000_000, 0)
+	for count, want := range map[int]time.Duration{
+		-1: 0, 0: 0, 1: 5 * time.Second, 2: 10 * time.Second, 3: 20 * time.Second, 9: 1280 * time.Second, 11: time.Hour, 1 << 40: time.Hour,
+	} {
+		if got := rules.rested(created, count).Sub(created); got != want {
+			t.Errorf("made again %d times: rests for %s, want %s", count, got, want)
+		}
+	}
+}
+
+func TestAhead(t *testing.T) {
+	gpu, npu := &class{kind: "GPU"}, &class{kind: "NPU"}
+	at := time.Unix(1_700_000_000, 0)
+	a := &waiter{name: "a", class: gpu, created: at}
+	b := &waiter{name: "b", class: gpu, created: at.Add(time.Second)}
+	c := &waiter{name: "c", class: gpu, created: at.Add(2 * time.Second), priority: 1}
+	d := &waiter{name: "d", class: npu, created: at.Add(3 * time.Second)}
+	got := ahead([]*waiter{d, b, a, c})
+	for w, want := range map[*waiter]int64{a: 1, b: 2, c: 0, d: 0} {
+		if got[w] != want {
+			t.Errorf("%s: %d ahead, want %d", w.name, got[w], want)
+		}
+	}
+}
+
+func TestTickets(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	all := tickets{}
+	under := placeOf("ns", "owner", "whatever-1")
+	first, second := &Ticket{Count: 1}, &Ticket{Count: 2}
+	all.issue(under, first, now)
+	all.issue(under, second, now)
+	if !all.withdraw(under, first) || all.withdraw(under, first) {
+		t.Error("a ticket can be withdrawn once")
+	}
+	if k, ok := all.take(placeOf("ns", "owner", "another-name"), now); !ok || k.Count != 2 {
+		t.Errorf("got %+v, %v", k, ok)
+	}
+	if _, ok := all.take(under, now); ok {
+		t.Error("a ticket was given twice")
+	}
+	named := placeOf("ns", "", "name")
+	all.issue(named, first, now)
+	for _, other := range []place{placeOf("ns", "", "other"), placeOf("other", "", "name"), placeOf("ns", "owner", "name")} {
+		if _, ok := all.take(other, now); ok {
+			t.Errorf("%+v took the ticket of another", other)
+		}
+	}
+	if _, ok := all.take(named, now.Add(ticketLife+time.Second)); ok {
+		t.Error("an expired ticket was given")
+	}
+	all.issue(named, first, now)
+	if all.expire(now.Add(time.Hour)); len(all) != 0 {
+		t.Errorf("%d places are remembered", len(all))
+	}
+}

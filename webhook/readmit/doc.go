@@ -1,0 +1,40 @@
+// Package readmit gives a pod that waits for one kind another kind that is
+// idle. What a container runs cannot be changed once its pod was created, so
+// the pod is made again, and admission decides anew.
+//
+// The pods that wait enter, from the feed, and the inventory says when
+// something is idle; deleted and created pods leave, and a ticket for each,
+// by which admission knows in whose place a new pod comes. It never chooses a
+// kind for a new pod, never touches a pod that is bound, and never one whose
+// record does not verify.
+//
+//	pod waits ──▶ its kind has nothing usable, another is idle and better by the margin
+//	                 │  hold: a reservation of the idle kind, so that one
+//	                 ▼  device moves one pod
+//	  by owner:  ReplicaSet …  delete ─────────────────▶ controller makes it again
+//	             Job           release ─▶ delete ──────▶ controller makes it again
+//	             none          record ─▶ delete ─▶ create ─▶ forget the record
+//	                                                          │
+//	admission ◀── ticket: hold given back, count carried over ◀┘
+//
+// Who goes first, of all pods that would gain: one that has waited longer than
+// the patience goes before all others, the longest first, whatever its
+// priority; then by pod priority, by gain, by age. So no pod is starved: once
+// its patience is over only those that have waited longer still are before it,
+// and they only get fewer.
+//
+// A pod that was made again n times is left alone for backoff × 2^(n−1) after
+// that, an hour at most. The count is an annotation that admission writes from
+// the ticket.
+//
+// A bare pod is nowhere but in the API server, so its manifest is kept in a
+// Secret of our own namespace while it is made again: a manifest may have
+// passwords in its environment, and rights on Secrets in everybody's namespace
+// are more than anybody should give us. The Secrets have fixed names, of which
+// there are few: RBAC can name them. What the record says is done from the
+// start whenever it is found, and each step can be done twice: the delete is
+// bound to the UID and resourceVersion, the create to the name.
+//
+// State here (who waits, the tickets) is behind a lock of its own; what is
+// idle is the inventory's alone to say.
+package readmit

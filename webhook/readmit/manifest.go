@@ -1,0 +1,135 @@
+package readmit
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/mutate"
+)
+
+// manifest returns what a bare pod has to be created from to be what its user
+// created: the same name, labels, annotations and spec, without the mutation
+// and without what the API server adds. raw is the pod, field for field.
+//
+// What is created is created with our rights, so more is asked than that the
+// record verifies: whoever may write annotations could have copied it from
+// another pod of the namespace. The caller has checked that no other live pod
+// carries the record and that this pod never carried another while we looked;
+// and mutating the undone pod again must give exactly the pod there is, record
+// included, which the record of a pod with another command or other amounts
+// does not. What is left to a copy across a restart of ours is an image, or a
+// variable that the variant sets: whoever may patch a pod's annotations may
+// patch its image anyway.
+func (r *Readmitter) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
+	incoming := slim(pod)
+	undone, verified := mutate.Undo(incoming, r.Key, pod.Namespace)
+	req, ours, err := accel.ParseRequest(undone.Metadata.Annotations)
+	if !verified || !ours || err != nil {
+		return nil, errLost
+	}
+	in, _, err := r.Options.Of(undone, req)
+	if err != nil {
+		return nil, refusal{err.Error()}
+	}
+	a := pod.Annotations
+	kind, err := accel.ParseKind(a[accel.SelectedAnnotation])
+	if err != nil {
+		return nil, errLost
+	}
+	if in.Variant = in.Profile.Variant(kind); in.Variant == nil {
+		return nil, refusal{fmt.Sprintf("inference %s has no variant for %s any more", in.Profile.Name, kind)}
+	}
+	in.Key, in.Namespace = r.Key, pod.Namespace
+	in.Decision = mutate.Decision{
+		Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: a[accel.ReservationAnnotation], Readmissions: Count(a),
+	}
+	again, err := mutate.Apply(undone, in)
+	if err != nil || len(mutate.Diff(incoming, again, in.Target)) > 0 {
+		return nil, refusal{"what it was given cannot be told from what was changed since, in the pod or in its InferenceProfile: delete it and create it anew"}
+	}
+	return undo(raw, incoming, undone, in.Target)
+}
+
+// undo takes the mutation back in a pod's JSON, and strips it of what the API
+// server adds.
+func undo(raw []byte, incoming, undone *mutate.Pod, target mutate.Target) ([]byte, error) {
+	ops, err := json.Marshal(mutate.Diff(incoming, undone, target))
+	if err != nil {
+		return nil, fmt.Errorf("encode the way back: %w", err)
+	}
+	patch, err := jsonpatch.DecodePatch(ops)
+	if err != nil {
+		return nil, fmt.Errorf("decode the way back: %w", err)
+	}
+	restored, err := patch.Apply(raw)
+	if err != nil {
+		return nil, fmt.Errorf("undo the mutation: %w", err)
+	}
+	var check corev1.Pod
+	if err := json.Unmarshal(restored, &check); err != nil {
+		return nil, fmt.Errorf("decode the pod: %w", err)
+	}
+	if !equality.Semantic.DeepEqual(check.Spec, undone.Spec) {
+		return nil, refusal{"what it was given cannot be taken back"}
+	}
+	return strip(restored)
+}
+
+// kept are the metadata that a user may have written.
+var kept = []string{"name", "namespace", "generateName", "labels", "annotations", "ownerReferences"}
+
+// strip leaves of a pod what a user may have written. The priority is worked
+// out again from the class.
+func strip(raw []byte) ([]byte, error) {
+	var pod map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &pod); err != nil {
+		return nil, fmt.Errorf("decode the pod: %w", err)
+	}
+	parts := map[string]map[string]json.RawMessage{}
+	for _, name := range []string{"metadata", "spec"} {
+		var part map[string]json.RawMessage
+		if err := json.Unmarshal(pod[name], &part); err != nil {
+			return nil, fmt.Errorf("decode the pod's %s: %w", name, err)
+		}
+		parts[name] = part
+	}
+	for name := range parts["metadata"] {
+		if !slices.Contains(kept, name) {
+			delete(parts["metadata"], name)
+		}
+	}
+	delete(parts["spec"], "priority")
+	delete(parts["spec"], "preemptionPolicy")
+	if err := unsetRetry(parts["metadata"]); err != nil {
+		return nil, err
+	}
+	out, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "Pod", "metadata": parts["metadata"], "spec": parts["spec"],
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode the pod: %w", err)
+	}
+	return out, nil
+}
+
+// unsetRetry removes the annotation we may have touched the pod with.
+func unsetRetry(metadata map[string]json.RawMessage) error {
+	var meta metav1.ObjectMeta
+	if err := json.Unmarshal(metadata["annotations"], &meta.Annotations); err != nil {
+		return fmt.Errorf("decode the pod's annotations: %w", err)
+	}
+	delete(meta.Annotations, accel.RetryAnnotation)
+	out, err := json.Marshal(meta.Annotations)
+	if err != nil {
+		return fmt.Errorf("encode the pod's annotations: %w", err)
+	}
+	metadata["annotations"] = out
+	return nil
+}

@@ -1,0 +1,323 @@
+package readmit
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/events"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/webhook/option"
+)
+
+// Config is what a Readmitter needs; every field is required.
+type Config struct {
+	Client    kubernetes.Interface
+	Inventory *inventory.Inventory
+	Options   option.Source
+	Policy    policy.Policy
+	// Key authenticates the records of what was replaced.
+	Key []byte
+	// Namespace is ours, where the records of bare pods are kept.
+	Namespace string
+	// Ready says why nothing can be decided here now: the cluster is not known
+	// yet, or another replica decides.
+	Ready    func() error
+	Rules    Rules
+	BarePods bool // make pods again that have no controller
+	Recorder events.EventRecorder
+	Registry prometheus.Registerer
+	Log      zerolog.Logger
+}
+
+// Readmitter makes pods again that wait for the wrong kind.
+type Readmitter struct {
+	Config
+	metrics *metrics
+	wake    chan struct{}
+	// working bounds how many pods are made again at once.
+	working chan struct{}
+	// tasks are what a term has going besides its loop.
+	tasks sync.WaitGroup
+
+	mu      sync.Mutex
+	book    book
+	tickets tickets
+	states  map[types.UID]*state
+	// slots are the names under which a record can be kept, those in use true.
+	slots map[string]bool
+
+	// What follows is the loop's alone.
+	ways   map[*class]*ways
+	usable map[*class]time.Time
+}
+
+// state is how far we are with a pod that waits.
+type state struct {
+	busy bool
+	// until is when it may be tried again after a try failed.
+	until time.Time
+	// touches is how often kube-scheduler was asked to retry it, touched when.
+	touches int
+	touched time.Time
+	// told is set once the pod has an Event that says why it is left alone.
+	told bool
+}
+
+const (
+	// atOnce is how many pods are made again at the same time.
+	atOnce = 16
+	// lull is how long changes are gathered before they are looked at.
+	lull = 10 * time.Millisecond
+	// tick is the safety net under the inventory's changes.
+	tick = 5 * time.Second
+	// sweep is how often pods are looked for that were released and not deleted.
+	sweep = 5 * time.Minute
+	// pause is how long a pod is left alone after a try that failed.
+	pause = 5 * time.Second
+)
+
+// New returns a readmitter; Run runs it.
+func New(c Config) *Readmitter {
+	r := &Readmitter{
+		Config: c, wake: make(chan struct{}, 1), working: make(chan struct{}, atOnce),
+		book: newBook(), tickets: tickets{}, states: map[types.UID]*state{}, slots: map[string]bool{},
+		ways: map[*class]*ways{}, usable: map[*class]time.Time{},
+	}
+	r.metrics = newMetrics(c.Registry, r)
+	return r
+}
+
+// SetPod takes a new or changed pod, whole if it waits; DeletePod its leaving.
+// The inventory must have it already.
+func (r *Readmitter) SetPod(pod *corev1.Pod) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.book.set(pod, r.Key)
+}
+
+// DeletePod takes a pod's leaving.
+func (r *Readmitter) DeletePod(name types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.book.remove(name)
+}
+
+// Replaces tells in whose place a new pod comes, given its controller's UID,
+// or "", and its name. Each ticket is given once.
+func (r *Readmitter) Replaces(namespace string, owner types.UID, name string) (Ticket, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tickets.take(placeOf(namespace, owner, name), time.Now())
+}
+
+// Run makes pods again whenever this replica is the one that decides, until
+// ctx ends.
+func (r *Readmitter) Run(ctx context.Context) error {
+	const often = 200 * time.Millisecond
+	watch := time.NewTicker(often)
+	defer watch.Stop()
+	for {
+		if r.Ready() == nil {
+			r.term(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-watch.C:
+		}
+	}
+}
+
+// term works until this replica is no longer ready, or ctx ends.
+func (r *Readmitter) term(ctx context.Context) {
+	ctx, end := context.WithCancel(ctx)
+	defer r.tasks.Wait()
+	defer end()
+	r.tasks.Go(func() { r.recover(ctx) })
+	r.tasks.Go(func() { r.sweepOften(ctx) })
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	check := time.NewTicker(100 * time.Millisecond)
+	defer check.Stop()
+	due := time.NewTimer(0)
+	defer due.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-check.C:
+			if r.Ready() != nil {
+				return
+			}
+			continue
+		case <-r.Inventory.Gains():
+			due.Reset(lull)
+			continue
+		case <-r.wake:
+			due.Reset(lull)
+			continue
+		case <-ticker.C:
+		case <-due.C:
+		}
+		if next := r.pass(ctx, time.Now()); next > 0 {
+			due.Reset(next)
+		}
+	}
+}
+
+// pass looks at every pod that waits, once, and sets those going that would
+// gain. It returns in how long it wants to look again by itself, 0 for not.
+func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duration) {
+	lines := r.lines(now)
+	var turns []turn
+	standing := map[*class]*line{}
+	for _, l := range lines {
+		if soon := r.retry(ctx, l, now); soon > 0 && (next == 0 || soon < next) {
+			next = soon
+		}
+		if _, gain := better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain > 0 {
+			standing[l.class] = l
+			for _, w := range l.waiters {
+				turns = append(turns, turn{w, gain})
+			}
+		}
+	}
+	if len(turns) == 0 {
+		return next
+	}
+	before := ahead(flat(lines))
+	order(turns, now, r.Rules.Patience)
+	for _, t := range turns {
+		l := standing[t.class]
+		if l == nil {
+			continue // nothing is left for its class
+		}
+		if wait := r.rests(t.waiter, now); wait > 0 {
+			if next == 0 || wait < next {
+				next = wait
+			}
+			continue
+		}
+		if !r.gains(l, t.waiter, before[t.waiter]) {
+			continue
+		}
+		if len(r.working) == cap(r.working) {
+			return next // whoever ends wakes us
+		}
+		if !r.move(ctx, t.waiter, l, before[t.waiter], now) {
+			l.candidates = r.Inventory.Candidates(l.options)
+			if _, gain := better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain == 0 {
+				delete(standing, t.class)
+			}
+		}
+	}
+	return next
+}
+
+// rests is how much longer a pod is left alone, 0 when it is not.
+func (r *Readmitter) rests(w *waiter, now time.Time) time.Duration {
+	until := r.Rules.rested(w.created, w.count)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.book.own(w) || w.owner == ownerNone && !r.BarePods {
+		return tick
+	}
+	if s := r.states[w.uid]; s != nil {
+		if s.busy {
+			return tick // it wakes us when it is done
+		}
+		if s.until.After(until) {
+			until = s.until
+		}
+	}
+	return max(0, until.Sub(now))
+}
+
+// gains reports whether one pod of a line would gain, with so many before it.
+// It takes no lock: most of a long queue may be better off waiting.
+func (r *Readmitter) gains(l *line, w *waiter, before int64) bool {
+	to, _ := better(r.Policy, placed(l.candidates, w.class.kind, before), w.class.kind, r.Rules.Margin+overhead[w.owner])
+	return to >= 0
+}
+
+// move reserves what is better for a pod and starts to make it again; false
+// when there is nothing better any more.
+func (r *Readmitter) move(ctx context.Context, w *waiter, l *line, before int64, now time.Time) bool {
+	q := inventory.Query{Namespace: w.namespace, Options: l.options, Reservation: "readmit-" + rand.Text()}
+	margin := r.Rules.Margin + overhead[w.owner]
+	chosen, ok := r.Inventory.Reconsider(q, w.name, w.uid, func(c []inventory.Candidate) int {
+		to, _ := better(r.Policy, placed(c, w.class.kind, before), w.class.kind, margin)
+		return to
+	})
+	if !ok {
+		return false
+	}
+	r.working <- struct{}{} // has room: only the loop puts in
+	k := &Ticket{Hold: q.Reservation, Count: w.count + 1, From: w.class.kind}
+	r.begin(w, k, now)
+	r.tasks.Go(func() {
+		err := r.make(ctx, w, k, chosen.Kind)
+		r.end(w, k, chosen.Kind, err)
+		<-r.working
+		r.nudge()
+	})
+	return true
+}
+
+func (r *Readmitter) begin(w *waiter, k *Ticket, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state(w.uid).busy = true
+	r.tickets.issue(w.place(), k, now)
+}
+
+// end gives back what was held if nothing came of it.
+func (r *Readmitter) end(w *waiter, k *Ticket, to accel.Kind, err error) {
+	r.mu.Lock()
+	s := r.state(w.uid)
+	s.busy, s.until = false, time.Now().Add(pause)
+	tell := err != nil && !s.told && refused(err)
+	s.told = s.told || tell
+	withdrawn := err != nil && r.tickets.withdraw(w.place(), k)
+	r.mu.Unlock()
+	if withdrawn {
+		r.Inventory.Release(w.namespace, k.Hold)
+	}
+	r.metrics.observe(w.owner, err)
+	r.report(w, to, err, tell)
+}
+
+func (w *waiter) place() place {
+	if w.controller != nil {
+		return placeOf(w.namespace, w.controller.UID, w.name)
+	}
+	return placeOf(w.namespace, "", w.name)
+}
+
+// state returns a pod's; the caller holds the lock.
+func (r *Readmitter) state(uid types.UID) *state {
+	s := r.states[uid]
+	if s == nil {
+		s = &state{}
+		r.states[uid] = s
+	}
+	return s
+}
+
+// nudge has the loop look again.
+func (r *Readmitter) nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}

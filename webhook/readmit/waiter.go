@@ -1,0 +1,196 @@
+package readmit
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/mutate"
+)
+
+// ownerKind says how a pod is made again.
+type ownerKind string
+
+const (
+	ownerNone       ownerKind = "none"       // a bare pod: by us
+	ownerController ownerKind = "controller" // by its controller, once it is deleted
+	ownerJob        ownerKind = "job"        // by its Job, once it is released
+)
+
+// recreators are the controllers that make a deleted pod again at once, and
+// count nothing.
+var recreators = map[string]string{"ReplicaSet": "apps", "StatefulSet": "apps", "DaemonSet": "apps", "ReplicationController": ""}
+
+// jobFinalizer is the Job controller's, for counting.
+const jobFinalizer = "batch.kubernetes.io/job-tracking"
+
+// jobLabels are the Job controller's; by the first it finds its pods.
+var jobLabels = []string{"batch.kubernetes.io/controller-uid", "controller-uid", "batch.kubernetes.io/job-name", "job-name"}
+
+// waiter is a pod that waits for the kind it was given. Immutable.
+type waiter struct {
+	namespace, name string
+	uid             types.UID
+	priority        int32
+	created         time.Time
+	owner           ownerKind
+	controller      *metav1.OwnerReference // nil for a bare pod
+	reservation     string
+	// count is how often it was made again already.
+	count int
+	// unschedulable is set once kube-scheduler has found no node for it.
+	unschedulable bool
+	class         *class
+}
+
+func (w *waiter) key() types.NamespacedName {
+	return types.NamespacedName{Namespace: w.namespace, Name: w.name}
+}
+
+// class is what pods of one template have in common: all that decides in which
+// ways they could run.
+type class struct {
+	key string
+	// pod is one of them without its mutation.
+	pod  *mutate.Pod
+	req  accel.Request
+	kind accel.Kind
+}
+
+// waiterOf reads a pod; ok is false when it does not wait, when it is not ours
+// to make again, or when we would not know how.
+func waiterOf(pod *corev1.Pod, key []byte) (w *waiter, ok bool) {
+	if pod.Spec.NodeName != "" || pod.DeletionTimestamp != nil || len(pod.Spec.SchedulingGates) > 0 ||
+		pod.Status.NominatedNodeName != "" || cmp.Or(pod.Status.Phase, corev1.PodPending) != corev1.PodPending {
+		return nil, false
+	}
+	if pod.Labels[accel.ReleasedLabel] != "" || !marked(pod) {
+		return nil, false
+	}
+	controller := metav1.GetControllerOf(pod)
+	owner, ok := ownerOf(pod, controller)
+	if !ok {
+		return nil, false
+	}
+	kind, err := accel.ParseKind(pod.Annotations[accel.SelectedAnnotation])
+	if err != nil {
+		return nil, false
+	}
+	undone, verified := mutate.Undo(slim(pod), key, pod.Namespace)
+	req, ours, err := accel.ParseRequest(pod.Annotations)
+	if !verified || !ours || err != nil {
+		return nil, false
+	}
+	c := &class{pod: undone, req: req, kind: kind}
+	c.key = keyOf(c)
+	w = &waiter{
+		namespace: pod.Namespace, name: pod.Name, uid: pod.UID, created: pod.CreationTimestamp.Time,
+		owner: owner, controller: controller, class: c,
+		reservation: pod.Annotations[accel.ReservationAnnotation], count: Count(pod.Annotations),
+	}
+	w.unschedulable = slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable
+	})
+	if pod.Spec.Priority != nil {
+		w.priority = *pod.Spec.Priority
+	}
+	return w, true
+}
+
+// ownerOf says how a pod is made again; ok is false for an owner we do not
+// know, and for a pod that somebody's finalizer would keep.
+func ownerOf(pod *corev1.Pod, controller *metav1.OwnerReference) (ownerKind, bool) {
+	finalizers := slices.DeleteFunc(slices.Clone(pod.Finalizers), func(f string) bool { return f == jobFinalizer })
+	if len(finalizers) > 0 {
+		return "", false
+	}
+	if controller == nil {
+		return ownerNone, len(pod.Finalizers) == 0
+	}
+	group, _, grouped := strings.Cut(controller.APIVersion, "/")
+	if !grouped {
+		group = ""
+	}
+	if controller.Kind == "Job" {
+		// A Job with a selector of its own would find the pod again.
+		return ownerJob, group == "batch" && pod.Labels[jobLabels[0]] == string(controller.UID)
+	}
+	want, known := recreators[controller.Kind]
+	return ownerController, known && want == group && len(pod.Finalizers) == 0
+}
+
+// slim is the pod as a mutation sees it.
+func slim(pod *corev1.Pod) *mutate.Pod {
+	return &mutate.Pod{
+		Metadata: mutate.Metadata{Name: pod.Name, GenerateName: pod.GenerateName, Namespace: pod.Namespace, Annotations: pod.Annotations},
+		Spec:     pod.Spec,
+	}
+}
+
+// marked reports whether a container has the marker resource, which cannot be
+// added to a pod once it was created.
+func marked(pod *corev1.Pod) bool {
+	has := func(c corev1.Container) bool { _, ok := c.Resources.Limits[accel.MarkerResource]; return ok }
+	return slices.ContainsFunc(pod.Spec.Containers, has) || slices.ContainsFunc(pod.Spec.InitContainers, has)
+}
+
+// keyOf is the same for classes whose pods could run in the same ways. It is
+// a digest of all that options are made from, less the volume of the service
+// account's token, whose name differs in every pod.
+func keyOf(c *class) string {
+	type container struct {
+		Name      string
+		Resources corev1.ResourceRequirements
+		Mounts    []corev1.VolumeMount
+		Restart   *corev1.ContainerRestartPolicy
+	}
+	token := map[string]bool{}
+	var volumes []corev1.Volume
+	for _, v := range c.pod.Spec.Volumes {
+		if v.Projected != nil && strings.HasPrefix(v.Name, "kube-api-access-") {
+			token[v.Name] = true
+			continue
+		}
+		volumes = append(volumes, v)
+	}
+	reduce := func(from []corev1.Container) (out []container) {
+		for _, c := range from {
+			mounts := slices.DeleteFunc(slices.Clone(c.VolumeMounts), func(m corev1.VolumeMount) bool { return token[m.Name] })
+			out = append(out, container{c.Name, c.Resources, mounts, c.RestartPolicy})
+		}
+		return out
+	}
+	var affinity *corev1.NodeAffinity
+	if c.pod.Spec.Affinity != nil {
+		affinity = c.pod.Spec.Affinity.NodeAffinity
+	}
+	content, err := json.Marshal([]any{
+		c.req, c.kind, c.pod.Recorded, reduce(c.pod.Spec.Containers), reduce(c.pod.Spec.InitContainers), volumes,
+		c.pod.Spec.NodeSelector, affinity, c.pod.Spec.Tolerations, c.pod.Spec.Overhead, c.pod.Spec.Resources,
+	})
+	if err != nil { // a pod that was decoded can be encoded; were it not so, it would be alone in its class
+		content = []byte(c.pod.Metadata.Namespace + "/" + c.pod.Metadata.Name)
+	}
+	sum := sha256.Sum256(content)
+	return string(sum[:])
+}
+
+// Count is how often a pod was made again for another kind, by its annotation.
+// That may be anybody's writing: a nonsense one counts as none, and an absurd
+// one as so many that the pod is left alone for long.
+func Count(annotations map[string]string) int {
+	n, err := strconv.Atoi(annotations[accel.ReadmissionsAnnotation])
+	if err != nil {
+		return 0
+	}
+	return min(max(0, n), 1000)
+}
