@@ -85,10 +85,11 @@ func profilesAccepted(t *testing.T, s *stack.Stack) {
 // profilesExplained: kubectl explain has words for every field.
 func profilesExplained(t *testing.T, s *stack.Stack) {
 	for path, fields := range map[string][]string{
-		"inferenceprofile":               {"spec", "status"},
-		"inferenceprofile.spec":          {"container", "deviceFlags", "template", "variants"},
-		"inferenceprofile.spec.variants": {"accelerator", "image", "device", "limits", "args", "env", "serviceTime", "supplementalGroups", "nodeSelector", "tolerations", "volumes", "volumeMounts"},
-		"inferenceprofile.status":        {"accelerators", "observedGeneration", "conditions"},
+		"inferenceprofile":                {"spec", "status"},
+		"inferenceprofile.spec":           {"container", "deviceFlags", "template", "variants"},
+		"inferenceprofile.spec.variants":  {"accelerator", "image", "device", "limits", "args", "env", "serviceTime", "supplementalGroups", "nodeSelector", "tolerations", "volumes", "volumeMounts"},
+		"inferenceprofile.status":         {"accelerators", "observedGeneration", "conditions", "learned"},
+		"inferenceprofile.status.learned": {"accelerator", "time", "samples", "lastObserved", "variantHash", "recent"},
 	} {
 		said := kubectl(t, s, "explain", path)
 		if strings.Contains(said, "<no description>") || strings.Contains(said, "<empty>") {

@@ -62,21 +62,6 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 
 	recorder := broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")
-	profiles := profile.NewStore()
-	hints := serviceTimes(profiles)
-	inv := inventory.New(inventory.Options{
-		MaxSampleAge:   f.samples.MaxAge,
-		ReservationTTL: f.reservationTTL,
-		ServiceTime:    hints,
-		Admitted:       server.Announce(recorder),
-	})
-	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
-	if err != nil {
-		return err
-	}
-	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
-	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
 	leads := func() error { return nil }
 	if f.leaderElect {
 		leader, err := kube.NewLeader(leaseClient, f.namespace, lease, f.identity)
@@ -86,18 +71,41 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		leads = leader.Leads
 		group.Go(func() error { return leader.Run(ctx) })
 	}
+	profiles := profile.NewStore()
+	times := serviceTimes(profiles)
+	learned, err := newLearner(config, profiles, leads, log)
+	if err != nil {
+		return err
+	}
+	inv := inventory.New(inventory.Options{
+		MaxSampleAge:   f.samples.MaxAge,
+		ReservationTTL: f.reservationTTL,
+		ServiceTime:    times,
+		Admitted:       server.Announce(recorder),
+		Finished:       learned.Finished,
+	})
+	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
+	if err != nil {
+		return err
+	}
+	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
+	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
 	if err := keepStatus(config, feeds, leads, log); err != nil {
 		return err
+	}
+	if _, err := feeds.Profiles().AddEventHandler(learned.Handler()); err != nil {
+		return fmt.Errorf("follow edits of the InferenceProfiles: %w", err)
 	}
 
 	decides := func() error { return errors.Join(synced(), leads()) }
 	served := server.Config{
-		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: hints,
+		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: times,
 		Key: key, Registry: registry, Log: log, Ready: decides,
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
-			Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: hints}, Policy: f.policy,
+			Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: times}, Policy: f.policy,
 			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
 		})
 		if err != nil {
@@ -121,6 +129,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
+	group.Go(func() error { return learned.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), serve.TLS(certificate), log) })
 	return group.Wait()
 }
@@ -149,12 +158,12 @@ func newReadmitter(config *rest.Config, f flags, c readmit.Config) (*readmit.Rea
 	return readmit.New(c), nil
 }
 
-// serviceTimes reads the profiles' hints.
+// serviceTimes reads the profiles: what was learned, or else their hints.
 func serviceTimes(profiles *profile.Store) func(string, accel.Kind) time.Duration {
 	return func(inference string, kind accel.Kind) time.Duration {
 		if p, ok := profiles.Get(inference); ok {
 			if v := p.Variant(kind); v != nil {
-				return v.ServiceTime
+				return v.Expected
 			}
 		}
 		return 0

@@ -11,6 +11,7 @@ import (
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/webhook/learner"
 )
 
 // keepStatus writes the status of every profile that comes or changes. Every
@@ -37,4 +38,13 @@ func keepStatus(config *rest.Config, feeds *kube.Feeds, leads func() error, log 
 		UpdateFunc: func(_, obj any) { write(obj) },
 	})
 	return err
+}
+
+// newLearner makes what keeps the service times in the profiles' status.
+func newLearner(config *rest.Config, profiles *profile.Store, leads func() error, log zerolog.Logger) (*learner.Learner, error) {
+	client, err := profile.NewClient(config)
+	if err != nil {
+		return nil, err
+	}
+	return learner.New(learner.Config{Profiles: profiles, Write: client.Learn, Leads: leads, Log: log}), nil
 }

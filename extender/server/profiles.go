@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,11 +31,17 @@ type variantView struct {
 	Device string `json:"device"`
 	Image  string `json:"image"`
 	// HintedSeconds is the service time the profile states, LearnedSeconds
-	// what was observed; nil where there is none.
+	// what was observed; nil where there is none. UsedSeconds is the one that
+	// decisions are made with.
 	HintedSeconds  *float64 `json:"hintedSeconds,omitempty"`
 	LearnedSeconds *float64 `json:"learnedSeconds,omitempty"`
+	UsedSeconds    *float64 `json:"usedSeconds,omitempty"`
+	// Runs is how many were observed, the latest of them, which was over at
+	// LastObserved, included.
+	Runs         int64      `json:"runs"`
+	LastObserved *time.Time `json:"lastObserved,omitempty"`
 
-	hinted, learned time.Duration
+	hinted, learned, used time.Duration
 }
 
 // profilesView is what /profiles shows.
@@ -62,11 +69,12 @@ func (s *server) profile(r *http.Request) (view, error) {
 func (s *server) viewProfile(p *profile.Profile) *profileView {
 	v := &profileView{Inference: p.Name, Variants: []variantView{}}
 	for _, variant := range p.Variants {
-		learned := s.learned(p.Name, variant.Kind)
+		learned, used := variant.Learned.Time(), variant.Expected
 		w := variantView{
 			Kind: variant.Kind, Devices: map[string]int64{}, Device: variant.Device, Image: variant.Spec.Image,
-			HintedSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned),
-			hinted: variant.ServiceTime, learned: learned,
+			HintedSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned), UsedSeconds: seconds(used),
+			Runs: variant.Learned.Samples, LastObserved: known(variant.Learned.Last),
+			hinted: variant.ServiceTime, learned: learned, used: used,
 		}
 		for name, q := range variant.Devices {
 			w.Devices[string(name)] = q.Value()
@@ -91,6 +99,17 @@ func timeText(d time.Duration) string {
 	return d.String()
 }
 
+// learnedText says what was learned and from how much.
+func (v variantView) learnedText() string {
+	switch {
+	case v.Runs == 0:
+		return "-"
+	case v.Runs == 1:
+		return timeText(v.learned) + ", from 1 run"
+	}
+	return fmt.Sprintf("%s, from %d runs", timeText(v.learned), v.Runs)
+}
+
 // devices lists what a variant takes: "gpu.intel.com/i915", or "2 x/y".
 func (v variantView) devices() string {
 	var parts []string
@@ -108,10 +127,10 @@ func (v *profilesView) text(p *page) {
 		p.line("There are no InferenceProfiles: apply one with kubectl.")
 		return
 	}
-	t := table{head: []string{"INFERENCE", "KIND", "DEVICES", "HINTED", "LEARNED", "IMAGE"}, cut: true}
+	t := table{head: []string{"INFERENCE", "KIND", "DEVICES", "HINTED", "LEARNED", "RUNS", "IMAGE"}, cut: true}
 	for _, profile := range v.Profiles {
 		for _, w := range profile.Variants {
-			t.add(profile.Inference, string(w.Kind), w.devices(), timeText(w.hinted), timeText(w.learned), w.Image)
+			t.add(profile.Inference, string(w.Kind), w.devices(), timeText(w.hinted), timeText(w.learned), strconv.FormatInt(w.Runs, 10), w.Image)
 		}
 	}
 	p.table(&t)
@@ -126,6 +145,7 @@ func (v *profileView) text(p *page) {
 		p.field(2, "devices", w.devices())
 		p.field(2, "device flag", w.Device)
 		p.field(2, "hinted", timeText(w.hinted))
-		p.field(2, "learned", timeText(w.learned))
+		p.field(2, "learned", w.learnedText())
+		p.field(2, "in use", timeText(w.used))
 	}
 }

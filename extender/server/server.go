@@ -3,25 +3,20 @@ package server
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
 )
 
 // Config is what the server reads and reports to. All of it is needed but
-// Learned and Registerer.
+// Registerer.
 type Config struct {
 	Inventory *inventory.Inventory
 	Profiles  *profile.Store
-	// Learned is the service time observed for an inference on a kind, 0
-	// while none was. Nil where nobody observes any.
-	Learned func(inference string, kind accel.Kind) time.Duration
 	// Ready says what is missing before requests should come here, or nil.
 	Ready func() error
 	// Registerer takes the server's metrics; nil leaves them unregistered.
@@ -34,7 +29,6 @@ type Config struct {
 type server struct {
 	inventory *inventory.Inventory
 	profiles  *profile.Store
-	learned   func(string, accel.Kind) time.Duration
 	memory    *memory
 	metrics   *metrics
 	log       zerolog.Logger
@@ -73,13 +67,9 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make room for verdicts: %w", err)
 	}
-	if c.Learned == nil {
-		c.Learned = func(string, accel.Kind) time.Duration { return 0 }
-	}
 	s := &server{
 		inventory: c.Inventory,
 		profiles:  c.Profiles,
-		learned:   c.Learned,
 		memory:    memory,
 		metrics:   newMetrics(c.Registerer, c.Inventory),
 		log:       c.Log,

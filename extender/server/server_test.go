@@ -58,17 +58,20 @@ func newRig(tb testing.TB, clock func() time.Time) *rig {
 		if err != nil {
 			tb.Fatal(err)
 		}
+		if p.Name == "face-recognition" {
+			p.Status.Learned = []v1alpha1.LearnedTime{
+				learned(ready.Variant("GPU"), 57, "80ms 80ms 80ms"),
+				learned(ready.Variant("NPU"), 1, "2s"), // too few to be used
+			}
+			if ready, err = profile.New(p); err != nil {
+				tb.Fatal(err)
+			}
+		}
 		profiles.Set(ready)
 	}
 	h, err := New(Config{
 		Inventory: r.inv,
 		Profiles:  profiles,
-		Learned: func(inference string, kind accel.Kind) time.Duration {
-			if inference == "face-recognition" && kind == "GPU" {
-				return 80 * time.Millisecond
-			}
-			return 0
-		},
 		Ready: func() error {
 			if m := r.missing.Load(); m != nil {
 				return errors.New(*m)
@@ -85,6 +88,14 @@ func newRig(tb testing.TB, clock func() time.Time) *rig {
 	r.Server = httptest.NewServer(h)
 	tb.Cleanup(r.Close)
 	return r
+}
+
+// learned is what a status says of a variant.
+func learned(v *profile.Variant, samples int64, recent string) v1alpha1.LearnedTime {
+	return v1alpha1.LearnedTime{
+		Accelerator: string(v.Kind), Samples: samples, VariantHash: v.Hash, Recent: recent,
+		LastObserved: metav1.NewTime(now.Add(-time.Minute)),
+	}
 }
 
 func faces() *v1alpha1.InferenceProfile {

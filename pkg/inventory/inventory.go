@@ -24,6 +24,10 @@ type Options struct {
 	// Admitted is called, outside the lock, with each pod whose reservation
 	// was just fulfilled.
 	Admitted func(*Pod)
+	// Finished is called, outside the lock, with each pod that ended, well or
+	// not, while it was known: once for each, and never for one that had ended
+	// before it was seen first.
+	Finished func(*Pod)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -74,6 +78,9 @@ func New(opts Options) *Inventory {
 	}
 	if opts.Admitted == nil {
 		opts.Admitted = func(*Pod) {}
+	}
+	if opts.Finished == nil {
+		opts.Finished = func(*Pod) {}
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -140,16 +147,26 @@ func (inv *Inventory) SetSample(s telemetry.Sample) {
 
 // SetPod takes a new or changed pod, and ends its reservation if it has one.
 func (inv *Inventory) SetPod(p *Pod) {
-	if inv.setPod(p) {
+	p, admitted, finished := inv.setPod(p)
+	if admitted {
 		inv.opts.Admitted(p)
+	}
+	if finished {
+		inv.opts.Finished(p)
 	}
 }
 
-func (inv *Inventory) setPod(p *Pod) (admitted bool) {
+// setPod returns the record that it kept.
+func (inv *Inventory) setPod(p *Pod) (kept *Pod, admitted, finished bool) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
+	old := inv.pods[p.name()]
+	if old != nil && old.UID != p.UID {
+		old = nil // another pod of the same name
+	}
+	p = p.watched(old, inv.opts.Now())
 	inv.replacePod(p.name(), p)
-	return inv.fulfil(p)
+	return p, inv.fulfil(p), p.Done && old != nil && !old.Done
 }
 
 // DeletePod takes a pod's leaving.

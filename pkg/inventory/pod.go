@@ -1,12 +1,9 @@
 package inventory
 
 import (
-	"cmp"
-	"time"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/component-helpers/resource"
 
@@ -45,17 +42,6 @@ type Managed struct {
 	Inference, Reason, Reservation string
 	// Kind is the kind the pod was given; "" when its annotation was lost.
 	Kind accel.Kind
-}
-
-// Run is how far a pod is.
-type Run struct {
-	// Phase is the pod's phase, Running for instance.
-	Phase corev1.PodPhase
-	// Created and Started, the start of its first container, are zero when
-	// unknown.
-	Created, Started time.Time
-	// Ends is false for a server: its device frees only when it is deleted.
-	Ends bool
 }
 
 // Key is "namespace/name".
@@ -118,30 +104,4 @@ func managedOf(pod *corev1.Pod) *Managed {
 		m.Inference = unique.Make(req.Inference).Value()
 	}
 	return m
-}
-
-func runOf(pod *corev1.Pod) *Run {
-	r := &Run{Phase: pod.Status.Phase, Created: pod.CreationTimestamp.Time, Ends: ends(pod)}
-	for _, s := range pod.Status.ContainerStatuses {
-		if s.State.Running != nil && (r.Started.IsZero() || s.State.Running.StartedAt.Time.Before(r.Started)) {
-			r.Started = s.State.Running.StartedAt.Time
-		}
-	}
-	// Of a pod that runs while none of its containers is seen to, as between
-	// two restarts, the kubelet's acknowledgement is the next best. Before, it
-	// says nothing: the image may take minutes to be pulled.
-	if r.Started.IsZero() && pod.Status.Phase == corev1.PodRunning && pod.Status.StartTime != nil {
-		r.Started = pod.Status.StartTime.Time
-	}
-	return r
-}
-
-// ends reports whether a pod is expected to end by itself: one of a Job, or one
-// that is not restarted whenever it ends, as the pods of all controllers of
-// servers are.
-func ends(pod *corev1.Pod) bool {
-	if o := metav1.GetControllerOfNoCopy(pod); o != nil && o.Kind == "Job" {
-		return true
-	}
-	return cmp.Or(pod.Spec.RestartPolicy, corev1.RestartPolicyAlways) != corev1.RestartPolicyAlways
 }

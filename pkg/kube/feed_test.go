@@ -143,3 +143,38 @@ func TestReducingLosesNothing(t *testing.T) {
 		t.Errorf("the record is empty: %+v", *r)
 	}
 }
+
+// TestReducingKeepsTheRun: what a run took is read off the container that ran
+// the inference, which may be an init container.
+func TestReducingKeepsTheRun(t *testing.T) {
+	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: metav1.Unix(100, 0), FinishedAt: metav1.Unix(107, 0)}}
+	inference := corev1.Container{Name: "inference", Resources: requests("gpu.intel.com/i915", "1", "heteroaccel.io/accelerator", "1")}
+	other := corev1.Container{Name: "other"}
+	statuses := []corev1.ContainerStatus{{Name: "other", State: ended}, {Name: "inference", State: ended, RestartCount: 2}}
+	for name, pod := range map[string]*corev1.Pod{
+		"container": {
+			Spec:   corev1.PodSpec{Containers: []corev1.Container{other, inference}},
+			Status: corev1.PodStatus{ContainerStatuses: statuses},
+		},
+		"init container": {
+			Spec:   corev1.PodSpec{InitContainers: []corev1.Container{other, inference}, Containers: []corev1.Container{{Name: "main"}}},
+			Status: corev1.PodStatus{InitContainerStatuses: statuses},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod.Status.Phase = corev1.PodSucceeded
+			want := inventory.PodOf(pod)
+			reduced, err := reducePod(pod.DeepCopy())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := inventory.PodOf(reduced.(*corev1.Pod))
+			if diff := cmp.Diff(want.Run, got.Run); diff != "" {
+				t.Errorf("run (-whole +reduced):\n%s", diff)
+			}
+			if took, ok := got.Run.Took(); !ok || took.Seconds() != 7 {
+				t.Errorf("took %s, %v", took, ok)
+			}
+		})
+	}
+}

@@ -66,13 +66,16 @@ func (c *Client) ListWatch() cache.ListerWatcher {
 }
 
 // WriteStatus brings in's status up to date with its spec, for kubectl get to
-// print, and sends nothing when it is already. The error is the API server's;
-// a conflict means a newer in is coming.
+// print, and sends nothing when it is already. What was learned of a variant
+// that has been edited since goes. The error is the API server's; a conflict
+// means a newer in is coming.
 func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile) error {
 	out := in.DeepCopy()
 	out.Status.Accelerators, out.Status.ObservedGeneration = accelerators(in), in.Generation
+	out.Status.Learned = merge(in, nil)
 	changed := meta.SetStatusCondition(&out.Status.Conditions, usable(in))
-	if !changed && out.Status.Accelerators == in.Status.Accelerators && in.Status.ObservedGeneration == in.Generation {
+	if !changed && out.Status.Accelerators == in.Status.Accelerators && in.Status.ObservedGeneration == in.Generation &&
+		len(out.Status.Learned) == len(in.Status.Learned) {
 		return nil
 	}
 	if _, err := c.UpdateStatus(ctx, out, metav1.UpdateOptions{}); err != nil {

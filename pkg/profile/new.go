@@ -55,6 +55,10 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 		if p.Variant(v.Kind) != nil {
 			return nil, fmt.Errorf("profile %s has several variants for %s: keep one for each kind", in.Name, v.Kind)
 		}
+		v.Hash, v.Learned = remembered(v.Spec, v.Kind, in.Status.Learned)
+		if v.Expected = v.ServiceTime; v.Expected == 0 || v.Learned.Reliable() {
+			v.Expected = v.Learned.Time()
+		}
 		p.Variants = append(p.Variants, v)
 	}
 	return p, nil

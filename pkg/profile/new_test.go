@@ -63,11 +63,14 @@ func TestNew(t *testing.T) {
 			Device:      "GPU",
 			Devices:     limits("gpu.intel.com/i915", "1"),
 			ServiceTime: 76 * time.Millisecond,
+			Expected:    76 * time.Millisecond,
+			Hash:        got.Variants[0].Hash,
 			Spec:        &in.Spec.Variants[0],
 		}, {
 			Kind:    "CPU",
 			Device:  "AUTO:CPU",
 			Devices: corev1.ResourceList{},
+			Hash:    got.Variants[1].Hash,
 			Spec:    &in.Spec.Variants[1],
 		}},
 	}

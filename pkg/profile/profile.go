@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
@@ -31,6 +32,15 @@ type Variant struct {
 	Devices corev1.ResourceList
 	// ServiceTime is the hint, 0 when there is none.
 	ServiceTime time.Duration
+	// Learned is what was observed of this very variant; what was observed of
+	// an earlier form of it is not in it.
+	Learned learn.Estimate
+	// Expected is how long a run is expected to take: as learned, once there
+	// were enough runs; until then the hint; with none, what few runs there
+	// were say. It is 0 when nobody knows.
+	Expected time.Duration
+	// Hash is the same for variants that are written alike: see hash.
+	Hash string
 	// Spec is the variant as written.
 	Spec *v1alpha1.Variant
 }

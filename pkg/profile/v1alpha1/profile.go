@@ -76,6 +76,14 @@ type InferenceProfileStatus struct {
 	//
 	// +optional
 	Accelerators string `json:"accelerators,omitempty"`
+	// learned are the service times observed so far, one for each kind that
+	// pods finished on. Editing a variant starts its kind anew.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=accelerator
+	// +kubebuilder:validation:MaxItems=16
+	Learned []LearnedTime `json:"learned,omitempty"`
 	// conditions: Usable is False when pods that ask for the profile are refused,
 	// and says why.
 	//
@@ -83,6 +91,46 @@ type InferenceProfileStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// LearnedTime is how long one run takes on one kind, as observed: from the
+// start of the inference's container to its end, in pods that succeeded.
+type LearnedTime struct {
+	// accelerator is the kind the runs were on.
+	//
+	// +kubebuilder:validation:MaxLength=32
+	Accelerator string `json:"accelerator"`
+
+	// time is how long a run is expected to take: the mean of the recent
+	// runs, in which none counts for more than four times their median, or
+	// for more than a second above it if that is more.
+	//
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}ms|([0-9]{1,4}h)?([0-9]{1,2}m)?([0-9]{1,2}([.][0-9]{1,3})?s)?)$`
+	Time metav1.Duration `json:"time"`
+
+	// samples is how many runs there were. From the third on, time replaces
+	// the variant's hint.
+	//
+	// +kubebuilder:validation:Minimum=0
+	Samples int64 `json:"samples"`
+
+	// lastObserved is when the latest of them ended.
+	LastObserved metav1.Time `json:"lastObserved"`
+
+	// variantHash tells which form of the variant the runs were of: runs of
+	// another than the present one do not count.
+	//
+	// +kubebuilder:validation:MaxLength=64
+	VariantHash string `json:"variantHash"`
+
+	// recent are the latest runs, at most 32, oldest first: "80ms 1.2s".
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Recent string `json:"recent,omitempty"`
 }
 
 // InferenceProfileList is a list of profiles.

@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/stack"
+)
+
+// learnedView is what /profiles/NAME says of one kind.
+type learnedView struct {
+	Kind           string
+	HintedSeconds  float64
+	LearnedSeconds float64
+	UsedSeconds    float64
+	Runs           int64
+}
+
+// learnedOf reads the extender's page of face-recognition.
+func learnedOf(ctx context.Context, s *stack.Stack, kind string) (learnedView, error) {
+	text, err := stack.Get(ctx, s.URL("extender", "/profiles/face-recognition?format=json"))
+	if err != nil {
+		return learnedView{}, err
+	}
+	var page struct{ Variants []learnedView }
+	if err := json.Unmarshal([]byte(text), &page); err != nil {
+		return learnedView{}, fmt.Errorf("read %s: %w", text, err)
+	}
+	for _, v := range page.Variants {
+		if v.Kind == kind {
+			return v, nil
+		}
+	}
+	return learnedView{}, fmt.Errorf("no %s in %s", kind, text)
+}
+
+// wantLearned waits until so many runs were learned from, and checks what from:
+// each took as long as said, give or take what a busy machine adds.
+func wantLearned(t *testing.T, s *stack.Stack, kind string, runs int64, took time.Duration) learnedView {
+	t.Helper()
+	var v learnedView
+	eventually(t, func(ctx context.Context) (err error) {
+		if v, err = learnedOf(ctx, s, kind); err == nil && v.Runs != runs {
+			err = fmt.Errorf("%s was learned from %d runs, want %d", kind, v.Runs, runs)
+		}
+		return err
+	})
+	if off := v.LearnedSeconds - took.Seconds(); off < -1 || off > 1 {
+		t.Errorf("%s: a run is said to take %v s, and takes %s", kind, v.LearnedSeconds, took)
+	}
+	t.Logf("%s: runs of %s were learned as %v s from %d runs", kind, took, v.LearnedSeconds, v.Runs)
+	return v
+}
+
+// runJob runs pods one after another, each for so long, and waits for the last.
+func runJob(t *testing.T, s *stack.Stack, name, kinds string, completions int, takes time.Duration) {
+	t.Helper()
+	job := fmt.Sprintf(`
+apiVersion: batch/v1
+kind: Job
+metadata: {name: %s}
+spec:
+  completions: %d
+  backoffLimit: 0
+  template:
+    metadata:
+      annotations:
+        heteroaccel.io/inference: face-recognition
+        heteroaccel.io/accelerator: %s
+        %s: %s
+    spec:
+      restartPolicy: Never
+      containers: [{name: inference, image: mine}]
+`, name, completions, kinds, cluster.DurationAnnotation, takes)
+	if said, err := s.KubectlInput(t.Context(), job, "create", "-f", "-"); err != nil {
+		t.Fatalf("create job %s: %v: %s", name, err, said)
+	}
+	eventually(t, func(ctx context.Context) error {
+		j, err := s.Client().BatchV1().Jobs(metav1.NamespaceDefault).Get(ctx, name, metav1.GetOptions{})
+		if err == nil && int(j.Status.Succeeded) != completions {
+			err = fmt.Errorf("%d of %d pods of job %s succeeded", j.Status.Succeeded, completions, name)
+		}
+		return err
+	})
+}
+
+// TestLearned: what pods took replaces what the profile hints, survives a
+// restart, and ends when the variant is edited.
+func TestLearned(t *testing.T) {
+	s := start(t, stack.Config{})
+	const inference = "face-recognition"
+	eventuallyWould(t, s, anyPod("", inference, "any"), "GPU") // 76 ms by its hint, the NPU 146 ms
+
+	// A pod that is deleted while it runs tells nothing.
+	cut := running(t, s, create(t, s, anyPod("cut-short", inference, "gpu")))
+	if said, err := s.Kubectl(t.Context(), "delete", "pod", cut.Name, "--wait"); err != nil {
+		t.Fatalf("delete: %v: %s", err, said)
+	}
+	const slow = 2500 * time.Millisecond
+	runJob(t, s, "slow-on-gpu", "gpu", 3, slow)
+	v := wantLearned(t, s, "GPU", 3, slow)
+	if v.HintedSeconds != 0.076 || v.UsedSeconds != v.LearnedSeconds {
+		t.Errorf("after 3 runs decisions go by %v s, learned %v s, hinted %v s", v.UsedSeconds, v.LearnedSeconds, v.HintedSeconds)
+	}
+	eventuallyWould(t, s, anyPod("", inference, "any"), "NPU")
+	said := kubectl(t, s, "get", "infp", inference, "-o", "yaml")
+	for _, want := range []string{"learned:", "accelerator: GPU", "samples: 3", "lastObserved:", "time: "} {
+		if !strings.Contains(said, want) {
+			t.Errorf("kubectl get infp -o yaml does not say %q:\n%s", want, said)
+		}
+	}
+	text, err := stack.Get(t.Context(), s.URL("extender", "/profiles"))
+	if err != nil || !strings.Contains(text, "LEARNED") {
+		t.Errorf("/profiles: %v\n%s", err, text)
+	}
+	t.Logf("/profiles:\n%s", text)
+
+	// Killed, it forgets nothing, and counts none of the finished pods that it
+	// is shown again.
+	s.Process("webhook").Kill()
+	if err := s.StartWebhook(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventuallyWould(t, s, anyPod("", inference, "any"), "NPU")
+	runJob(t, s, "once-more", "gpu", 1, slow)
+	wantLearned(t, s, "GPU", 4, slow)
+
+	// Runs on the NPU that are slower still make the GPU the better one again.
+	const slower = 5 * time.Second
+	runJob(t, s, "slower-on-npu", "npu", 3, slower)
+	wantLearned(t, s, "NPU", 3, slower)
+	eventuallyWould(t, s, anyPod("", inference, "gpu,npu"), "GPU")
+
+	// Who edits a variant is believed.
+	kinds := strings.Fields(kubectl(t, s, "get", "infp", inference, "-o", "jsonpath={.spec.variants[*].accelerator}"))
+	kubectl(t, s, "patch", "infp", inference, "--type=json", "-p", fmt.Sprintf(
+		`[{"op":"replace","path":"/spec/variants/%d/image","value":"heteroaccel/face-recognition:npu-2"}]`, slices.Index(kinds, "NPU")))
+	eventuallyWould(t, s, anyPod("", inference, "gpu,npu"), "NPU")
+	eventually(t, func(ctx context.Context) error {
+		left, err := s.Kubectl(ctx, "get", "infp", inference, "-o", "jsonpath={.status.learned[*].accelerator}")
+		if err == nil && left != "GPU" {
+			err = fmt.Errorf("learned of are %q, want GPU alone", left)
+		}
+		return err
+	})
+	if v, err := learnedOf(t.Context(), s, "NPU"); err != nil || v.Runs != 0 || v.UsedSeconds != v.HintedSeconds {
+		t.Errorf("the edited variant: %+v, %v", v, err)
+	}
+	wantLearned(t, s, "GPU", 4, slow)
+}

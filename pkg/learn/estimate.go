@@ -1,0 +1,85 @@
+package learn
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// Window is how many of the latest runs are kept and count.
+	Window = 32
+	// Enough is how many runs make an estimate better than a hint: of fewer,
+	// one that hung could be the median.
+	Enough = 3
+
+	// Shortest and Longest bound what a run is taken to last. No estimate is
+	// ever 0, and no sum over a window overflows.
+	Shortest = 10 * time.Millisecond
+	Longest  = 365 * 24 * time.Hour
+
+	// far is how many times the median a run may last and still count in full.
+	far = 4
+	// resolution is that of the times in a pod's status. A reading this much
+	// above the median may be nothing but rounding, and counts in full.
+	resolution = time.Second
+	// mostSamples keeps a count from overflowing, whatever was read back.
+	mostSamples = 1 << 53
+)
+
+// Estimate is what is known of the runs of one inference on one kind. The zero
+// value knows nothing. It is a value: no method changes it.
+type Estimate struct {
+	// Recent are the latest runs, oldest first: at most Window, each from
+	// Shortest to Longest, in whole milliseconds.
+	Recent []time.Duration
+	// Samples is how many runs there were in all.
+	Samples int64
+	// Last is when the latest of them ended.
+	Last time.Time
+}
+
+// Observe adds one run: how long it took and when it ended.
+func (e Estimate) Observe(took time.Duration, ended time.Time) Estimate {
+	return e.Then(Estimate{Recent: []time.Duration{bounded(took)}, Samples: 1, Last: ended})
+}
+
+// Then adds the runs of another estimate, as later ones.
+func (e Estimate) Then(later Estimate) Estimate {
+	recent := slices.Concat(e.Recent, later.Recent)
+	sum := Estimate{
+		Recent:  recent[max(0, len(recent)-Window):],
+		Samples: min(counted(e.Samples)+counted(later.Samples), mostSamples),
+		Last:    e.Last,
+	}
+	if later.Last.After(sum.Last) {
+		sum.Last = later.Last
+	}
+	return sum
+}
+
+// Time is how long a run is expected to take, from Shortest to Longest; 0 when
+// none was seen. Longer runs never make it shorter.
+func (e Estimate) Time() time.Duration {
+	n := len(e.Recent)
+	if n == 0 {
+		return 0
+	}
+	// Of two in the middle the lower one, so that it takes more than half of
+	// the runs to move the bound up.
+	median := slices.Sorted(slices.Values(e.Recent))[(n-1)/2]
+	most := max(far*median, median+resolution)
+	var sum time.Duration
+	for _, took := range e.Recent {
+		sum += min(took, most)
+	}
+	return (sum / time.Duration(n)).Round(time.Millisecond)
+}
+
+// Reliable reports whether the estimate is better than a hint.
+func (e Estimate) Reliable() bool { return e.Samples >= Enough && len(e.Recent) >= Enough }
+
+func bounded(took time.Duration) time.Duration {
+	return min(max(took.Round(time.Millisecond), Shortest), Longest)
+}
+
+func counted(samples int64) int64 { return min(max(0, samples), mostSamples) }

@@ -1,0 +1,273 @@
+package profile_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+)
+
+var epoch = time.Unix(1_700_000_000, 0)
+
+// ran is n runs of so long of a profile's variant for a kind.
+func ran(t *testing.T, in *v1alpha1.InferenceProfile, kind accel.Kind, n int, took time.Duration) map[accel.Kind]profile.Runs {
+	t.Helper()
+	r := profile.Runs{Hash: variant(t, in, kind).Hash}
+	for i := range n {
+		r.Estimate = r.Observe(took, epoch.Add(time.Duration(i)*time.Second))
+	}
+	return map[accel.Kind]profile.Runs{kind: r}
+}
+
+func variant(t *testing.T, in *v1alpha1.InferenceProfile, kind accel.Kind) *profile.Variant {
+	t.Helper()
+	p, err := profile.New(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Variant(kind)
+}
+
+// registry answers for one profile, versions checked as the API server does.
+type registry struct {
+	mu      sync.Mutex
+	current v1alpha1.InferenceProfile
+	version int
+	writes  int
+	// between is called after each read, before it is answered.
+	between func(r *registry)
+	// fails is what a write is answered, 0 for the usual.
+	fails int
+}
+
+func startRegistry(t *testing.T, in *v1alpha1.InferenceProfile) (*registry, *profile.Client) {
+	t.Helper()
+	r := &registry{current: *in.DeepCopy(), version: 1}
+	r.current.APIVersion, r.current.Kind = v1alpha1.SchemeGroupVersion.String(), "InferenceProfile"
+	answer := func(w http.ResponseWriter, code int, body any) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(body)
+	}
+	refuse := func(w http.ResponseWriter, code int, reason metav1.StatusReason) {
+		answer(w, code, metav1.Status{Status: metav1.StatusFailure, Code: int32(code), Reason: reason})
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+path+"/{name}", func(w http.ResponseWriter, req *http.Request) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if req.PathValue("name") != r.current.Name {
+			refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound)
+			return
+		}
+		out := r.current.DeepCopy()
+		out.ResourceVersion = strconv.Itoa(r.version)
+		if r.between != nil {
+			r.between(r)
+		}
+		answer(w, http.StatusOK, out)
+	})
+	mux.HandleFunc("PUT "+path+"/{name}/status", func(w http.ResponseWriter, req *http.Request) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		sent := &v1alpha1.InferenceProfile{}
+		if err := json.NewDecoder(req.Body).Decode(sent); err != nil {
+			t.Errorf("decode the update: %v", err)
+		}
+		switch {
+		case r.fails != 0:
+			refuse(w, r.fails, metav1.StatusReasonUnknown)
+		case sent.ResourceVersion != strconv.Itoa(r.version):
+			refuse(w, http.StatusConflict, metav1.StatusReasonConflict)
+		default:
+			r.version++
+			r.writes++
+			r.current.Status = sent.Status
+			answer(w, http.StatusOK, sent)
+		}
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	c, err := profile.NewClient(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, c
+}
+
+// read is the profile as it is now.
+func (r *registry) read() *v1alpha1.InferenceProfile {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current.DeepCopy()
+}
+
+// TestLearn follows a profile through its life: hint, too few runs, enough, a
+// restart, an edit.
+func TestLearn(t *testing.T) {
+	in := gpuAndCPU() // a hint of 76 ms for the GPU, none for the CPU
+	r, c := startRegistry(t, in)
+	write := func(runs map[accel.Kind]profile.Runs) {
+		t.Helper()
+		if _, err := c.Learn(t.Context(), in.Name, runs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(kind accel.Kind, expected time.Duration, samples int64) {
+		t.Helper()
+		v := variant(t, r.read(), kind) // nothing else is known after a restart
+		if v.Expected != expected || v.Learned.Samples != samples {
+			t.Errorf("%s: %s is expected after %d runs, want %s after %d", kind, v.Expected, v.Learned.Samples, expected, samples)
+		}
+	}
+	want("GPU", 76*time.Millisecond, 0)
+	want("CPU", 0, 0)
+	write(ran(t, in, "GPU", learn.Enough-1, time.Second))
+	write(ran(t, in, "CPU", 1, 3*time.Second))
+	want("GPU", 76*time.Millisecond, learn.Enough-1)
+	want("CPU", 3*time.Second, 1) // better than nothing
+	write(ran(t, in, "GPU", 1, time.Second))
+	want("GPU", time.Second, learn.Enough)
+
+	got := r.read().Status.Learned
+	if diff := cmp.Diff([]v1alpha1.LearnedTime{{
+		Accelerator: "GPU", Time: metav1.Duration{Duration: time.Second}, Samples: 3, Recent: "1s 1s 1s",
+		LastObserved: metav1.NewTime(epoch.Add(time.Second)), VariantHash: variant(t, in, "GPU").Hash,
+	}, {
+		Accelerator: "CPU", Time: metav1.Duration{Duration: 3 * time.Second}, Samples: 1, Recent: "3s",
+		LastObserved: metav1.NewTime(epoch), VariantHash: variant(t, in, "CPU").Hash,
+	}}, got); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+
+	// The status passes the schema, whatever the runs were.
+	for _, took := range []time.Duration{0, 80 * time.Millisecond, 61500 * time.Millisecond, time.Hour, 1 << 62} {
+		write(ran(t, in, "CPU", 5, took))
+		data, err := json.Marshal(r.read())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if errs := readSchema(t).validate(t, object(t, data)); len(errs) > 0 {
+			t.Errorf("runs of %s: %v", took, errs.ToAggregate())
+		}
+	}
+
+	old := ran(t, in, "GPU", 5, time.Minute)
+	r.mu.Lock()
+	r.current.Spec.Variants[0].Image = "new"
+	r.version++
+	r.mu.Unlock()
+	want("GPU", 76*time.Millisecond, 0) // at once, before anybody writes
+	write(old)
+	want("GPU", 76*time.Millisecond, 0)
+	if err := c.WriteStatus(t.Context(), withVersion(r)); err != nil {
+		t.Fatal(err)
+	}
+	if left := r.read().Status.Learned; len(left) != 1 || left[0].Accelerator != "CPU" {
+		t.Errorf("left of an edited variant: %v", left)
+	}
+	writes := r.writes
+	write(old)
+	if r.writes != writes {
+		t.Error("nothing was learned, and yet written")
+	}
+}
+
+func withVersion(r *registry) *v1alpha1.InferenceProfile {
+	in := r.read()
+	in.ResourceVersion = strconv.Itoa(r.version)
+	return in
+}
+
+// TestHash: any edit of a variant starts it anew, and only of that one.
+func TestHash(t *testing.T) {
+	before := gpuAndCPU()
+	for name, edit := range map[string]func(*v1alpha1.Variant){
+		"image":     func(v *v1alpha1.Variant) { v.Image += "x" },
+		"hint":      func(v *v1alpha1.Variant) { v.ServiceTime = &metav1.Duration{Duration: time.Second} },
+		"no hint":   func(v *v1alpha1.Variant) { v.ServiceTime = nil },
+		"arguments": func(v *v1alpha1.Variant) { v.Args = append(v.Args, "--fast") },
+		"limit":     func(v *v1alpha1.Variant) { v.Limits = limits("gpu.intel.com/i915", "2") },
+	} {
+		after := gpuAndCPU()
+		edit(&after.Spec.Variants[0])
+		if variant(t, before, "GPU").Hash == variant(t, after, "GPU").Hash {
+			t.Errorf("%s: an edited variant counts as the same", name)
+		}
+		if variant(t, before, "CPU").Hash != variant(t, after, "CPU").Hash {
+			t.Errorf("%s: the variant beside it counts as edited", name)
+		}
+	}
+	if variant(t, before, "GPU").Hash != variant(t, gpuAndCPU(), "GPU").Hash {
+		t.Error("the same variant has two hashes")
+	}
+}
+
+// TestLearnFails: runs are tried again only when they were not written.
+func TestLearnFails(t *testing.T) {
+	in := gpuAndCPU()
+	runs := ran(t, in, "GPU", 3, time.Second)
+	tests := map[string]struct {
+		name  string
+		spoil func(*registry)
+		again bool
+	}{
+		"changed meanwhile": {in.Name, func(r *registry) { r.between = func(r *registry) { r.version++ } }, true},
+		"not allowed":       {in.Name, func(r *registry) { r.fails = http.StatusForbidden }, true},
+		"a failure inside":  {in.Name, func(r *registry) { r.fails = http.StatusInternalServerError }, false},
+		"no such profile":   {"gone", func(*registry) {}, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r, c := startRegistry(t, in)
+			tt.spoil(r)
+			again, err := c.Learn(t.Context(), tt.name, runs)
+			if err == nil || again != tt.again {
+				t.Errorf("again = %v (%v), want %v", again, err, tt.again)
+			}
+			if r.writes != 0 {
+				t.Error("something was written")
+			}
+		})
+	}
+	t.Run("unreachable", func(t *testing.T) {
+		_, c := startRegistry(t, in)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if again, err := c.Learn(ctx, in.Name, runs); err == nil || !again {
+			t.Errorf("again = %v (%v)", again, err)
+		}
+	})
+}
+
+// TestStatusByHand: whatever stands in a status, the profile can be used.
+func TestStatusByHand(t *testing.T) {
+	in := gpuAndCPU()
+	hash := variant(t, in, "GPU").Hash
+	for name, l := range map[string]v1alpha1.LearnedTime{
+		"another variant's": {Accelerator: "GPU", VariantHash: "0", Samples: 9, Recent: "1s 1s 1s"},
+		"no hash":           {Accelerator: "GPU", Samples: 9, Recent: "1s 1s 1s"},
+		"no runs":           {Accelerator: "GPU", VariantHash: hash, Samples: 9},
+		"nonsense":          {Accelerator: "GPU", VariantHash: hash, Samples: 9, Recent: "a b c"},
+		"too few":           {Accelerator: "GPU", VariantHash: hash, Samples: -9, Recent: "1s 1s 1s"},
+		"no kind":           {Accelerator: "?", VariantHash: hash, Samples: 9, Recent: "1s 1s 1s"},
+	} {
+		in.Status.Learned = []v1alpha1.LearnedTime{l}
+		if got := variant(t, in, "GPU").Expected; got != 76*time.Millisecond {
+			t.Errorf("%s: %s is expected, want the hint", name, got)
+		}
+	}
+}
