@@ -34,6 +34,9 @@ type Candidate struct {
 	Claimed, Queued int64
 	// Ending is how many slots are held by pods that end by themselves.
 	Ending int64
+	// Full is how long no slot has been free for more than a moment; as far
+	// back as decisions have asked for this kind lately.
+	Full time.Duration
 	// Running are the pods that hold the kind there, on the nodes where some
 	// of them end: in a large cluster those of a sample of these nodes, spread
 	// evenly. It is filled in when nothing is idle, which is when it matters.
@@ -99,6 +102,7 @@ func (inv *Inventory) candidate(o Option, now time.Time) Candidate {
 	}
 	c.Claimed, c.Queued = inv.claims(s)
 	if c.Idle() == 0 {
+		c.Full = t.fullFor(now)
 		c.Running = inv.running(o, t, now)
 	}
 	return c
@@ -115,11 +119,7 @@ func (inv *Inventory) running(o Option, t *table, now time.Time) []Running {
 	}
 	step := (t.freeing + mostNodes - 1) / mostNodes
 	running := make([]Running, 0, min(t.ending, 2*mostNodes))
-	seen := 0
-	for i := range t.frees.and(t.here) {
-		if seen++; seen%step != 0 {
-			continue
-		}
+	for i := range t.frees.every(step, t.here) {
 		for _, p := range inv.places[i].Holders {
 			// No pod frees more than there is, whatever it asked for.
 			slots := min(share(p.Needs, o.Needs), int64(t.rooms[i].total))

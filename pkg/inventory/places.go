@@ -27,6 +27,28 @@ func (s *places) set(place int, in bool) {
 	}
 }
 
+// every yields each step-th place of those in both, in order, from the step-th
+// on. What lies between costs next to nothing.
+func (s places) every(step int, o places) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		skip := step - 1
+		for word := range min(len(s), len(o)) {
+			both := s[word] & o[word]
+			for n := bits.OnesCount64(both); n > skip; n = bits.OnesCount64(both) {
+				for ; skip > 0; skip-- {
+					both &= both - 1
+				}
+				if !yield(word*64 + bits.TrailingZeros64(both)) {
+					return
+				}
+				both &= both - 1
+				skip = step - 1
+			}
+			skip -= bits.OnesCount64(both)
+		}
+	}
+}
+
 // and yields the places in both, in order. Those already yielded may be taken
 // out meanwhile.
 func (s places) and(o places) iter.Seq[int] {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 )
 
 // mostTables bounds the tables: 80 KB each with 5,000 nodes, and a few tens of
@@ -104,15 +105,26 @@ func (inv *Inventory) table(s *shape) *table {
 	for i, n := range inv.places {
 		s.table.put(i, s.room(n))
 	}
+	now := inv.opts.Now()
+	s.table.since, s.table.full, s.table.begun = now, s.table.usable == 0, now
 	return s.table
 }
 
 // tableNode takes a node's change, or with nil its leaving, into all tables.
 func (inv *Inventory) tableNode(place int, n *Node) {
+	var now time.Time
 	for _, s := range inv.tabled {
-		had := s.table.usable
-		if s.table.put(place, s.room(n)); s.table.usable > had {
+		t := s.table
+		had := t.usable
+		t.put(place, s.room(n))
+		if t.usable > had {
 			inv.gain()
+		}
+		if full := t.usable == 0; full != t.full {
+			if now.IsZero() {
+				now = inv.opts.Now()
+			}
+			t.turn(full, now)
 		}
 	}
 }
@@ -162,6 +174,31 @@ type table struct {
 	total, usable, ending int64
 	// freeing is how many places are in frees.
 	freeing int
+
+	// full is whether usable is 0, since when; begun is when it became so for
+	// the first time without a pause since.
+	full         bool
+	since, begun time.Time
+}
+
+// pause is for how long slots must stay free to count as free at all: between
+// the end of a pod and the next one's binding they are, and mean nothing.
+const pause = 2 * time.Second
+
+// turn notes that the last slot was taken, or the first one freed.
+func (t *table) turn(full bool, now time.Time) {
+	if full && now.Sub(t.since) > pause {
+		t.begun = now
+	}
+	t.full, t.since = full, now
+}
+
+// fullFor is how long no slot has been free, pauses not counted.
+func (t *table) fullFor(now time.Time) time.Duration {
+	if !t.full && now.Sub(t.since) > pause {
+		return 0
+	}
+	return max(0, now.Sub(t.begun))
 }
 
 func (t *table) put(place int, r room) {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,14 +23,24 @@ func Explain(ranked []Ranked) string {
 		fmt.Fprintf(&b, "%s is free (%d of %d), %s", first.Kind, first.Idle(), first.Total, first.run())
 	case first.Finish == Never:
 		fmt.Fprintf(&b, "nothing is free, nor expected to be: waits for %s (%s)", first.Kind, first.taken())
+	case sooner(others, first):
+		fmt.Fprintf(&b, "waits for %s (%s), which is expected to be done in %s and leaves the others to those who gain more by them", first.Kind, first.taken(), about(first.Finish))
 	default:
 		fmt.Fprintf(&b, "waits for %s (%s), which is expected to be done first, in %s", first.Kind, first.taken(), about(first.Finish))
 	}
 	for _, r := range others {
 		b.WriteString("; ")
 		b.WriteString(r.short())
+		if r.Finish < first.Finish && r.Price > first.Price {
+			b.WriteString(" but scarce")
+		}
 	}
 	return b.String()
+}
+
+// sooner reports whether one of the others would be done before first.
+func sooner(others []Ranked, first Ranked) bool {
+	return slices.ContainsFunc(others, func(r Ranked) bool { return r.Nodes > 0 && r.Finish < first.Finish })
 }
 
 // run is how long a run takes.

@@ -24,6 +24,10 @@ type Ranked struct {
 	Wait time.Duration
 	// Finish is Wait and the service time together, Never if Wait is.
 	Finish time.Duration
+	// Price is what a run is charged on top of its own time for the time it
+	// takes from others, in parts of its service time. Only PricedFinish
+	// charges anything.
+	Price float64
 }
 
 // Default is the policy of a program that was told none.
@@ -33,6 +37,7 @@ const Default = "earliest-finish"
 var policies = map[string]Policy{
 	"idle-first":      IdleFirst,
 	"earliest-finish": EarliestFinish,
+	"priced-finish":   PricedFinish,
 }
 
 // Named returns the policy with a name.
@@ -64,7 +69,11 @@ func EarliestFinish(candidates []inventory.Candidate) []Ranked {
 
 // rank orders candidates; those whose kind no node offers come last always.
 func rank(candidates []inventory.Candidate, compare func(a, b Ranked) int) []Ranked {
-	ranked := estimate(candidates)
+	return order(estimate(candidates), compare)
+}
+
+// order sorts candidates whose estimates are made.
+func order(ranked []Ranked, compare func(a, b Ranked) int) []Ranked {
 	slices.SortStableFunc(ranked, func(a, b Ranked) int {
 		if thereA, thereB := a.Nodes > 0, b.Nodes > 0; thereA != thereB {
 			return boolFirst(thereA)

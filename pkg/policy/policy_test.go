@@ -131,7 +131,7 @@ func TestNamed(t *testing.T) {
 		t.Errorf("the default: %v", err)
 	}
 	_, err := Named("fastest")
-	want := `there is no policy "fastest": choose one of earliest-finish, idle-first`
+	want := `there is no policy "fastest": choose one of earliest-finish, idle-first, priced-finish`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

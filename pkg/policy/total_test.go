@@ -27,7 +27,7 @@ func candidatesFrom(data []byte) []inventory.Candidate {
 	for len(cs) == 0 || len(data) > 0 && len(cs) < 400 {
 		c := inventory.Candidate{
 			Option: inventory.Option{Kind: "GPU", Rank: int(next()), Service: time.Duration(next())},
-			Nodes:  int(next()), Total: next(), Usable: next(), Claimed: next(), Queued: next(), Ending: next(),
+			Nodes:  int(next()), Total: next(), Usable: next(), Claimed: next(), Queued: next(), Ending: next(), Full: time.Duration(next()),
 		}
 		for range min(5, max(0, next())) {
 			c.Running = append(c.Running, inventory.Running{Elapsed: time.Duration(next()), Service: time.Duration(next()), Ends: next()%2 == 0})

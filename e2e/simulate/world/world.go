@@ -1,0 +1,201 @@
+package world
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+)
+
+// epoch is when virtual time begins. The zero Time means unknown.
+var epoch = time.Unix(0, 0)
+
+const namespace = "edge"
+
+// World is a simulation under way.
+type World struct {
+	Config
+	inv    *inventory.Inventory
+	now    time.Duration
+	events events
+
+	options  [][]inventory.Option // by type
+	expected []map[accel.Kind]time.Duration
+	typeOf   map[string]int
+	kindOf   map[accel.Kind]int
+
+	jobs                      []job
+	vacant                    []int
+	slots                     []slot
+	nodes                     []node
+	idle                      [][]int // slots by kind; some are gone or taken since
+	queues                    []queue // by kind
+	shares                    []float64
+	arrivals, noise, failures *rand.Rand
+
+	serial   int
+	measured measured
+}
+
+// job is one inference that somebody asked for, in whichever pods it runs.
+type job struct {
+	typ     int
+	arrived time.Duration
+	factor  float64 // of its service time
+	camera  bool
+	// kind is where it waits or runs; slot is -1 while it waits.
+	kind, slot int
+	// attempt tells events of an earlier pod from those of this one.
+	attempt uint64
+	moves   int
+	pod     inventory.Pod
+}
+
+// slot takes one pod at a time.
+type slot struct {
+	node, kind int
+	job        int // -1 for none
+	up, listed bool
+	since      time.Duration
+}
+
+type node struct {
+	record *inventory.Node
+	slots  []int
+	up     bool
+}
+
+// Run runs a simulation to its end.
+func Run(c Config) (Result, error) {
+	w, err := newWorld(c)
+	if err != nil {
+		return Result{}, err
+	}
+	return w.run()
+}
+
+func (w *World) run() (Result, error) {
+	for {
+		e, ok := w.events.next()
+		if !ok || e.at > w.Horizon {
+			w.now = w.Horizon
+			return w.result(), nil
+		}
+		w.now = e.at
+		if err := w.take(e); err != nil {
+			return Result{}, fmt.Errorf("at %v: %w", e.at, err)
+		}
+	}
+}
+
+func newWorld(c Config) (*World, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	w := &World{
+		Config: c,
+		typeOf: map[string]int{}, kindOf: map[accel.Kind]int{},
+		arrivals: rand.New(rand.NewPCG(c.Seed, 1)),
+		noise:    rand.New(rand.NewPCG(c.Seed, 2)),
+		failures: rand.New(rand.NewPCG(c.Seed, 3)),
+		idle:     make([][]int, len(c.Fleet.Kinds)),
+		queues:   make([]queue, len(c.Fleet.Kinds)),
+	}
+	w.inv = inventory.New(inventory.Options{
+		Now: func() time.Time { return epoch.Add(w.now) },
+		ServiceTime: func(inference string, k accel.Kind) time.Duration {
+			return w.expected[w.typeOf[inference]][k]
+		},
+	})
+	for j, k := range c.Fleet.Kinds {
+		w.kindOf[k.Name] = j
+	}
+	w.addTypes()
+	w.addNodes()
+	if c.Cameras > 0 {
+		for i := range c.Cameras {
+			w.events.plan(event{do: arrive, what: i % len(c.Fleet.Types)})
+		}
+	} else {
+		w.events.plan(event{at: w.interval(), do: arrive, what: -1})
+	}
+	return w, nil
+}
+
+func (w *World) addTypes() {
+	off := rand.New(rand.NewPCG(w.Seed, 4))
+	var sum float64
+	for i, t := range w.Fleet.Types {
+		w.typeOf[t.Name] = i
+		sum += t.Share
+		w.shares = append(w.shares, sum)
+		times := map[accel.Kind]time.Duration{}
+		var options, pinned []inventory.Option
+		for j, s := range t.Service {
+			if s <= 0 {
+				continue
+			}
+			k := w.Fleet.Kinds[j].Name
+			times[k] = time.Duration(float64(s) * math.Exp(w.Error*off.NormFloat64()))
+			o := inventory.Option{Kind: k, Needs: needs(k), Service: times[k]}
+			options = append(options, o)
+			if k == w.Pinned {
+				pinned = append(pinned, o)
+			}
+		}
+		if len(pinned) > 0 {
+			options = pinned
+		}
+		w.expected, w.options = append(w.expected, times), append(w.options, options)
+	}
+}
+
+// interval is until the next arrival.
+func (w *World) interval() time.Duration {
+	return time.Duration(w.arrivals.ExpFloat64() / w.Rate * float64(time.Second))
+}
+
+// factor draws a run's service time over its type's: log-normal, of mean 1.
+func (w *World) factor() float64 {
+	if w.Spread <= 0 {
+		return 1
+	}
+	variance := math.Log(1 + w.Spread*w.Spread)
+	return math.Exp(math.Sqrt(variance)*w.noise.NormFloat64() - variance/2)
+}
+
+func (w *World) take(e event) error {
+	switch e.do {
+	case arrive:
+		return w.arrive(e.what)
+	case start:
+		if j := &w.jobs[e.what]; j.attempt == e.of {
+			w.started(e.what)
+		}
+	case end:
+		if j := &w.jobs[e.what]; j.attempt == e.of {
+			return w.ended(e.what)
+		}
+	case fail:
+		return w.failed(e.what)
+	case repair:
+		return w.repaired(e.what)
+	}
+	return nil
+}
+
+// service is how long a job runs on a kind.
+func (w *World) service(j *job, kind int) time.Duration {
+	return max(1, time.Duration(float64(w.Fleet.Types[j.typ].Service[kind])*j.factor))
+}
+
+// needs is what a pod of a kind requests: one device, or the cores of a run.
+func needs(k accel.Kind) inventory.Resources {
+	if k == accel.CPU {
+		return inventory.Resources{CPU: coresPerRun}
+	}
+	return inventory.Resources{Devices: []inventory.Devices{{Resource: resourceOf(k), Count: 1}}}
+}

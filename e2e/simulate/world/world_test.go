@@ -1,0 +1,225 @@
+package world
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"heteroaccel.io/e2e/simulate/fleet"
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/policy"
+)
+
+var policies = []string{"idle-first", "earliest-finish", "priced-finish"}
+
+func named(t *testing.T, name string) policy.Policy {
+	t.Helper()
+	p, err := policy.Named(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// at is a fleet of a mix under a load, for so many turns of all slots.
+func at(t *testing.T, mix string, slots int, load, turns float64) Config {
+	t.Helper()
+	f, err := fleet.New(mix, slots, 20, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := f.Problem(time.Second).Solve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{
+		Fleet: f, Policy: policy.PricedFinish, Seed: 1,
+		Rate: load * b.Rate, Startup: time.Second,
+		Horizon: time.Duration(turns * float64(f.Slots()) / b.Rate * float64(time.Second)),
+	}
+}
+
+func run(t *testing.T, c Config) Result {
+	t.Helper()
+	r, err := Run(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+var readmitting = &Readmit{Margin: time.Second, Delay: 100 * time.Millisecond, Most: 5, Looked: 32}
+
+func TestSameSeedSameResult(t *testing.T) {
+	c := at(t, "sparse", 40, .9, 20)
+	c.Spread, c.Error, c.Failing, c.Repair, c.Readmit = .3, .3, time.Hour, time.Minute, readmitting
+	one := run(t, c)
+	if diff := cmp.Diff(one, run(t, c)); diff != "" {
+		t.Errorf("a second run differs (-first +second):\n%s", diff)
+	}
+	c.Seed = 2
+	if cmp.Equal(one, run(t, c)) {
+		t.Error("another seed gives the same")
+	}
+}
+
+// TestNothingIsLostOrDoubled holds, in the worst of weathers, the books of the
+// simulation against each other and against the inventory's.
+func TestNothingIsLostOrDoubled(t *testing.T) {
+	for _, name := range policies {
+		for _, load := range []float64{.5, 1.5} {
+			t.Run(fmt.Sprint(name, load), func(t *testing.T) {
+				c := at(t, "random", 40, load, 30)
+				c.Policy, c.Spread, c.Failing, c.Repair, c.Readmit = named(t, name), .5, 10*time.Minute, time.Minute, readmitting
+				w, err := newWorld(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := w.run()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Lost == 0 || r.Ended == 0 {
+					t.Fatalf("lost %d, ended %d: this tests nothing", r.Lost, r.Ended)
+				}
+				if r.Arrivals != r.Ended+r.Running+r.Waiting {
+					t.Errorf("%d arrived, %d ended, %d run and %d wait", r.Arrivals, r.Ended, r.Running, r.Waiting)
+				}
+				if n := w.inv.Reservations(); n > 0 {
+					t.Errorf("%d reservations are left", n)
+				}
+				checkInventory(t, w, r)
+			})
+		}
+	}
+}
+
+func checkInventory(t *testing.T, w *World, r Result) {
+	t.Helper()
+	held := 0
+	for _, n := range w.inv.Nodes() {
+		held += len(n.Holders)
+		for _, d := range n.Held.Devices {
+			if d.Count > n.Allocatable.Device(d.Resource) {
+				t.Errorf("%s holds %d of %d %s", n.Name, d.Count, n.Allocatable.Device(d.Resource), d.Resource)
+			}
+		}
+		if n.Held.CPU > n.Allocatable.CPU {
+			t.Errorf("%s holds %d of %d milli-cores", n.Name, n.Held.CPU, n.Allocatable.CPU)
+		}
+	}
+	if held != r.Running || len(w.inv.Managed()) != r.Running+r.Waiting {
+		t.Errorf("the inventory has %d running of %d pods, want %d and %d waiting", held, len(w.inv.Managed()), r.Running, r.Waiting)
+	}
+	for s, sl := range w.slots {
+		if sl.job >= 0 && w.jobs[sl.job].slot != s {
+			t.Errorf("slot %d is held by a pod that runs elsewhere", s)
+		}
+	}
+}
+
+// TestTheBoundBounds: what was completed could not have been in less time.
+func TestTheBoundBounds(t *testing.T) {
+	for _, mix := range fleet.Mixes() {
+		for _, name := range policies {
+			c := at(t, mix, 16, 2, 10)
+			c.Policy = named(t, name)
+			r := run(t, c)
+			p := c.Fleet.Problem(c.Startup)
+			for i, n := range r.Completed {
+				p.Share[i] = float64(n)
+			}
+			b, err := p.Solve()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if least := time.Duration(float64(time.Second) / b.Rate); least > c.Horizon {
+				t.Errorf("%s, %s: completed in %v what takes %v", mix, name, c.Horizon, least)
+			}
+		}
+	}
+}
+
+// TestPricesGetNearTheBound: at 95 % of the bound what arrives is served.
+func TestPricesGetNearTheBound(t *testing.T) {
+	for _, mix := range fleet.Mixes() {
+		t.Run(mix, func(t *testing.T) {
+			c := at(t, mix, 40, .95, 50)
+			c.Warmup = c.Horizon / 3
+			if r := run(t, c); r.Throughput < .95*r.Offered {
+				t.Errorf("%.2f/s of %.2f/s", r.Throughput, r.Offered)
+			}
+		})
+	}
+}
+
+// TestNobodyStarves: in overload, where everyone waits longer and longer, who
+// waits the longest waits little longer than first come, first served on all
+// of the fleet would make them.
+func TestNobodyStarves(t *testing.T) {
+	const load = 1.3
+	for _, mix := range fleet.Mixes() {
+		c := at(t, mix, 30, load, 25)
+		r := run(t, c)
+		fair := time.Duration((1 - 1/load) * float64(c.Horizon))
+		if r.Oldest > 2*fair {
+			t.Errorf("%s: one has waited for %v, %v would be fair", mix, r.Oldest, fair)
+		}
+	}
+}
+
+func TestPaper(t *testing.T) {
+	f := fleet.Paper(100)
+	b, err := f.Problem(time.Second).Solve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{Fleet: f, Cameras: 4, Startup: time.Second, Spread: .1, Horizon: 3 * time.Hour, Warmup: time.Hour}
+	c.Policy, c.Pinned = policy.EarliestFinish, "GPU"
+	gpu := run(t, c)
+	if gpu.Busy[0] < .99 || gpu.On[1]+gpu.On[2]+gpu.On[3] > 0 {
+		t.Errorf("pinned to the GPU: busy %v, on %v", gpu.Busy, gpu.On)
+	}
+	c.Policy, c.Pinned = policy.PricedFinish, ""
+	all := run(t, c)
+	if all.Throughput < .95*b.Rate || all.Throughput < 1.6*gpu.Throughput {
+		t.Errorf("%.3f/s, the bound %.3f/s, GPU alone %.3f/s", all.Throughput, b.Rate, gpu.Throughput)
+	}
+}
+
+// TestReadmission: pods that wait for a kind are taken over by one that comes
+// back, and at most one for each device that frees.
+func TestReadmission(t *testing.T) {
+	c := at(t, "aligned", 40, .8, 60)
+	c.Spread, c.Failing, c.Repair = .5, 5*time.Minute, time.Minute
+	without := run(t, c)
+	c.Readmit = readmitting
+	with := run(t, c)
+	if with.Moves == 0 || with.Moves > with.Ended+with.Lost {
+		t.Errorf("%d moves for %d ends and %d failures", with.Moves, with.Ended, with.Lost)
+	}
+	if with.Throughput < .95*without.Throughput {
+		t.Errorf("%.2f/s with, %.2f/s without", with.Throughput, without.Throughput)
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	good := at(t, "random", 8, .5, 1)
+	for name, change := range map[string]func(*Config){
+		"no fleet":    func(c *Config) { c.Fleet = nil },
+		"no policy":   func(c *Config) { c.Policy = nil },
+		"no arrivals": func(c *Config) { c.Rate = 0 },
+		"no time":     func(c *Config) { c.Horizon = 0 },
+		"no repair":   func(c *Config) { c.Failing = 1 },
+	} {
+		c := good
+		change(&c)
+		if _, err := Run(c); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	good.Pinned = accel.Kind("TPU") // nothing has it: any will do
+	run(t, good)
+}

@@ -1,0 +1,30 @@
+package inventory
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// TestEvery holds the quick way against the plain one.
+func TestEvery(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	for range 500 {
+		var a, b places
+		for range r.IntN(300) {
+			a.set(r.IntN(400), true)
+			b.set(r.IntN(400), true)
+		}
+		step := 1 + r.IntN(9)
+		var want []int
+		seen := 0
+		for i := range a.and(b) {
+			if seen++; seen%step == 0 {
+				want = append(want, i)
+			}
+		}
+		if got := slices.Collect(a.every(step, b)); !slices.Equal(got, want) {
+			t.Fatalf("every %d: got %v, want %v", step, got, want)
+		}
+	}
+}
