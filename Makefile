@@ -6,7 +6,7 @@ GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint unit e2e bench simulate generate vulnerabilities prepare
+.PHONY: help build demo test lint unit e2e bench experiment simulate generate vulnerabilities prepare
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: prepare ## Measure extender and webhook against an encoding/json echo, th
 
 vulnerabilities: ## Look for known vulnerabilities (asks the Go vulnerability database)
 	go tool govulncheck ./...
+
+experiment: prepare ## Repeat the paper's experiment on a local control plane (a quarter of an hour; EXPERIMENT=-help shows its flags)
+	@go run ./e2e/experiment $(EXPERIMENT)
 
 simulate: ## Compare the policies in virtual time, up to 100,000 devices: a table, and plots in bin/simulate
 	go run ./e2e/simulate -out $(BIN)/simulate
