@@ -35,6 +35,10 @@
 // start whenever it is found, and each step can be done twice: the delete is
 // bound to the UID and resourceVersion, the create to the name.
 //
+// A pod of a Job may be bound in the few milliseconds between its release and
+// its delete. It is deleted all the same: its Job has another by then, and what
+// it had begun is begun again.
+//
 // State here (who waits, the tickets) is behind a lock of its own; what is
 // idle is the inventory's alone to say.
 package readmit

@@ -1,0 +1,278 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
+
+	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/stack"
+	"heteroaccel.io/pkg/accel"
+)
+
+// sightings has the pods that were seen to run, by who asked for them: the Job,
+// or else the pod's own name, under which it is made again.
+type sightings struct {
+	mu  sync.Mutex
+	ran map[string]map[types.UID]string
+	// cut were bound just when they were taken from their Job, and are deleted.
+	cut map[types.UID]bool
+}
+
+// watchRuns follows the pods labelled app: waits.
+func watchRuns(t *testing.T, s *stack.Stack) *sightings {
+	t.Helper()
+	w := &sightings{ran: map[string]map[types.UID]string{}, cut: map[types.UID]bool{}}
+	factory := informers.NewSharedInformerFactoryWithOptions(s.Client(), 0, informers.WithNamespace(metav1.NamespaceDefault),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = "app=waits" }))
+	handled, err := factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { w.see(o.(*corev1.Pod)) },
+		UpdateFunc: func(_, o any) { w.see(o.(*corev1.Pod)) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	factory.StartWithContext(ctx)
+	t.Cleanup(func() { cancel(); factory.Shutdown() })
+	if !cache.WaitForCacheSync(ctx.Done(), handled.HasSynced) {
+		t.Fatal("the pods could not be watched")
+	}
+	return w
+}
+
+func (w *sightings) see(p *corev1.Pod) {
+	if p.Spec.NodeName == "" {
+		return
+	}
+	who := p.Name
+	if job := p.Labels[batchv1.JobNameLabel]; job != "" {
+		who = job
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.Labels[accel.ReleasedLabel] != "" {
+		w.cut[p.UID] = true
+		return
+	}
+	if w.ran[who] == nil {
+		w.ran[who] = map[types.UID]string{}
+	}
+	w.ran[who][p.UID] = p.Name
+}
+
+// once checks that each was given a place exactly once.
+func (w *sightings) once(t *testing.T, who []string) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, name := range who {
+		if n := len(w.ran[name]); n != 1 {
+			t.Errorf("%s ran %d times, want once: %v", name, n, w.ran[name])
+		}
+	}
+	if len(w.ran) != len(who) {
+		t.Errorf("%d ran, want the %d that were asked for", len(w.ran), len(who))
+	}
+}
+
+// untilCreated creates something, however often it takes while no replica
+// decides. A try whose answer was lost may have succeeded.
+func untilCreated(ctx context.Context, try func(context.Context) error) error {
+	return await(ctx, func(ctx context.Context) error {
+		if err := try(ctx); err != nil && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		return nil
+	})
+}
+
+// TestTakeover: of two replicas the one that decides is killed during a burst
+// of 500 requests, while 100 devices free that are waited for by the wrong
+// pods. Every request runs exactly once, and no device is given out twice.
+func TestTakeover(t *testing.T) {
+	const (
+		jobs, bare = 250, 250
+		nodes      = 5   // with ten devices of two kinds each
+		early      = 100 // come before the first device frees, and wait
+		killAt     = 20  // devices that have freed
+		second     = "webhook-2"
+	)
+	s := start(t, stack.Config{Machines: machine.Fleet(nodes, machine.Shape{GPUs: 10, Sticks: 10, Cores: 16})})
+	if err := s.StartReplica(second); err != nil {
+		t.Fatal(err)
+	}
+	var held []*corev1.Pod
+	for _, resource := range []string{gpuResource, stickResource} {
+		for i := range 10 * nodes {
+			held = append(held, create(t, s, plainPod(fmt.Sprintf("holds-%s-%d", map[bool]string{true: "gpu", false: "npu"}[resource == gpuResource], i),
+				withLimit(resource, "1"), func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyAlways })))
+		}
+	}
+	for _, p := range held {
+		running(t, s, p)
+	}
+	seen := watchRuns(t, s)
+
+	begun := time.Now()
+	var who []string
+	asked, created := make(chan func(context.Context) error), make(chan struct{}, jobs+bare)
+	group, ctx := errgroup.WithContext(t.Context())
+	for range 16 {
+		group.Go(func() error {
+			for try := range asked {
+				if err := untilCreated(ctx, try); err != nil {
+					return err
+				}
+				created <- struct{}{}
+			}
+			return nil
+		})
+	}
+	for i := range jobs {
+		who = append(who, fmt.Sprintf("job-%03d", i), fmt.Sprintf("bare-%03d", i))
+	}
+	group.Go(func() error {
+		defer close(asked)
+		for i, name := range who {
+			pod := waitingPod(name, withAnnotation(cluster.DurationAnnotation, "200ms"))
+			try := func(ctx context.Context) error {
+				_, err := s.Client().CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
+				return err
+			}
+			if i%2 == 0 {
+				job := jobOf(pod)
+				try = func(ctx context.Context) error {
+					_, err := s.Client().BatchV1().Jobs(job.Namespace).Create(ctx, job, metav1.CreateOptions{})
+					return err
+				}
+			}
+			select {
+			case asked <- try:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	// Devices free all the while, the GPUs first: who waits for an NPU gains.
+	group.Go(func() error {
+		for i, p := range held {
+			want := (jobs + bare - early) / len(held)
+			if i == 0 {
+				want = early
+			}
+			for range want {
+				select {
+				case <-created:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			if i == killAt {
+				s.Process("webhook").Kill()
+			}
+			now := int64(0)
+			if err := s.Client().CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
+				return fmt.Errorf("free a device: %w", err)
+			}
+		}
+		return nil
+	})
+	group.Go(func() error {
+		ready := func(ctx context.Context) error {
+			_, err := stack.Get(ctx, s.URL(second+" status", "/readyz"))
+			return err
+		}
+		if err := await(ctx, ready); err != nil {
+			return fmt.Errorf("the second replica does not take over: %w", err)
+		}
+		return s.Register(ctx, second)
+	})
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("all were created after %s", time.Since(begun).Round(time.Millisecond))
+	eventually(t, func(ctx context.Context) error { return errors.Join(allDone(ctx, s, len(who)), nothingLeft(ctx, s)) })
+	t.Logf("all have ended after %s", time.Since(begun).Round(time.Millisecond))
+	seen.once(t, who)
+	pods, err := waits(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, onNPU, by := 0, 0, map[string]string{}
+	for _, p := range pods {
+		id := p.Annotations[accel.ReservationAnnotation]
+		if other := by[id]; other != "" {
+			t.Errorf("%s and %s carry the same reservation", p.Name, other)
+		}
+		by[id] = p.Name
+		if p.Annotations[accel.ReadmissionsAnnotation] != "" {
+			again++
+		}
+		if kind(&p) == "NPU" {
+			onNPU++
+		}
+	}
+	t.Logf("%d of %d pods had been made again, %d ran on an NPU, %d were cut short", again, len(pods), onNPU, len(seen.cut))
+	if again == 0 {
+		t.Error("nothing was made again: it proves nothing")
+	}
+}
+
+// jobOf is a Job of one pod that must not fail.
+func jobOf(p *corev1.Pod) *batchv1.Job {
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace},
+		Spec: batchv1.JobSpec{
+			BackoffLimit: new(int32(0)),
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: p.Labels, Annotations: p.Annotations}, Spec: p.Spec,
+			},
+		},
+	}
+}
+
+// allDone checks that so many pods have succeeded and are all there is, and
+// that no Job counts a failure.
+func allDone(ctx context.Context, s *stack.Stack, want int) error {
+	pods, err := waits(ctx, s)
+	if err != nil {
+		return err
+	}
+	done := 0
+	for _, p := range pods {
+		if p.Status.Phase == corev1.PodSucceeded {
+			done++
+		}
+	}
+	jobs, err := s.Client().BatchV1().Jobs(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs.Items {
+		if j.Status.Failed > 0 {
+			return fmt.Errorf("job %s counts %d failed pods", j.Name, j.Status.Failed)
+		}
+		if j.Status.Succeeded != 1 {
+			err = fmt.Errorf("job %s counts %d pods that succeeded", j.Name, j.Status.Succeeded)
+		}
+	}
+	if done != want || len(pods) != want {
+		err = fmt.Errorf("%d of %d pods are done, want %d", done, len(pods), want)
+	}
+	return err
+}
