@@ -43,7 +43,8 @@ func learnedOf(ctx context.Context, s *stack.Stack, kind string) (learnedView, e
 }
 
 // wantLearned waits until so many runs were learned from, and checks what from:
-// each took as long as said, give or take what a busy machine adds.
+// each took as long as said, less the whole second to which the API cuts a
+// pod's times, and more by what a busy machine adds.
 func wantLearned(t *testing.T, s *stack.Stack, kind string, runs int64, took time.Duration) learnedView {
 	t.Helper()
 	var v learnedView
@@ -53,7 +54,7 @@ func wantLearned(t *testing.T, s *stack.Stack, kind string, runs int64, took tim
 		}
 		return err
 	})
-	if off := v.LearnedSeconds - took.Seconds(); off < -1 || off > 1 {
+	if v.LearnedSeconds < took.Seconds()-1 || v.LearnedSeconds > 2*took.Seconds() {
 		t.Errorf("%s: a run is said to take %v s, and takes %s", kind, v.LearnedSeconds, took)
 	}
 	t.Logf("%s: runs of %s were learned as %v s from %d runs", kind, took, v.LearnedSeconds, v.Runs)
@@ -95,6 +96,7 @@ spec:
 // TestLearned: what pods took replaces what the profile hints, survives a
 // restart, and ends when the variant is edited.
 func TestLearned(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	const inference = "face-recognition"
 	eventuallyWould(t, s, anyPod("", inference, "any"), "GPU") // 76 ms by its hint, the NPU 146 ms

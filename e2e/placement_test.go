@@ -201,6 +201,7 @@ func notOvercommitted(t *testing.T, s *stack.Stack, pods []corev1.Pod) {
 
 // TestManyOnDevices creates 200 pods at once for 100 devices.
 func TestManyOnDevices(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Machines: fleet()})
 	createMany(t, s, 200, "gpu,npu,fpga")
 	pods := settled(t, s, 200, 100)
@@ -223,6 +224,7 @@ func TestManyOnDevices(t *testing.T) {
 // TestManyOnAnything fills the accelerators and then the CPU slots: 16 cores
 // a node, 2 for each slot.
 func TestManyOnAnything(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Machines: fleet()})
 	const cpuSlots = 10 * 16 / 2
 	createMany(t, s, 200, "any")

@@ -134,9 +134,10 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 // server, before and after the call is carried out, and starts it anew: each
 // time the pod is there exactly once, and runs on what freed.
 func TestReadmissionKilled(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Machines: oneOfEach(), Webhook: []string{"--readmission=false"}})
 	occupy(t, s, gpuResource)
-	for _, owner := range []string{"bare pod", "Job", "Indexed Job", "Deployment"} {
+	for _, owner := range []string{"bare pod", "Job", "Deployment"} {
 		t.Run(owner, func(t *testing.T) {
 			for _, after := range []bool{false, true} {
 				for at := int64(1); ; at++ {
@@ -175,10 +176,16 @@ func killed(t *testing.T, s *stack.Stack, owner string, at int64, after bool) (h
 			t.Fatalf("neither killed at call %d nor done: %v", at, err)
 		}
 		// The last call, which removes a record, comes after the pod runs.
-		select {
-		case <-c.happened:
-			happened = true
-		case <-time.After(time.Second):
+		if err := await(t.Context(), func(ctx context.Context) error {
+			if c.calls.Load() >= c.at {
+				return nil
+			}
+			return nothingLeft(ctx, s)
+		}); err != nil {
+			t.Fatalf("neither killed at call %d nor done: %v", at, err)
+		}
+		if happened = c.calls.Load() >= c.at; happened {
+			<-c.happened
 		}
 	}
 	first.stop()

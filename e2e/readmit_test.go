@@ -498,6 +498,7 @@ func latency(t *testing.T, s *stack.Stack) {
 // are held for long: each device that frees moves one pod at most, each pod
 // that moves runs, and no pod moves more often than its back-off allows.
 func TestNoChurn(t *testing.T) {
+	t.Parallel()
 	machines := machine.Fleet(2, machine.Shape{GPUs: 2, Sticks: 2, Cores: 16})
 	s := start(t, stack.Config{Machines: machines})
 	const slow, quick, devices = 4, 60, 8

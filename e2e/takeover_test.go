@@ -104,10 +104,11 @@ func untilCreated(ctx context.Context, try func(context.Context) error) error {
 // of 500 requests, while 100 devices free that are waited for by the wrong
 // pods. Every request runs exactly once, and no device is given out twice.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	const (
 		jobs, bare = 250, 250
 		nodes      = 5   // with ten devices of two kinds each
-		early      = 100 // come before the first device frees, and wait
+		early      = 100 // come before the first device frees, and wait for either kind
 		killAt     = 20  // devices that have freed
 		second     = "webhook-2"
 	)
@@ -149,6 +150,9 @@ func TestTakeover(t *testing.T) {
 		defer close(asked)
 		for i, name := range who {
 			pod := waitingPod(name, withAnnotation(cluster.DurationAnnotation, "200ms"))
+			if i >= early {
+				pod.Annotations[accel.AcceleratorAnnotation] = "npu"
+			}
 			try := func(ctx context.Context) error {
 				_, err := s.Client().CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
 				return err
@@ -168,7 +172,8 @@ func TestTakeover(t *testing.T) {
 		}
 		return nil
 	})
-	// Devices free all the while, the GPUs first: who waits for an NPU gains.
+	// Devices free all the while, the GPUs first: of those that came early, who
+	// waits for an NPU gains, once who waits for a GPU was served.
 	group.Go(func() error {
 		for i, p := range held {
 			want := (jobs + bare - early) / len(held)
@@ -228,8 +233,8 @@ func TestTakeover(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d pods had been made again, %d ran on an NPU, %d were cut short", again, len(pods), onNPU, len(seen.cut))
-	if again == 0 {
-		t.Error("nothing was made again: it proves nothing")
+	if again < early/10 {
+		t.Error("too few were made again: it proves nothing")
 	}
 }
 
