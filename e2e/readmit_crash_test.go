@@ -115,7 +115,7 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 	}
 	r := readmit.New(readmit.Config{
 		Client: client, Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: times},
-		Policy: policy.EarliestFinish, Key: key, Namespace: stack.Namespace, Ready: feeds.Synced,
+		Policy: policy.PricedFinish, Key: key, Namespace: stack.Namespace, Ready: feeds.Synced,
 		Rules:    readmit.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
 		BarePods: true, Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})

@@ -118,9 +118,8 @@ func TestTakeover(t *testing.T) {
 	}
 	var held []*corev1.Pod
 	for _, resource := range []string{gpuResource, stickResource} {
-		for i := range 10 * nodes {
-			held = append(held, create(t, s, plainPod(fmt.Sprintf("holds-%s-%d", map[bool]string{true: "gpu", false: "npu"}[resource == gpuResource], i),
-				withLimit(resource, "1"), func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyAlways })))
+		for range 10 * nodes {
+			held = append(held, create(t, s, holder(resource)))
 		}
 	}
 	for _, p := range held {

@@ -48,7 +48,7 @@ func parse(args []string) (flags, error) {
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the pod's service account")
 	f.samples.Add(fs)
 	fs.DurationVar(&f.reservationTTL, "reservation-ttl", 30*time.Second, "how long a decision waits for its pod")
-	name := fs.String("policy", policy.Default, "how to choose: earliest-finish, priced-finish or idle-first")
+	name := fs.String("policy", policy.Default, "how to choose: priced-finish, earliest-finish or idle-first")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "certificate file, read again when it changes; default: a self-signed CA of our own, kept in a Secret")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "private key file of --tls-cert")
 	fs.StringVar(&f.namespace, "namespace", envOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of our Secrets and Lease")

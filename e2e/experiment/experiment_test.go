@@ -40,7 +40,7 @@ func TestParse(t *testing.T) {
 	}{
 		"nothing said":     {nil, ""},
 		"no loads":         {[]string{"-loads", ""}, ""},
-		"several":          {[]string{"-policies", "idle-first, earliest-finish", "-loads", "0.5,.9"}, ""},
+		"several":          {[]string{"-policies", "idle-first, priced-finish", "-loads", "0.5,.9"}, ""},
 		"unknown policy":   {[]string{"-policies", "best"}, `there is no policy "best"`},
 		"load of 1":        {[]string{"-loads", "1"}, "between 0 and 1"},
 		"load is a word":   {[]string{"-loads", "much"}, `"much"`},

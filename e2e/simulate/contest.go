@@ -34,7 +34,7 @@ var contestants = []contestant{
 const startup = time.Second
 
 // readmission is what the product does, in virtual time.
-var readmission = world.Readmit{Margin: time.Second, Delay: 100 * time.Millisecond, Most: 5, Looked: 32}
+var readmission = world.Readmit{Margin: 250 * time.Millisecond, Delay: 100 * time.Millisecond, Most: 5, Looked: 32}
 
 // round is one contestant's result, with what it is measured by.
 type round struct {

@@ -31,7 +31,7 @@ type Ranked struct {
 }
 
 // Default is the policy of a program that was told none.
-const Default = "earliest-finish"
+const Default = "priced-finish"
 
 // policies are all there are, by the name a flag chooses them with.
 var policies = map[string]Policy{
