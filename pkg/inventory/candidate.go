@@ -113,7 +113,7 @@ func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
 	candidates := make([]Candidate, len(q.Options))
 	for i, o := range q.Options {
 		candidates[i] = inv.candidate(o, now)
-		candidates[i].Refused = inv.refusal(q.Namespace, &o)
+		candidates[i].Refused = inv.refusal(q.Namespace, &o, now)
 	}
 	return candidates
 }

@@ -195,12 +195,7 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 			inv.putNode(inv.node(to).withPod(nil, p))
 		}
 	}
-	if old.charged() {
-		inv.charge(name.Namespace, old.Needs, old.terms(), -1)
-	}
-	if p.charged() {
-		inv.charge(name.Namespace, p.Needs, p.terms(), 1)
-	}
+	inv.recharge(name.Namespace, old, p)
 	waited := inv.waiting[name]
 	delete(inv.waiting, name)
 	delete(inv.pods, name)

@@ -124,15 +124,14 @@ func (q *Quota) like(o *Quota) bool {
 		})
 }
 
-// widened reports whether q, which comes in the place of a quota like it, may
-// have room that old had not.
-func (q *Quota) widened(old *Quota) bool {
+// wider reports whether q, which comes in the place of a quota like it, allows
+// more of something than old, or has less of something counted.
+func (q *Quota) wider(old *Quota) (raised, less bool) {
 	for i, a := range q.Amounts {
-		if o := old.Amounts[i]; a.Hard > o.Hard || a.Used < o.Used {
-			return true
-		}
+		raised = raised || a.Hard > old.Amounts[i].Hard
+		less = less || a.Used < old.Amounts[i].Used
 	}
-	return false
+	return raised, less
 }
 
 // Refusal is why a quota would refuse a pod.

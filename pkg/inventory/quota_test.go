@@ -220,6 +220,41 @@ func TestQuotaInDecisions(t *testing.T) {
 	check("when it is new, and a pod was there before", dry, true)
 }
 
+// TestQuotaCountsOff: while the API server still counts a pod that ended, the
+// next one decided about counts beside it, and not in its place.
+func TestQuotaCountsOff(t *testing.T) {
+	two := func(used string) *Quota {
+		return quotaOf("gpus", map[string]string{"requests." + gpu: "2"}, map[string]string{"requests." + gpu: used})
+	}
+	for name, c := range map[string]struct {
+		end     func(*world)
+		then    func(*world)
+		refused bool
+	}{
+		"at once":                {func(w *world) { w.SetPod(aPod("p", asks(gpu, "1"), phase(corev1.PodSucceeded))) }, func(*world) {}, true},
+		"it is being deleted":    {func(w *world) { w.SetPod(aPod("p", asks(gpu, "1"), deleted)) }, func(*world) {}, true},
+		"it is gone":             {func(w *world) { w.DeletePod("default", "p") }, func(*world) {}, true},
+		"once the count is less": {func(w *world) { w.DeletePod("default", "p") }, func(w *world) { w.SetQuota(two("0")) }, false},
+		"when only more counts":  {func(w *world) { w.DeletePod("default", "p") }, func(w *world) { w.SetQuota(two("2")) }, true},
+		"after a while":          {func(w *world) { w.DeletePod("default", "p") }, func(w *world) { w.now = w.now.Add(3 * time.Second) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.SetNode(aNode("g", has(gpu, 4)))
+			w.SetPod(aPod("p", asks(gpu, "1")))
+			w.SetQuota(two("1"))
+			c.end(w)
+			if first := w.reserve("r", wants(gpu)); first.Refused != nil {
+				t.Fatalf("the first is refused: %s", first.Refused)
+			}
+			c.then(w)
+			if got := w.look(wants(gpu)).Refused; (got != nil) != c.refused {
+				t.Errorf("the next: %v, want refused: %v", got, c.refused)
+			}
+		})
+	}
+}
+
 // TestQuotaGains: a quota that has more room may help a pod that waits.
 func TestQuotaGains(t *testing.T) {
 	w := newWorld()
