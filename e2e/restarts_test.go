@@ -22,21 +22,21 @@ import (
 // quota: a decision whose pod the API server then refuses is given back.
 func quota(t *testing.T, s *stack.Stack) {
 	namespace(t, s, "limited")
-	none := corev1.ResourceList{"requests.gpu.intel.com/i915": resource.MustParse("0")}
-	q := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "no-gpu"}, Spec: corev1.ResourceQuotaSpec{Hard: none}}
+	none := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")} // which is the same for every kind
+	q := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "no-pods"}, Spec: corev1.ResourceQuotaSpec{Hard: none}}
 	if _, err := s.Client().CoreV1().ResourceQuotas("limited").Create(t.Context(), q, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	// In force it is once it refuses a pod that asks for a GPU by itself.
+	// In force it is once it refuses a pod that asks nothing of us.
 	eventually(t, func(ctx context.Context) error {
-		p := plainPod("", inNamespace("limited"), withLimit("gpu.intel.com/i915", "1"))
+		p := plainPod("", inNamespace("limited"))
 		if _, err := would(ctx, s, p); err == nil || !strings.Contains(err.Error(), "exceeded quota") {
 			return fmt.Errorf("the quota does not refuse: %v", err)
 		}
 		return nil
 	})
 	said, err := s.KubectlInput(t.Context(), manifest(t, anyPod("refused", "face-recognition", "any", inNamespace("limited"))), "create", "-f", "-")
-	if err == nil || !strings.Contains(said, "exceeded quota: no-gpu") {
+	if err == nil || !strings.Contains(said, "exceeded quota: no-pods") {
 		t.Fatalf("kubectl says %s, want that the quota is exceeded", said)
 	}
 	if err := reserved(t.Context(), s, 1); err != nil {

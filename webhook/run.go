@@ -88,6 +88,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
+	feeds.FollowQuotas(client, inv)
 	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }

@@ -15,6 +15,8 @@ type Option struct {
 	Needs Resources
 	// Constraints say where it could run then; nil is anywhere untainted.
 	Constraints *Constraints
+	// Charge is what quotas ask about the pod beyond Needs.
+	Charge Charge
 	// Service is how long a run is expected to take, 0 when nobody knows.
 	Service time.Duration
 }
@@ -41,6 +43,9 @@ type Candidate struct {
 	// of them end: in a large cluster those of a sample of these nodes, spread
 	// evenly. It is filled in when nothing is idle, which is when it matters.
 	Running []Running
+	// Refused says which ResourceQuota has no room for the pod; nil when none
+	// would refuse it.
+	Refused *Refusal
 }
 
 // Running is one pod that holds a device a decision is interested in.
@@ -64,7 +69,7 @@ type Query struct {
 	// reserved, which is what a dry run wants.
 	Reservation string
 	// Instead is a reservation that was held for this very pod, and is given
-	// back in the same step; "" for none.
+	// back in the same step; "" for none. A dry run only leaves it out.
 	Instead string
 }
 
@@ -72,23 +77,45 @@ type Query struct {
 // options, and reserves what it chose. All of it is one step under the lock,
 // so that of two decisions the later one knows the earlier: choose must be
 // quick, must not block, and must return an index into the candidates, of
-// which there must be at least one.
+// which there must be at least one. A choice that a quota refuses is not
+// reserved: the API server is about to refuse it too.
 func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	now := inv.opts.Now()
 	inv.refresh(now)
 	inv.expire(now)
-	inv.giveBack(q.Namespace, q.Instead)
-	candidates := make([]Candidate, len(q.Options))
-	for i, o := range q.Options {
-		candidates[i] = inv.candidate(o, now)
-	}
-	chosen := candidates[choose(candidates)]
 	if q.Reservation != "" {
+		inv.giveBack(q.Namespace, q.Instead)
+	} else if held := inv.reservations[q.Instead]; held != nil && held.namespace == q.Namespace {
+		defer inv.leaveOut(held)()
+	}
+	candidates := inv.candidates(q, now)
+	chosen := candidates[choose(candidates)]
+	if q.Reservation != "" && chosen.Refused == nil {
 		inv.reserve(q.Reservation, q.Namespace, chosen.Option, now)
 	}
 	return chosen
+}
+
+// leaveOut has a reservation not count until the function it returns is called.
+func (inv *Inventory) leaveOut(r *reservation) func() {
+	inv.leftOut = r.shape
+	inv.charge(r.namespace, r.shape.needs, &r.charge, -1)
+	return func() {
+		inv.leftOut = nil
+		inv.charge(r.namespace, r.shape.needs, &r.charge, 1)
+	}
+}
+
+// candidates are how a query's options stand.
+func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
+	candidates := make([]Candidate, len(q.Options))
+	for i, o := range q.Options {
+		candidates[i] = inv.candidate(o, now)
+		candidates[i].Refused = inv.refusal(q.Namespace, &o, now)
+	}
+	return candidates
 }
 
 // candidate reads an option's state off the table of its shape.

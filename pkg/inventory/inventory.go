@@ -54,6 +54,9 @@ type Inventory struct {
 	// expiring is a time before which no reservation expires.
 	expiring time.Time
 
+	// accounts are the quotas of each namespace, by name.
+	accounts map[string][]*account
+
 	// What follows is derived from all of the above and kept in step with it,
 	// so that a decision does not have to look at every node: see shape.
 	shapes  map[string]*shape
@@ -91,6 +94,7 @@ func New(opts Options) *Inventory {
 		pods:         map[types.NamespacedName]*Pod{},
 		waiting:      map[types.NamespacedName]*shape{},
 		reservations: map[string]*reservation{},
+		accounts:     map[string][]*account{},
 		shapes:       map[string]*shape{},
 		reaches:      map[string]*reach{},
 		gains:        make(chan struct{}, 1),
@@ -191,6 +195,7 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 			inv.putNode(inv.node(to).withPod(nil, p))
 		}
 	}
+	inv.recharge(name.Namespace, old, p)
 	waited := inv.waiting[name]
 	delete(inv.waiting, name)
 	delete(inv.pods, name)

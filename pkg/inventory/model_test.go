@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unique"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -87,6 +88,8 @@ func (inv *Inventory) waitingFor(resource string) (n int) {
 	return n
 }
 
+func sameCharge(a, b unique.Handle[Charge]) bool { return a == b }
+
 func sorted(n *Node) Node {
 	m := *n
 	m.place, m.fresh = 0, false
@@ -114,6 +117,8 @@ func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(seed), 1))
 			w := newWorld()
+			w.SetQuota(quotaOf("all", map[string]string{"requests." + gpu: "9", "cpu": "9", "memory": "9Gi"}, nil))
+			w.SetQuota(quotaOf("some", map[string]string{"requests." + npu: "9"}, nil, corev1.ResourceQuotaScopeNotBestEffort))
 			h := &history{map[string]*Node{}, map[string]*Pod{}, map[string]telemetry.Sample{}}
 			options := modelOptions()
 			var log []string
@@ -128,6 +133,11 @@ func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
 				agreeOnSums(t, w, h, o)
 				if diff := gocmp.Diff(sumsOf(again.look(o)), sumsOf(w.look(o))); diff != "" {
 					t.Errorf("option %+v, claims included (-want +got):\n%s", o.Needs, diff)
+				}
+			}
+			for _, a := range w.accounts["default"] {
+				if want := w.open(a.quota).sums; !slices.Equal(a.sums, want) {
+					t.Errorf("quota %s counts %v, want %v", a.quota.Name, a.sums, want)
 				}
 			}
 			empty(t, w, h)
@@ -193,7 +203,7 @@ func agreeOnRecords(t *testing.T, w *world, h *history) bool {
 	}
 	for _, n := range nodes {
 		want := sorted(h.node(n.Name))
-		if diff := gocmp.Diff(want, sorted(n), gocmp.AllowUnexported(Node{}, traits{}), cmpopts.EquateEmpty()); diff != "" {
+		if diff := gocmp.Diff(want, sorted(n), gocmp.AllowUnexported(Node{}, traits{}, Pod{}), gocmp.Comparer(sameCharge), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("node %s (-want +got):\n%s", n.Name, diff)
 			ok = false
 		}
@@ -212,6 +222,11 @@ func empty(t *testing.T, w *world, h *history) {
 	}
 	if len(w.nodes) != 0 || len(w.pods) != 0 || len(w.waiting) != 0 || len(w.queue) != 0 {
 		t.Errorf("left behind: %d nodes, %d pods, %d waiting, %d queues", len(w.nodes), len(w.pods), len(w.waiting), len(w.queue))
+	}
+	for _, a := range w.accounts["default"] {
+		if slices.ContainsFunc(a.sums, func(n int64) bool { return n != 0 }) {
+			t.Errorf("quota %s counts %v in an empty inventory", a.quota.Name, a.sums)
+		}
 	}
 	if len(w.shapes) != len(w.tabled) {
 		t.Errorf("%d shapes but %d tables", len(w.shapes), len(w.tabled))

@@ -33,6 +33,9 @@ type Pod struct {
 	// Deleted is set once the pod is being deleted: it holds what it has until
 	// it is gone, but the scheduler binds it no more.
 	Deleted bool
+
+	// charge is shared by the pods of one template.
+	charge unique.Handle[Charge]
 }
 
 // Managed is what only our own pods have. Its texts come from annotations,
@@ -66,6 +69,19 @@ func (p *Pod) waits() bool {
 	return p.Node == "" && !p.Done && !p.Gated && !p.Deleted && p.competes()
 }
 
+// charged reports whether quotas count the pod for certain; p may be nil. One
+// that is being deleted counts for a while longer, which the quota knows best.
+func (p *Pod) charged() bool { return p != nil && !p.Done && !p.Deleted }
+
+// terms is what quotas ask about the pod.
+func (p *Pod) terms() *Charge {
+	if p.charge == (unique.Handle[Charge]{}) {
+		return &Charge{}
+	}
+	c := p.charge.Value()
+	return &c
+}
+
 // competes reports whether the pod is after an accelerator at all.
 func (p *Pod) competes() bool { return p.Managed != nil || len(p.Needs.Devices) > 0 }
 
@@ -85,6 +101,7 @@ func PodOf(pod *corev1.Pod) *Pod {
 	if _, marked := requests[accel.MarkerResource]; marked {
 		p.Managed = managedOf(pod)
 	}
+	p.charge = unique.Make(ChargeOf(pod))
 	if p.competes() {
 		p.Run = runOf(pod)
 		if p.Node == "" {

@@ -3,6 +3,7 @@ package inventory
 import (
 	"testing"
 	"time"
+	"unique"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -21,8 +22,9 @@ func TestPodOf(t *testing.T) {
 		Needs:   Resources{CPU: 500, Memory: gi, Devices: []Devices{{gpu, 1}}},
 		Managed: &Managed{Inference: "faces", Reservation: "r", Kind: "GPU"},
 		Run:     &Run{Phase: corev1.PodRunning, Started: start, Ends: true},
+		charge:  unique.Make(Charge{Unset: unsetLimitCPU | unsetLimitMemory}),
 	}
-	if diff := cmp.Diff(want, p); diff != "" {
+	if diff := cmp.Diff(want, p, cmp.AllowUnexported(Pod{}), cmp.Comparer(sameCharge)); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
 	if p := aPod("p", asks("cpu", "1")); p.Run != nil || p.Constraints != nil || p.Managed != nil {

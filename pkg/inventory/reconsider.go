@@ -2,24 +2,21 @@ package inventory
 
 import "k8s.io/apimachinery/pkg/types"
 
-// Candidates are how the options stand now; nothing is decided.
-func (inv *Inventory) Candidates(options []Option) []Candidate {
+// Candidates are how a query's options stand now; nothing is decided.
+func (inv *Inventory) Candidates(q Query) []Candidate {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	now := inv.opts.Now()
 	inv.refresh(now)
 	inv.expire(now)
-	candidates := make([]Candidate, len(options))
-	for i, o := range options {
-		candidates[i] = inv.candidate(o, now)
-	}
-	return candidates
+	return inv.candidates(q, now)
 }
 
 // Reconsider is Decide for a pod that waits already, whose own claim is left
-// out of the candidates. choose may decline with an index below 0. ok is false
-// when it did, or when the pod with this UID waits no more: then nothing is
-// reserved.
+// out of the candidates. For quotas the pod counts all the same: until it is
+// gone, and its going has been counted, the API server counts it too. choose
+// may decline with an index below 0. ok is false when it did, or when the pod
+// with this UID waits no more: then nothing is reserved.
 func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose func([]Candidate) int) (chosen Candidate, ok bool) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -31,17 +28,14 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 	now := inv.opts.Now()
 	inv.refresh(now)
 	inv.expire(now)
-	candidates := make([]Candidate, len(q.Options))
 	inv.leftOut = own
-	for i, o := range q.Options {
-		candidates[i] = inv.candidate(o, now)
-	}
+	candidates := inv.candidates(q, now)
 	inv.leftOut = nil
 	i := choose(candidates)
 	if i < 0 {
 		return Candidate{}, false
 	}
-	if q.Reservation != "" {
+	if q.Reservation != "" && candidates[i].Refused == nil {
 		inv.reserve(q.Reservation, q.Namespace, candidates[i].Option, now)
 	}
 	return candidates[i], true

@@ -64,7 +64,7 @@ func TestReconsider(t *testing.T) {
 	if c := w.Decide(again, func([]Candidate) int { return 0 }); c.Idle() != 1 || w.Reservations() != 1 {
 		t.Errorf("%d idle for the pod it was held for; %d reservations", c.Idle(), w.Reservations())
 	}
-	for i, c := range w.Candidates(options) {
+	for i, c := range w.Candidates(Query{Options: options}) {
 		if c.Idle() != 0 {
 			t.Errorf("candidate %d is idle", i)
 		}

@@ -12,6 +12,7 @@ type reservation struct {
 	namespace string
 	kind      accel.Kind
 	shape     *shape
+	charge    Charge
 	expires   time.Time
 }
 
@@ -57,9 +58,11 @@ func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time
 		namespace: namespace,
 		kind:      chosen.Kind,
 		shape:     inv.join(chosen.Needs, chosen.Constraints),
+		charge:    chosen.Charge,
 		expires:   now.Add(inv.opts.ReservationTTL),
 	}
 	inv.reservations[id] = r
+	inv.charge(namespace, r.shape.needs, &r.charge, 1)
 	if len(inv.reservations) == 1 || r.expires.Before(inv.expiring) {
 		inv.expiring = r.expires
 	}
@@ -69,6 +72,7 @@ func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time
 func (inv *Inventory) release(id string) {
 	if r := inv.reservations[id]; r != nil {
 		delete(inv.reservations, id)
+		inv.charge(r.namespace, r.shape.needs, &r.charge, -1)
 		inv.leave(r.shape)
 	}
 }

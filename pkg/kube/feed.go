@@ -145,6 +145,18 @@ func Nodes(client kubernetes.Interface, inv *inventory.Inventory) *Feed {
 		reduceNode)
 }
 
+// Quotas feeds the ResourceQuotas of all namespaces into the inventory.
+func Quotas(client kubernetes.Interface, inv *inventory.Inventory) *Feed {
+	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "resourcequotas", corev1.NamespaceAll, everything)
+	return NewFeed("resourcequotas", lw, &corev1.ResourceQuota{},
+		func(o runtime.Object) error {
+			inv.SetQuota(inventory.QuotaOf(o.(*corev1.ResourceQuota)))
+			return nil
+		},
+		func(n types.NamespacedName) { inv.DeleteQuota(n.Namespace, n.Name) },
+		nil)
+}
+
 // Pods feeds the pods of all namespaces into the inventory: those that never
 // asked for us use devices, cores and memory too.
 func Pods(client kubernetes.Interface, inv *inventory.Inventory) *Feed {

@@ -20,8 +20,8 @@ import (
 	"heteroaccel.io/pkg/profile"
 )
 
-// Feeds carry everything the API server knows and we need: nodes and pods
-// into an inventory, profiles into a store.
+// Feeds carry everything the API server knows and we need: nodes, pods and
+// quotas into an inventory, profiles into a store.
 type Feeds struct {
 	feeds    []*Feed
 	pods     *Feed
@@ -53,6 +53,12 @@ func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.I
 		profiles: informer,
 		handled:  handled,
 	}, nil
+}
+
+// FollowQuotas feeds the ResourceQuotas too, which only whoever decides needs;
+// call it before Run.
+func (f *Feeds) FollowQuotas(client kubernetes.Interface, inv *inventory.Inventory) {
+	f.feeds = append(f.feeds, Quotas(client, inv))
 }
 
 // Profiles is the informer of the InferenceProfiles, for further handlers.

@@ -14,11 +14,14 @@ func Explain(ranked []Ranked) string {
 		return ""
 	}
 	first, others := ranked[0], ranked[1:]
-	if first.Nodes == 0 {
-		return fmt.Sprintf("no node could take this pod, with all it asks for, on %s: waits for %s", anyOf(ranked), first.Kind)
-	}
 	var b strings.Builder
 	switch {
+	case first.Refused != nil:
+		fmt.Fprintf(&b, "the quotas of its namespace allow no kind: %s", first.short())
+	case first.Nodes == 0:
+		nowhere := slices.DeleteFunc(slices.Clone(ranked), func(r Ranked) bool { return r.Refused != nil })
+		fmt.Fprintf(&b, "no node could take this pod, with all it asks for, on %s: waits for %s", anyOf(nowhere), first.Kind)
+		others = others[len(nowhere)-1:]
 	case first.Idle() > 0:
 		fmt.Fprintf(&b, "%s is free (%d of %d), %s", first.Kind, first.Idle(), first.Total, first.run())
 	case first.Finish == Never:
@@ -31,7 +34,7 @@ func Explain(ranked []Ranked) string {
 	for _, r := range others {
 		b.WriteString("; ")
 		b.WriteString(r.short())
-		if r.Finish < first.Finish && r.Price > first.Price {
+		if r.Refused == nil && r.Finish < first.Finish && r.Price > first.Price {
 			b.WriteString(" but scarce")
 		}
 	}
@@ -40,7 +43,7 @@ func Explain(ranked []Ranked) string {
 
 // sooner reports whether one of the others would be done before first.
 func sooner(others []Ranked, first Ranked) bool {
-	return slices.ContainsFunc(others, func(r Ranked) bool { return r.Nodes > 0 && r.Finish < first.Finish })
+	return slices.ContainsFunc(others, func(r Ranked) bool { return r.Nodes > 0 && r.Refused == nil && r.Finish < first.Finish })
 }
 
 // run is how long a run takes.
@@ -66,6 +69,8 @@ func (r Ranked) taken() string {
 // short is how a kind that was not chosen stands.
 func (r Ranked) short() string {
 	switch {
+	case r.Refused != nil:
+		return fmt.Sprintf("no %s (%s)", r.Kind, r.Refused)
 	case r.Nodes == 0:
 		return fmt.Sprintf("no %s", r.Kind)
 	case r.Idle() > 0 && r.Service <= 0:

@@ -67,7 +67,8 @@ func EarliestFinish(candidates []inventory.Candidate) []Ranked {
 	return rank(candidates, finishFirst)
 }
 
-// rank orders candidates; those whose kind no node offers come last always.
+// rank orders candidates; always last come those that a quota refuses, and
+// before them those whose kind no node offers.
 func rank(candidates []inventory.Candidate, compare func(a, b Ranked) int) []Ranked {
 	return order(estimate(candidates), compare)
 }
@@ -75,6 +76,9 @@ func rank(candidates []inventory.Candidate, compare func(a, b Ranked) int) []Ran
 // order sorts candidates whose estimates are made.
 func order(ranked []Ranked, compare func(a, b Ranked) int) []Ranked {
 	slices.SortStableFunc(ranked, func(a, b Ranked) int {
+		if refusedA, refusedB := a.Refused != nil, b.Refused != nil; refusedA != refusedB {
+			return boolFirst(refusedB)
+		}
 		if thereA, thereB := a.Nodes > 0, b.Nodes > 0; thereA != thereB {
 			return boolFirst(thereA)
 		}

@@ -26,6 +26,10 @@ func kind(k accel.Kind, rank int, service time.Duration, change ...func(*invento
 
 func nowhere(c *inventory.Candidate) { c.Nodes, c.Total, c.Usable = 0, 0, 0 }
 
+func refused(c *inventory.Candidate) {
+	c.Refused = &inventory.Refusal{Quota: "team", Resource: "requests.example.com/" + strings.ToLower(string(c.Kind)), Hard: 1, Needs: 1}
+}
+
 func taken(c *inventory.Candidate) {
 	c.Usable, c.Running = 0, []inventory.Running{{Elapsed: time.Hour}}
 }
@@ -89,6 +93,14 @@ func TestPolicies(t *testing.T) {
 		"a kind that is nowhere comes last": {
 			[]inventory.Candidate{kind("GPU", 0, 76*ms, nowhere), kind("NPU", 1, time.Hour, taken, queued(99)), kind("CPU", 2, 529*ms, claimed(1))},
 			"CPU NPU GPU", "CPU NPU GPU",
+		},
+		"a kind that a quota refuses comes after all that none refuses": {
+			[]inventory.Candidate{kind("GPU", 0, 76*ms, refused), kind("FPGA", 1, ms, nowhere), kind("NPU", 2, time.Hour, taken, queued(99))},
+			"NPU FPGA GPU", "NPU FPGA GPU",
+		},
+		"quotas refuse every kind: as without": {
+			[]inventory.Candidate{kind("FPGA", 0, ms, nowhere, refused), kind("GPU", 1, 76*ms, refused), kind("NPU", 2, 146*ms, refused)},
+			"GPU NPU FPGA", "GPU NPU FPGA",
 		},
 		"nothing is known: the order of preference": {
 			[]inventory.Candidate{kind("GPU", 1, 0), kind("NPU", 0, 0)},
@@ -169,7 +181,19 @@ func TestExplain(t *testing.T) {
 		},
 		"nowhere":     {[]inventory.Candidate{gpu(nowhere), npu(nowhere), kind("FPGA", 2, 0, nowhere)}, "no node could take this pod, with all it asks for, on GPU, NPU or FPGA: waits for GPU"},
 		"one nowhere": {[]inventory.Candidate{gpu(nowhere), npu()}, "NPU is free (1 of 1), a run takes 146ms; no GPU"},
-		"not timed":   {[]inventory.Candidate{kind("GPU", 0, 0), kind("NPU", 1, 0)}, "GPU is free (1 of 1), no run has been timed yet; NPU free, not timed yet"},
+		"over quota": {
+			[]inventory.Candidate{gpu(refused), npu(takenFor(40 * time.Second))},
+			"waits for NPU (0 of 1 free), which is expected to be done first, in 41.1s; no GPU (quota team has 0 of 1 requests.example.com/gpu left)",
+		},
+		"over quota, nowhere else": {
+			[]inventory.Candidate{gpu(refused), npu(nowhere)},
+			"no node could take this pod, with all it asks for, on NPU: waits for NPU; no GPU (quota team has 0 of 1 requests.example.com/gpu left)",
+		},
+		"all over quota": {
+			[]inventory.Candidate{gpu(refused), npu(refused, nowhere)},
+			"the quotas of its namespace allow no kind: no GPU (quota team has 0 of 1 requests.example.com/gpu left); no NPU (quota team has 0 of 1 requests.example.com/npu left)",
+		},
+		"not timed": {[]inventory.Candidate{kind("GPU", 0, 0), kind("NPU", 1, 0)}, "GPU is free (1 of 1), no run has been timed yet; NPU free, not timed yet"},
 		"for ever": {
 			[]inventory.Candidate{gpu(takenFor(time.Minute), queued(1<<62))},
 			"waits for GPU (0 of 1 free, 4611686018427387904 pods before it), which is expected to be done first, in a year or more",

@@ -15,18 +15,28 @@ import (
 // markerAmount is how much of the marker a mutated container has.
 var markerAmount = resource.MustParse("1")
 
-// Requests is what the whole pod would request if target t got variant v: cpu,
-// memory, ephemeral storage and devices, init containers, sidecars and
-// overhead counted as the scheduler counts them. The marker is left out: no
-// node offers it. known is as in Input.
-func Requests(pod *Pod, t Target, v *profile.Variant, known func(corev1.ResourceName) bool) corev1.ResourceList {
+// Planned is pod as far as its resources are concerned if target t got variant
+// v; nil when there is no such container. known is as in Input.
+func Planned(pod *Pod, t Target, v *profile.Variant, known func(corev1.ResourceName) bool) *corev1.Pod {
 	out := *pod
 	c := t.detach(&out)
 	if c == nil {
 		return nil
 	}
 	c.Resources = resourcesFor(c.Resources, v, known)
-	list := resourcehelper.PodRequests(&corev1.Pod{Spec: out.Spec}, resourcehelper.PodResourcesOptions{})
+	return &corev1.Pod{Spec: out.Spec}
+}
+
+// Requests is what the whole pod would request if target t got variant v: cpu,
+// memory, ephemeral storage and devices, init containers, sidecars and
+// overhead counted as the scheduler counts them. The marker is left out: no
+// node offers it. known is as in Input.
+func Requests(pod *Pod, t Target, v *profile.Variant, known func(corev1.ResourceName) bool) corev1.ResourceList {
+	planned := Planned(pod, t, v, known)
+	if planned == nil {
+		return nil
+	}
+	list := resourcehelper.PodRequests(planned, resourcehelper.PodResourcesOptions{})
 	delete(list, accel.MarkerResource)
 	return list
 }

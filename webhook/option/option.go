@@ -66,6 +66,7 @@ func (s Source) Of(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventor
 			Rank:        rank,
 			Needs:       inventory.ResourcesOf(mutate.Requests(pod, target, v, in.Known)),
 			Constraints: constraints(pod, v, own),
+			Charge:      inventory.ChargeOf(mutate.Planned(pod, target, v, in.Known)),
 			Service:     s.ServiceTime(p.Name, k),
 		})
 	}

@@ -45,8 +45,8 @@ func (r Rules) rested(created time.Time, count int) time.Time {
 var overhead = map[ownerKind]time.Duration{ownerNone: 100 * time.Millisecond, ownerController: 100 * time.Millisecond, ownerJob: time.Second}
 
 // better finds what a pod that waits for kind should rather have: the policy's
-// first choice, if kind has nothing usable while that is idle, and the pod is
-// done there sooner by more than margin. to is an index into candidates, -1
+// first choice, if kind has nothing usable while that is idle, no quota refuses
+// it, and the pod is done there sooner by more than margin. to is an index into candidates, -1
 // when the pod is best left waiting. gain is policy.Never where nothing of kind
 // is ever expected to free.
 func better(choose policy.Policy, candidates []inventory.Candidate, kind accel.Kind, margin time.Duration) (to int, gain time.Duration) {
@@ -56,7 +56,7 @@ func better(choose policy.Policy, candidates []inventory.Candidate, kind accel.K
 	}
 	ranked := choose(candidates)
 	best := ranked[0]
-	if best.Index == own || best.Idle() == 0 || best.Finish == policy.Never {
+	if best.Index == own || best.Refused != nil || best.Idle() == 0 || best.Finish == policy.Never {
 		return -1, 0
 	}
 	i := slices.IndexFunc(ranked, func(r policy.Ranked) bool { return r.Index == own })

@@ -29,6 +29,8 @@ func claimed(n int64) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) { c.Claimed = n }
 }
 
+func overQuota(c *inventory.Candidate) { c.Refused = &inventory.Refusal{Quota: "q"} }
+
 // ending is held by one pod that ends by itself after service.
 func ending(elapsed, service time.Duration) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) {
@@ -83,6 +85,16 @@ func TestBetter(t *testing.T) {
 				candidate("CPU", 1, 1, second, func(c *inventory.Candidate) { c.Rank = 2 }),
 			},
 			policy: policy.IdleFirst, want: "NPU", gain: policy.Never,
+		},
+		"idle, but over quota": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second), candidate("NPU", 1, 1, 2*second, overQuota)},
+		},
+		"over quota, as its own kind seems to be": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second, overQuota), candidate("NPU", 1, 1, 2*second, overQuota)},
+		},
+		"the next best, as the best is over quota": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second, overQuota), candidate("NPU", 1, 1, second, overQuota), candidate("CPU", 1, 1, 9*second)},
+			want:       "CPU", gain: policy.Never,
 		},
 		"no node has its kind any more": {
 			candidates: []inventory.Candidate{{Option: inventory.Option{Kind: "GPU"}}, candidate("NPU", 1, 1, second)},
@@ -212,6 +224,11 @@ func TestTickets(t *testing.T) {
 	all.issue(under, second, now)
 	if !all.withdraw(under, first) || all.withdraw(under, first) {
 		t.Error("a ticket can be withdrawn once")
+	}
+	for range 2 { // looking takes nothing
+		if k, ok := all.next(under, now); !ok || k.Count != 2 {
+			t.Errorf("got %+v, %v", k, ok)
+		}
 	}
 	if k, ok := all.take(placeOf("ns", "owner", "another-name"), now); !ok || k.Count != 2 {
 		t.Errorf("got %+v, %v", k, ok)

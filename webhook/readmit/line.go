@@ -26,6 +26,11 @@ type line struct {
 	own inventory.Candidate
 }
 
+// query asks how the options of a line stand.
+func (l *line) query() inventory.Query {
+	return inventory.Query{Namespace: l.class.pod.Metadata.Namespace, Options: l.options}
+}
+
 // lines gathers the pods that wait, and forgets what there was about others.
 func (r *Readmitter) lines(now time.Time) []*line {
 	byClass := map[*class]*line{}
@@ -60,7 +65,7 @@ func (r *Readmitter) lines(now time.Time) []*line {
 		if own < 0 {
 			continue // the profile has changed: where it waits is where it stays
 		}
-		l.candidates = r.Inventory.Candidates(l.options)
+		l.candidates = r.Inventory.Candidates(l.query())
 		l.own = l.candidates[own]
 		lines = append(lines, l)
 	}

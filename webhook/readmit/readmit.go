@@ -113,10 +113,13 @@ func (r *Readmitter) DeletePod(name types.NamespacedName) {
 }
 
 // Replaces tells in whose place a new pod comes, given its controller's UID,
-// or "", and its name. Each ticket is given once.
-func (r *Readmitter) Replaces(namespace string, owner types.UID, name string) (Ticket, bool) {
+// or "", and its name. Each ticket is given once; a dry run only looks at it.
+func (r *Readmitter) Replaces(namespace string, owner types.UID, name string, dryRun bool) (Ticket, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if dryRun {
+		return r.tickets.next(placeOf(namespace, owner, name), time.Now())
+	}
 	return r.tickets.take(placeOf(namespace, owner, name), time.Now())
 }
 
@@ -215,7 +218,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 			return next // whoever ends wakes us
 		}
 		if !r.move(ctx, t.waiter, l, before[t.waiter], now) {
-			l.candidates = r.Inventory.Candidates(l.options)
+			l.candidates = r.Inventory.Candidates(l.query())
 			if _, gain := better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain == 0 {
 				delete(standing, t.class)
 			}
@@ -253,7 +256,8 @@ func (r *Readmitter) gains(l *line, w *waiter, before int64) bool {
 // move reserves what is better for a pod and starts to make it again; false
 // when there is nothing better any more.
 func (r *Readmitter) move(ctx context.Context, w *waiter, l *line, before int64, now time.Time) bool {
-	q := inventory.Query{Namespace: w.namespace, Options: l.options, Reservation: "readmit-" + rand.Text()}
+	q := l.query()
+	q.Reservation = "readmit-" + rand.Text()
 	margin := r.Rules.Margin + overhead[w.owner]
 	chosen, ok := r.Inventory.Reconsider(q, w.name, w.uid, func(c []inventory.Candidate) int {
 		to, _ := better(r.Policy, placed(c, w.class.kind, before), w.class.kind, margin)

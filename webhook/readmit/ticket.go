@@ -48,15 +48,23 @@ func (t tickets) issue(p place, k *Ticket, now time.Time) {
 	t[p] = append(t[p], k)
 }
 
-// take returns the oldest ticket for a place, if any is left.
-func (t tickets) take(p place, now time.Time) (Ticket, bool) {
+// next returns the oldest ticket for a place, if any is left.
+func (t tickets) next(p place, now time.Time) (Ticket, bool) {
 	t.drop(p, func(k *Ticket) bool { return now.After(k.expires) })
 	if len(t[p]) == 0 {
 		return Ticket{}, false
 	}
-	first := t[p][0]
-	t.drop(p, func(k *Ticket) bool { return k == first })
-	return *first, true
+	return *t[p][0], true
+}
+
+// take returns the next ticket, and it is gone.
+func (t tickets) take(p place, now time.Time) (Ticket, bool) {
+	k, ok := t.next(p, now)
+	if ok {
+		first := t[p][0]
+		t.drop(p, func(k *Ticket) bool { return k == first })
+	}
+	return k, ok
 }
 
 // withdraw takes a ticket back; false when it was taken already.

@@ -56,8 +56,8 @@ func (w *waiter) key() types.NamespacedName {
 	return types.NamespacedName{Namespace: w.namespace, Name: w.name}
 }
 
-// class is what pods of one template have in common: all that decides in which
-// ways they could run.
+// class is what pods of one template in one namespace have in common: all that
+// decides in which ways they could run, and what its quotas leave them.
 type class struct {
 	key string
 	// pod is one of them without its mutation.
@@ -174,8 +174,9 @@ func keyOf(c *class) string {
 		affinity = c.pod.Spec.Affinity.NodeAffinity
 	}
 	content, err := json.Marshal([]any{
-		c.req, c.kind, c.pod.Recorded, reduce(c.pod.Spec.Containers), reduce(c.pod.Spec.InitContainers), volumes,
+		c.pod.Metadata.Namespace, c.req, c.kind, c.pod.Recorded, reduce(c.pod.Spec.Containers), reduce(c.pod.Spec.InitContainers), volumes,
 		c.pod.Spec.NodeSelector, affinity, c.pod.Spec.Tolerations, c.pod.Spec.Overhead, c.pod.Spec.Resources,
+		c.pod.Spec.PriorityClassName, c.pod.Spec.ActiveDeadlineSeconds,
 	})
 	if err != nil { // a pod that was decoded can be encoded; were it not so, it would be alone in its class
 		content = []byte(c.pod.Metadata.Namespace + "/" + c.pod.Metadata.Name)

@@ -166,7 +166,15 @@ func TestClasses(t *testing.T) {
 	if len(b.classes) != 2 || len(b.waiting) != 3 {
 		t.Errorf("%d classes of %d pods, want 2 of 3", len(b.classes), len(b.waiting))
 	}
-	for _, name := range []string{"a", "b", "c", "never seen"} {
+	// Quotas tell pods apart by more than that.
+	b.set(admitted(t, "d", "4", func(p *corev1.Pod) { p.Spec.PriorityClassName = "urgent" }), testKey)
+	b.set(admitted(t, "e", "5", func(p *corev1.Pod) { p.Spec.ActiveDeadlineSeconds = new(int64(60)) }), testKey)
+	b.set(admitted(t, "a", "6", func(p *corev1.Pod) { p.Namespace = "elsewhere" }), testKey)
+	if len(b.classes) != 5 || len(b.waiting) != 6 {
+		t.Errorf("%d classes of %d pods, want 5 of 6", len(b.classes), len(b.waiting))
+	}
+	b.remove(types.NamespacedName{Namespace: "elsewhere", Name: "a"})
+	for _, name := range []string{"a", "b", "c", "d", "e", "never seen"} {
 		b.remove(types.NamespacedName{Namespace: "ns", Name: name})
 	}
 	if len(b.classes)+len(b.waiting)+len(b.bearers)+len(b.carried) != 0 {

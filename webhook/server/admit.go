@@ -18,8 +18,9 @@ import (
 )
 
 // admit decides about one pod. It returns the patch that carries the decision
-// out, or a sentence for the person whose pod it is.
-func (s *Server) admit(r *request) (ops []mutate.Op, refusal error) {
+// out, with a warning if it is likely to come to nothing, or a sentence for the
+// person whose pod it is.
+func (s *Server) admit(r *request) (ops []mutate.Op, warning string, refusal error) {
 	start := time.Now()
 	outcome := outcomeUntouched
 	kind := accel.Kind("")
@@ -31,15 +32,15 @@ func (s *Server) admit(r *request) (ops []mutate.Op, refusal error) {
 	pod, verified := mutate.Undo(incoming, s.Key, r.Namespace)
 	req, ours, err := accel.ParseRequest(pod.Metadata.Annotations)
 	if !ours {
-		return nil, nil
+		return nil, "", nil
 	}
 	outcome = outcomeRefused
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	in, options, err := option.Source{Profiles: s.Profiles, ServiceTime: s.ServiceTime}.Of(pod, req)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	in.Namespace, in.Key = r.Namespace, s.Key
 
@@ -61,9 +62,12 @@ func (s *Server) admit(r *request) (ops []mutate.Op, refusal error) {
 	if err != nil {
 		outcome = outcomeRefused
 		s.Inventory.Release(r.Namespace, in.Decision.Reservation)
-		return nil, err
+		return nil, "", err
 	}
-	return mutate.Diff(incoming, mutated, in.Target), nil
+	if outcome == outcomeOverQuota {
+		warning = in.Decision.Reason
+	}
+	return mutate.Diff(incoming, mutated, in.Target), warning, nil
 }
 
 // standing is the decision of an earlier call for the same pod, whose
@@ -85,6 +89,8 @@ func allowed(options []inventory.Option, kind accel.Kind) bool {
 }
 
 // decide asks the policy, and reserves what it chose unless it is a dry run.
+// When a quota refuses every kind it decides all the same, so that the API
+// server, which knows best, says so to the user.
 func (s *Server) decide(r *request, options []inventory.Option) (mutate.Decision, outcome) {
 	id := rand.Text()
 	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id}
@@ -99,7 +105,10 @@ func (s *Server) decide(r *request, options []inventory.Option) (mutate.Decision
 		return ranked[0].Index
 	})
 	o := outcomeWaits
-	if chosen.Idle() > 0 {
+	switch {
+	case chosen.Refused != nil:
+		o = outcomeOverQuota
+	case chosen.Idle() > 0:
 		o = outcomeIdle
 	}
 	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: ticket.Count}
@@ -110,18 +119,16 @@ func (s *Server) decide(r *request, options []inventory.Option) (mutate.Decision
 }
 
 // replaces tells in whose place the pod comes, if it was made again for
-// another kind. A dry run comes in nobody's.
+// another kind. A dry run finds what it would find then: before a pod is made
+// again it is asked that way whether it would come through.
 func (s *Server) replaces(r *request) (readmit.Ticket, bool) {
-	if r.DryRun {
-		return readmit.Ticket{}, false
-	}
 	var owner types.UID
 	for _, o := range r.Object.Metadata.OwnerReferences {
 		if o.Controller != nil && *o.Controller {
 			owner = o.UID
 		}
 	}
-	return s.Replaces(r.Namespace, owner, r.Object.Metadata.Name)
+	return s.Replaces(r.Namespace, owner, r.Object.Metadata.Name, r.DryRun)
 }
 
 var errKey = errors.New("a webhook needs a key of at least 32 bytes for its records")

@@ -16,12 +16,16 @@ import (
 
 // TestMadeAgain admits a pod in the place of one that waited: it gets what was
 // held for it, its count is written and survives a second call, and what
-// somebody wrote into the annotation counts for nothing.
+// somebody wrote into the annotation counts for nothing. A dry run before it
+// finds the same, and takes nothing.
 func TestMadeAgain(t *testing.T) {
 	asked := 0
 	r := newRig(t, func(c *Config) {
-		c.Replaces = func(namespace string, owner types.UID, name string) (readmit.Ticket, bool) {
-			if asked++; asked > 1 || namespace != "default" || owner != "rs" {
+		c.Replaces = func(namespace string, owner types.UID, name string, dryRun bool) (readmit.Ticket, bool) {
+			if !dryRun {
+				asked++
+			}
+			if asked > 1 || namespace != "default" || owner != "rs" {
 				return readmit.Ticket{}, false
 			}
 			return readmit.Ticket{Hold: "hold", Count: 2, From: "NPU"}, true
@@ -37,8 +41,8 @@ func TestMadeAgain(t *testing.T) {
 		p.Annotations[accel.ReadmissionsAnnotation] = "77"
 	})
 	dry := true
-	if d, _ := r.admit(t, p, func(q *admissionv1.AdmissionRequest) { q.DryRun = &dry }); selected(d) != "NPU" || asked != 0 {
-		t.Errorf("a dry run got %s and asked for %d tickets, want NPU and none", selected(d), asked)
+	if d, _ := r.admit(t, p, func(q *admissionv1.AdmissionRequest) { q.DryRun = &dry }); selected(d) != "GPU" || asked != 0 || r.inv.Reservations() != 1 {
+		t.Errorf("a dry run got %s and took %d tickets, %d reservations are left; want GPU, none and one", selected(d), asked, r.inv.Reservations())
 	}
 	first, _ := r.admit(t, p)
 	if selected(first) != "GPU" || first.Annotations[accel.ReadmissionsAnnotation] != "2" {

@@ -52,6 +52,7 @@ type response struct {
 	Status    *status   `json:"status,omitempty"`
 	Patch     []byte    `json:"patch,omitempty"`
 	PatchType string    `json:"patchType,omitempty"`
+	Warnings  []string  `json:"warnings,omitempty"`
 }
 
 type status struct {
@@ -131,7 +132,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			serve.JSON(w, http.StatusOK, a)
 			return
 		}
-		ops, refusal := s.admit(rev.Request)
+		ops, warning, refusal := s.admit(rev.Request)
 		if refusal != nil {
 			serve.JSON(w, http.StatusOK, refuse(uid, refusal))
 			return
@@ -141,6 +142,9 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			s.Log.Error().Err(err).Msg("encode a patch")
 			serve.Error(w, http.StatusInternalServerError, "the patch could not be encoded: the webhook's log has the details")
 			return
+		}
+		if warning != "" {
+			a.Response.Warnings = []string{warning}
 		}
 		serve.JSON(w, http.StatusOK, a)
 	})

@@ -26,8 +26,9 @@ type Config struct {
 	// ServiceTime is how long a run is expected to take, 0 when unknown.
 	ServiceTime func(inference string, kind accel.Kind) time.Duration
 	// Replaces tells in whose place a pod comes that was made again for
-	// another kind; nil when nothing is. Called once for each such pod.
-	Replaces func(namespace string, owner types.UID, name string) (readmit.Ticket, bool)
+	// another kind; nil when nothing is. Called once for each such pod, and for
+	// dry runs.
+	Replaces func(namespace string, owner types.UID, name string, dryRun bool) (readmit.Ticket, bool)
 	// Key authenticates the records of what was replaced.
 	Key []byte
 	// Ready says why nothing can be decided here now: the cluster is not known
@@ -53,7 +54,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	if c.Replaces == nil {
-		c.Replaces = func(string, types.UID, string) (readmit.Ticket, bool) { return readmit.Ticket{}, false }
+		c.Replaces = func(string, types.UID, string, bool) (readmit.Ticket, bool) { return readmit.Ticket{}, false }
 	}
 	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory)}, nil
 }
