@@ -166,7 +166,7 @@ func TestCertManager(t *testing.T) {
 	for _, want := range []string{
 		"cert-manager.io/inject-ca-from: heteroaccel-system/heteroaccel-webhook",
 		"- --tls-cert=/certs/tls.crt", "- --tls-key=/certs/tls.key", "mountPath: /certs",
-		"- --policy=earliest-finish", // an argument of the base
+		"- --policy=priced-finish", // an argument of the base
 	} {
 		if !strings.Contains(rendered, want) {
 			t.Errorf("there is no %q", want)
