@@ -12,6 +12,7 @@ import (
 	"heteroaccel.io/e2e/simulate/world"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/webhook/readmit"
 )
 
 // contestant is a policy, and what goes with it.
@@ -33,8 +34,12 @@ var contestants = []contestant{
 // startup is how long a pod holds its device before its container runs.
 const startup = time.Second
 
-// readmission is what the product does, in virtual time.
-var readmission = world.Readmit{Margin: 250 * time.Millisecond, Delay: 100 * time.Millisecond, Most: 5, Looked: 32}
+// readmission is what the product does to a Job's pod unless it is told
+// otherwise, in virtual time.
+var readmission = world.Readmit{
+	Rules: readmit.Rules{Margin: 250 * time.Millisecond, Backoff: 5 * time.Second, Patience: 5 * time.Minute},
+	Delay: time.Second,
+}
 
 // round is one contestant's result, with what it is measured by.
 type round struct {

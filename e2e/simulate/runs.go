@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"heteroaccel.io/e2e/simulate/bound"
 	"heteroaccel.io/e2e/simulate/fleet"
 	"heteroaccel.io/e2e/simulate/plot"
 	"heteroaccel.io/e2e/simulate/world"
@@ -26,7 +27,8 @@ func run(s settings, out io.Writer) error {
 	return nil
 }
 
-// paper is the closed loop of four cameras.
+// paper is the paper's fleet: the closed loop of its four cameras, one of twice
+// as many, and arrivals that wait for nobody.
 func paper(s settings, out io.Writer) error {
 	const stretch = 100
 	f := fleet.Paper(stretch)
@@ -34,17 +36,26 @@ func paper(s settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "The paper's closed loop: four cameras, service times × %d, start-up %v; bound %.2f/s × %[1]d\n", stretch, startup, b.Rate*stretch)
-	t := newTable(out, f)
-	for _, p := range contestants {
-		r, err := play(p, world.Config{Fleet: f, Cameras: 4, Spread: spread, Seed: s.seed, Horizon: time.Duration(s.turns) * 1000 * time.Second, Warmup: time.Duration(s.turns) * 100 * time.Second}, b)
+	fmt.Fprintf(out, "The paper's fleet, service times × %d, start-up %v; bound %.2f/s × %[1]d\n", stretch, startup, b.Rate*stretch)
+	for _, cameras := range []int{4, 8} {
+		c := world.Config{Fleet: f, Cameras: cameras, Spread: spread, Seed: s.seed, Horizon: time.Duration(s.turns) * 1000 * time.Second, Warmup: time.Duration(s.turns) * 100 * time.Second}
+		rounds, err := playAll([]world.Config{c}, b)
 		if err != nil {
 			return err
 		}
-		r.Throughput, r.Best = r.Throughput*stretch, r.Best*stretch
-		t.add(r)
+		fmt.Fprintf(out, "\n%d cameras in a closed loop\n", cameras)
+		t := newTable(out, f)
+		for _, r := range rounds {
+			r.Throughput, r.Best = r.Throughput*stretch, r.Best*stretch
+			t.add(r)
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
 	}
-	return t.Flush()
+	fmt.Fprintf(out, "\nThe paper's fleet in an open loop\n")
+	_, err = arrivals(s, f, b, []float64{.5, .8, .95}, 20*float64(s.turns), out)
+	return err
 }
 
 // loads is every mix under rising load, from plenty to overload.
@@ -81,6 +92,12 @@ func load(s settings, mix string, slots int, loads []float64, n float64, out io.
 		return nil, nil, err
 	}
 	fmt.Fprintf(out, "\nMix %q: %d devices, %d types; bound %.2f/s, prices by kind %.2f\n", mix, slots, s.types, b.Rate, b.Prices)
+	rounds, err := arrivals(s, f, b, loads, n, out)
+	return rounds, f, err
+}
+
+// arrivals runs a fleet at some loads for n turns.
+func arrivals(s settings, f *fleet.Fleet, b bound.Bound, loads []float64, n float64, out io.Writer) ([]round, error) {
 	t := newTable(out, f)
 	var cs []world.Config
 	for _, l := range loads {
@@ -90,12 +107,12 @@ func load(s settings, mix string, slots int, loads []float64, n float64, out io.
 	}
 	rounds, err := playAll(cs, b)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, r := range rounds {
 		t.add(r)
 	}
-	return rounds, f, t.Flush()
+	return rounds, t.Flush()
 }
 
 // draw writes throughput and tail latency against load, a line for each

@@ -11,15 +11,20 @@ import (
 // PricedFinish takes the smallest expected wait and service time together,
 // where time on a kind that others need is charged more than it takes:
 //
-//	wait + service · (1 + price)
+//	(wait + service · (1 + others)) · (1 + lasting)
 //
-// A price is what the linear programme of the best mix would put on a second
-// of that kind, read off the state of the cluster instead of solved for: high
-// where the pods that come next will find nothing free. Everything that is
-// charged grows with the run's own service time, so who gains least by a scarce
-// kind, in proportion, is the first to leave it to others: comparative
-// advantage, and not who came first. Among pods that wait for a kind nobody
-// overtakes, and an idle kind that nobody else wants costs next to nothing.
+// It is what the linear programme of the best mix would put on a run, read off
+// the state of the cluster instead of solved for: high where the pods that come
+// next will find nothing free. What is charged grows with the run's own service
+// time, so who gains least by a scarce kind, in proportion, is the first to
+// leave it to others: comparative advantage, and not who came first. Among pods
+// that wait for a kind nobody overtakes, and an idle kind that nobody else
+// wants costs next to nothing.
+//
+// Whatever it charges, two things hold for every pod. While a kind is idle, its
+// choice is done within twice the time that a run takes there. And it takes a
+// slower kind that is idle only if a run there takes less than twice the wait
+// for a faster one and two runs on it, or one more for each that is queued.
 func PricedFinish(candidates []inventory.Candidate) []Ranked {
 	ranked := estimate(candidates)
 	for i := range ranked {
@@ -35,41 +40,53 @@ func PricedFinish(candidates []inventory.Candidate) []Ranked {
 
 // cost is what PricedFinish minimises, in seconds.
 func (r Ranked) cost() float64 {
-	return r.Wait.Seconds() + (r.Finish-r.Wait).Seconds()*(1+r.Price)
+	return r.Wait.Seconds() + r.service()*(1+r.Price)
 }
 
+// service is how long the run itself is expected to take, in seconds.
+func (r Ranked) service() float64 { return (r.Finish - r.Wait).Seconds() }
+
 const (
-	// persistence is how much the price rises for each service time that a
-	// kind has been full, and dearest what that adds at most. More of either
-	// comes nearer to the bound where a few clients keep everything busy, and
-	// sends too many away from a kind that is merely full for a while.
-	persistence = 0.1
-	dearest     = 8
+	// persistence is how much more a kind costs for each service time that it
+	// has been full. A burst is over in a few of them and hardly counts; what
+	// has lasted for twenty counts in full.
+	persistence = 1. / 20
+	// dearest is what that adds at most: a kind that is always full costs twice
+	// as much, the pod's own time and as much again of whoever comes after it.
+	dearest = 1
 )
 
-// price is the part of a run's time that others are expected to lose by it.
+// price is the part of a run's time that is charged on top of it.
 //
-// How likely the next pods are to wait depends on how many slots are free, or
-// how many pods too many there are, measured in √n for n slots: a hundred slots
-// of which ten are free are as near to their end as one that is (Halfin and
-// Whitt's regime). Below that the price falls exponentially, above it grows
-// with the queue, as those grow that a run delays.
+// A run takes as much again from others as there are that it delays. How likely
+// the next pods are to wait depends on how many slots are free, or how many
+// pods too many there are, measured in √n for n slots: a hundred slots of which
+// ten are free are as near to their end as one that is (Halfin and Whitt's
+// regime). Below that the price falls exponentially, above it grows with the
+// queue.
 //
 // A kind that has been full for long will be so for long again, and then what
-// a run takes delays not only who is there but all who come: the price goes up
-// with the number of service times that it has lasted.
+// is spent there, waiting or running, is spent by all who come as well, while
+// time on an idle kind is nobody's loss. It multiplies all of the cost, so that
+// among kinds that have been full alike it changes nothing: where no capacity
+// is left unused, there is nothing to be gained by sending pods about.
 func price(r Ranked) float64 {
 	short := max(0, float64(r.Claimed)) + max(0, float64(r.Queued)) - max(0, float64(r.Usable))
 	pressure := short / math.Sqrt(max(1, max(0, float64(r.Usable))+max(0, float64(r.Ending))))
 	if pressure < 0 {
 		return math.Exp(pressure)
 	}
-	lasting := persistence * max(0, r.Full).Seconds() / turnover(r).Seconds()
-	return 1 + pressure + min(dearest, lasting)
+	others := 1 + pressure
+	if r.Finish == Never {
+		return others
+	}
+	lasting := min(dearest, persistence*max(0, r.Full).Seconds()/turnover(r))
+	return others + lasting*(r.Wait.Seconds()/r.service()+1+others)
 }
 
-// turnover is the mean service time of what runs there, or else of this run.
-func turnover(r Ranked) time.Duration {
+// turnover is the mean service time of what runs there, or else of this run,
+// in seconds.
+func turnover(r Ranked) float64 {
 	var sum float64
 	var known int
 	for _, p := range r.Running {
@@ -78,9 +95,8 @@ func turnover(r Ranked) time.Duration {
 			known++
 		}
 	}
-	own := r.Finish - r.Wait
 	if known > 0 {
-		own = time.Duration(sum / float64(known) * float64(time.Second))
+		return max(time.Millisecond.Seconds(), sum/float64(known))
 	}
-	return max(time.Millisecond, own)
+	return max(time.Millisecond.Seconds(), r.service())
 }

@@ -1,6 +1,7 @@
 package readmit
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -118,6 +119,77 @@ func TestBetter(t *testing.T) {
 				t.Errorf("got %q with a gain of %s, want %q with %s", got, gain, c.want, c.gain)
 			}
 		})
+	}
+}
+
+// TestPriced: with prices, what is chosen is not always what is done first. A
+// pod that was sent to wait for the CPU because the GPU was dear stays there
+// until it gains itself, and then is made again once.
+func TestPriced(t *testing.T) {
+	const second = time.Second
+	always := func(c *inventory.Candidate) { c.Full = time.Hour }
+	busyCPU := candidate("CPU", 1, 0, 20*second, ending(19*second, 20*second))
+	for name, c := range map[string]struct {
+		gpu  inventory.Candidate
+		want int
+	}{
+		// The GPU would take it 24 s sooner than the CPU, and nobody else wants it now.
+		"the GPU is idle":            {candidate("GPU", 1, 1, 5*second), 0},
+		"it is spoken for":           {candidate("GPU", 1, 1, 5*second, claimed(1)), -1},
+		"it is dear, and done first": {candidate("GPU", 1, 0, 5*second, ending(2*second, 5*second), queued(1), always), -1},
+	} {
+		if to, _ := better(policy.PricedFinish, []inventory.Candidate{c.gpu, busyCPU}, accel.CPU, second); to != c.want {
+			t.Errorf("%s: %d, want %d", name, to, c.want)
+		}
+	}
+	// The CPU is idle and cheap, the GPU always full; but the pod is next on
+	// the GPU, and it is its own time that it would lose.
+	first := []inventory.Candidate{
+		candidate("GPU", 1, 0, 5*second, ending(4*second, 5*second), always),
+		candidate("CPU", 1, 1, 15*second),
+	}
+	if ranked := policy.PricedFinish(first); ranked[0].Kind != accel.CPU {
+		t.Fatalf("a new pod gets %s: this tests nothing", ranked[0].Kind)
+	}
+	if to, _ := better(policy.PricedFinish, first, "GPU", 0); to >= 0 {
+		t.Errorf("made again for %s, where it is done later", first[to].Kind)
+	}
+}
+
+// TestMadeAgainForWhatItGets: admission, which sees what better saw and those
+// behind the pod as well, gives it the very kind that it was made again for:
+// nobody goes in circles.
+func TestMadeAgainForWhatItGets(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	moved := 0
+	for range 20_000 {
+		var candidates []inventory.Candidate
+		for i, k := range []accel.Kind{"GPU", "NPU", accel.CPU} {
+			total := 1 + r.Int64N(20)
+			c := candidate(k, total, max(0, r.Int64N(2*total)-total), time.Duration(1+r.Int64N(100))*time.Second)
+			c.Rank = i
+			if c.Usable == 0 {
+				c.Queued, c.Full = r.Int64N(10), time.Duration(r.Int64N(1000))*time.Second
+				c.Ending = total
+				for range total {
+					c.Running = append(c.Running, inventory.Running{Elapsed: time.Duration(r.Int64N(int64(c.Service))), Service: c.Service, Ends: true})
+				}
+			}
+			candidates = append(candidates, c)
+		}
+		for name, choose := range map[string]policy.Policy{"idle-first": policy.IdleFirst, "earliest-finish": policy.EarliestFinish, "priced-finish": policy.PricedFinish} {
+			to, gain := better(choose, placed(candidates, "GPU", r.Int64N(10)), "GPU", time.Second)
+			if to < 0 {
+				continue
+			}
+			moved++
+			if got := choose(candidates)[0]; got.Index != to {
+				t.Fatalf("%s: made again for %s, with a gain of %s, and gets %s: %+v", name, candidates[to].Kind, gain, got.Kind, candidates)
+			}
+		}
+	}
+	if moved == 0 {
+		t.Error("nobody moves: this tests nothing")
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"heteroaccel.io/e2e/simulate/fleet"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/webhook/readmit"
 )
 
 // Config is one simulation.
@@ -36,7 +37,9 @@ type Config struct {
 	Rate    float64
 	Cameras int
 
-	// Horizon is when it ends; only what happens after Warmup is measured.
+	// Horizon is when arrivals end; only what happens after Warmup is measured.
+	// Who arrived before is served to the end, so that nobody's latency is left
+	// out, least of all theirs who waited the longest.
 	Horizon, Warmup time.Duration
 	// Startup is how long a pod holds its device before its container runs.
 	Startup time.Duration
@@ -61,15 +64,9 @@ type Config struct {
 
 // Readmit is when a waiting pod is made again for another kind.
 type Readmit struct {
-	// Margin is by how much it must be expected to be done earlier.
-	Margin time.Duration
-	// Delay is how long that takes.
+	readmit.Rules
+	// Delay is how long it takes until the new pod is there.
 	Delay time.Duration
-	// Most is how often one pod is made again at most.
-	Most int
-	// Looked is how many of the oldest waiting pods, one of each type and
-	// kind, are looked at for each device.
-	Looked int
 }
 
 func (c *Config) check() error {

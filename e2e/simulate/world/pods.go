@@ -14,6 +14,9 @@ import (
 // arrive is one request: of type typ by a camera, or with -1 the next of the
 // Poisson process.
 func (w *World) arrive(typ int) error {
+	if w.over {
+		return nil
+	}
 	j := job{typ: typ, arrived: w.now, factor: w.factor(), camera: typ >= 0, slot: -1}
 	if !j.camera {
 		w.events.plan(event{at: w.now + w.interval(), do: arrive, what: -1})
@@ -159,9 +162,7 @@ func (w *World) schedule(kind int) error {
 		if w.Readmit == nil {
 			return nil
 		}
-		if moved, err := w.readmit(kind); !moved || err != nil {
-			return err
-		}
+		return w.readmit()
 	}
 }
 

@@ -1,69 +1,135 @@
 package world
 
 import (
+	"cmp"
+	"slices"
+	"sort"
 	"time"
 
 	"heteroaccel.io/pkg/inventory"
-	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/webhook/readmit"
 )
 
-// readmit finds, of the pods that wait for other kinds, the one that gains
-// most by an idle slot of this kind, and makes it again for it.
-func (w *World) readmit(kind int) (moved bool, err error) {
-	best, most := -1, w.Readmit.Margin
-	for from := range w.queues {
-		if from == kind {
-			continue
-		}
-		seen := map[int]bool{}
-		looked := 0
-		for ahead, a := range w.queues[from].all(w.stands) {
-			if looked >= w.Readmit.Looked {
-				break
-			}
-			looked++
-			j := &w.jobs[a.job]
-			if seen[j.typ] || j.moves >= w.Readmit.Most || w.Fleet.Types[j.typ].Service[kind] <= 0 {
-				continue
-			}
-			seen[j.typ] = true
-			if gain := w.gain(j, kind, ahead); gain > most {
-				best, most = a.job, gain
-			}
-		}
-	}
-	if best < 0 {
-		return false, nil
-	}
-	j := &w.jobs[best]
-	w.queues[j.kind].left()
-	w.remove(best)
-	j.moves++
-	w.measured.moves++
-	return true, w.admit(best, w.Readmit.Delay)
+// turn is a waiting job that would gain by being made again.
+type turn struct {
+	job     int
+	gain    time.Duration // of the last of its type and kind
+	created time.Time
+	late    bool
 }
 
-// gain is how much earlier a waiting job is expected to be done on a kind, by
-// the policy's own ranking; nothing unless the policy prefers that kind.
-func (w *World) gain(j *job, kind, ahead int) time.Duration {
-	own := w.Fleet.Kinds[j.kind].Name
-	_, ranked := w.decide(inventory.Query{Namespace: namespace, Options: w.options[j.typ]}, func(cs []inventory.Candidate) {
-		for i := range cs {
-			if cs[i].Kind == own { // only those before it stand in its way
-				cs[i].Queued = min(cs[i].Queued, int64(ahead))
+// readmit plays the product's passes, until one moves nobody. What is better
+// for whom the product's own code says.
+func (w *World) readmit() error {
+	for {
+		if !w.anyIdle() {
+			return nil
+		}
+		best, ok := w.nextTurn()
+		if !ok {
+			return nil
+		}
+		j := &w.jobs[best.job]
+		w.queues[j.kind].left()
+		w.remove(best.job)
+		j.moves++
+		w.measured.moves++
+		if err := w.admit(best.job, w.Readmit.Delay); err != nil {
+			return err
+		}
+	}
+}
+
+// anyIdle reports whether somebody waits while a slot of another kind is free.
+func (w *World) anyIdle() bool {
+	waiting, idle := false, false
+	for k := range w.queues {
+		if w.queues[k].count > 0 {
+			waiting = true
+		} else if s := w.idleSlot(k); s >= 0 {
+			w.list(s)
+			idle = true
+		}
+	}
+	return waiting && idle
+}
+
+// nextTurn is who is made again first: the oldest of those that ran out of
+// patience, else who gains most, the oldest of two.
+func (w *World) nextTurn() (first turn, ok bool) {
+	state := w.inv.Candidates(inventory.Query{Namespace: namespace, Options: w.every})
+	for from := range w.queues {
+		if w.queues[from].count == 0 {
+			continue
+		}
+		classes := make([][]waiting, len(w.Fleet.Types))
+		for ahead, a := range w.queues[from].all(w.stands) {
+			typ := w.jobs[a.job].typ
+			classes[typ] = append(classes[typ], waiting{a.job, int64(ahead)})
+		}
+		for typ, class := range classes {
+			if t, gains := w.firstOf(from, typ, class, state); gains && (!ok || t.before(first)) {
+				first, ok = t, true
 			}
 		}
+	}
+	return first, ok
+}
+
+// waiting is a job in a queue, and how many stand before it.
+type waiting struct {
+	job   int
+	ahead int64
+}
+
+// firstOf is the oldest of those jobs of a type in the queue of a kind, the
+// oldest first, that have rested and gain.
+func (w *World) firstOf(from, typ int, class []waiting, state []inventory.Candidate) (turn, bool) {
+	if len(class) == 0 {
+		return turn{}, false
+	}
+	own, rules := w.Fleet.Kinds[from].Name, w.Readmit.Rules
+	candidates := make([]inventory.Candidate, len(w.options[typ]))
+	for i, o := range w.options[typ] {
+		candidates[i] = state[w.kindOf[o.Kind]]
+		candidates[i].Option = o
+	}
+	_, gain := readmit.Better(w.Policy, candidates, own, rules.Margin)
+	if gain <= 0 {
+		return turn{}, false
+	}
+	// The more stand before it, the more a job gains.
+	i := sort.Search(len(class), func(i int) bool {
+		to, _ := readmit.Better(w.Policy, readmit.Placed(candidates, own, class[i].ahead), own, rules.Margin+w.Readmit.Delay)
+		return to >= 0
 	})
-	if ranked[0].Kind != w.Fleet.Kinds[kind].Name || ranked[0].Idle() <= 0 {
-		return 0
-	}
-	for _, r := range ranked {
-		if r.Kind == own {
-			if r.Finish == policy.Never {
-				return policy.Never
-			}
-			return r.Finish - ranked[0].Finish
+	now := epoch.Add(w.now)
+	for ; i < len(class); i++ {
+		j := &w.jobs[class[i].job]
+		created := j.pod.Run.Created
+		if !rules.Rested(created, j.moves).After(now) {
+			return turn{class[i].job, gain, created, now.Sub(created) > rules.Patience}, true
 		}
 	}
-	return 0
+	return turn{}, false
+}
+
+// before is the order of turns of pods of one priority.
+func (t turn) before(u turn) bool {
+	switch {
+	case t.late != u.late:
+		return t.late
+	case t.late:
+		return t.created.Before(u.created)
+	}
+	return cmp.Or(cmp.Compare(u.gain, t.gain), t.created.Compare(u.created)) < 0
+}
+
+// everyKind is an option for each kind there is.
+func (w *World) everyKind() []inventory.Option {
+	options := slices.Grow([]inventory.Option(nil), len(w.Fleet.Kinds))
+	for _, k := range w.Fleet.Kinds {
+		options = append(options, inventory.Option{Kind: k.Name, Needs: needs(k.Name)})
+	}
+	return options
 }

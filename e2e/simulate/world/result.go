@@ -14,15 +14,16 @@ type Result struct {
 	Completed []int
 	// On are completions by kind.
 	On []int
-	// Mean, Median, P95 and P99 are of the times from arrival to end.
+	// Mean, Median, P95 and P99 are of the times from arrival to end, of all
+	// that arrived, whenever they ended.
 	Mean, Median, P95, P99 time.Duration
 	// Busy is the part of the slots' time that each kind was held.
 	Busy []float64
 
 	// Arrivals, Ended, Running and Waiting are from the very beginning to the
-	// very end; the first is the sum of the others.
+	// horizon; the first is the sum of the others.
 	Arrivals, Ended, Running, Waiting int
-	// Oldest is how long who waits the longest has waited at the end.
+	// Oldest is how long who waits the longest at the horizon has waited.
 	Oldest time.Duration
 	// Moves are re-admissions, Lost pods whose node failed; from the beginning.
 	Moves, Lost int
@@ -34,11 +35,12 @@ type Result struct {
 }
 
 type measured struct {
-	arrivals, offered, ended, moves, lost, decisions int
-	deciding                                         []time.Duration
-	completed, on                                    []int
-	latencies                                        []time.Duration
-	held                                             []time.Duration
+	atHorizon                                                    Result
+	arrivals, offered, ended, throughput, moves, lost, decisions int
+	deciding                                                     []time.Duration
+	completed, on                                                []int
+	latencies                                                    []time.Duration
+	held                                                         []time.Duration
 }
 
 // complete notes the end of a job.
@@ -47,9 +49,12 @@ func (m *measured) complete(w *World, j *job) {
 		m.completed, m.on = make([]int, len(w.Fleet.Types)), make([]int, len(w.Fleet.Kinds))
 	}
 	m.ended++
-	if w.now >= w.Warmup {
+	if w.now >= w.Warmup && !w.over {
 		m.completed[j.typ]++
 		m.on[j.kind]++
+		m.throughput++
+	}
+	if j.arrived >= w.Warmup {
 		m.latencies = append(m.latencies, w.now-j.arrived)
 	}
 }
@@ -62,7 +67,8 @@ func (m *measured) occupy(w *World, s *slot) {
 	m.held[s.kind] += max(0, w.now-max(s.since, w.Warmup))
 }
 
-func (w *World) result() Result {
+// close takes the books at the horizon.
+func (w *World) close() {
 	m := &w.measured
 	span := w.Horizon - w.Warmup
 	r := Result{
@@ -70,12 +76,12 @@ func (w *World) result() Result {
 		Arrivals: m.arrivals, Ended: m.ended,
 		Moves: m.moves, Lost: m.lost, Decisions: m.decisions,
 		Offered:    float64(m.offered) / span.Seconds(),
-		Throughput: float64(len(m.latencies)) / span.Seconds(),
+		Throughput: float64(m.throughput) / span.Seconds(),
 	}
 	for s := range w.slots {
 		if w.slots[s].job >= 0 {
 			r.Running++
-			m.occupy(w, &w.slots[s])
+			m.occupy(w, &w.slots[s]) // nobody looks at what is held later
 		}
 	}
 	for k := range w.queues {
@@ -87,6 +93,13 @@ func (w *World) result() Result {
 	for k, held := range m.held {
 		r.Busy = append(r.Busy, held.Seconds()/span.Seconds()/float64(w.Fleet.Kinds[k].Slots))
 	}
+	m.atHorizon = r
+}
+
+// result adds the latencies, once all are known.
+func (w *World) result() Result {
+	m := &w.measured
+	r := m.atHorizon
 	if len(m.deciding) > 0 {
 		slices.Sort(m.deciding)
 		r.Deciding, r.DecidingP99 = quantile(m.deciding, .5), quantile(m.deciding, .99)

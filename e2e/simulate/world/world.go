@@ -23,6 +23,7 @@ type World struct {
 	events events
 
 	options  [][]inventory.Option // by type
+	every    []inventory.Option   // one of each kind
 	expected []map[accel.Kind]time.Duration
 	typeOf   map[string]int
 	kindOf   map[accel.Kind]int
@@ -37,6 +38,7 @@ type World struct {
 	arrivals, noise, failures *rand.Rand
 
 	serial   int
+	over     bool // the horizon is behind
 	measured measured
 }
 
@@ -78,17 +80,45 @@ func Run(c Config) (Result, error) {
 }
 
 func (w *World) run() (Result, error) {
+	if err := w.play(); err != nil {
+		return Result{}, err
+	}
+	if err := w.drain(); err != nil {
+		return Result{}, err
+	}
+	return w.result(), nil
+}
+
+// play runs to the horizon and takes the books there.
+func (w *World) play() error {
 	for {
 		e, ok := w.events.next()
 		if !ok || e.at > w.Horizon {
-			w.now = w.Horizon
-			return w.result(), nil
+			if ok {
+				w.events.plan(e)
+			}
+			w.now, w.over = w.Horizon, true
+			w.close()
+			return nil
 		}
-		w.now = e.at
 		if err := w.take(e); err != nil {
-			return Result{}, fmt.Errorf("at %v: %w", e.at, err)
+			return err
 		}
 	}
+}
+
+// drain serves who is left to the end.
+func (w *World) drain() error {
+	for w.measured.ended < w.measured.arrivals {
+		e, ok := w.events.next()
+		if !ok {
+			return fmt.Errorf("nothing will ever happen to %d pods that are left", w.measured.arrivals-w.measured.ended)
+		}
+		if err := w.take(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newWorld(c Config) (*World, error) {
@@ -113,6 +143,7 @@ func newWorld(c Config) (*World, error) {
 	for j, k := range c.Fleet.Kinds {
 		w.kindOf[k.Name] = j
 	}
+	w.every = w.everyKind()
 	w.addTypes()
 	w.addNodes()
 	if c.Cameras > 0 {
@@ -167,22 +198,27 @@ func (w *World) factor() float64 {
 	return math.Exp(math.Sqrt(variance)*w.noise.NormFloat64() - variance/2)
 }
 
-func (w *World) take(e event) error {
+// take lets an event happen.
+func (w *World) take(e event) (err error) {
+	w.now = e.at
 	switch e.do {
 	case arrive:
-		return w.arrive(e.what)
+		err = w.arrive(e.what)
 	case start:
 		if j := &w.jobs[e.what]; j.attempt == e.of {
 			w.started(e.what)
 		}
 	case end:
 		if j := &w.jobs[e.what]; j.attempt == e.of {
-			return w.ended(e.what)
+			err = w.ended(e.what)
 		}
 	case fail:
-		return w.failed(e.what)
+		err = w.failed(e.what)
 	case repair:
-		return w.repaired(e.what)
+		err = w.repaired(e.what)
+	}
+	if err != nil {
+		return fmt.Errorf("at %v: %w", e.at, err)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"heteroaccel.io/e2e/simulate/fleet"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/webhook/readmit"
 )
 
 var policies = []string{"idle-first", "earliest-finish", "priced-finish"}
@@ -50,7 +51,10 @@ func run(t *testing.T, c Config) Result {
 	return r
 }
 
-var readmitting = &Readmit{Margin: time.Second, Delay: 100 * time.Millisecond, Most: 5, Looked: 32}
+var readmitting = &Readmit{
+	Rules: readmit.Rules{Margin: 250 * time.Millisecond, Backoff: 5 * time.Second, Patience: 5 * time.Minute},
+	Delay: time.Second,
+}
 
 func TestSameSeedSameResult(t *testing.T) {
 	c := at(t, "sparse", 40, .9, 20)
@@ -77,10 +81,10 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				r, err := w.run()
-				if err != nil {
+				if err := w.play(); err != nil {
 					t.Fatal(err)
 				}
+				r := w.result()
 				if r.Lost == 0 || r.Ended == 0 {
 					t.Fatalf("lost %d, ended %d: this tests nothing", r.Lost, r.Ended)
 				}
@@ -91,6 +95,13 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 					t.Errorf("%d reservations are left", n)
 				}
 				checkInventory(t, w, r)
+				if err := w.drain(); err != nil {
+					t.Fatal(err)
+				}
+				checkInventory(t, w, Result{})
+				if all := w.result(); len(w.measured.latencies) != all.Arrivals {
+					t.Errorf("%d arrived, %d latencies are known", all.Arrivals, len(w.measured.latencies))
+				}
 			})
 		}
 	}
@@ -197,11 +208,64 @@ func TestReadmission(t *testing.T) {
 	without := run(t, c)
 	c.Readmit = readmitting
 	with := run(t, c)
-	if with.Moves == 0 || with.Moves > with.Ended+with.Lost {
+	if with.Moves == 0 || with.Moves > with.Ended+with.Lost+c.Fleet.Slots() {
 		t.Errorf("%d moves for %d ends and %d failures", with.Moves, with.Ended, with.Lost)
 	}
 	if with.Throughput < .95*without.Throughput {
 		t.Errorf("%.2f/s with, %.2f/s without", with.Throughput, without.Throughput)
+	}
+}
+
+// TestNoChurn: a device that frees moves one pod at most, and most pods run
+// where they first waited, under whatever load and policy.
+func TestNoChurn(t *testing.T) {
+	for _, name := range policies {
+		for _, mix := range fleet.Mixes() {
+			for _, load := range []float64{.8, .95, 1.3} {
+				c := at(t, mix, 12, load, 30)
+				c.Policy, c.Spread, c.Readmit = named(t, name), .5, readmitting
+				churn(t, fmt.Sprintf("%s, %s at %v", name, mix, load), c)
+			}
+		}
+		for _, cameras := range []int{4, 6, 8} {
+			c := Config{Fleet: fleet.Paper(100), Cameras: cameras, Startup: time.Second, Spread: .3, Horizon: 5 * time.Hour}
+			c.Policy, c.Readmit = named(t, name), readmitting
+			churn(t, fmt.Sprintf("%s, %d cameras", name, cameras), c)
+		}
+	}
+}
+
+func churn(t *testing.T, what string, c Config) {
+	t.Helper()
+	w, err := newWorld(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.play(); err != nil {
+		t.Fatal(err)
+	}
+	freed := w.measured.ended + c.Fleet.Slots() // at first all are free
+	if moves := w.measured.moves; moves > freed || moves > w.measured.ended/5 {
+		t.Errorf("%s: %d moves, %d ended", what, moves, w.measured.ended)
+	}
+	for _, j := range w.jobs {
+		if j.slot < 0 && j.moves > 4 {
+			t.Errorf("%s: one that waits was moved %d times", what, j.moves)
+		}
+	}
+}
+
+// TestEveryLatencyCounts: who waits at the horizon is served after it, and
+// counts with all of the time that it took.
+func TestEveryLatencyCounts(t *testing.T) {
+	c := at(t, "aligned", 12, 3, 20) // three times what it can serve
+	r := run(t, c)
+	if r.Waiting == 0 || r.Arrivals != r.Ended+r.Running+r.Waiting {
+		t.Fatalf("%d arrived, %d ended, %d run, %d wait", r.Arrivals, r.Ended, r.Running, r.Waiting)
+	}
+	// Who comes last waits for two horizons' worth of work before it.
+	if r.P99 < c.Horizon {
+		t.Errorf("the 99th percentile is %v, less than the horizon %v", r.P99, c.Horizon)
 	}
 }
 
