@@ -24,9 +24,9 @@ type Ranked struct {
 	Wait time.Duration
 	// Finish is Wait and the service time together, Never if Wait is.
 	Finish time.Duration
-	// Price is what a run is charged on top of Finish for the time it takes
-	// from others, in parts of its service time. Only PricedFinish charges
-	// anything.
+	// Price is what a run is charged on top of its own time for the time it
+	// takes from others, in parts of its service time. Only PricedFinish
+	// charges anything.
 	Price float64
 }
 

@@ -11,20 +11,20 @@ import (
 // PricedFinish takes the smallest expected wait and service time together,
 // where time on a kind that others need is charged more than it takes:
 //
-//	(wait + service · (1 + others)) · (1 + lasting)
+//	wait + service · (1 + price)
 //
-// It is what the linear programme of the best mix would put on a run, read off
-// the state of the cluster instead of solved for: high where the pods that come
-// next will find nothing free. What is charged grows with the run's own service
-// time, so who gains least by a scarce kind, in proportion, is the first to
-// leave it to others: comparative advantage, and not who came first. Among pods
-// that wait for a kind nobody overtakes, and an idle kind that nobody else
-// wants costs next to nothing.
+// A price is what the linear programme of the best mix would put on a second
+// of that kind, read off the state of the cluster instead of solved for: high
+// where the pods that come next will find nothing free. Everything that is
+// charged grows with the run's own service time, so who gains least by a scarce
+// kind, in proportion, is the first to leave it to others: comparative
+// advantage, and not who came first. Among pods that wait for a kind nobody
+// overtakes, and an idle kind that nobody else wants costs next to nothing.
 //
 // Whatever it charges, two things hold for every pod. While a kind is idle, its
 // choice is done within twice the time that a run takes there. And it takes a
-// slower kind that is idle only if a run there takes less than twice the wait
-// for a faster one and two runs on it, or one more for each that is queued.
+// slower kind that is idle only if a run there takes less than the wait for a
+// faster one and eight runs on it, or one more for each pod that is queued.
 func PricedFinish(candidates []inventory.Candidate) []Ranked {
 	ranked := estimate(candidates)
 	for i := range ranked {
@@ -47,41 +47,35 @@ func (r Ranked) cost() float64 {
 func (r Ranked) service() float64 { return (r.Finish - r.Wait).Seconds() }
 
 const (
-	// persistence is how much more a kind costs for each service time that it
-	// has been full. A burst is over in a few of them and hardly counts; what
-	// has lasted for twenty counts in full.
-	persistence = 1. / 20
-	// dearest is what that adds at most: a kind that is always full costs twice
-	// as much, the pod's own time and as much again of whoever comes after it.
-	dearest = 1
+	// persistence is how much the price rises for each service time that a kind
+	// has been full: a burst is over in a few of them, and hardly counts.
+	persistence = 0.1
+	// dearest is what that adds at most. It sets how much slower a kind may be
+	// that takes work from one that is always full: 1 + 1 + dearest times. What
+	// is slower still would add less than an eighth to what is served, and who
+	// was sent there would pay for it.
+	dearest = 6
 )
 
-// price is the part of a run's time that is charged on top of it.
+// price is the part of a run's time that others are expected to lose by it.
 //
-// A run takes as much again from others as there are that it delays. How likely
-// the next pods are to wait depends on how many slots are free, or how many
-// pods too many there are, measured in √n for n slots: a hundred slots of which
-// ten are free are as near to their end as one that is (Halfin and Whitt's
-// regime). Below that the price falls exponentially, above it grows with the
-// queue.
+// How likely the next pods are to wait depends on how many slots are free, or
+// how many pods too many there are, measured in √n for n slots: a hundred slots
+// of which ten are free are as near to their end as one that is (Halfin and
+// Whitt's regime). Below that the price falls exponentially, above it grows
+// with the queue, as those grow that a run delays.
 //
 // A kind that has been full for long will be so for long again, and then what
-// is spent there, waiting or running, is spent by all who come as well, while
-// time on an idle kind is nobody's loss. It multiplies all of the cost, so that
-// among kinds that have been full alike it changes nothing: where no capacity
-// is left unused, there is nothing to be gained by sending pods about.
+// a run takes delays not only who is there but all who come: the price goes up
+// with the number of service times that it has lasted.
 func price(r Ranked) float64 {
 	short := max(0, float64(r.Claimed)) + max(0, float64(r.Queued)) - max(0, float64(r.Usable))
 	pressure := short / math.Sqrt(max(1, max(0, float64(r.Usable))+max(0, float64(r.Ending))))
 	if pressure < 0 {
 		return math.Exp(pressure)
 	}
-	others := 1 + pressure
-	if r.Finish == Never {
-		return others
-	}
-	lasting := min(dearest, persistence*max(0, r.Full).Seconds()/turnover(r))
-	return others + lasting*(r.Wait.Seconds()/r.service()+1+others)
+	lasting := persistence * max(0, r.Full).Seconds() / turnover(r)
+	return 1 + pressure + min(dearest, lasting)
 }
 
 // turnover is the mean service time of what runs there, or else of this run,
