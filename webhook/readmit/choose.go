@@ -25,9 +25,9 @@ type Rules struct {
 // longestBackoff bounds what the doubling comes to.
 const longestBackoff = time.Hour
 
-// rested is when a pod that was made again count times, the last time at
+// Rested is when a pod that was made again count times, the last time at
 // created, may be made again once more.
-func (r Rules) rested(created time.Time, count int) time.Time {
+func (r Rules) Rested(created time.Time, count int) time.Time {
 	if count <= 0 {
 		return created
 	}
@@ -44,12 +44,12 @@ func (r Rules) rested(created time.Time, count int) time.Time {
 // second to see whether more of its pods change.
 var overhead = map[ownerKind]time.Duration{ownerNone: 100 * time.Millisecond, ownerController: 100 * time.Millisecond, ownerJob: time.Second}
 
-// better finds what a pod that waits for kind should rather have: the policy's
+// Better finds what a pod that waits for kind should rather have: the policy's
 // first choice, if kind has nothing usable while that is idle, no quota refuses
 // it, and the pod is done there sooner by more than margin. to is an index into candidates, -1
 // when the pod is best left waiting. gain is policy.Never where nothing of kind
 // is ever expected to free.
-func better(choose policy.Policy, candidates []inventory.Candidate, kind accel.Kind, margin time.Duration) (to int, gain time.Duration) {
+func Better(choose policy.Policy, candidates []inventory.Candidate, kind accel.Kind, margin time.Duration) (to int, gain time.Duration) {
 	own := slices.IndexFunc(candidates, func(c inventory.Candidate) bool { return c.Kind == kind })
 	if own < 0 || candidates[own].Usable > 0 || !slices.ContainsFunc(candidates, func(c inventory.Candidate) bool { return c.Idle() > 0 }) {
 		return -1, 0
@@ -90,9 +90,9 @@ func oldest(a, b *waiter) int {
 	return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 }
 
-// placed are the candidates for a pod with so many before it: those behind it
+// Placed are the candidates for a pod with so many before it: those behind it
 // do not make its wait longer.
-func placed(candidates []inventory.Candidate, kind accel.Kind, before int64) []inventory.Candidate {
+func Placed(candidates []inventory.Candidate, kind accel.Kind, before int64) []inventory.Candidate {
 	candidates = slices.Clone(candidates)
 	for i := range candidates {
 		if c := &candidates[i]; c.Kind == kind {

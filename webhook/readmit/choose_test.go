@@ -110,7 +110,7 @@ func TestBetter(t *testing.T) {
 			if choose == nil {
 				choose = policy.EarliestFinish
 			}
-			to, gain := better(choose, c.candidates, "GPU", c.margin)
+			to, gain := Better(choose, c.candidates, "GPU", c.margin)
 			got := accel.Kind("")
 			if to >= 0 {
 				got = c.candidates[to].Kind
@@ -138,7 +138,7 @@ func TestPriced(t *testing.T) {
 		"it is spoken for":           {candidate("GPU", 1, 1, 5*second, claimed(1)), -1},
 		"it is dear, and done first": {candidate("GPU", 1, 0, 5*second, ending(2*second, 5*second), queued(1), always), -1},
 	} {
-		if to, _ := better(policy.PricedFinish, []inventory.Candidate{c.gpu, busyCPU}, accel.CPU, second); to != c.want {
+		if to, _ := Better(policy.PricedFinish, []inventory.Candidate{c.gpu, busyCPU}, accel.CPU, second); to != c.want {
 			t.Errorf("%s: %d, want %d", name, to, c.want)
 		}
 	}
@@ -151,7 +151,7 @@ func TestPriced(t *testing.T) {
 	if ranked := policy.PricedFinish(first); ranked[0].Kind != accel.CPU {
 		t.Fatalf("a new pod gets %s: this tests nothing", ranked[0].Kind)
 	}
-	if to, _ := better(policy.PricedFinish, first, "GPU", 0); to >= 0 {
+	if to, _ := Better(policy.PricedFinish, first, "GPU", 0); to >= 0 {
 		t.Errorf("made again for %s, where it is done later", first[to].Kind)
 	}
 }
@@ -178,7 +178,7 @@ func TestMadeAgainForWhatItGets(t *testing.T) {
 			candidates = append(candidates, c)
 		}
 		for name, choose := range map[string]policy.Policy{"idle-first": policy.IdleFirst, "earliest-finish": policy.EarliestFinish, "priced-finish": policy.PricedFinish} {
-			to, gain := better(choose, placed(candidates, "GPU", r.Int64N(10)), "GPU", time.Second)
+			to, gain := Better(choose, Placed(candidates, "GPU", r.Int64N(10)), "GPU", time.Second)
 			if to < 0 {
 				continue
 			}
@@ -201,7 +201,7 @@ func TestPlaced(t *testing.T) {
 		candidate("CPU", 1, 1, 10*time.Second),
 	}
 	for before, want := range map[int64]int{0: -1, 2: -1, 8: 1, 100: 1} {
-		if to, _ := better(policy.EarliestFinish, placed(candidates, "GPU", before), "GPU", 0); to != want {
+		if to, _ := Better(policy.EarliestFinish, Placed(candidates, "GPU", before), "GPU", 0); to != want {
 			t.Errorf("with %d before it: %d, want %d", before, to, want)
 		}
 	}
@@ -266,7 +266,7 @@ func TestRested(t *testing.T) {
 	for count, want := range map[int]time.Duration{
 		-1: 0, 0: 0, 1: 5 * time.Second, 2: 10 * time.Second, 3: 20 * time.Second, 9: 1280 * time.Second, 11: time.Hour, 1 << 40: time.Hour,
 	} {
-		if got := rules.rested(created, count).Sub(created); got != want {
+		if got := rules.Rested(created, count).Sub(created); got != want {
 			t.Errorf("made again %d times: rests for %s, want %s", count, got, want)
 		}
 	}

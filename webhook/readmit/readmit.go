@@ -188,7 +188,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 		if soon := r.retry(ctx, l, now); soon > 0 && (next == 0 || soon < next) {
 			next = soon
 		}
-		if _, gain := better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain > 0 {
+		if _, gain := Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain > 0 {
 			standing[l.class] = l
 			for _, w := range l.waiters {
 				turns = append(turns, turn{w, gain})
@@ -219,7 +219,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 		}
 		if !r.move(ctx, t.waiter, l, before[t.waiter], now) {
 			l.candidates = r.Inventory.Candidates(l.query())
-			if _, gain := better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain == 0 {
+			if _, gain := Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain == 0 {
 				delete(standing, t.class)
 			}
 		}
@@ -229,7 +229,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 
 // rests is how much longer a pod is left alone, 0 when it is not.
 func (r *Readmitter) rests(w *waiter, now time.Time) time.Duration {
-	until := r.Rules.rested(w.created, w.count)
+	until := r.Rules.Rested(w.created, w.count)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.book.own(w) || w.owner == ownerNone && !r.BarePods {
@@ -249,7 +249,7 @@ func (r *Readmitter) rests(w *waiter, now time.Time) time.Duration {
 // gains reports whether one pod of a line would gain, with so many before it.
 // It takes no lock: most of a long queue may be better off waiting.
 func (r *Readmitter) gains(l *line, w *waiter, before int64) bool {
-	to, _ := better(r.Policy, placed(l.candidates, w.class.kind, before), w.class.kind, r.Rules.Margin+overhead[w.owner])
+	to, _ := Better(r.Policy, Placed(l.candidates, w.class.kind, before), w.class.kind, r.Rules.Margin+overhead[w.owner])
 	return to >= 0
 }
 
@@ -260,7 +260,7 @@ func (r *Readmitter) move(ctx context.Context, w *waiter, l *line, before int64,
 	q.Reservation = "readmit-" + rand.Text()
 	margin := r.Rules.Margin + overhead[w.owner]
 	chosen, ok := r.Inventory.Reconsider(q, w.name, w.uid, func(c []inventory.Candidate) int {
-		to, _ := better(r.Policy, placed(c, w.class.kind, before), w.class.kind, margin)
+		to, _ := Better(r.Policy, Placed(c, w.class.kind, before), w.class.kind, margin)
 		return to
 	})
 	if !ok {
