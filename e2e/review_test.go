@@ -45,6 +45,9 @@ func post(t *testing.T, client *http.Client, method, url, contentType string, bo
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
+	if req.ContentLength > 1<<20 { // as curl does; else it may not see the answer while it sends
+		req.Header.Set("Expect", "100-continue")
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, url, err)

@@ -49,6 +49,14 @@ func Body(w http.ResponseWriter, r *http.Request, limit int64, use func([]byte))
 		Error(w, http.StatusUnsupportedMediaType, "send the body as Content-Type: application/json, not %q", r.Header.Get("Content-Type"))
 		return
 	}
+	tooLarge := func() {
+		Error(w, http.StatusRequestEntityTooLarge, "the body is larger than the %d bytes that are read here", limit)
+	}
+	// Who asks first, as curl does with much to send, need not send it.
+	if r.ContentLength > limit {
+		tooLarge()
+		return
+	}
 	buf := buffers.Get().(*bytes.Buffer)
 	defer func() {
 		if buf.Cap() <= keep {
@@ -62,7 +70,7 @@ func Body(w http.ResponseWriter, r *http.Request, limit int64, use func([]byte))
 	}
 	switch _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); {
 	case errors.As(err, new(*http.MaxBytesError)):
-		Error(w, http.StatusRequestEntityTooLarge, "the body is larger than the %d bytes that are read here", limit)
+		tooLarge()
 	case err != nil:
 		Error(w, http.StatusBadRequest, "the body ended before it was read: send it again")
 	case buf.Len() == 0:

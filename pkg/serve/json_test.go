@@ -21,14 +21,15 @@ func TestBody(t *testing.T) {
 		status      int
 		want        string
 	}{
-		"json":             {strings.NewReader(`{"a":1}`), "application/json", 200, `{"a":1}`},
-		"json and charset": {strings.NewReader(`{}`), "application/json; charset=utf-8", 200, `{}`},
-		"exactly at limit": {strings.NewReader(strings.Repeat("x", limit)), "application/json", 200, strings.Repeat("x", limit)},
-		"one over":         {strings.NewReader(strings.Repeat("x", limit+1)), "application/json", 413, "larger than the 16 bytes"},
-		"no content type":  {strings.NewReader(`{}`), "", 415, "application/json"},
-		"a form":           {strings.NewReader(`a=1`), "application/x-www-form-urlencoded", 415, "application/json"},
-		"empty":            {strings.NewReader(""), "application/json", 400, "empty"},
-		"cut off":          {errReader{}, "application/json", 400, "ended before"},
+		"json":              {strings.NewReader(`{"a":1}`), "application/json", 200, `{"a":1}`},
+		"json and charset":  {strings.NewReader(`{}`), "application/json; charset=utf-8", 200, `{}`},
+		"exactly at limit":  {strings.NewReader(strings.Repeat("x", limit)), "application/json", 200, strings.Repeat("x", limit)},
+		"one over":          {strings.NewReader(strings.Repeat("x", limit+1)), "application/json", 413, "larger than the 16 bytes"},
+		"over, unannounced": {io.MultiReader(strings.NewReader(strings.Repeat("x", limit+1))), "application/json", 413, "larger than the 16 bytes"},
+		"no content type":   {strings.NewReader(`{}`), "", 415, "application/json"},
+		"a form":            {strings.NewReader(`a=1`), "application/x-www-form-urlencoded", 415, "application/json"},
+		"empty":             {strings.NewReader(""), "application/json", 400, "empty"},
+		"cut off":           {errReader{}, "application/json", 400, "ended before"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/", c.body)
