@@ -21,7 +21,7 @@ func TestExperiment(t *testing.T) {
 	for _, want := range []string{
 		`A: GPU +[1-9]\d* +[1-9]\d* +0 +0 +0 +6s +[0-9.]+ +- `, // everything on the GPU
 		`B: \S+ +[1-9]\d* +[1-9]\d* .* 6s +[0-9.]+ +[+-][0-9.]+ %`,
-		`B: \S+ +all +[1-9]\d*( +[0-9.]+s){4}`,
+		`B: \S+ +all +[1-9]\d*( +[0-9.]+s){5}`,
 		`50 % +[1-9]\d* +0 `, // nobody is left unserved
 	} {
 		if !regexp.MustCompile(want).MatchString(said.String()) {

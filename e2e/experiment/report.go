@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -51,20 +49,27 @@ func paperTable(out io.Writer, f *fleet.Fleet, stretch float64, results []named)
 	return t.Flush()
 }
 
-// latencyTable prints from request to end, for each inference.
-func latencyTable(out io.Writer, results []named) error {
-	fmt.Fprintf(out, "\nLatency, from the request to the end of the run\n\n")
+// latencyTable prints from request to end, for each inference, and how long the
+// oldest request had waited that had not ended: with nothing but latencies, who
+// is never served would not be seen.
+func latencyTable(out io.Writer, f *fleet.Fleet, results []named) error {
+	fmt.Fprintf(out, "\nLatency, from the request to the end of the run, and the oldest request without an end\n\n")
 	t := table(out)
-	fmt.Fprint(t, "\tinference\truns\tmean\tmedian\tp95\tp99\t\n")
+	fmt.Fprint(t, "\tinference\truns\tmean\tmedian\tp95\tp99\toldest\t\n")
 	for _, r := range results {
-		for _, inference := range slices.Sorted(maps.Keys(r.latencies)) {
-			l := r.latencies[inference]
-			name := inference
-			if name == "" {
-				name = "all"
+		line := func(name, of string) {
+			l := r.latencies[of]
+			fmt.Fprintf(t, "%s\t%s\t%d\t", r.name, name, len(l))
+			if len(l) == 0 {
+				fmt.Fprint(t, "-\t-\t-\t-\t")
+			} else {
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t", seconds(stat.Mean(l, nil)), seconds(quantile(l, .5)), seconds(quantile(l, .95)), seconds(quantile(l, .99)))
 			}
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t\n", r.name, name, len(l), seconds(stat.Mean(l, nil)),
-				seconds(quantile(l, .5)), seconds(quantile(l, .95)), seconds(quantile(l, .99)))
+			fmt.Fprintf(t, "%s\t\n", seconds(r.waiting[of]))
+		}
+		line("all", "")
+		for _, typ := range f.Types {
+			line(typ.Name, typ.Name)
 		}
 	}
 	return t.Flush()

@@ -22,6 +22,9 @@ type result struct {
 	// latencies, by inference and in all (""), are from the request to the
 	// end, sorted, in seconds.
 	latencies map[string][]float64
+	// waiting is how long, in seconds, the oldest request of each inference had
+	// waited for its end when the window closed: nobody's latency tells of it.
+	waiting map[string]float64
 	// unserved had not ended when the experiment did.
 	unserved int
 	// bound is the most runs a second of those service times.
@@ -51,7 +54,7 @@ func (w window) has(t time.Time) bool { return !t.Before(w.from) && t.Before(w.t
 func measure(runs []run, w window, counts counted, f *fleet.Fleet) (result, error) {
 	res := result{
 		interval: w.length(), ended: map[accel.Kind]int{},
-		busy: map[accel.Kind]float64{}, latencies: map[string][]float64{},
+		busy: map[accel.Kind]float64{}, latencies: map[string][]float64{}, waiting: map[string]float64{},
 	}
 	drawn := map[accel.Kind][]float64{}
 	for _, r := range runs {
@@ -63,6 +66,11 @@ func measure(runs []run, w window, counts counted, f *fleet.Fleet) (result, erro
 			res.total++
 			res.ended[r.kind]++
 			drawn[r.kind] = append(drawn[r.kind], r.takes[r.kind].Seconds())
+		}
+		if r.submitted.Before(w.to) && (r.ended.IsZero() || !r.ended.Before(w.to)) {
+			for _, of := range []string{"", r.inference} {
+				res.waiting[of] = max(res.waiting[of], w.to.Sub(r.submitted).Seconds())
+			}
 		}
 		switch {
 		case !counts(r, w):

@@ -48,7 +48,7 @@ func repeat(ctx context.Context, s settings, out io.Writer) error {
 	if err := paperTable(out, f, s.stretch, cameras); err != nil {
 		return err
 	}
-	if err := latencyTable(out, cameras); err != nil {
+	if err := latencyTable(out, f, cameras); err != nil {
 		return err
 	}
 	if err := busyTable(out, f, cameras); err != nil {
