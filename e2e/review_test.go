@@ -30,7 +30,12 @@ func webhookClient(t *testing.T, s *stack.Stack) *http.Client {
 	if !roots.AppendCertsFromPEM(config.Webhooks[0].ClientConfig.CABundle) {
 		t.Fatal("the caBundle holds no certificate")
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	return clientWith(t, &tls.Config{RootCAs: roots})
+}
+
+// clientWith sends a large body only once the server has said that it wants it.
+func clientWith(t *testing.T, config *tls.Config) *http.Client {
+	transport := &http.Transport{TLSClientConfig: config, ExpectContinueTimeout: limit}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
@@ -92,7 +97,7 @@ func review(t *testing.T, s *stack.Stack, replica, namespace string, object []by
 // badRequests: whatever is sent, the answer is a 4xx with one sentence, and the
 // programs live on.
 func badRequests(t *testing.T, s *stack.Stack) {
-	secure := webhookClient(t, s)
+	secure, plain := webhookClient(t, s), clientWith(t, nil)
 	const asJSON = "application/json"
 	const head = `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","operation":"CREATE","resource":{"resource":"pods"},"object":`
 	deep := strings.Repeat("[", 1<<20)
@@ -121,8 +126,8 @@ func badRequests(t *testing.T, s *stack.Stack) {
 		url    string
 	}{
 		"mutate":     {secure, s.ReviewURL("webhook", "/mutate")},
-		"filter":     {http.DefaultClient, s.URL("extender", "/scheduler/filter")},
-		"prioritize": {http.DefaultClient, s.URL("extender", "/scheduler/prioritize")},
+		"filter":     {plain, s.URL("extender", "/scheduler/filter")},
+		"prioritize": {plain, s.URL("extender", "/scheduler/prioritize")},
 	} {
 		for name, tc := range bodies {
 			t.Run(endpoint+"/"+name, func(t *testing.T) {
