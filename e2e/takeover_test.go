@@ -172,7 +172,7 @@ func TestTakeover(t *testing.T) {
 		return nil
 	})
 	// Devices free all the while, the GPUs first: of those that came early, who
-	// waits for an NPU gains, once who waits for a GPU was served.
+	// waits for an NPU runs only if it is made again.
 	group.Go(func() error {
 		for i, p := range held {
 			want := (jobs + bare - early) / len(held)
@@ -186,8 +186,13 @@ func TestTakeover(t *testing.T) {
 					return ctx.Err()
 				}
 			}
-			if i == killAt {
+			switch i {
+			case killAt:
 				s.Process("webhook").Kill()
+			case len(held) / 2: // all GPUs are free, and no NPU
+				if err := await(ctx, func(ctx context.Context) error { return earlyDone(ctx, s, early) }); err != nil {
+					return err
+				}
 			}
 			now := int64(0)
 			if err := s.Client().CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
@@ -248,6 +253,24 @@ func jobOf(p *corev1.Pod) *batchv1.Job {
 			},
 		},
 	}
+}
+
+// earlyDone checks that so many pods that may have either kind have succeeded.
+func earlyDone(ctx context.Context, s *stack.Stack, want int) error {
+	pods, err := waits(ctx, s)
+	if err != nil {
+		return err
+	}
+	done := 0
+	for _, p := range pods {
+		if p.Annotations[accel.AcceleratorAnnotation] != "npu" && p.Status.Phase == corev1.PodSucceeded {
+			done++
+		}
+	}
+	if done != want {
+		return fmt.Errorf("%d of the %d that came early are done", done, want)
+	}
+	return nil
 }
 
 // allDone checks that so many pods have succeeded and are all there is, and
