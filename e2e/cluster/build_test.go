@@ -67,7 +67,7 @@ func TestToolchainErrors(t *testing.T) {
 		last []string
 		want string
 	}{
-		"no network": {[]string{"go: k8s.io/api@v0.37.2: Get \"https://proxy\": dial tcp: lookup proxy: no such host"}, "could not be downloaded"},
+		"no network": {[]string{"go: k8s.io/api@v0.37.2: dial tcp: lookup modules: no such host"}, "could not be downloaded"},
 		"disk":       {[]string{"write /tmp/x: no space left on device"}, "disk is full"},
 		"other":      {[]string{"x.go:1:1: syntax error"}, "syntax error"},
 	} {

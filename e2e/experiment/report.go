@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"heteroaccel.io/e2e/simulate/fleet"
+	"heteroaccel.io/pkg/accel"
 )
 
 // named is a result under the name that tables call it.
@@ -23,22 +24,34 @@ func table(out io.Writer) *tabwriter.Writer {
 	return tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 }
 
+// each prints a cell for every kind.
+func each(t io.Writer, f *fleet.Fleet, cell func(accel.Kind) string) {
+	for _, k := range f.Kinds {
+		fmt.Fprint(t, cell(k.Name), "\t")
+	}
+}
+
+// quantiles are the cells of mean, median, 95th and 99th percentile of sorted
+// seconds; of none they are dashes.
+func quantiles(l []float64) string {
+	if len(l) == 0 {
+		return "-\t-\t-\t-\t"
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t", seconds(stat.Mean(l, nil)), seconds(quantile(l, .5)), seconds(quantile(l, .95)), seconds(quantile(l, .99)))
+}
+
 // paperTable prints what the paper's Table 4 has: completions in all and by
 // accelerator, the interval, and the improvement over the first line.
 func paperTable(out io.Writer, f *fleet.Fleet, stretch float64, results []named) error {
 	fmt.Fprintf(out, "\nCompletions, as in the paper's Table 4 (inferences a second are × %g, to compare with it)\n\n", stretch)
 	t := table(out)
 	fmt.Fprint(t, "\ttotal\t")
-	for _, k := range f.Kinds {
-		fmt.Fprintf(t, "%s\t", k.Name)
-	}
+	each(t, f, func(k accel.Kind) string { return string(k) })
 	fmt.Fprint(t, "interval\ta second\timprovement\tbound\tshare of it\tmade again\t\n")
 	base := results[0].perSecond()
 	for i, r := range results {
 		fmt.Fprintf(t, "%s\t%d\t", r.name, r.total)
-		for _, k := range f.Kinds {
-			fmt.Fprintf(t, "%d\t", r.ended[k.Name])
-		}
+		each(t, f, func(k accel.Kind) string { return fmt.Sprint(r.ended[k]) })
 		improvement := "-"
 		if i > 0 {
 			improvement = fmt.Sprintf("%+.1f %%", 100*(r.perSecond()/base-1))
@@ -59,13 +72,7 @@ func latencyTable(out io.Writer, f *fleet.Fleet, results []named) error {
 	for _, r := range results {
 		line := func(name, of string) {
 			l := r.latencies[of]
-			fmt.Fprintf(t, "%s\t%s\t%d\t", r.name, name, len(l))
-			if len(l) == 0 {
-				fmt.Fprint(t, "-\t-\t-\t-\t")
-			} else {
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t", seconds(stat.Mean(l, nil)), seconds(quantile(l, .5)), seconds(quantile(l, .95)), seconds(quantile(l, .99)))
-			}
-			fmt.Fprintf(t, "%s\t\n", seconds(r.waiting[of]))
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s%s\t\n", r.name, name, len(l), quantiles(l), seconds(r.waiting[of]))
 		}
 		line("all", "")
 		for _, typ := range f.Types {
@@ -81,15 +88,11 @@ func busyTable(out io.Writer, f *fleet.Fleet, results []named) error {
 	fmt.Fprintf(out, "\nUtilisation, and how long pods took to start: when something was idle, and after the one before\n\n")
 	t := table(out)
 	fmt.Fprint(t, "\t")
-	for _, k := range f.Kinds {
-		fmt.Fprintf(t, "%s\t", k.Name)
-	}
+	each(t, f, func(k accel.Kind) string { return string(k) })
 	fmt.Fprint(t, "idle: start after\thand-over\t\n")
 	for _, r := range results {
 		fmt.Fprintf(t, "%s\t", r.name)
-		for _, k := range f.Kinds {
-			fmt.Fprintf(t, "%.1f %%\t", 100*r.busy[k.Name])
-		}
+		each(t, f, func(k accel.Kind) string { return fmt.Sprintf("%.1f %%", 100*r.busy[k]) })
 		fmt.Fprintf(t, "%s\t%s\t\n", short(r.startup), short(r.handover))
 	}
 	return t.Flush()
@@ -100,20 +103,12 @@ func openTable(out io.Writer, f *fleet.Fleet, results []named) error {
 	fmt.Fprintf(out, "\nRandom arrivals (Poisson), every inference as often\n\n")
 	t := table(out)
 	fmt.Fprint(t, "\tof the bound\truns\tunserved\tmean\tmedian\tp95\tp99\t")
-	for _, k := range f.Kinds {
-		fmt.Fprintf(t, "%s busy\t", k.Name)
-	}
+	each(t, f, func(k accel.Kind) string { return string(k) + " busy" })
 	fmt.Fprint(t, "made again\t\n")
 	for _, r := range results {
 		l := r.latencies[""]
-		if len(l) == 0 {
-			l = []float64{0}
-		}
-		fmt.Fprintf(t, "%s\t%.0f %%\t%d\t%d\t%s\t%s\t%s\t%s\t", r.name, 100*r.part, len(r.latencies[""]), r.unserved,
-			seconds(stat.Mean(l, nil)), seconds(quantile(l, .5)), seconds(quantile(l, .95)), seconds(quantile(l, .99)))
-		for _, k := range f.Kinds {
-			fmt.Fprintf(t, "%.0f %%\t", 100*r.busy[k.Name])
-		}
+		fmt.Fprintf(t, "%s\t%.0f %%\t%d\t%d\t%s", r.name, 100*r.part, len(l), r.unserved, quantiles(l))
+		each(t, f, func(k accel.Kind) string { return fmt.Sprintf("%.0f %%", 100*r.busy[k]) })
 		fmt.Fprintf(t, "%d\t\n", r.made)
 	}
 	return t.Flush()
