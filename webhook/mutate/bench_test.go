@@ -94,6 +94,6 @@ func BenchmarkRequests(b *testing.B) {
 	pod, in := largePod(b), benchInput(b, "GPU")
 	b.ReportAllocs()
 	for b.Loop() {
-		Requests(pod, in.Target, in.Variant, knownResource)
+		Requests(Planned(pod, in.Target, in.Variant, knownResource))
 	}
 }

@@ -105,7 +105,7 @@ func TestRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pod := &Pod{Spec: c.spec}
 			before := encode(t, pod)
-			got := Requests(pod, Target{}, testProfile(t).Variant(c.kind), knownResource)
+			got := Requests(Planned(pod, Target{}, testProfile(t).Variant(c.kind), knownResource))
 			if diff := cmp.Diff(amountsOf(c.want), got); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}

@@ -27,15 +27,10 @@ func Planned(pod *Pod, t Target, v *profile.Variant, known func(corev1.ResourceN
 	return &corev1.Pod{Spec: out.Spec}
 }
 
-// Requests is what the whole pod would request if target t got variant v: cpu,
-// memory, ephemeral storage and devices, init containers, sidecars and
-// overhead counted as the scheduler counts them. The marker is left out: no
-// node offers it. known is as in Input.
-func Requests(pod *Pod, t Target, v *profile.Variant, known func(corev1.ResourceName) bool) corev1.ResourceList {
-	planned := Planned(pod, t, v, known)
-	if planned == nil {
-		return nil
-	}
+// Requests is what a whole planned pod would request: cpu, memory, ephemeral
+// storage and devices, init containers, sidecars and overhead counted as the
+// scheduler counts them. The marker is left out: no node offers it.
+func Requests(planned *corev1.Pod) corev1.ResourceList {
 	list := resourcehelper.PodRequests(planned, resourcehelper.PodResourcesOptions{})
 	delete(list, accel.MarkerResource)
 	return list

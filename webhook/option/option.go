@@ -61,12 +61,13 @@ func (s Source) Of(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventor
 			incompatible = cmp.Or(incompatible, err)
 			continue
 		}
+		planned := mutate.Planned(pod, target, v, in.Known)
 		options = append(options, inventory.Option{
 			Kind:        k,
 			Rank:        rank,
-			Needs:       inventory.ResourcesOf(mutate.Requests(pod, target, v, in.Known)),
+			Needs:       inventory.ResourcesOf(mutate.Requests(planned)),
 			Constraints: constraints(pod, v, own),
-			Charge:      inventory.ChargeOf(mutate.Planned(pod, target, v, in.Known)),
+			Charge:      inventory.ChargeOf(planned),
 			Service:     s.ServiceTime(p.Name, k),
 		})
 	}
