@@ -13,6 +13,8 @@ import (
 // Binaries are the paths of the programs a cluster is made of.
 type Binaries struct {
 	Etcd, APIServer, ControllerManager, Scheduler, Kubectl, Kwok string
+	// Kubelet and KubeProxy are there only where BuildOptions asked for them.
+	Kubelet, KubeProxy string
 }
 
 // BuildOptions say how Build reports.
@@ -20,6 +22,8 @@ type BuildOptions struct {
 	// Out is where progress goes; nil for nowhere. On a terminal one line is
 	// rewritten, elsewhere a line is added every 15 seconds.
 	Out io.Writer
+	// Nodes adds the programs of real nodes.
+	Nodes bool
 }
 
 // Build compiles what is missing of the control plane into the user's cache
@@ -50,6 +54,9 @@ func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
 		return Binaries{}, fmt.Errorf("make the directory of the control plane's programs: %w", err)
 	}
 	list := programs(src.kubernetes)
+	if opts.Nodes {
+		list = append(list, nodePrograms(src.kubernetes)...)
+	}
 	if len(missing(dir, list)) == 0 {
 		return binaries(dir), nil
 	}
@@ -166,6 +173,7 @@ func binaries(dir string) Binaries {
 	return Binaries{
 		Etcd: at("etcd"), APIServer: at("kube-apiserver"), ControllerManager: at("kube-controller-manager"),
 		Scheduler: at("kube-scheduler"), Kubectl: at("kubectl"), Kwok: at("kwok"),
+		Kubelet: at("kubelet"), KubeProxy: at("kube-proxy"),
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 
 	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/process"
 )
 
 // Config says what to start.
@@ -27,6 +28,10 @@ type Config struct {
 	Binaries Binaries
 	// Out is where each step is reported; nil for nowhere.
 	Out io.Writer
+	// At is where the control plane listens; the zero value is the loopback
+	// interface, with kwok to play the kubelets. Anywhere else the nodes are
+	// the caller's own to start.
+	At Place
 	// Machines become the first nodes.
 	Machines []*machine.Machine
 	// Extenders go into the scheduler's configuration.
@@ -42,6 +47,7 @@ type Cluster struct {
 	keep    bool
 	out     io.Writer
 	bin     Binaries
+	at      Place
 	ca      *authority
 	lock    *os.File // held while the cluster lives: see sweep
 	server  string   // URL of the API server
@@ -108,7 +114,7 @@ func newCluster(cfg Config) (*Cluster, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Cluster{
-		dir: dir, lock: lock, keep: cfg.Keep, out: &lockedWriter{w: out}, bin: cfg.Binaries, ca: ca,
+		dir: dir, lock: lock, keep: cfg.Keep, out: &lockedWriter{w: out}, bin: cfg.Binaries, at: cfg.At.orLoopback(), ca: ca,
 		ctx: ctx, cancel: cancel, nodes: map[string]*Node{},
 	}
 	for _, name := range []string{"logs", "pki", "etc", "nodes"} {
@@ -117,7 +123,7 @@ func newCluster(cfg Config) (*Cluster, error) {
 			return nil, fmt.Errorf("make the cluster's directory: %w", err)
 		}
 	}
-	if err := ca.write(c.path("pki")); err != nil {
+	if err := ca.write(c.path("pki"), c.at.hosts()...); err != nil {
 		c.Stop()
 		return nil, err
 	}
@@ -136,8 +142,10 @@ func (c *Cluster) start(ctx context.Context, cfg Config) error {
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.startControllerManager(gctx) })
 	group.Go(func() error { return c.startScheduler(gctx, cfg.Extenders) })
-	group.Go(func() error { return c.startKwok(gctx) })
-	group.Go(func() error { return c.watchPods(gctx) })
+	if c.at.loopback() {
+		group.Go(func() error { return c.startKwok(gctx) })
+		group.Go(func() error { return c.watchPods(gctx) })
+	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -182,12 +190,12 @@ func (c *Cluster) Stop() {
 	processes, nodes := c.processes, c.nodes
 	c.mu.Unlock()
 	for i := len(processes) - 1; i >= 0; i-- {
-		if processes[i].name == "kube-apiserver" {
+		if processes[i].Name() == "kube-apiserver" {
 			// Our own watches would hold it up.
 			c.cancel()
 			c.wg.Wait()
 		}
-		processes[i].stop(stopGrace(processes[i].name))
+		processes[i].StopWithin(stopGrace(processes[i].Name()))
 	}
 	c.cancel()
 	for _, n := range nodes {
@@ -213,7 +221,7 @@ func stopGrace(name string) time.Duration {
 	case "kube-apiserver", "etcd":
 		return 2 * time.Second
 	}
-	return grace
+	return process.Grace
 }
 
 // Dir is the work directory; logs are in its logs.
@@ -242,6 +250,17 @@ func (c *Cluster) KubeconfigFor(user string, groups ...string) (string, error) {
 	path := c.path("etc", name+".kubeconfig")
 	return path, c.ca.kubeconfig(path, c.server, user, groups)
 }
+
+// Certificate writes NAME.crt and NAME.key, PEM, for a server at the hosts:
+// names or addresses. The cluster's CA, which CA has the path of, vouches for
+// it.
+func (c *Cluster) Certificate(name string, hosts ...string) (cert, key string, err error) {
+	base := c.path("pki", name)
+	return base + ".crt", base + ".key", c.ca.writeServer(base, hosts...)
+}
+
+// CA is the path of the certificate of the cluster's CA.
+func (c *Cluster) CA() string { return c.path("pki", "ca.crt") }
 
 // connect makes the administrator's kubeconfig and clients.
 func (c *Cluster) connect() error {

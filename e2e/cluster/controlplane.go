@@ -5,14 +5,11 @@ import (
 	"fmt"
 )
 
-// The service network is never routed; it only has to be given.
-const serviceCIDR = "10.96.0.0/16"
-
 func (c *Cluster) startEtcd(ctx context.Context) error {
 	ports, err := c.serve(ctx, service{
 		name: "etcd", path: c.bin.Etcd, ports: 2, health: "/health",
 		args: func(ports []int) []string {
-			client, peer := loopback(ports[0]), loopback(ports[1])
+			client, peer := c.at.url(ports[0]), c.at.url(ports[1])
 			return []string{
 				"--name=local", "--data-dir=" + c.path("etcd"),
 				"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
@@ -30,16 +27,20 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.etcdURL = loopback(ports[0])
+	c.etcdURL = c.at.url(ports[0])
 	return nil
 }
 
 func (c *Cluster) startAPIServer(ctx context.Context) error {
+	// Whom the kubelets let read logs.
+	if err := c.ca.writeClient(c.path("pki", kubeletClient), "kube-apiserver", adminGroup); err != nil {
+		return err
+	}
 	ports, err := c.serve(ctx, service{
 		name: "kube-apiserver", path: c.bin.APIServer, ports: 1, health: "/readyz",
 		args: func(ports []int) []string {
-			return []string{
-				fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+			return append([]string{
+				fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=" + c.at.Address, "--advertise-address=" + c.at.Address,
 				"--tls-cert-file=" + c.path("pki", "server.crt"), "--tls-private-key-file=" + c.path("pki", "server.key"),
 				"--client-ca-file=" + c.path("pki", "ca.crt"),
 				"--etcd-servers=" + c.etcdURL, "--etcd-cafile=" + c.path("pki", "ca.crt"),
@@ -47,18 +48,16 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 				"--service-account-key-file=" + c.path("pki", "tokens.pub"),
 				"--service-account-signing-key-file=" + c.path("pki", "tokens.key"),
 				"--service-account-issuer=https://kubernetes.default.svc",
-				"--authorization-mode=RBAC", "--allow-privileged",
-				"--service-cluster-ip-range=" + serviceCIDR,
-				// A loopback address cannot be the endpoint of a Service.
-				"--endpoint-reconciler-type=none",
+				"--authorization-mode=Node,RBAC", "--allow-privileged",
+				"--service-cluster-ip-range=" + c.at.Services,
 				"--profiling=false",
-			}
+			}, c.at.apiServerFlags(c.path("pki"))...)
 		},
 	})
 	if err != nil {
 		return err
 	}
-	c.server = loopback(ports[0])
+	c.server = c.at.url(ports[0])
 	return c.connect()
 }
 
@@ -72,7 +71,7 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 		args: func(ports []int) []string {
 			return []string{
 				"--kubeconfig=" + kubeconfig, "--leader-elect=false",
-				fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=127.0.0.1",
+				fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=" + c.at.Address,
 				"--tls-cert-file=" + c.path("pki", "server.crt"), "--tls-private-key-file=" + c.path("pki", "server.key"),
 				"--use-service-account-credentials",
 				"--service-account-private-key-file=" + c.path("pki", "tokens.key"),
@@ -85,5 +84,3 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 	})
 	return err
 }
-
-func loopback(port int) string { return fmt.Sprintf("https://127.0.0.1:%d", port) }

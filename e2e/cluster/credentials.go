@@ -52,15 +52,21 @@ func newAuthority() (*authority, error) {
 	return &authority{key: key, cert: cert, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
 }
 
-// server returns a certificate and key, PEM, for whatever serves on the
-// loopback interface; it is good for clients too, as etcd's peers need.
-func (a *authority) server() (cert, key []byte, err error) {
-	return a.issue(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: "localhost"},
-		DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 96, 0, 1)},
+// server returns a certificate and key, PEM, for what serves under these names
+// and addresses; it is good for clients too, as etcd's peers need.
+func (a *authority) server(hosts ...string) (cert, key []byte, err error) {
+	template := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: hosts[0]},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	})
+	}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
+	return a.issue(template)
 }
 
 // client returns a certificate and key, PEM, that make their holder the user,
@@ -107,10 +113,10 @@ func serial() *big.Int {
 }
 
 // write writes what the control plane's programs read: the CA's
-// certificate, the servers' certificate and key, and the key that signs the
-// tokens of service accounts.
-func (a *authority) write(dir string) error {
-	cert, key, err := a.server()
+// certificate, the certificate and key of servers at these hosts, and the key
+// that signs the tokens of service accounts.
+func (a *authority) write(dir string, hosts ...string) error {
+	cert, key, err := a.server(hosts...)
 	if err != nil {
 		return err
 	}
@@ -127,8 +133,35 @@ func (a *authority) write(dir string) error {
 		return fmt.Errorf("encode the service-account key: %w", err)
 	}
 	verifier := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	for name, data := range map[string][]byte{"ca.crt": a.pem, "server.crt": cert, "server.key": key, "tokens.key": tokens, "tokens.pub": verifier} {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+	return writeAll(map[string][]byte{
+		filepath.Join(dir, "ca.crt"):     a.pem,
+		filepath.Join(dir, "server.crt"): cert, filepath.Join(dir, "server.key"): key,
+		filepath.Join(dir, "tokens.key"): tokens, filepath.Join(dir, "tokens.pub"): verifier,
+	})
+}
+
+// writeServer writes base.crt and base.key for what serves at the hosts.
+func (a *authority) writeServer(base string, hosts ...string) error {
+	cert, key, err := a.server(hosts...)
+	if err != nil {
+		return err
+	}
+	return writeAll(map[string][]byte{base + ".crt": cert, base + ".key": key})
+}
+
+// writeClient writes base.crt and base.key, which make their holder the user.
+func (a *authority) writeClient(base, user string, groups ...string) error {
+	cert, key, err := a.client(user, groups)
+	if err != nil {
+		return err
+	}
+	return writeAll(map[string][]byte{base + ".crt": cert, base + ".key": key})
+}
+
+// writeAll writes files that only this user may read.
+func writeAll(files map[string][]byte) error {
+	for path, data := range files {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
 			return fmt.Errorf("write the cluster's credentials: %w", err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+
+	"heteroaccel.io/e2e/process"
 )
 
 // Kubectl runs kubectl as the administrator and returns what it printed,
@@ -23,7 +25,7 @@ func (c *Cluster) KubectlInput(ctx context.Context, input string, args ...string
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig(), "KUBECACHEDIR="+c.path("kubectl"), "HOME="+c.dir)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &output, &output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	err := onStarterThread(cmd.Start)
+	err := process.StartCommand(cmd)
 	if err == nil {
 		err = cmd.Wait()
 	}

@@ -30,7 +30,7 @@ func (c *Cluster) startScheduler(ctx context.Context, extenders []schedulerv1.Ex
 		args: func(ports []int) []string {
 			return []string{
 				"--config=" + config,
-				fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=127.0.0.1",
+				fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=" + c.at.Address,
 				"--tls-cert-file=" + c.path("pki", "server.crt"), "--tls-private-key-file=" + c.path("pki", "server.key"),
 			}
 		},

@@ -10,7 +10,12 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"heteroaccel.io/e2e/process"
 )
+
+// Process is a program that runs beside the cluster.
+type Process = process.Process
 
 // StartProcess runs a program beside the cluster: its output goes to
 // logs/NAME.log, its working directory is the cluster's, env ("KEY=value")
@@ -23,16 +28,16 @@ func (c *Cluster) StartProcess(name, path string, args, env []string) (*Process,
 		return nil, fmt.Errorf("start %s: the cluster is stopped", name)
 	}
 	for i, p := range c.processes {
-		if p.name != name {
+		if p.Name() != name {
 			continue
 		}
-		if !p.ended() {
+		if !p.Ended() {
 			return nil, fmt.Errorf("start %s: a process of that name runs already", name)
 		}
 		c.processes = append(c.processes[:i:i], c.processes[i+1:]...)
 		break
 	}
-	p, err := startProcess(name, c.path("logs", name+".log"), path, args, env)
+	p, err := process.Start(process.Spec{Name: name, Path: path, Args: args, Env: env, Dir: c.dir, Log: c.path("logs", name+".log")})
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +49,7 @@ func (c *Cluster) StartProcess(name, path string, args, env []string) (*Process,
 // control plane's are called as their programs are.
 func (c *Cluster) Process(name string) *Process {
 	for _, p := range c.Processes() {
-		if p.name == name {
+		if p.Name() == name {
 			return p
 		}
 	}
@@ -59,10 +64,11 @@ func (c *Cluster) Processes() []*Process {
 	return append([]*Process(nil), c.processes...)
 }
 
-// service is a program that is ready when a URL answers 200.
+// service is a program of the control plane that is ready when a URL answers
+// 200.
 type service struct {
 	name, path string
-	// ports is how many loopback ports it needs.
+	// ports is how many ports it needs.
 	ports int
 	args  func(ports []int) []string
 	// health is the path on its first port that tells whether it is ready;
@@ -90,7 +96,8 @@ func (c *Cluster) serve(ctx context.Context, s service) (ports []int, err error)
 			}
 			ports = append(ports, port)
 		}
-		p, err := c.StartProcess(s.name, s.path, s.args(ports), s.env)
+		path, args := c.at.command(s.path, s.args(ports))
+		p, err := c.StartProcess(s.name, path, args, s.env)
 		if err != nil {
 			return nil, err
 		}
@@ -98,13 +105,13 @@ func (c *Cluster) serve(ctx context.Context, s service) (ports []int, err error)
 		if s.plain {
 			scheme = "http"
 		}
-		url := fmt.Sprintf("%s://127.0.0.1:%d%s", scheme, ports[0], s.health)
+		url := fmt.Sprintf("%s://%s:%d%s", scheme, c.at.Address, ports[0], s.health)
 		err = c.wait(ctx, s.name, p, func(ctx context.Context) error { return healthy(ctx, client, url) })
 		if err == nil {
 			c.sayf("%-24s ready in %.1f s", s.name, time.Since(begin).Seconds())
 			return ports, nil
 		}
-		if !p.ended() || !strings.Contains(p.said(), "address already in use") {
+		if !p.Ended() || !strings.Contains(p.Said(), "address already in use") {
 			return nil, err
 		}
 	}

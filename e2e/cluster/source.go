@@ -58,6 +58,17 @@ func programs(kubernetesVersion string) []program {
 		program{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "-s -w"})
 }
 
+// nodePrograms are what a real node runs of Kubernetes; only clusters of real
+// nodes need them.
+func nodePrograms(kubernetesVersion string) []program {
+	stamp := "-s -w -X k8s.io/component-base/version.gitVersion=" + kubernetesVersion
+	var list []program
+	for _, name := range []string{"kubelet", "kube-proxy"} {
+		list = append(list, program{name, "controlplane", kubernetesModule + "/cmd/" + name, stamp})
+	}
+	return list
+}
+
 // source is what determines the binaries.
 type source struct {
 	root       string
@@ -95,7 +106,7 @@ func readSource(root string) (source, error) {
 	if s.kubernetes == "" {
 		return source{}, fmt.Errorf("%s/e2e/controlplane/go.mod does not require %s", root, kubernetesModule)
 	}
-	for _, p := range programs(s.kubernetes) {
+	for _, p := range append(programs(s.kubernetes), nodePrograms(s.kubernetes)...) {
 		fmt.Fprintf(sum, "%s %s %s %s\n", p.name, p.pkg, p.module, p.ldflags)
 	}
 	s.digest = fmt.Sprintf("%x", sum.Sum(nil))[:12]

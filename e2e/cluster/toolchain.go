@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"heteroaccel.io/e2e/process"
 )
 
 // toolchain runs the go command in a module.
@@ -35,7 +37,7 @@ func (t toolchain) output(ctx context.Context, args ...string) (string, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
-	err := onStarterThread(cmd.Start)
+	err := process.StartCommand(cmd)
 	if err == nil {
 		err = cmd.Wait()
 	}

@@ -10,6 +10,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"heteroaccel.io/e2e/process"
 )
 
 // startLimit is how long any one program may take to be ready; a slow machine
@@ -23,7 +25,7 @@ func (c *Cluster) wait(ctx context.Context, what string, p *Process, ready func(
 	defer cancel()
 	var died <-chan struct{}
 	if p != nil {
-		died = p.done
+		died = p.Done()
 	}
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -34,11 +36,11 @@ func (c *Cluster) wait(ctx context.Context, what string, p *Process, ready func(
 		}
 		select {
 		case <-died:
-			return p.died()
+			return p.Died()
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errSlow) {
 				if p != nil {
-					return fmt.Errorf("%s was not ready after %s: %w; the last lines of %s:\n%s", what, startLimit, err, p.log, tail(p.said(), 12))
+					return fmt.Errorf("%s was not ready after %s: %w; the last lines of %s:\n%s", what, startLimit, err, p.Log(), process.Tail(p.Said(), 12))
 				}
 				return fmt.Errorf("%s was not ready after %s: %w", what, startLimit, err)
 			}

@@ -1,12 +1,16 @@
-package cluster
+// Package process starts programs that end with the program that started them,
+// however that ends.
+//
+// What to run enters; a running process with a log file leaves.
+package process
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -14,8 +18,8 @@ import (
 	"time"
 )
 
-// grace is how long a process may take to end after SIGTERM.
-const grace = 10 * time.Second
+// Grace is how long Stop lets a process take to end after SIGTERM.
+const Grace = 10 * time.Second
 
 // Process is a program that runs beside the cluster. It has a process group
 // of its own, so that Ctrl-C in a terminal does not reach it before its turn,
@@ -29,26 +33,45 @@ type Process struct {
 	err  error // how it ended; valid once done is closed
 }
 
-// startProcess runs path with args and, besides this program's environment,
-// env ("KEY=value"). Its output is appended to the log file.
-func startProcess(name, log, path string, args, env []string) (*Process, error) {
-	file, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+// Spec says what to start.
+type Spec struct {
+	// Name is what messages call it.
+	Name string
+	// Path is the program; a bare name is looked up in PATH.
+	Path string
+	Args []string
+	// Env ("KEY=value") adds to this program's environment.
+	Env []string
+	// Dir is its working directory.
+	Dir string
+	// Log is the file to which its output is appended.
+	Log string
+	// Stdin is what it reads; nil for nothing.
+	Stdin io.Reader
+	// Namespaces are the clone flags of the kernel namespaces that it gets of
+	// its own.
+	Namespaces uintptr
+}
+
+// Start starts a program.
+func Start(s Spec) (*Process, error) {
+	file, err := os.OpenFile(s.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
-	p := &Process{name: name, log: log, from: info.Size(), done: make(chan struct{})}
-	p.cmd = exec.Command(path, args...)
-	p.cmd.Dir = filepath.Dir(filepath.Dir(log))
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = file, file
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := onStarterThread(p.cmd.Start); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+	p := &Process{name: s.Name, log: s.Log, from: info.Size(), done: make(chan struct{})}
+	p.cmd = exec.Command(s.Path, s.Args...)
+	p.cmd.Dir = s.Dir
+	p.cmd.Env = append(os.Environ(), s.Env...)
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = s.Stdin, file, file
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: s.Namespaces}
+	if err := StartCommand(p.cmd); err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	go func() {
 		p.err = p.cmd.Wait()
@@ -84,7 +107,7 @@ func (p *Process) Wait(ctx context.Context) error {
 // Kill ends the process by SIGKILL, as a crash would, and waits until it is
 // gone.
 func (p *Process) Kill() {
-	if p.ended() {
+	if p.Ended() {
 		return
 	}
 	p.signal(syscall.SIGKILL)
@@ -93,10 +116,11 @@ func (p *Process) Kill() {
 
 // Stop ends the process by SIGTERM, or by SIGKILL when it takes longer than
 // ten seconds, and waits until it is gone.
-func (p *Process) Stop() { p.stop(grace) }
+func (p *Process) Stop() { p.StopWithin(Grace) }
 
-func (p *Process) stop(grace time.Duration) {
-	if p.ended() {
+// StopWithin is Stop with another limit than ten seconds.
+func (p *Process) StopWithin(grace time.Duration) {
+	if p.Ended() {
 		return
 	}
 	// Only the program itself is asked: what it started is its own to end.
@@ -110,9 +134,9 @@ func (p *Process) stop(grace time.Duration) {
 	<-p.done
 }
 
-// ended reports whether the process is gone and waited for; its id may then be
+// Ended reports whether the process is gone and waited for; its id may then be
 // another's, and must not be sent anything.
-func (p *Process) ended() bool {
+func (p *Process) Ended() bool {
 	select {
 	case <-p.done:
 		return true
@@ -132,9 +156,9 @@ func (p *Process) Signal(s os.Signal) error {
 // signal reaches the whole process group. That it is already gone is as well.
 func (p *Process) signal(s syscall.Signal) { _ = syscall.Kill(-p.PID(), s) }
 
-// said returns what the process wrote since it started, at most the last 64
+// Said returns what the process wrote since it started, at most the last 64
 // KiB.
-func (p *Process) said() string {
+func (p *Process) Said() string {
 	file, err := os.Open(p.log)
 	if err != nil {
 		return ""
@@ -150,17 +174,17 @@ func (p *Process) said() string {
 	return string(data[:n])
 }
 
-// died explains why the process, which should be running, is not.
-func (p *Process) died() error {
+// Died explains why the process, which should be running, is not.
+func (p *Process) Died() error {
 	how := "exit status 0"
 	if p.err != nil {
 		how = p.err.Error()
 	}
-	return fmt.Errorf("%s ended by itself (%s); the last lines of %s:\n%s", p.name, how, p.log, tail(p.said(), 12))
+	return fmt.Errorf("%s ended by itself (%s); the last lines of %s:\n%s", p.name, how, p.log, Tail(p.Said(), 12))
 }
 
-// tail returns the last n lines of a text, indented, each at most 400 bytes.
-func tail(text string, n int) string {
+// Tail returns the last n lines of a text, indented, each at most 400 bytes.
+func Tail(text string, n int) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	lines = lines[max(0, len(lines)-n):]
 	for i, line := range lines {
@@ -179,7 +203,9 @@ var (
 	starterWork = make(chan func())
 )
 
-func onStarterThread(start func() error) error {
+// StartCommand starts a command from that thread: for one whose SysProcAttr has
+// a Pdeathsig.
+func StartCommand(cmd *exec.Cmd) error {
 	starter.Do(func() {
 		go func() {
 			runtime.LockOSThread()
@@ -189,6 +215,6 @@ func onStarterThread(start func() error) error {
 		}()
 	})
 	result := make(chan error)
-	starterWork <- func() { result <- start() }
+	starterWork <- func() { result <- cmd.Start() }
 	return <-result
 }
