@@ -181,6 +181,8 @@ func binaries(dir string) Binaries {
 type ProgramOptions struct {
 	// Race adds the race detector; it needs a C compiler.
 	Race bool
+	// Static links no library of this computer's, for a container with none.
+	Static bool
 	// Out is where progress goes; nil for nowhere.
 	Out io.Writer
 }
@@ -203,6 +205,10 @@ func BuildPrograms(ctx context.Context, dir string, opts ProgramOptions, names .
 	defer report.show("compiling " + strings.Join(names, ", "))()
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
 	tc := toolchain{dir: root, env: []string{"GOWORK=off"}}
+	if opts.Static {
+		args = append(args, "-trimpath", "-ldflags=-s -w")
+		tc.env = append(tc.env, "CGO_ENABLED=0")
+	}
 	if opts.Race {
 		args = append(args, "-race")
 		tc.env = append(tc.env, "CGO_ENABLED=1")
