@@ -35,7 +35,8 @@ import (
 )
 
 // patches are parts of objects, and so are decoded only after they are merged.
-var patches = []string{"../certs/webhook.yaml", "../certs/flags.yaml", "../certs/registration.yaml", "../certs/self-signed.yaml"}
+var patches = []string{"../certs/webhook.yaml", "../certs/flags.yaml", "../certs/registration.yaml", "../certs/self-signed.yaml",
+	"extender-tls/deployment.yaml", "extender-tls/flags.yaml"}
 
 // files lists the YAML files of deploy/ and certs/.
 func files(t *testing.T) []string {
@@ -148,8 +149,8 @@ func render(t *testing.T, dir string) []byte {
 func TestKustomizationsRender(t *testing.T) {
 	for _, path := range files(t) {
 		dir := filepath.Dir(path)
-		if filepath.Base(path) != "kustomization.yaml" || dir == "../certs" {
-			continue // certs is a component, rendered in testdata/cert-manager
+		if filepath.Base(path) != "kustomization.yaml" || strings.Contains(string(read(t, path)), "kind: Component") {
+			continue // a component is rendered where testdata/ names it
 		}
 		t.Run(dir, func(t *testing.T) {
 			if len(decode(t, render(t, dir))) == 0 {
@@ -174,6 +175,22 @@ func TestCertManager(t *testing.T) {
 	}
 	if strings.Contains(rendered, "webhook-self-signed") {
 		t.Error("the rights for a self-signed certificate are still there")
+	}
+}
+
+// TestExtenderTLS: with the components the extender reads mounted files and its
+// probes speak HTTPS.
+func TestExtenderTLS(t *testing.T) {
+	for _, dir := range []string{"testdata/extender-tls", "testdata/cert-manager"} {
+		rendered := string(render(t, dir))
+		for _, want := range []string{"secretName: heteroaccel-extender-tls", "scheme: HTTPS", "- --listen=:8888\n        - --samples"} {
+			if !strings.Contains(rendered, want) {
+				t.Errorf("%s: there is no %q", dir, want)
+			}
+		}
+		if n := strings.Count(rendered, "scheme: HTTPS"); n != 2 {
+			t.Errorf("%s: %d probes speak HTTPS, want the extender's 2", dir, n)
+		}
 	}
 }
 

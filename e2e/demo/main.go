@@ -8,7 +8,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/narrate"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -56,7 +56,7 @@ func run(ctx context.Context, exit bool) error {
 	if err != nil {
 		return err
 	}
-	d := demo{Stack: s, examples: filepath.Join(root, "deploy", "examples")}
+	d := demo{s, narrate.Narrator{Cluster: s.Cluster, Examples: filepath.Join(root, "deploy", "examples")}}
 	if err := d.anyAccelerator(ctx); err != nil {
 		return err
 	}
@@ -72,5 +72,3 @@ func run(ctx context.Context, exit bool) error {
 	<-ctx.Done()
 	return context.Cause(ctx)
 }
-
-var errShown = errors.New("what it showed is not what it should have")

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/image"
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/nodes"
 )
@@ -18,21 +22,28 @@ import (
 type Config struct {
 	// Out is where each step is reported; nil for nowhere.
 	Out io.Writer
-	// Machines become the nodes; nil for the paper's G, F and N.
-	Machines []*machine.Machine
-	// Keep leaves the directories, with the logs, after Stop.
-	Keep bool
 }
 
-// Edge is a running cluster of real nodes.
+// Edge is a running installation.
 type Edge struct {
 	*cluster.Cluster
-	// Nodes are by name.
+	// Nodes are by name: g, f and n.
 	Nodes map[string]*nodes.Node
+	// Extender and Prometheus are the URLs of these Services, by address.
+	Extender, Prometheus string
 
 	site *nodes.Site
 	out  io.Writer
 	root string
+	http *http.Client
+}
+
+// Machines are the nodes: the paper's, but with the NPU of a Core Ultra, which
+// today's device plugin serves, where the paper had a stick.
+func Machines() []*machine.Machine {
+	n := machine.N()
+	n.CPU, n.MHz, n.Devices = "Intel(R) Core(TM) Ultra 7 258V", 2200, []machine.Device{machine.NPU(0, 1)}
+	return []*machine.Machine{machine.G(), machine.F(), n}
 }
 
 // Start brings everything up. When it fails, or ctx ends, nothing is left.
@@ -43,9 +54,6 @@ func Start(ctx context.Context, cfg Config) (_ *Edge, err error) {
 	if cfg.Out == nil {
 		cfg.Out = io.Discard
 	}
-	if cfg.Machines == nil {
-		cfg.Machines = machine.Paper()
-	}
 	e := &Edge{Nodes: map[string]*nodes.Node{}, out: cfg.Out}
 	if e.root, err = cluster.Root(); err != nil {
 		return nil, err
@@ -55,38 +63,91 @@ func Start(ctx context.Context, cfg Config) (_ *Edge, err error) {
 		return nil, err
 	}
 	programs := filepath.Join(e.root, "bin", "nodes")
-	if err := cluster.BuildPrograms(ctx, programs, cluster.ProgramOptions{Out: cfg.Out, Static: true}, "e2e/nodes/nodeinit", "e2e/nodes/janitor", "exporter", "extender", "webhook"); err != nil {
+	err = cluster.BuildPrograms(ctx, programs, cluster.ProgramOptions{Out: cfg.Out, Static: true},
+		"exporter", "extender", "webhook", "e2e/nodes/nodeinit", "e2e/nodes/janitor")
+	if err != nil {
+		return nil, err
+	}
+	images, err := image.Build(ctx, image.Options{Programs: programs, Out: cfg.Out})
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
+			if ctx.Err() == nil {
+				e.explain()
+			}
 			err = errors.Join(err, e.Stop())
 		}
 	}()
-	if e.site, err = nodes.Open(ctx, nodes.Config{Out: cfg.Out, Binaries: binaries, Programs: programs}); err != nil {
+	site := nodes.Config{Out: cfg.Out, Binaries: binaries, Programs: programs, Pause: images.Pause.Name()}
+	if e.site, err = nodes.Open(ctx, site); err != nil {
 		return nil, err
 	}
-	if e.Cluster, err = cluster.Start(ctx, cluster.Config{Binaries: binaries, Out: cfg.Out, At: e.site.Place(), Keep: cfg.Keep}); err != nil {
+	if e.Cluster, err = cluster.Start(ctx, cluster.Config{Binaries: binaries, Out: cfg.Out, At: e.site.Place()}); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(e.site.Sweep(e.Dir()), e.site.StartProxy(e.Cluster)); err != nil {
 		return nil, err
 	}
+	if err := e.startNodes(ctx, images); err != nil {
+		return nil, err
+	}
+	if err := e.install(ctx); err != nil {
+		return nil, err
+	}
+	e.sayf("HeteroAccel is ready")
+	return e, nil
+}
+
+// startNodes starts the nodes at once, and gives each its images.
+func (e *Edge) startNodes(ctx context.Context, images image.Set) error {
+	machines := Machines()
+	started := make([]*nodes.Node, len(machines))
 	group, gctx := errgroup.WithContext(ctx)
-	started := make([]*nodes.Node, len(cfg.Machines))
-	for i, m := range cfg.Machines {
+	for i, m := range machines {
 		group.Go(func() (err error) {
 			started[i], err = e.site.Start(gctx, e.Cluster, m)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return err
 	}
-	for i, m := range cfg.Machines {
+	begin := time.Now()
+	group, gctx = errgroup.WithContext(ctx)
+	for i, m := range machines {
 		e.Nodes[m.Name] = started[i]
+		group.Go(func() error {
+			for _, image := range images.All() {
+				if err := started[i].Import(gctx, image.Path); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
-	return e, nil
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	e.sayf("%-24s on every node in %.1f s", fmt.Sprintf("images (%d)", len(images.All())), time.Since(begin).Seconds())
+	return nil
+}
+
+// explain prints what may tell why the installation did not come up.
+func (e *Edge) explain() {
+	if e.Cluster == nil || e.Client() == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, args := range []string{
+		"get nodes,pods -A -o wide", "get events -A --sort-by=.lastTimestamp", "get inferenceprofiles",
+		"-n heteroaccel-system logs --prefix --tail=20 -l app.kubernetes.io/part-of=heteroaccel",
+	} {
+		said, _ := e.Kubectl(ctx, strings.Fields(args)...) // it repeats its errors in what it said
+		e.sayf("$ kubectl %s\n%s", args, said)
+	}
 }
 
 // Stop ends and takes away everything.

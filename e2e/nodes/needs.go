@@ -22,14 +22,22 @@ var needs = []struct{ program, pack string }{
 // Check returns nil when nodes can be made on this computer, else one sentence
 // that says what is missing.
 func Check() error {
+	if err := Privileged(); err != nil {
+		return err
+	}
+	if missing := Missing(); len(missing) > 0 {
+		return fmt.Errorf("real nodes need what is not installed: apt-get install --no-install-recommends %s", strings.Join(missing, " "))
+	}
+	return nil
+}
+
+// Privileged returns nil when this program may make nodes at all.
+func Privileged() error {
 	if runtime.GOOS != "linux" {
 		return errors.New("real nodes need Linux: this system has no kernel namespaces")
 	}
 	if os.Geteuid() != 0 {
 		return errors.New("real nodes need root, for network devices and containers: run this again with sudo")
-	}
-	if missing := Missing(); len(missing) > 0 {
-		return fmt.Errorf("real nodes need what is not installed: apt-get install --no-install-recommends %s", strings.Join(missing, " "))
 	}
 	return nil
 }

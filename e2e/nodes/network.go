@@ -113,7 +113,8 @@ func freeOfOthers() error {
 			continue
 		}
 		for _, n := range []netip.Prefix{nodeNetwork, podNetwork, serviceNetwork} {
-			if netip.PrefixFrom(ip, ones).Overlaps(n) {
+			// A wider route, such as a VPN's, gives way to ours.
+			if n.Contains(ip) && ones >= n.Bits() {
 				return fmt.Errorf("this host has a route to %s, which the cluster needs for itself (%s): stop what uses it", r.Dst, n)
 			}
 		}

@@ -18,10 +18,6 @@ import (
 	"heteroaccel.io/e2e/cluster"
 )
 
-// PauseImage is the image that holds a pod's namespaces; it must be imported
-// before the first pod starts.
-const PauseImage = "heteroaccel/pause:v0.1.0"
-
 //go:embed containerd.toml
 var containerdConfig string
 
@@ -33,7 +29,7 @@ func (n *Node) socket() string { return "/run/containerd/containerd.sock" }
 
 // StartContainerd runs the node's container runtime and waits for it.
 func (n *Node) StartContainerd(ctx context.Context) error {
-	values := map[string]string{"Dir": n.dir, "Socket": n.socket(), "Pause": PauseImage, "Pods": podsOf(n.index).String()}
+	values := map[string]string{"Dir": n.dir, "Socket": n.socket(), "Pause": n.site.cfg.Pause, "Pods": podsOf(n.index).String()}
 	for name, text := range map[string]string{"containerd.toml": containerdConfig, "cni/10-pods.conflist": cniConfig} {
 		if err := render(filepath.Join(n.dir, "etc", name), text, values); err != nil {
 			return err

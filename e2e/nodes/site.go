@@ -23,6 +23,9 @@ type Config struct {
 	Binaries cluster.Binaries
 	// Programs is the directory with nodeinit and janitor, compiled.
 	Programs string
+	// Pause names the image that holds a pod's namespaces. Every node must be
+	// given it before its first pod.
+	Pause string
 }
 
 // Site is the nodes of a cluster with their network. Its methods may be called

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes"
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 	sigsyaml "sigs.k8s.io/yaml"
 
@@ -123,7 +124,7 @@ func (s *Stack) Register(ctx context.Context, replica string) error {
 func (s *Stack) waitRegistered(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
-	return poll(ctx, func(ctx context.Context) error {
+	return Poll(ctx, func(ctx context.Context) error {
 		config, err := s.Client().AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, configuration, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -133,14 +134,14 @@ func (s *Stack) waitRegistered(ctx context.Context) error {
 				return errors.New("the webhook has not written its caBundle yet")
 			}
 		}
-		return s.probe(ctx)
+		return Registered(ctx, s.Client())
 	})
 }
 
-// probe asks for a dry run of a pod that the webhook must refuse: only then do
-// we know that the API server sends it reviews.
-func (s *Stack) probe(ctx context.Context) error {
-	_, err := s.Client().CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, &corev1.Pod{
+// Registered asks for a dry run of a pod that the webhook must refuse: only then
+// do we know that the API server sends it reviews.
+func Registered(ctx context.Context, client kubernetes.Interface) error {
+	_, err := client.CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			GenerateName: "probe-",
 			Annotations:  map[string]string{accel.AcceleratorAnnotation: "any"},

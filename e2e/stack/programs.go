@@ -160,7 +160,7 @@ func (s *Stack) ready(ctx context.Context, program, url string) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := poll(ctx, func(ctx context.Context) error {
+	err := Poll(ctx, func(ctx context.Context) error {
 		_, err := Get(ctx, url)
 		return err
 	})

@@ -137,9 +137,9 @@ func (s *Stack) ReviewURL(replica, path string) string {
 	return fmt.Sprintf("https://localhost:%d%s", s.ports[replica], path)
 }
 
-// poll calls try every 50 ms until it succeeds; its last error is returned
+// Poll calls try every 50 ms until it succeeds; its last error is returned
 // when ctx ends first.
-func poll(ctx context.Context, try func(context.Context) error) error {
+func Poll(ctx context.Context, try func(context.Context) error) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -1,4 +1,4 @@
-package main
+package narrate
 
 import (
 	"fmt"
@@ -12,10 +12,11 @@ import (
 // width is that of a terminal everybody has.
 const width = 80
 
-func title(s string) { fmt.Printf("\n%s\n%s\n\n", s, strings.Repeat("-", len(s))) }
+// Title prints a heading.
+func Title(s string) { fmt.Printf("\n%s\n%s\n\n", s, strings.Repeat("-", len(s))) }
 
-// describe prints what the webhook made of a pod.
-func describe(p corev1.Pod) {
+// Describe prints what the webhook made of a pod.
+func Describe(p corev1.Pod) {
 	c := p.Spec.Containers[0]
 	fmt.Printf("%s\n", p.Annotations[accel.InferenceAnnotation])
 	fmt.Printf("  kind    %s on node %s\n", p.Annotations[accel.SelectedAnnotation], p.Spec.NodeName)
@@ -25,14 +26,14 @@ func describe(p corev1.Pod) {
 			fmt.Printf("  limit   %s: %s\n", name, q.String())
 		}
 	}
-	fmt.Println(wrap("  runs    ", strings.Join(append(c.Command, c.Args...), " ")))
-	fmt.Println(wrap("  reason  ", p.Annotations[accel.ReasonAnnotation]))
+	fmt.Println(Wrap("  runs    ", strings.Join(append(c.Command, c.Args...), " ")))
+	fmt.Println(Wrap("  reason  ", p.Annotations[accel.ReasonAnnotation]))
 	fmt.Println()
 }
 
-// wrap breaks text at spaces so that it fits the terminal, each line after
+// Wrap breaks text at spaces so that it fits the terminal, each line after
 // the first indented like the label.
-func wrap(label, text string) string {
+func Wrap(label, text string) string {
 	var b strings.Builder
 	b.WriteString(label)
 	indent, column := strings.Repeat(" ", len(label)), len(label)
@@ -66,9 +67,9 @@ func kindOf(p corev1.Pod) string {
 	return "-"
 }
 
-// unschedulable is why kube-scheduler could not place a pod, "" if it did not
+// Unschedulable is why kube-scheduler could not place a pod, "" if it did not
 // say so.
-func unschedulable(p corev1.Pod) string {
+func Unschedulable(p corev1.Pod) string {
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
 			return c.Message
@@ -77,7 +78,8 @@ func unschedulable(p corev1.Pod) string {
 	return ""
 }
 
-func count(pods []corev1.Pod, phase corev1.PodPhase) int {
+// Count counts the pods of a phase.
+func Count(pods []corev1.Pod, phase corev1.PodPhase) int {
 	n := 0
 	for _, p := range pods {
 		if p.Status.Phase == phase {

@@ -1,0 +1,189 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	schedulerv1 "k8s.io/kube-scheduler/config/v1"
+	"sigs.k8s.io/yaml"
+
+	"heteroaccel.io/e2e/stack"
+)
+
+const (
+	namespace = stack.Namespace
+	extender  = "heteroaccel-extender"
+	// Prometheus keeps the name of its Service in deploy/prometheus.
+	prometheus = "heteroaccel-prometheus"
+	// readyLimit is how long a part may take to be ready on a busy computer.
+	readyLimit = "180s"
+)
+
+// install installs what a cluster has before us, and then us, from manifests.
+func (e *Edge) install(ctx context.Context) error {
+	begin := time.Now()
+	at := func(names ...string) string { return filepath.Join(append([]string{e.root, "e2e"}, names...)...) }
+	for _, step := range []func() error{
+		func() error { return e.kubectl(ctx, "apply", "--server-side", "-f", at("dns", "coredns.yaml")) },
+		func() error {
+			return e.kubectl(ctx, "apply", "--server-side", "-f", at("deviceplugin", "daemonset.yaml"))
+		},
+		func() error { return e.kubectl(ctx, "apply", "--server-side", "-k", at("edge", "install")) },
+		func() error { return e.secure(ctx) },
+		func() error {
+			return e.rollout(ctx, "kube-system", "deployment/coredns", "daemonset/accelerator-device-plugin")
+		},
+		func() error { return e.waitDevices(ctx) },
+		func() error {
+			return e.kubectl(ctx, "wait", "--for=condition=Established", "--timeout="+readyLimit, "crd/inferenceprofiles.heteroaccel.io")
+		},
+		func() error { return e.kubectl(ctx, "apply", "--server-side", "-k", at("edge", "registry")) },
+		func() error {
+			return e.rollout(ctx, namespace, "daemonset/heteroaccel-exporter", "deployment/"+prometheus, "deployment/"+extender)
+		},
+		func() error { return e.configureScheduler(ctx) },
+		func() error { return e.Wait(ctx, e.ready) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	e.sayf("%-24s in %.1f s", "installed", time.Since(begin).Seconds())
+	return nil
+}
+
+func (e *Edge) kubectl(ctx context.Context, args ...string) error {
+	_, err := e.Kubectl(ctx, args...)
+	return err // it quotes what kubectl said
+}
+
+func (e *Edge) rollout(ctx context.Context, namespace string, names ...string) error {
+	for _, name := range names {
+		if err := e.kubectl(ctx, "-n", namespace, "rollout", "status", "--timeout="+readyLimit, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// secure looks up the Services' addresses and gives the extender its
+// certificate, for its name and for its address.
+func (e *Edge) secure(ctx context.Context) error {
+	address := func(name string) (string, error) {
+		service, err := e.Client().CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return "", fmt.Errorf("look up the address of %s: %w", name, err)
+		}
+		return fmt.Sprintf("%s:%d", service.Spec.ClusterIP, service.Spec.Ports[0].Port), nil
+	}
+	ours, err := address(extender)
+	if err != nil {
+		return err
+	}
+	theirs, err := address(prometheus)
+	if err != nil {
+		return err
+	}
+	e.Extender, e.Prometheus = "https://"+ours, "http://"+theirs
+	service, err := e.Client().CoreV1().Services(namespace).Get(ctx, extender, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("look up the address of %s: %w", extender, err)
+	}
+	cert, key, err := e.Certificate(extender, extender+"."+namespace+".svc", service.Spec.ClusterIP)
+	if err != nil {
+		return err
+	}
+	authority, err := os.ReadFile(e.CA())
+	if err != nil {
+		return fmt.Errorf("read the cluster's CA: %w", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority)
+	e.http = &http.Client{
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true},
+	}
+	return e.kubectl(ctx, "-n", namespace, "create", "secret", "tls", extender+"-tls", "--cert="+cert, "--key="+key)
+}
+
+// resources are what the nodes' device plugins serve.
+var resources = map[string]corev1.ResourceName{
+	"g": "gpu.intel.com/i915", "f": "fpga.intel.com/arria10.dcp1.2-nlb0", "n": "npu.intel.com/accel",
+}
+
+// waitDevices waits until the kubelets offer the accelerators.
+func (e *Edge) waitDevices(ctx context.Context) error {
+	for node, name := range resources {
+		if err := e.WaitAllocatable(ctx, node, name, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WaitAllocatable waits until a node's kubelet offers so many of a resource.
+func (e *Edge) WaitAllocatable(ctx context.Context, node string, name corev1.ResourceName, want int64) error {
+	return e.Wait(ctx, func(ctx context.Context) error {
+		n, err := e.Client().CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if got := n.Status.Allocatable[name]; got.Cmp(*resource.NewQuantity(want, resource.DecimalSI)) != 0 {
+			return fmt.Errorf("node %s offers %s of %s, want %d", node, got.String(), name, want)
+		}
+		return nil
+	})
+}
+
+// configureScheduler starts the scheduler again with the extender of
+// deploy/scheduler, over TLS as its README says.
+func (e *Edge) configureScheduler(ctx context.Context) error {
+	file := filepath.Join(e.root, "deploy", "scheduler", "kube-scheduler.yaml")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read the scheduler's configuration: %w", err)
+	}
+	var config schedulerv1.KubeSchedulerConfiguration
+	if err := yaml.UnmarshalStrict(raw, &config); err != nil {
+		return fmt.Errorf("read %s: %w", file, err)
+	}
+	for i := range config.Extenders {
+		x := &config.Extenders[i]
+		x.URLPrefix, x.EnableHTTPS = e.Extender+"/scheduler", true
+		x.TLSConfig = &schedulerv1.ExtenderTLSConfig{ServerName: extender + "." + namespace + ".svc", CAFile: e.CA()}
+	}
+	return e.RestartScheduler(ctx, config.Extenders)
+}
+
+// ready returns nil once the API server asks the webhook, and the extender has
+// heard of every node.
+func (e *Edge) ready(ctx context.Context) error {
+	view, err := e.Inventory(ctx)
+	if err != nil {
+		return err
+	}
+	for name := range e.Nodes {
+		if !view.Fresh(name) {
+			return fmt.Errorf("the extender has no fresh sample of node %s", name)
+		}
+	}
+	return stack.Registered(ctx, e.Client())
+}
+
+// Wait calls try until it succeeds; when ctx or three minutes end first it
+// returns its last error.
+func (e *Edge) Wait(ctx context.Context, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Minute, errors.New("not within three minutes"))
+	defer cancel()
+	return stack.Poll(ctx, try)
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/e2e/edge"
+	"heteroaccel.io/e2e/narrate"
+	"heteroaccel.io/pkg/accel"
+)
+
+const (
+	anyFile    = "any-accelerator.yaml"
+	inferences = 4
+)
+
+type show struct {
+	*edge.Edge
+	narrate.Narrator
+}
+
+// fourJobs is the main job: four inferences, four kinds, four throughputs.
+func (s show) fourJobs(ctx context.Context) error {
+	narrate.Title("Four inferences that name no accelerator")
+	pods, err := s.running(ctx)
+	if err != nil {
+		return err
+	}
+	kinds := map[string]bool{}
+	for _, p := range pods {
+		kinds[p.Annotations[accel.SelectedAnnotation]] = true
+		fmt.Println()
+		narrate.Describe(p)
+		fmt.Printf("$ kubectl logs %s\n", p.Name)
+		log, err := s.throughput(ctx, p.Name)
+		if err != nil {
+			return err
+		}
+		fmt.Print(log)
+	}
+	if len(kinds) != inferences {
+		return fmt.Errorf("%w: the four pods run on %d kinds", narrate.ErrShown, len(kinds))
+	}
+	fmt.Printf("\nFour pods, %d kinds of accelerator, each with its throughput.\n", len(kinds))
+	narrate.Title("What the extender and Prometheus say of them")
+	return s.look(ctx)
+}
+
+// running creates the four and waits until their containers run.
+func (s show) running(ctx context.Context) ([]corev1.Pod, error) {
+	if err := s.Create(ctx, anyFile); err != nil {
+		return nil, err
+	}
+	return s.Follow(ctx, inferences, func(pods []corev1.Pod) bool { return narrate.Count(pods, corev1.PodRunning) == inferences })
+}
+
+// throughput waits for the figure in a pod's log, and returns the log.
+func (s show) throughput(ctx context.Context, pod string) (log string, err error) {
+	err = s.Wait(ctx, func(ctx context.Context) error {
+		if log, err = s.Kubectl(ctx, "logs", pod); err != nil {
+			return err
+		}
+		if !strings.Contains(log, "Throughput") {
+			return fmt.Errorf("%s has no throughput in its log:\n%s", pod, log)
+		}
+		return nil
+	})
+	return log, err
+}
+
+// look prints what people with curl see.
+func (s show) look(ctx context.Context) error {
+	fmt.Printf("$ curl --cacert %s %s/nodes\n", s.CA(), s.Extender)
+	page, err := s.Get(ctx, s.Extender+"/nodes")
+	if err != nil {
+		return err
+	}
+	fmt.Println(page)
+	const query = "heteroaccel_device_holder_slots"
+	fmt.Printf("$ curl '%s/api/v1/query?query=%s'\n", s.Prometheus, query)
+	series, err := s.Query(ctx, query)
+	if err != nil {
+		return err
+	}
+	for _, x := range series {
+		fmt.Printf("  %s{node=%q, kind=%q, id=%q, pod=%q} %g\n", query, x.Label("node"), x.Label("kind"), x.Label("id"), x.Label("pod"), x.Value)
+	}
+	return nil
+}
+
+// goOn says how to look around.
+func (s show) goOn(ctx context.Context) error {
+	narrate.Title("Over to you")
+	fmt.Printf(`In another terminal, as root:
+
+  export KUBECONFIG=%s
+  alias kubectl=%s
+
+  kubectl get nodes,pods -A -o wide
+  kubectl get inferenceprofiles
+  kubectl create -f deploy/examples/any-accelerator.yaml
+
+  curl --cacert %s %s/nodes
+  curl --cacert %[3]s %[4]s/pods
+
+Prometheus' page is %s/graph.
+Ctrl-C stops everything and leaves nothing behind.
+`, s.Kubeconfig(), s.KubectlPath(), s.CA(), s.Extender, s.Prometheus)
+	return ctx.Err()
+}
