@@ -60,10 +60,10 @@ func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
 	if len(missing(dir, list)) == 0 {
 		return binaries(dir), nil
 	}
-	report := newProgress(opts.Out)
-	defer report.clear()
-	unlock, err := lockFile(ctx, dir+".lock", func() {
-		report.line("another build of the control plane is running: waiting for it")
+	report := NewProgress(opts.Out)
+	defer report.Clear()
+	unlock, err := LockFile(ctx, dir+".lock", func() {
+		report.Line("another build of the control plane is running: waiting for it")
 	})
 	if err != nil {
 		return Binaries{}, err
@@ -76,7 +76,7 @@ func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
 	if err := removeHalfBuilt(dir); err != nil {
 		return Binaries{}, err
 	}
-	report.line(fmt.Sprintf("compiling Kubernetes %s, etcd and kwok, once: several minutes", src.kubernetes))
+	report.Line(fmt.Sprintf("compiling Kubernetes %s, etcd and kwok, once: several minutes", src.kubernetes))
 	known := map[string]bool{}
 	for i, p := range todo {
 		if err := compile(ctx, root, dir, p, report, fmt.Sprintf("[%d/%d] %s", i+1, len(todo), p.name), known); err != nil {
@@ -89,13 +89,13 @@ func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
 // compile builds one program into dir under a temporary name and renames it.
 // known collects the packages of the programs built so far, which need no
 // second compilation.
-func compile(ctx context.Context, root, dir string, p program, report *progress, title string, known map[string]bool) error {
+func compile(ctx context.Context, root, dir string, p program, report *Progress, title string, known map[string]bool) error {
 	start := time.Now()
 	tc := toolchain{dir: filepath.Join(root, "e2e", p.module), env: []string{"CGO_ENABLED=0", "GOWORK=off"}}
-	defer report.show(title + ": fetching modules")()
+	defer report.Show(title + ": fetching modules")()
 	tc.line = func(line string) {
 		if module, ok := strings.CutPrefix(line, "go: downloading "); ok {
-			report.set(title + ": fetching " + module)
+			report.Set(title + ": fetching " + module)
 		}
 	}
 	deps, err := tc.output(ctx, "list", "-deps", "-f", "{{.ImportPath}}", p.pkg)
@@ -112,9 +112,9 @@ func compile(ctx context.Context, root, dir string, p program, report *progress,
 	done := 0
 	count := func() {
 		if done < total {
-			report.set(fmt.Sprintf("%s: %d of %d packages", title, done, total))
+			report.Set(fmt.Sprintf("%s: %d of %d packages", title, done, total))
 		} else {
-			report.set(title + ": linking")
+			report.Set(title + ": linking")
 		}
 	}
 	tc.line = func(line string) {
@@ -137,7 +137,7 @@ func compile(ctx context.Context, root, dir string, p program, report *progress,
 	if err := os.Rename(binary, filepath.Join(dir, p.name)); err != nil {
 		return fmt.Errorf("build %s: %w", p.name, err)
 	}
-	report.line(fmt.Sprintf("%s: %s", title, time.Since(start).Round(time.Second)))
+	report.Line(fmt.Sprintf("%s: %s", title, time.Since(start).Round(time.Second)))
 	return nil
 }
 
@@ -200,9 +200,9 @@ func BuildPrograms(ctx context.Context, dir string, opts ProgramOptions, names .
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("build %s: %w", strings.Join(names, ", "), err)
 	}
-	report := newProgress(opts.Out)
-	defer report.clear()
-	defer report.show("compiling " + strings.Join(names, ", "))()
+	report := NewProgress(opts.Out)
+	defer report.Clear()
+	defer report.Show("compiling " + strings.Join(names, ", "))()
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
 	tc := toolchain{dir: root, env: []string{"GOWORK=off"}}
 	if opts.Static {

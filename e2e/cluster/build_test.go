@@ -95,13 +95,13 @@ func TestToolchainErrors(t *testing.T) {
 
 func TestSecondBuildWaits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lockFile(t.Context(), path, func() { t.Error("the first waits") })
+	unlock, err := LockFile(t.Context(), path, func() { t.Error("the first waits") })
 	if err != nil {
 		t.Fatal(err)
 	}
 	waits, got := make(chan struct{}), make(chan error, 1)
 	go func() {
-		unlock2, err := lockFile(t.Context(), path, func() { close(waits) })
+		unlock2, err := LockFile(t.Context(), path, func() { close(waits) })
 		if err == nil {
 			unlock2()
 		}
@@ -123,12 +123,12 @@ func TestSecondBuildWaits(t *testing.T) {
 // else.
 func TestProgressInLog(t *testing.T) {
 	var out bytes.Buffer
-	p := newProgress(&out)
-	stop := p.show("[1/6] etcd")
+	p := NewProgress(&out)
+	stop := p.Show("[1/6] etcd")
 	p.draw()
-	p.set("[1/6] etcd: linking")
+	p.Set("[1/6] etcd: linking")
 	p.draw()
-	p.line("[1/6] etcd: 3s")
+	p.Line("[1/6] etcd: 3s")
 	stop()
 	want := "[1/6] etcd, 0s\n[1/6] etcd: linking, 0s\n[1/6] etcd: 3s\n"
 	if got := out.String(); got != want {
@@ -139,9 +139,9 @@ func TestProgressInLog(t *testing.T) {
 // TestProgressOnTerminal: one line, rewritten, gone in the end, never 80 wide.
 func TestProgressOnTerminal(t *testing.T) {
 	var out bytes.Buffer
-	p := newProgress(&out)
+	p := NewProgress(&out)
 	p.terminal = true
-	stop := p.show(strings.Repeat("x", 200))
+	stop := p.Show(strings.Repeat("x", 200))
 	p.draw()
 	stop()
 	parts := strings.Split(out.String(), "\r")

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// lockFile takes the exclusive lock on the file at path, which is made if
+// LockFile takes the exclusive lock on the file at path, which is made if
 // need be; the kernel gives it back when the holder dies. waiting is called
 // once if somebody else has it.
-func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
+func LockFile(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock file: %w", err)

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/term"
 )
 
-// progress reports a long step: on a terminal as one line that is rewritten,
+// Progress reports a long step: on a terminal as one line that is rewritten,
 // elsewhere as a line every 15 seconds.
-type progress struct {
+type Progress struct {
 	out      io.Writer
 	terminal bool
 
@@ -26,8 +26,9 @@ type progress struct {
 // width is that of the narrowest terminal worth caring for.
 const width = 80
 
-func newProgress(out io.Writer) *progress {
-	p := &progress{out: out, start: time.Now()}
+// NewProgress reports to out; nil for nowhere.
+func NewProgress(out io.Writer) *Progress {
+	p := &Progress{out: out, start: time.Now()}
 	if out == nil {
 		p.out = io.Discard
 	}
@@ -37,31 +38,31 @@ func newProgress(out io.Writer) *progress {
 	return p
 }
 
-// set says what goes on now.
-func (p *progress) set(text string) {
+// Set says what goes on now.
+func (p *Progress) Set(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.text = text
 }
 
-// line writes a line that stays.
-func (p *progress) line(text string) {
+// Line writes a line that stays.
+func (p *Progress) Line(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.erase()
 	fmt.Fprintln(p.out, text)
 }
 
-// clear removes the line that was rewritten.
-func (p *progress) clear() {
+// Clear removes the line that was rewritten.
+func (p *Progress) Clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.erase()
 }
 
-// show shows text, or what set said since, regularly and with the time since
+// Show shows text, or what Set said since, regularly and with the time since
 // now, until the returned function is called.
-func (p *progress) show(text string) (stop func()) {
+func (p *Progress) Show(text string) (stop func()) {
 	p.mu.Lock()
 	p.text, p.start = text, time.Now()
 	p.mu.Unlock()
@@ -86,11 +87,11 @@ func (p *progress) show(text string) (stop func()) {
 	return func() {
 		close(done)
 		<-ended
-		p.clear()
+		p.Clear()
 	}
 }
 
-func (p *progress) draw() {
+func (p *Progress) draw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	text := fit(p.text, time.Since(p.start))
@@ -103,7 +104,7 @@ func (p *progress) draw() {
 }
 
 // erase expects the lock.
-func (p *progress) erase() {
+func (p *Progress) erase() {
 	if p.drawn {
 		fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", width-1))
 		p.drawn = false

@@ -1,0 +1,35 @@
+package image
+
+import (
+	"context"
+	"fmt"
+)
+
+// programs is the product's image, laid out as deploy/image/Dockerfile does:
+// one image for all programs, and the pod's command says which one runs.
+func (b *builder) programs(ctx context.Context, dir string) (Image, error) {
+	l, err := binaries(dir, "extender", "webhook", "exporter")
+	if err != nil {
+		return Image{}, fmt.Errorf("build the image heteroaccel: compile the programs first (make build): %w", err)
+	}
+	return b.build(ctx, recipe{
+		name:   "heteroaccel",
+		names:  []string{"heteroaccel/heteroaccel:" + Version},
+		config: config{User: nobody},
+		layers: []layer{l},
+	})
+}
+
+func (b *builder) pause(ctx context.Context) (Image, error) {
+	return b.compile(ctx, program{name: "pause", dir: "e2e/pause", user: nobody})
+}
+
+// devicePlugin runs as root: kubelet's sockets are root's.
+func (b *builder) devicePlugin(ctx context.Context) (Image, error) {
+	return b.compile(ctx, program{name: "device-plugin", dir: "e2e/deviceplugin", user: "0:0"})
+}
+
+// dns runs as root, to listen on port 53.
+func (b *builder) dns(ctx context.Context) (Image, error) {
+	return b.compile(ctx, program{name: "dns", dir: "e2e/dns", user: "0:0"})
+}
