@@ -80,7 +80,7 @@ func Start(ctx context.Context, cfg Config) (_ *Edge, err error) {
 			err = errors.Join(err, e.Stop())
 		}
 	}()
-	site := nodes.Config{Out: cfg.Out, Binaries: binaries, Programs: programs, Pause: images.Pause.Name()}
+	site := nodes.Config{Out: cfg.Out, Binaries: binaries, Programs: programs, Pause: images[image.Pause].Name()}
 	if e.site, err = nodes.Open(ctx, site); err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func Start(ctx context.Context, cfg Config) (_ *Edge, err error) {
 }
 
 // startNodes starts the nodes at once, and gives each its images.
-func (e *Edge) startNodes(ctx context.Context, images image.Set) error {
+func (e *Edge) startNodes(ctx context.Context, images map[image.ID]image.Image) error {
 	machines := Machines()
 	started := make([]*nodes.Node, len(machines))
 	group, gctx := errgroup.WithContext(ctx)
@@ -119,7 +119,7 @@ func (e *Edge) startNodes(ctx context.Context, images image.Set) error {
 	for i, m := range machines {
 		e.Nodes[m.Name] = started[i]
 		group.Go(func() error {
-			for _, image := range images.All() {
+			for _, image := range images {
 				if err := started[i].Import(gctx, image.Path); err != nil {
 					return err
 				}
@@ -130,7 +130,7 @@ func (e *Edge) startNodes(ctx context.Context, images image.Set) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	e.sayf("%-24s on every node in %.1f s", fmt.Sprintf("images (%d)", len(images.All())), time.Since(begin).Seconds())
+	e.sayf("%-24s on every node in %.1f s", fmt.Sprintf("images (%d)", len(images)), time.Since(begin).Seconds())
 	return nil
 }
 
