@@ -68,7 +68,7 @@ func Start(ctx context.Context, cfg Config) (_ *Edge, err error) {
 	if err != nil {
 		return nil, err
 	}
-	images, err := image.Build(ctx, image.Options{Programs: programs, Out: cfg.Out})
+	images, err := image.Build(ctx, image.Options{Programs: programs, Out: cfg.Out}, image.HeteroAccel, image.Pause, image.DevicePlugin, image.DNS, image.Prometheus)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,8 @@ func (e *Edge) explain() {
 	defer cancel()
 	for _, args := range []string{
 		"get nodes,pods -A -o wide", "get events -A --sort-by=.lastTimestamp", "get inferenceprofiles",
-		"-n heteroaccel-system logs --prefix --tail=20 -l app.kubernetes.io/part-of=heteroaccel",
+		"-n heteroaccel-system logs --tail=20 deployment/" + extender, "-n heteroaccel-system logs --tail=20 deployment/heteroaccel-webhook",
+		"-n heteroaccel-system logs --tail=20 daemonset/heteroaccel-exporter", "-n heteroaccel-system logs --tail=20 deployment/" + prometheus,
 	} {
 		said, _ := e.Kubectl(ctx, strings.Fields(args)...) // it repeats its errors in what it said
 		e.sayf("$ kubectl %s\n%s", args, said)
