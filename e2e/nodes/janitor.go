@@ -36,6 +36,7 @@ func startJanitor(path string) (*janitor, error) {
 
 func (j *janitor) directory(path string) error { return j.tell("directory", path) }
 func (j *janitor) group(path string) error     { return j.tell("group", path) }
+func (j *janitor) device(name string) error    { return j.tell("device", name) }
 
 func (j *janitor) tell(word, path string) error {
 	if _, err := fmt.Fprintln(j.pipe, word, path); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -63,9 +62,6 @@ type end struct {
 
 // newHub sets up the namespace of a process, and the host's end.
 func newHub(pid int) (_ *hub, err error) {
-	if err := freeOfOthers(); err != nil {
-		return nil, err
-	}
 	h := &hub{}
 	defer func() {
 		if err != nil {
@@ -97,8 +93,12 @@ func newHub(pid int) (_ *hub, err error) {
 	return h, route(h.host, serviceNetwork, hubAddress)
 }
 
-// freeOfOthers says so when an address that is needed is in use already.
+// freeOfOthers says so when an address or a name that is needed is in use
+// already.
 func freeOfOthers() error {
+	if _, err := netlink.LinkByName(hostDevice); err == nil {
+		return fmt.Errorf("the network device %s exists: another cluster of real nodes runs on this computer", hostDevice)
+	}
 	routes, err := netlink.RouteList(nil, unix.AF_INET)
 	if err != nil {
 		return fmt.Errorf("list the host's routes: %w", err)
@@ -158,9 +158,6 @@ func (h *hub) plug(port string, handle *netlink.Handle, device string, address n
 		LinkAttrs: netlink.LinkAttrs{Name: device}, PeerName: port, PeerNamespace: netlink.NsFd(int(h.ns)),
 	}
 	if err := handle.LinkAdd(veth); err != nil {
-		if errors.Is(err, syscall.EEXIST) {
-			return fmt.Errorf("the network device %s exists: another cluster of real nodes runs on this computer", device)
-		}
 		return fmt.Errorf("connect %s: %w", port, err)
 	}
 	end, err := h.handle.LinkByName(port)

@@ -43,7 +43,7 @@ type Site struct {
 
 // Open makes the network, without a node yet.
 func Open(ctx context.Context, cfg Config) (_ *Site, err error) {
-	if err := Check(); err != nil {
+	if err := errors.Join(Check(), freeOfOthers()); err != nil {
 		return nil, err
 	}
 	if cfg.Out == nil {
@@ -77,6 +77,10 @@ func Open(ctx context.Context, cfg Config) (_ *Site, err error) {
 		return nil, err
 	}
 	if s.hub, err = newHub(s.center.PID()); err != nil {
+		return nil, err
+	}
+	// Only now: before, it could have been another's.
+	if err := s.janitor.device(hostDevice); err != nil {
 		return nil, err
 	}
 	for name, value := range map[string]string{

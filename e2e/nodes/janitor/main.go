@@ -1,8 +1,9 @@
 // Command janitor takes away what the kernel does not take away by itself when
-// the nodes' processes end: directories and control groups.
+// the nodes' processes end, or not at once: directories, control groups, and the
+// host's network device.
 //
-// Lines come in from the program that made them, each a word, "directory" or
-// "group", and a path. When that program closes the pipe, or is killed, the
+// Lines come in from the program that made them, each a word, "directory",
+// "group" or "device", and a path or name. When that program closes the pipe, or is killed, the
 // janitor does its work and ends. It removes nothing else, and says on its
 // standard error what it could not remove.
 package main
@@ -20,15 +21,19 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/vishvananda/netlink"
 )
 
 func main() {
 	// It is told to end by its input alone.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
-	var directories, groups []string
+	var directories, groups, devices []string
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		switch word, path, _ := strings.Cut(lines.Text(), " "); {
+		case word == "device":
+			devices = append(devices, path)
 		case !filepath.IsAbs(path):
 		case word == "directory":
 			directories = append(directories, path)
@@ -37,6 +42,9 @@ func main() {
 		}
 	}
 	var errs []error
+	for _, name := range devices {
+		errs = append(errs, removeDevice(name))
+	}
 	for _, group := range groups {
 		errs = append(errs, removeGroup(group))
 	}
@@ -60,6 +68,23 @@ func retry(try func() error) error {
 			return err
 		}
 	}
+}
+
+// removeDevice removes a network device, and with it its routes. It would go
+// with the network that its other end is in, but that may live on for minutes
+// in connections that were never closed.
+func removeDevice(name string) error {
+	link, err := netlink.LinkByName(name)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil
+	}
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if err != nil {
+		return fmt.Errorf("remove the network device %s: %w", name, err)
+	}
+	return nil
 }
 
 // removeGroup removes a control group with all below it, and the processes in
