@@ -67,6 +67,7 @@ func Build(ctx context.Context, opts Options, ids ...ID) (map[ID]Image, error) {
 		DevicePlugin: b.devicePlugin,
 		DNS:          b.dns,
 		Prometheus:   b.prometheus,
+		Inference:    b.inference,
 	}
 	if len(ids) == 0 {
 		ids = All

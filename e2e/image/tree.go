@@ -43,6 +43,11 @@ func (t *tree) directory(name string, mode int64) {
 	t.entries[clean(name)] = entry{kind: tar.TypeDir, mode: mode}
 }
 
+// symlink puts a symbolic link to target at name.
+func (t *tree) symlink(target, name string) {
+	t.entries[clean(name)] = entry{kind: tar.TypeSymlink, mode: 0o777, link: target}
+}
+
 // addFile puts a file of the host at name.
 func (t *tree) addFile(name string, mode fs.FileMode, from string) error {
 	data, err := os.ReadFile(from)
