@@ -68,7 +68,7 @@ func Start(ctx context.Context, cfg Config) (_ *Edge, err error) {
 	if err != nil {
 		return nil, err
 	}
-	images, err := image.Build(ctx, image.Options{Programs: programs, Out: cfg.Out}, image.HeteroAccel, image.Pause, image.DevicePlugin, image.DNS, image.Prometheus)
+	images, err := image.Build(ctx, image.Options{Programs: programs, Out: cfg.Out})
 	if err != nil {
 		return nil, err
 	}
