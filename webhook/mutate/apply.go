@@ -94,6 +94,10 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 func applyToContainer(c *corev1.Container, in Input, r *record) error {
 	v := in.Variant
 	if image := v.Spec.Image; image != "" && image != c.Image {
+		if now := pullPolicy(c.ImagePullPolicy, c.Image, image); now != c.ImagePullPolicy {
+			r.Pull = &text{Was: string(c.ImagePullPolicy), Now: string(now)}
+			c.ImagePullPolicy = now
+		}
 		r.Image = &text{Was: c.Image, Now: image}
 		c.Image = image
 	}

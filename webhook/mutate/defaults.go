@@ -2,6 +2,7 @@ package mutate
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -11,6 +12,32 @@ import (
 // seen again, or a volume that the user wrote alike, compares equal. Source:
 // SetDefaults_* in Kubernetes' pkg/apis/core/v1/defaults.go. A default missed
 // here costs one operation in a patch, not a wrong pod.
+
+// pullPolicy is when to pull an image that takes the place of another. The API
+// server has filled in what the tag of the image before stood for: Always for
+// latest or none, so that a pod whose template names no tag would ask a registry
+// for the variant's image each time, and fail where that is out of reach. So
+// what is the default of the one becomes the default of the other; anything else
+// somebody chose. "" stays: the API server fills it in after us.
+func pullPolicy(policy corev1.PullPolicy, was, now string) corev1.PullPolicy {
+	if policy != "" && policy == defaultPull(was) {
+		return defaultPull(now)
+	}
+	return policy
+}
+
+// defaultPull is what the API server fills in for an image.
+func defaultPull(image string) corev1.PullPolicy {
+	name, _, digest := strings.Cut(image, "@")
+	tag := ""
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') { // else the port of a registry
+		tag = name[i+1:]
+	}
+	if tag == "latest" || tag == "" && !digest {
+		return corev1.PullAlways
+	}
+	return corev1.PullIfNotPresent
+}
 
 // defaultMode is the mode of a file that a volume makes.
 const defaultMode int32 = 0o644

@@ -103,6 +103,9 @@ func (d *diff) container(at string, b, a *corev1.Container) {
 	if b.Image != a.Image {
 		d.put(opAdd, at+"/image", a.Image) // add: it replaces what is there, and may be absent
 	}
+	if b.ImagePullPolicy != a.ImagePullPolicy {
+		d.put(opReplace, at+"/imagePullPolicy", a.ImagePullPolicy)
+	}
 	d.words(at+"/command", b.Command, a.Command)
 	d.words(at+"/args", b.Args, a.Args)
 	diffList(d, at+"/env", b.Env, a.Env, func(x, y *corev1.EnvVar) bool { return x.Name == y.Name }, sameEnv)

@@ -23,6 +23,7 @@ type record struct {
 	// Container is a name, not an index: other webhooks insert containers.
 	Container string      `json:"container"`
 	Image     *text       `json:"image,omitempty"`
+	Pull      *text       `json:"pull,omitempty"` // when the image is pulled
 	Command   *listRecord `json:"command,omitempty"`
 	Args      *listRecord `json:"args,omitempty"`
 	Limits    amounts     `json:"limits,omitempty"`

@@ -51,6 +51,9 @@ func (r *record) undoContainer(c *corev1.Container) {
 	if r.Image != nil && c.Image == r.Image.Now {
 		c.Image = r.Image.Was
 	}
+	if r.Pull != nil && string(c.ImagePullPolicy) == r.Pull.Now {
+		c.ImagePullPolicy = corev1.PullPolicy(r.Pull.Was)
+	}
 	if r.Command != nil {
 		if words, ok := r.Command.restore(c.Command); ok {
 			c.Command = words
