@@ -55,6 +55,21 @@ type Answer struct {
 	Allocatable map[Slot]bool
 	// Held are the slots that containers hold, allocatable or not.
 	Held map[Slot]Holder
+	// Claims are the devices that containers hold through DRA drivers. Which
+	// others these could hand out the kubelet does not know.
+	Claims []Claim
+}
+
+// Claim is a device that a container holds through a ResourceClaim.
+type Claim struct {
+	Holder
+	// Name is the claim's, in the holder's namespace.
+	Name string
+	// Driver, Pool and Device name the device for good.
+	Driver, Pool, Device string
+	// CDI are the devices that the container runtime made of it, each
+	// vendor/class=name.
+	CDI []string
 }
 
 // Client is a connection to one kubelet. It is safe for concurrent use.
@@ -117,7 +132,7 @@ func (c *Client) ask(ctx context.Context) (Answer, error) {
 	if err != nil {
 		return Answer{}, c.explain("who holds what", err)
 	}
-	return Answer{Allocatable: allocatableSlots(allocatable), Held: heldSlots(pods)}, nil
+	return Answer{Allocatable: allocatableSlots(allocatable), Held: heldSlots(pods), Claims: claims(pods)}, nil
 }
 
 // unavailable tells whether an error is that of a broken connection.
@@ -153,6 +168,32 @@ func heldSlots(r *api.ListPodResourcesResponse) map[Slot]Holder {
 			for _, d := range c.GetDevices() {
 				for _, id := range d.GetDeviceIds() {
 					out[Slot{d.GetResourceName(), id}] = Holder{p.GetNamespace(), p.GetName(), c.GetName()}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// claims lists what DRA drivers have given to containers. Only what the kubelet
+// names as a device is one.
+func claims(r *api.ListPodResourcesResponse) []Claim {
+	var out []Claim
+	for _, p := range r.GetPodResources() {
+		for _, c := range p.GetContainers() {
+			for _, claim := range c.GetDynamicResources() {
+				for _, d := range claim.GetClaimResources() {
+					if d.GetDeviceName() == "" {
+						continue
+					}
+					one := Claim{
+						Holder: Holder{p.GetNamespace(), p.GetName(), c.GetName()}, Name: claim.GetClaimName(),
+						Driver: d.GetDriverName(), Pool: d.GetPoolName(), Device: d.GetDeviceName(),
+					}
+					for _, cdi := range d.GetCdiDevices() {
+						one.CDI = append(one.CDI, cdi.GetName())
+					}
+					out = append(out, one)
 				}
 			}
 		}
