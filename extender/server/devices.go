@@ -23,8 +23,8 @@ type deviceView struct {
 	NUMA *int `json:"numaNode,omitempty"`
 	// Load is the share of the time for which it worked between the last two
 	// scrapes, 0 to 1; nil when the sample is stale or the kernel does not tell.
-	Load *float64 `json:"load,omitempty"`
-	Healthy  bool       `json:"healthy"`
+	Load    *float64 `json:"load,omitempty"`
+	Healthy bool     `json:"healthy"`
 	// Slots is how many pods may share the device.
 	Slots int `json:"slots"`
 	// Allocated is how many slots the kubelet had given out at the time of
