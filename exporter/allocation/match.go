@@ -53,7 +53,7 @@ func match(found []discovery.Device, units []*unit, claims []*claimed) matched {
 		}
 	}
 	rest := m.claim(byName, claims)
-	s := soleOf(found, nameless, rest)
+	s := soleOf(found, m.devices, nameless, rest)
 	for _, u := range nameless {
 		if i, ok := s.unit(u); ok && m.devices[i].unit == nil {
 			m.devices[i].unit = u
@@ -63,7 +63,7 @@ func match(found []discovery.Device, units []*unit, claims []*claimed) matched {
 		m.strangers[u.kind] = true
 	}
 	for _, c := range rest {
-		if i, ok := s.device(c.kind); ok && m.devices[i].claimed == nil {
+		if i, ok := s.device(c.kind, c.device); ok && m.devices[i].claimed == nil {
 			m.devices[i].claimed = c
 			continue
 		}
@@ -112,8 +112,8 @@ func find(byName map[accel.Kind]map[string]int, c *claimed) (index int, ok bool)
 }
 
 // sole pairs what has a name that says nothing with the only device it can be:
-// the only one that is served under its resource by rule, else the only one of
-// its kind, when nothing else without a name competes for it.
+// the only one left that is served under its resource by rule, else the only
+// one left of its kind, when nothing else without a name competes for it.
 type sole struct {
 	byRule map[rule]one       // found devices that are served so by rule
 	byKind map[accel.Kind]one // found devices
@@ -127,15 +127,23 @@ type rule struct {
 	resource string
 }
 
-// one is the index of a device, and how many others could stand for it.
-type one struct{ index, count int }
+// one is a device, its index, and how many could stand for it.
+type one struct {
+	device *discovery.Device
+	index  int
+	count  int
+}
 
-func soleOf(found []discovery.Device, nameless []*unit, claims []*claimed) sole {
+// soleOf counts what is left to pair: devices that neither is served as yet, and
+// units and claims without a name.
+func soleOf(found []discovery.Device, devices []serving, nameless []*unit, claims []*claimed) sole {
 	s := sole{map[rule]one{}, map[accel.Kind]one{}, map[string]int{}, map[accel.Kind]int{}}
-	for i, f := range found {
-		by := rule{f.Kind, f.Resource}
-		s.byRule[by] = one{i, s.byRule[by].count + 1}
-		s.byKind[f.Kind] = one{i, s.byKind[f.Kind].count + 1}
+	for i := range found {
+		if f := &found[i]; devices[i].unit == nil {
+			by := rule{f.Kind, f.Resource}
+			s.byRule[by] = one{f, i, s.byRule[by].count + 1}
+			s.byKind[f.Kind] = one{f, i, s.byKind[f.Kind].count + 1}
+		}
 	}
 	for _, u := range nameless {
 		s.served[u.resource]++
@@ -150,13 +158,20 @@ func soleOf(found []discovery.Device, nameless []*unit, claims []*claimed) sole 
 // unit returns the only device that a unit can be.
 func (s sole) unit(u *unit) (index int, ok bool) {
 	if d := s.byRule[rule{u.kind, u.resource}]; d.count == 1 && s.served[u.resource] == 1 {
-		return d.index, true
+		return d.index, d.may(u.name)
 	}
-	return s.device(u.kind)
+	return s.device(u.kind, u.name)
 }
 
-// device returns the only device of a kind.
-func (s sole) device(kind accel.Kind) (index int, ok bool) {
+// device returns the only device of a kind, for something of that name.
+func (s sole) device(kind accel.Kind, name string) (index int, ok bool) {
 	d := s.byKind[kind]
-	return d.index, d.count == 1 && s.kinds[kind] == 1
+	return d.index, d.count == 1 && s.kinds[kind] == 1 && d.may(name)
+}
+
+// may tells whether a device can be meant by a name that is none of its own. The
+// kernel's name for a card that it has no more may mean one that has no such
+// name now, since its driver let go of it, and never one that has another.
+func (d one) may(name string) bool {
+	return !kernelName.MatchString(name) || !slices.ContainsFunc(d.device.Names, kernelName.MatchString)
 }

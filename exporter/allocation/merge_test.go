@@ -113,6 +113,21 @@ func TestMerge(t *testing.T) {
 				d.Healthy, d.Allocated, d.Holders = false, 1, []accel.Holder{holder("a", 1)}
 			})},
 		},
+		"ids that say nothing for one of two cards: it is the other": {
+			[]discovery.Device{card0, card1}, kubelet(ids{i915: {"card0-0", "y"}}, held{{Resource: i915, DeviceID: "y"}: "a"}), nil,
+			[]accel.Device{gpu("0000:00:02.0"), gpu("0000:03:00.0", func(d *accel.Device) { d.Allocated, d.Holders = 1, []accel.Holder{holder("a", 1)} })},
+		},
+		"a card that has another number since its driver was bound again": {
+			[]discovery.Device{card1}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
+			[]accel.Device{
+				gpu("0000:03:00.0", func(d *accel.Device) { d.Resource, d.Allocated = "", -1 }),
+				gpu("card0", func(d *accel.Device) { d.Healthy, d.Driver = false, "" }),
+			},
+		},
+		"a card that has no number since its driver let go of it": {
+			[]discovery.Device{func() discovery.Device { d := unusable(card0); d.Names = []string{d.ID}; return d }()}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Healthy, d.Driver = false, "" })},
+		},
 		"no driver, whatever the kubelet says": {
 			[]discovery.Device{unusable(card0)}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
 			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Healthy, d.Driver = false, "" })},
