@@ -31,6 +31,10 @@ const DefaultSocket = "/var/lib/kubelet/pod-resources/kubelet.sock"
 // its own clients use.
 const maxAnswer = 16 << 20
 
+// maxBackoff is the longest time between two attempts to connect to a kubelet
+// that is away; less than a scrape may take.
+const maxBackoff = 200 * time.Millisecond
+
 var (
 	// ErrNoSocket says that nothing is at the socket's path.
 	ErrNoSocket = errors.New("the kubelet's socket is missing")
@@ -91,7 +95,10 @@ func New(path string) (*Client, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer), grpc.WaitForReady(true)),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			// Short, so that a kubelet that is back is asked by the next
+			// scrape. ResetConnectBackoff would do it at once, and iterate
+			// over connections that gRPC changes at the same time.
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxBackoff},
 			MinConnectTimeout: time.Second,
 		}),
 	)
@@ -123,7 +130,6 @@ func (c *Client) Ask(ctx context.Context) (Answer, error) {
 
 // ask is one attempt.
 func (c *Client) ask(ctx context.Context) (Answer, error) {
-	c.conn.ResetConnectBackoff()
 	allocatable, err := c.api.GetAllocatableResources(ctx, &api.AllocatableResourcesRequest{})
 	if err != nil {
 		return Answer{}, c.explain("what it can hand out", err)
