@@ -31,9 +31,12 @@ var kubelets = map[string]struct {
 	slots  map[string][]string
 	claims []podresources.Claim
 }{
-	"arria10-dfl":    {slots: map[string][]string{"fpga.intel.com/af-d842": {"dfl-port.0=nlb"}}},
-	"arria10-opae":   {slots: map[string][]string{"fpga.intel.com/region-6952": {"intel-fpga-fme.0"}}},
-	"core-ultra":     {slots: map[string][]string{"gpu.intel.com/i915": {"card1-0"}, "gpu.intel.com/i915_monitoring": {"all"}, "npu.intel.com/accel": {"accel0-0=whisper"}}},
+	"arria10-dfl":  {slots: map[string][]string{"fpga.intel.com/af-d842": {"dfl-port.0=nlb"}}},
+	"arria10-opae": {slots: map[string][]string{"fpga.intel.com/region-6952": {"intel-fpga-fme.0"}}},
+	"core-ultra":   {slots: map[string][]string{"gpu.intel.com/i915": {"card1-0"}, "gpu.intel.com/i915_monitoring": {"all"}, "npu.intel.com/accel": {"accel0-0=whisper"}}},
+	"eight-devices": {slots: map[string][]string{
+		"fpga.intel.com/af-d842": {"dfl-port.0=nlb"}, "npu.intel.com/accel": {"accel0-0"}, "vpu.intel.com/hddl": {"usb-1-5=action", "usb-1-6"},
+		"gpu.intel.com/i915": {"card3-0=face", "card4-0"}, "gpu.intel.com/xe": {"card1-0=text", "card2-0"}}},
 	"flex-sriov":     {slots: map[string][]string{"gpu.intel.com/i915": {"card1-0=face"}}},
 	"flex-xe":        {claims: []podresources.Claim{{Holder: podresources.Holder{Namespace: "default", Pod: "llm", Container: "main"}, Name: "llm-gpu", Driver: "gpu.intel.com", Pool: "flex-xe", Device: "0000-b3-00-0-0x56c0"}}},
 	"iris-xe":        {slots: map[string][]string{"gpu.intel.com/i915": {"card0-0=face", "card0-1", "card0-2=text"}}},

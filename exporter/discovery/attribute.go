@@ -1,15 +1,17 @@
 package discovery
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // longest bounds what is read of one file, in bytes. An attribute of sysfs has
@@ -17,32 +19,51 @@ import (
 const longest = 64 << 10
 
 // readAttribute reads a sysfs attribute without the space around it; one that
-// is missing is "".
+// is missing is "". It asks the kernel three things and no more, since a scrape
+// reads hundreds: os.File would want to know the file's type too, and read once
+// more to see the end.
 func readAttribute(dir, name string) (string, error) {
-	path := filepath.Join(dir, name)
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	var page [512]byte // most have less than ten bytes
+	text, err := readFile(dir+"/"+name, page[:])
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
-	}
-	if err != nil {
+	case err != nil:
 		return "", fmt.Errorf("read %s of %s: %w", name, dir, err)
 	}
-	defer f.Close()
-	var page [512]byte // most have less than ten bytes
-	text := page[:0]
+	return string(bytes.TrimSpace(text)), nil
+}
+
+// readFile reads a file into page, or into more when it has as much. A read
+// that returns less than there is room for has come to the end.
+func readFile(path string, page []byte) ([]byte, error) {
+	fd, err := uninterrupted(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	length := 0
 	for {
-		if len(text) == cap(text) {
-			text = append(text, 0)[:len(text)]
-		}
-		n, err := f.Read(text[len(text):cap(text)])
-		text = text[:len(text)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return strings.TrimSpace(string(text)), nil
+		n, err := uninterrupted(func() (int, error) { return unix.Read(fd, page[length:]) })
+		switch length += max(n, 0); {
 		case err != nil:
-			return "", fmt.Errorf("read %s of %s: %w", name, dir, err)
-		case len(text) > longest:
-			return "", fmt.Errorf("read %s of %s: it is longer than %d bytes", name, dir, longest)
+			return nil, err
+		case length < len(page):
+			return page[:length], nil
+		case length > longest:
+			return nil, fmt.Errorf("it is longer than %d bytes", longest)
+		}
+		page = append(page, make([]byte, len(page))...)
+	}
+}
+
+// uninterrupted calls again what a signal interrupted, as those of Go's
+// scheduler do.
+func uninterrupted(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
 		}
 	}
 }

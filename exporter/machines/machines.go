@@ -52,10 +52,15 @@ func Write(tb testing.TB, name string) (sys, proc string) {
 	return Make(tb, string(text))
 }
 
-// Make is Write for the text of a machine itself.
+// Make is Write for the text of a machine.
 func Make(tb testing.TB, text string) (sys, proc string) {
 	tb.Helper()
 	root := tb.TempDir()
+	for _, needed := range []string{"sys", "proc"} {
+		if err := os.MkdirAll(filepath.Join(root, needed), 0o755); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	if err := unfold(root, text); err != nil {
 		tb.Fatal(err)
 	}
@@ -63,11 +68,6 @@ func Make(tb testing.TB, text string) (sys, proc string) {
 }
 
 func unfold(root, text string) error {
-	for _, needed := range []string{"sys", "proc"} {
-		if err := os.MkdirAll(filepath.Join(root, needed), 0o755); err != nil {
-			return err
-		}
-	}
 	dir := root
 	number := 0
 	for line := range strings.Lines(text) {
@@ -108,4 +108,24 @@ func place(dir, entry string) error {
 		return fmt.Errorf("%q: %w", entry, err)
 	}
 	return os.WriteFile(path, []byte(text+"\n"), 0o644)
+}
+
+// Processes writes so many processes of pods and of the system into a procfs,
+// with twenty open files each, none of them a device's.
+func Processes(tb testing.TB, proc string, count int) {
+	tb.Helper()
+	var text strings.Builder
+	for i := range count {
+		group := "/system.slice/service.service"
+		if i%2 == 0 {
+			group = fmt.Sprintf("/kubepods/burstable/pod5d8e4b8e-3b0a-4f0e-8a54-%012x/main", i)
+		}
+		fmt.Fprintf(&text, "%d\n\tcomm = worker\n\tcgroup = 0::%s\n", 10_000+i, group)
+		for fd := range 20 {
+			fmt.Fprintf(&text, "\tfd/%d -> socket:[%d]\n", fd, 100*i+fd)
+		}
+	}
+	if err := unfold(proc, text.String()); err != nil {
+		tb.Fatal(err)
+	}
 }
