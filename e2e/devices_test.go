@@ -47,7 +47,7 @@ func unhealthy(t *testing.T, s *stack.Stack) {
 // driverGone: the kernel has lost a device that its plugin goes on serving.
 func driverGone(t *testing.T, s *stack.Stack) {
 	g := s.Machine("g")
-	withoutGPU(t, s, "unhealthy", "GPU card0 is unhealthy",
+	withoutGPU(t, s, "unhealthy", "GPU 0000:00:02.0 is unhealthy",
 		func() error { return g.Unbind("card0") },
 		func() error { return g.Bind("card0") })
 }

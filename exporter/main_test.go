@@ -100,12 +100,17 @@ func (kubelet) List(context.Context, *api.ListPodResourcesRequest) (*api.ListPod
 
 func startKubelet(t *testing.T, socket string) (stop func()) {
 	t.Helper()
+	return startServer(t, socket, kubelet{})
+}
+
+func startServer(t testing.TB, socket string, k api.PodResourcesListerServer) (stop func()) {
+	t.Helper()
 	ln, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer()
-	api.RegisterPodResourcesListerServer(server, kubelet{})
+	api.RegisterPodResourcesListerServer(server, k)
 	go func() { _ = server.Serve(ln) }()
 	t.Cleanup(server.Stop)
 	return server.Stop
@@ -140,8 +145,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// launch runs the program and returns its address, from its log.
-func launch(t *testing.T, args ...string) string {
+// launch runs the program and returns its address, from its log, and its
+// process id.
+func launch(t testing.TB, args ...string) (address string, pid int) {
 	t.Helper()
 	path, err := build()
 	if err != nil {
@@ -155,14 +161,14 @@ func launch(t *testing.T, args ...string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	address := make(chan string, 1)
+	listening := make(chan string, 1)
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			var line struct{ Address string }
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Address != "" {
-				address <- line.Address
+				listening <- line.Address
 			}
 		}
 	}()
@@ -174,14 +180,14 @@ func launch(t *testing.T, args ...string) string {
 		}
 	})
 	select {
-	case a := <-address:
-		return a
+	case a := <-listening:
+		return a, cmd.Process.Pid
 	case <-drained:
 		t.Fatal("the exporter ended before it listened")
 	case <-time.After(30 * time.Second):
 		t.Fatal("the exporter does not listen")
 	}
-	return ""
+	return "", 0
 }
 
 func get(t *testing.T, url string) (int, string) {
@@ -230,14 +236,14 @@ func TestExporterEndToEnd(t *testing.T) {
 	root := machine(t)
 	socket := filepath.Join(t.TempDir(), "kubelet.sock")
 	stop := startKubelet(t, socket)
-	address := launch(t, "--node", "g", "--sys", filepath.Join(root, "sys"), "--proc", filepath.Join(root, "proc"), "--podresources", socket)
+	address, _ := launch(t, "--node", "g", "--sys", filepath.Join(root, "sys"), "--proc", filepath.Join(root, "proc"), "--podresources", socket)
 
 	gpu := accel.Device{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics",
-		Driver: "i915", Healthy: true, Slots: 1, Outside: "blender"}
+		Driver: "i915", PluginID: "card0-0", Healthy: true, Slots: 1, Outside: "blender"}
 	fpga := accel.Device{Kind: "FPGA", ID: "0000:3b:00.0", Resource: "fpga.intel.com/af-1", Vendor: "Intel", Model: "Arria 10 GX",
-		Driver: "dfl-pci", Healthy: true, Slots: 1, Allocated: 1,
+		Driver: "dfl-pci", PluginID: "dfl-port.0", Healthy: true, Slots: 1, Allocated: 1,
 		Holders: []accel.Holder{{Namespace: "ns", Pod: "p", Container: "c", Slots: 1}}}
-	stick := accel.Device{Kind: "NPU", ID: "1-2", Resource: "vpu.intel.com/hddl", Vendor: "Intel", Model: "Neural Compute Stick 2", Healthy: true, Slots: 1}
+	stick := accel.Device{Kind: "NPU", ID: "1-2", Resource: "vpu.intel.com/hddl", Vendor: "Intel", Model: "Neural Compute Stick 2", PluginID: "hddl-0", Healthy: true, Slots: 1}
 	want := telemetry.Sample{Node: "g", CPUCores: 1, CPUBusy: 0.5, Devices: []accel.Device{fpga, gpu, stick}}
 	ignore := cmpopts.IgnoreFields(telemetry.Sample{}, "Collectors")
 
@@ -283,7 +289,7 @@ func TestExporterEndToEnd(t *testing.T) {
 
 func TestExporterPages(t *testing.T) {
 	root := machine(t)
-	address := launch(t, "--node", "g", "--sys", filepath.Join(root, "sys"), "--proc", filepath.Join(root, "proc"),
+	address, _ := launch(t, "--node", "g", "--sys", filepath.Join(root, "sys"), "--proc", filepath.Join(root, "proc"),
 		"--podresources", filepath.Join(root, "none.sock"))
 	for path, want := range map[string]string{"/": "/metrics", "/healthz": "ok"} {
 		if status, body := get(t, address+path); status != http.StatusOK || !strings.Contains(body, want) {

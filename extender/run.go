@@ -19,6 +19,7 @@ import (
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/pkg/serve/servetls"
 )
 
 // run wires the program together and runs it until ctx ends.
@@ -54,12 +55,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group, ctx := errgroup.WithContext(ctx)
 	var tlsConfig *tls.Config
 	if f.tlsCert != "" {
-		certificate, err := serve.FileCertificate(f.tlsCert, f.tlsKey)
+		certificate, err := servetls.FileCertificate(f.tlsCert, f.tlsKey)
 		if err != nil {
 			return err
 		}
-		tlsConfig = serve.TLS(certificate)
-		group.Go(func() error { return serve.Start(ctx, certificate) })
+		tlsConfig = servetls.Config(certificate)
+		group.Go(func() error { return servetls.Start(ctx, certificate) })
 	}
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })

@@ -21,6 +21,7 @@ import (
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/pkg/serve/servetls"
 	"heteroaccel.io/webhook/option"
 	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/server"
@@ -131,7 +132,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
 	group.Go(func() error { return learned.Run(ctx) })
-	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), serve.TLS(certificate), log) })
+	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), servetls.Config(certificate), log) })
 	return group.Wait()
 }
 
@@ -173,10 +174,10 @@ func serviceTimes(profiles *profile.Store) func(string, accel.Kind) time.Duratio
 
 // startCertificate keeps the server's certificate up to date in the
 // background: from files, or else self-signed.
-func startCertificate(ctx context.Context, group *errgroup.Group, f flags, config *rest.Config, client kubernetes.Interface, log zerolog.Logger) (serve.Certificate, error) {
-	var certificate serve.Certificate
+func startCertificate(ctx context.Context, group *errgroup.Group, f flags, config *rest.Config, client kubernetes.Interface, log zerolog.Logger) (servetls.Certificate, error) {
+	var certificate servetls.Certificate
 	if f.tlsCert != "" {
-		files, err := serve.FileCertificate(f.tlsCert, f.tlsKey)
+		files, err := servetls.FileCertificate(f.tlsCert, f.tlsKey)
 		if err != nil {
 			return nil, err
 		}
@@ -186,15 +187,15 @@ func startCertificate(ctx context.Context, group *errgroup.Group, f flags, confi
 		bundle := &server.CABundle{Client: client, Namespace: f.namespace, Secret: caSecret, Configuration: f.webhookConfiguration, Log: log}
 		group.Go(func() error { return bundle.Run(ctx) })
 		certificate = &server.Changeover{
-			Certificate: serve.SelfSigned(config, f.namespace, caSecret, host+".svc", host+".svc.cluster.local", host, "localhost"),
+			Certificate: servetls.SelfSigned(config, f.namespace, caSecret, host+".svc", host+".svc.cluster.local", host, "localhost"),
 			Bundle:      bundle,
 		}
 	}
-	group.Go(func() error { return serve.Start(ctx, certificate) })
+	group.Go(func() error { return servetls.Start(ctx, certificate) })
 	return certificate, nil
 }
 
-func healthy(c serve.Certificate) error {
+func healthy(c servetls.Certificate) error {
 	if _, err := c.GetCertificate(nil); err != nil {
 		return fmt.Errorf("waiting for the certificate: %w", err)
 	}

@@ -7,7 +7,6 @@ package allocation
 
 import (
 	"cmp"
-	"maps"
 	"regexp"
 	"slices"
 
@@ -36,46 +35,46 @@ type Machine struct {
 // the plugin's name, so that nothing it serves is invisible. It is unhealthy
 // if that name is the kernel's own and the kernel has no such device any more:
 // its driver let go of it, and the plugin has not noticed.
+//
+// Of what DRA drivers serve, the kubelet lists only what containers hold. Such
+// a device is allocated, as often as containers hold it; and when a device
+// plugin serves it too, it is unhealthy, so that nobody is given it twice.
 func Merge(machine Machine, kubelet *podresources.Answer, used map[string]string) []accel.Device {
 	found := machine.Devices
-	var out []accel.Device
+	out := make([]accel.Device, 0, len(found))
 	if kubelet == nil {
 		for _, f := range found {
 			d := describe(f, used)
 			d.Resource, d.Allocated = f.Resource, -1
 			out = append(out, d)
 		}
-		sortDevices(out)
-		return out
+		return distinct(out)
 	}
 
-	served := match(found, gather(*kubelet))
+	served := match(found, gather(*kubelet), gatherClaims(kubelet.Claims))
 	for i, f := range found {
-		out = append(out, onMachine(f, served.by[i], served.strangers[f.Kind], used))
+		out = append(out, onMachine(f, served.devices[i], served.strangers[f.Kind], used))
 	}
-	taken := map[string]bool{}
-	for _, d := range out {
-		taken[string(d.Kind)+d.ID] = true
-	}
+	names := namesOf(found)
 	for _, u := range served.unknown {
 		d := fromKubelet(u)
-		d.Healthy = d.Healthy && !machine.lost(u.name)
-		if key := string(d.Kind) + d.ID; taken[key] {
-			d.ID = u.resource + "/" + d.ID
+		if machine.Complete && kernelName.MatchString(u.name) && !names[u.name] {
+			d.Healthy = false
 		}
-		taken[string(d.Kind)+d.ID] = true
 		out = append(out, d)
 	}
-	sortDevices(out)
-	return out
+	for _, c := range served.unknownClaims {
+		out = append(out, fromClaims(c))
+	}
+	return distinct(out)
 }
 
 // describe is a found device without what the kubelet says of it.
 func describe(f discovery.Device, used map[string]string) accel.Device {
 	d := accel.Device{
 		Kind: f.Kind, ID: f.ID,
-		Vendor: f.Vendor, Model: f.Model, Driver: f.Driver,
-		Healthy: f.Usable, Slots: 1,
+		Vendor: f.Vendor, Model: f.Model, Driver: f.Driver, NUMA: f.NUMA,
+		Healthy: f.Fault == "", Slots: 1,
 	}
 	for _, file := range f.Files {
 		if command := used[file]; command != "" {
@@ -86,112 +85,87 @@ func describe(f discovery.Device, used map[string]string) accel.Device {
 	return d
 }
 
-// onMachine is a found device with the unit the kubelet serves it as, nil when
-// it serves none. strangers tells that the kubelet serves devices of this kind
-// that could not be told apart: this may be one of them.
-func onMachine(f discovery.Device, u *unit, strangers bool, used map[string]string) accel.Device {
+// onMachine is a found device with what the kubelet serves it as. strangers
+// tells that the kubelet serves devices of this kind that could not be told
+// apart: this may be one of them.
+func onMachine(f discovery.Device, s serving, strangers bool, used map[string]string) accel.Device {
 	d := describe(f, used)
 	switch {
-	case u != nil:
-		d.Resource = u.resource
-		d.Healthy = d.Healthy && u.allocatable > 0
-		d.Slots, d.Allocated, d.Holders = len(u.slots), u.held, u.holders()
-	case strangers:
+	case s.unit != nil:
+		d.Resource, d.PluginID = s.unit.resource, s.unit.pluginID()
+		d.Healthy = d.Healthy && s.unit.allocatable > 0
+		d.Slots, d.Allocated, d.Holders = len(s.unit.slots), s.unit.held, s.unit.holders()
+	case s.claimed == nil && strangers:
 		d.Allocated = -1
-	default:
+	case s.claimed == nil:
 		d.Resource, d.Healthy = f.Resource, false
 	}
+	if s.claimed == nil {
+		return d
+	}
+	holders, held := s.claimed.holders()
+	if s.unit == nil {
+		d.PluginID = s.claimed.name()
+		d.Slots, d.Allocated, d.Holders = held, held, holders
+		return d
+	}
+	d.Healthy = false
+	d.Slots += held
+	d.Allocated += held
+	d.Holders = append(d.Holders, holders...)
+	sortHolders(d.Holders)
 	return d
-}
-
-// lost reports whether name is what the kernel calls a device, and it has none
-// of that name.
-func (m Machine) lost(name string) bool {
-	return m.Complete && kernelName.MatchString(name) && !slices.ContainsFunc(m.Devices, func(d discovery.Device) bool {
-		return slices.Contains(d.Names, name)
-	})
 }
 
 // kernelName matches what the kernel calls a GPU or NPU that has its driver.
 var kernelName = regexp.MustCompile(`^(card|accel|renderD)[0-9]+$`)
 
-// fromKubelet is a device that only the kubelet knows.
+// namesOf are all the names that the kernel's devices go by.
+func namesOf(found []discovery.Device) map[string]bool {
+	out := make(map[string]bool, 6*len(found))
+	for _, f := range found {
+		for _, name := range f.Names {
+			out[name] = true
+		}
+	}
+	return out
+}
+
+// fromKubelet is a device that only a device plugin knows.
 func fromKubelet(u *unit) accel.Device {
 	return accel.Device{
-		Kind: u.kind, ID: u.name, Resource: u.resource,
+		Kind: u.kind, ID: u.name, Resource: u.resource, PluginID: u.pluginID(),
 		Healthy: u.allocatable > 0,
 		Slots:   len(u.slots), Allocated: u.held, Holders: u.holders(),
 	}
 }
 
-func sortDevices(devices []accel.Device) {
+// fromClaims is a device that only a DRA driver knows.
+func fromClaims(c *claimed) accel.Device {
+	holders, held := c.holders()
+	return accel.Device{
+		Kind: c.kind, ID: c.name(), PluginID: c.name(),
+		Healthy: true, Slots: held, Allocated: held, Holders: holders,
+	}
+}
+
+// distinct puts devices in order, and gives one whose id another of its kind
+// has already the resource it is served as before it.
+func distinct(devices []accel.Device) []accel.Device {
+	type key struct {
+		kind accel.Kind
+		id   string
+	}
+	taken := make(map[key]bool, len(devices))
+	for i := range devices {
+		d := &devices[i]
+		for taken[key{d.Kind, d.ID}] {
+			d.ID = d.Resource + "/" + d.ID
+		}
+		taken[key{d.Kind, d.ID}] = true
+	}
 	slices.SortFunc(devices, func(x, y accel.Device) int {
 		return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.ID, y.ID))
 	})
-}
-
-// unit is what the kubelet serves as one device: one slot, or several shares.
-type unit struct {
-	resource, name string
-	kind           accel.Kind
-	slots          map[string]podresources.Holder // by plugin id; zero when nobody holds it
-	allocatable    int                            // slots that may be handed out, held or not
-	held           int                            // slots that containers hold
-}
-
-// holders are the containers that hold slots of the unit, in order.
-func (u *unit) holders() []accel.Holder {
-	counts := map[podresources.Holder]int{}
-	for _, h := range u.slots {
-		if h != (podresources.Holder{}) {
-			counts[h]++
-		}
-	}
-	var out []accel.Holder
-	for h, n := range counts {
-		out = append(out, accel.Holder{Namespace: h.Namespace, Pod: h.Pod, Container: h.Container, Slots: n})
-	}
-	slices.SortFunc(out, func(x, y accel.Holder) int {
-		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod), cmp.Compare(x.Container, y.Container))
-	})
-	return out
-}
-
-// gather groups the kubelet's slots of accelerators into units, in the order
-// of resource and name.
-func gather(kubelet podresources.Answer) []*unit {
-	units := map[podresources.Slot]*unit{}
-	of := func(s podresources.Slot) *unit {
-		kind, apart := kindOf(s.Resource)
-		name := s.Resource
-		if apart {
-			name = unshared(s.DeviceID)
-		}
-		key := podresources.Slot{Resource: s.Resource, DeviceID: name}
-		u := units[key]
-		if u == nil {
-			u = &unit{resource: s.Resource, name: name, kind: kind, slots: map[string]podresources.Holder{}}
-			units[key] = u
-		}
-		return u
-	}
-	for s := range kubelet.Allocatable {
-		if monitoring(s.Resource) {
-			continue
-		}
-		u := of(s)
-		u.slots[s.DeviceID] = podresources.Holder{}
-		u.allocatable++
-	}
-	for s, holder := range kubelet.Held {
-		if monitoring(s.Resource) {
-			continue
-		}
-		u := of(s)
-		u.slots[s.DeviceID] = holder
-		u.held++
-	}
-	return slices.SortedFunc(maps.Values(units), func(x, y *unit) int {
-		return cmp.Or(cmp.Compare(x.resource, y.resource), cmp.Compare(x.name, y.name))
-	})
+	return devices
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"heteroaccel.io/exporter/discovery"
 	"heteroaccel.io/exporter/podresources"
@@ -18,21 +19,21 @@ const (
 
 // card is a GPU as discovery finds it.
 func card(id, name, render string) discovery.Device {
-	return discovery.Device{Kind: "GPU", ID: id, Driver: "i915", Usable: true, Resource: i915,
+	return discovery.Device{Kind: "GPU", ID: id, Driver: "i915", Resource: i915,
 		Names: []string{id, name}, Files: []string{"/dev/dri/" + render}}
 }
 
 var (
 	card0 = card("0000:00:02.0", "card0", "renderD128")
 	card1 = card("0000:03:00.0", "card1", "renderD129")
-	stick = discovery.Device{Kind: "NPU", ID: "1-2", Usable: true, Resource: hddl, Names: []string{"1-2"}}
-	vpu   = discovery.Device{Kind: "NPU", ID: "0000:00:0b.0", Driver: "intel_vpu", Usable: true, Resource: npu, Names: []string{"0000:00:0b.0", "accel0"}}
-	fpga  = discovery.Device{Kind: "FPGA", ID: "0000:3b:00.0", Driver: "dfl-pci", Usable: true, Names: []string{"0000:3b:00.0", "region0", "dfl-port.0"}}
+	stick = discovery.Device{Kind: "NPU", ID: "1-2", Resource: hddl, Names: []string{"1-2"}}
+	vpu   = discovery.Device{Kind: "NPU", ID: "0000:00:0b.0", Driver: "intel_vpu", Resource: npu, Names: []string{"0000:00:0b.0", "accel0"}}
+	fpga  = discovery.Device{Kind: "FPGA", ID: "0000:3b:00.0", Driver: "dfl-pci", Names: []string{"0000:3b:00.0", "region0", "dfl-port.0"}}
 )
 
 // unusable is a device without its driver.
 func unusable(d discovery.Device) discovery.Device {
-	d.Driver, d.Usable = "", false
+	d.Driver, d.Fault = "", "no driver is bound to it"
 	return d
 }
 
@@ -112,6 +113,21 @@ func TestMerge(t *testing.T) {
 				d.Healthy, d.Allocated, d.Holders = false, 1, []accel.Holder{holder("a", 1)}
 			})},
 		},
+		"ids that say nothing for one of two cards: it is the other": {
+			[]discovery.Device{card0, card1}, kubelet(ids{i915: {"card0-0", "y"}}, held{{Resource: i915, DeviceID: "y"}: "a"}), nil,
+			[]accel.Device{gpu("0000:00:02.0"), gpu("0000:03:00.0", func(d *accel.Device) { d.Allocated, d.Holders = 1, []accel.Holder{holder("a", 1)} })},
+		},
+		"a card that has another number since its driver was bound again": {
+			[]discovery.Device{card1}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
+			[]accel.Device{
+				gpu("0000:03:00.0", func(d *accel.Device) { d.Resource, d.Allocated = "", -1 }),
+				gpu("card0", func(d *accel.Device) { d.Healthy, d.Driver = false, "" }),
+			},
+		},
+		"a card that has no number since its driver let go of it": {
+			[]discovery.Device{func() discovery.Device { d := unusable(card0); d.Names = []string{d.ID}; return d }()}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Healthy, d.Driver = false, "" })},
+		},
 		"no driver, whatever the kubelet says": {
 			[]discovery.Device{unusable(card0)}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
 			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Healthy, d.Driver = false, "" })},
@@ -171,7 +187,38 @@ func TestMerge(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, Merge(Machine{Devices: tc.found, Complete: true}, tc.kubelet, tc.used)); diff != "" {
+			if diff := cmp.Diff(tc.want, Merge(Machine{Devices: tc.found, Complete: true}, tc.kubelet, tc.used), noPluginID); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// noPluginID leaves out what TestPluginID is about.
+var noPluginID = cmpopts.IgnoreFields(accel.Device{}, "PluginID")
+
+func TestPluginID(t *testing.T) {
+	nvidia := discovery.Device{Kind: "GPU", ID: "0000:17:00.0", Resource: "nvidia.com/gpu", Names: []string{"0000:17:00.0", "GPU-82523fd8-3897-f599-d088-ccd04ae45ec1"}}
+	for name, tc := range map[string]struct {
+		found       []discovery.Device
+		allocatable map[string][]string
+		want        []string
+	}{
+		"one slot: its id":                  {[]discovery.Device{card0}, map[string][]string{i915: {"card0-0"}}, []string{"card0-0"}},
+		"several: what they have in common": {[]discovery.Device{card0}, map[string][]string{i915: {"card0-0", "card0-1"}}, []string{"card0"}},
+		"a UUID":                            {[]discovery.Device{nvidia}, map[string][]string{"nvidia.com/gpu": {"GPU-82523fd8-3897-f599-d088-ccd04ae45ec1"}}, []string{"GPU-82523fd8-3897-f599-d088-ccd04ae45ec1"}},
+		"shares of a UUID":                  {[]discovery.Device{nvidia}, map[string][]string{"nvidia.com/gpu": {"GPU-82523fd8-3897-f599-d088-ccd04ae45ec1::0", "GPU-82523fd8-3897-f599-d088-ccd04ae45ec1::1"}}, []string{"GPU-82523fd8-3897-f599-d088-ccd04ae45ec1"}},
+		"an id that says nothing":           {[]discovery.Device{stick}, map[string][]string{hddl: {"hddl-0"}}, []string{"hddl-0"}},
+		"served by nobody":                  {[]discovery.Device{card0}, nil, []string{""}},
+		"several of no name":                {nil, map[string][]string{"a.com/kvm": {"kvm1", "kvm2"}}, []string{""}},
+		"one of no name":                    {nil, map[string][]string{"a.com/kvm": {"kvm1"}}, []string{"kvm1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, d := range Merge(Machine{Devices: tc.found, Complete: true}, kubelet(tc.allocatable, nil), nil) {
+				got = append(got, d.PluginID)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})

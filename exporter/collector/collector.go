@@ -4,7 +4,7 @@
 // Mount points, and a function that asks the kubelet, enter; the metrics of
 // the telemetry contract leave. A part that fails or hangs shows as a failed
 // collector and never as an idle device; nothing read is kept for the next
-// scrape but the CPU's counters.
+// scrape but counters of work done.
 package collector
 
 import (
@@ -51,14 +51,16 @@ type Collector struct {
 	scrapes singleflight.Group
 	probes  singleflight.Group
 	meter   meter
+	loads   loads
 
 	mu     sync.Mutex
-	failed map[string]bool // collectors whose last read failed, by name
+	failed map[string]bool      // collectors whose last read failed, by name
+	faults map[deviceKey]string // what was last said to be wrong with devices
 }
 
 // New returns a collector; it reads nothing until it is scraped.
 func New(config Config, kubelet Kubelet, log zerolog.Logger) *Collector {
-	return &Collector{config: config, kubelet: kubelet, log: log, failed: map[string]bool{}}
+	return &Collector{config: config, kubelet: kubelet, log: log, failed: map[string]bool{}, faults: map[deviceKey]string{}}
 }
 
 // Describe implements prometheus.Collector.
@@ -73,15 +75,17 @@ func (c *Collector) Sample() telemetry.Sample {
 	return v.(telemetry.Sample)
 }
 
-// scans are the searches for devices, by the name of their collector.
+// scans are the searches for devices, by the name of their collector. What
+// several find is as the first says.
 var scans = []struct {
 	name string
-	find func(sys string) ([]discovery.Device, error)
+	find func(discovery.Mounts) ([]discovery.Device, error)
 }{
 	{"fpga", discovery.FPGAs},
 	{"gpu", discovery.GPUs},
 	{"npu", discovery.NPUs},
 	{"stick", discovery.Sticks},
+	{"pci", discovery.PCI},
 }
 
 // read asks everything at once and joins the answers.
@@ -129,6 +133,8 @@ func (c *Collector) read() telemetry.Sample {
 	} else {
 		out.Devices = allocation.Merge(seen, nil, used)
 	}
+	c.noteFaults(found, complete)
+	c.loads.measure(time.Now(), found, out.Devices)
 	if cpuState.OK {
 		out.CPUCores, out.CPUBusy = cpu.Cores, c.meter.busy(cpu)
 	}
@@ -143,7 +149,7 @@ func (c *Collector) scan(ctx context.Context) ([]discovery.Device, []telemetry.C
 	for i, s := range scans {
 		wg.Go(func() {
 			found[i], states[i] = probe(ctx, c, s.name, func(context.Context) ([]discovery.Device, error) {
-				return s.find(c.config.Sys)
+				return s.find(discovery.Mounts{Sys: c.config.Sys, Proc: c.config.Proc})
 			})
 		})
 	}
@@ -152,7 +158,7 @@ func (c *Collector) scan(ctx context.Context) ([]discovery.Device, []telemetry.C
 	for _, f := range found {
 		all = append(all, f...)
 	}
-	return all, states
+	return discovery.Merge(all), states
 }
 
 // files are the device files of all the devices.

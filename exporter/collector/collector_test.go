@@ -82,13 +82,13 @@ func TestSample(t *testing.T) {
 	got := New(machine(t), serving, zerolog.Nop()).Sample()
 	want := telemetry.Sample{Node: "g", CPUCores: 2, CPUBusy: 0.25, Devices: []accel.Device{{
 		Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics", Driver: "i915",
-		Healthy: true, Slots: 1, Allocated: 1, Outside: "blender",
+		PluginID: "card0-0", Healthy: true, Slots: 1, Allocated: 1, Outside: "blender",
 		Holders: []accel.Holder{{Namespace: "ns", Pod: "p", Container: "c", Slots: 1}},
 	}}}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(telemetry.Sample{}, "Collectors")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	all := map[string]bool{"cpu": true, "fpga": true, "gpu": true, "npu": true, "outside": true, "podresources": true, "stick": true}
+	all := map[string]bool{"cpu": true, "fpga": true, "gpu": true, "npu": true, "outside": true, "pci": true, "podresources": true, "stick": true}
 	if diff := cmp.Diff(all, states(got)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"heteroaccel.io/exporter/discovery"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -48,5 +49,32 @@ func (c *Collector) note(name string, err error) {
 		c.log.Warn().Err(err).Str("collector", name).Msg("collector fails")
 	case err == nil && before:
 		c.log.Info().Str("collector", name).Msg("collector works again")
+	}
+}
+
+// noteFaults logs what begins to be wrong with a device, and that it is well
+// again or gone; the metrics tell only that it is unhealthy. What was not
+// found when not everything could be read is not gone.
+func (c *Collector) noteFaults(found []discovery.Device, complete bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen := make(map[deviceKey]bool, len(found))
+	for _, d := range found {
+		key := deviceKey{d.Kind, d.ID}
+		seen[key] = true
+		switch before := c.faults[key]; {
+		case d.Fault == before:
+		case d.Fault == "":
+			delete(c.faults, key)
+			c.log.Info().Str("kind", string(d.Kind)).Str("device", d.ID).Msg("device works again")
+		default:
+			c.faults[key] = d.Fault
+			c.log.Warn().Str("kind", string(d.Kind)).Str("device", d.ID).Str("model", d.Model).Str("fault", d.Fault).Msg("device cannot be used")
+		}
+	}
+	for key := range c.faults {
+		if complete && !seen[key] {
+			delete(c.faults, key)
+		}
 	}
 }

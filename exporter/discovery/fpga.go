@@ -21,56 +21,96 @@ var (
 	fpgaUnit = regexp.MustCompile(`^(dfl|intel-fpga)-(port|fme)\.[0-9]+$`)
 )
 
+// portDrivers are the drivers of cards that are used through ports.
+var portDrivers = map[string]bool{"dfl-pci": true, "intel-fpga-pci": true}
+
 // FPGAs finds FPGA cards through <sys>/class/fpga_region (the kernel's DFL
-// drivers) and <sys>/class/fpga (OPAE's older ones). A card has a region for
-// itself and one for each of its ports; it is reported once.
-func FPGAs(sys string) ([]Device, error) {
-	regions, errRegions := each(filepath.Join(sys, "class/fpga_region"), fpgaRegion, readFPGA)
-	older, errOlder := each(filepath.Join(sys, "class/fpga"), intelFPGA, readFPGA)
-	return mergeByID(append(regions, older...)), errors.Join(errRegions, errOlder)
+// drivers; Documentation/fpga/dfl.rst) and <sys>/class/fpga (OPAE's older
+// ones). A card has a region for itself, one for what can be programmed into
+// each of its ports, and one for each virtual function that a port was handed
+// to; it is reported once.
+func FPGAs(m Mounts) ([]Device, error) {
+	regions, errRegions := each(filepath.Join(m.Sys, "class/fpga_region"), fpgaRegion, readFPGA)
+	older, errOlder := each(filepath.Join(m.Sys, "class/fpga"), intelFPGA, readFPGA)
+	cards := Merge(append(regions, older...))
+	for i := range cards {
+		if d := &cards[i]; d.Fault == "" && len(d.Files) == 0 && portDrivers[d.Driver] {
+			d.Fault = "it has no port on this machine: all are set aside for virtual machines"
+		}
+	}
+	return cards, errors.Join(errRegions, errOlder)
 }
 
 func readFPGA(dir, name string) (*Device, error) {
-	bus, err := fpgaCard(dir)
+	bus, own, err := fpgaCard(dir)
 	if err != nil {
 		return nil, err
 	}
 	h, err := readHardware(bus)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // a region of something that is on no bus
 	}
-	d := pciDevice(h, name)
-	d.Kind = "FPGA"
-	units, err := list(dir, fpgaUnit)
-	if err != nil {
-		return nil, err
+	d := pciDevice("FPGA", h, name)
+	if own != "" {
+		d.Names = append(d.Names, own)
 	}
+	units, errUnits := list(dir, fpgaUnit)
 	d.Names = append(d.Names, units...)
+	errs := []error{err, errUnits}
 	for _, unit := range units {
 		if fpgaPort.MatchString(unit) {
 			d.Files = append(d.Files, "/dev/"+unit)
 		}
+		fault, err := fpgaFault(filepath.Join(dir, unit))
+		errs = append(errs, err)
+		if d.Fault == "" {
+			d.Fault = fault
+		}
 	}
-	return &d, nil
+	return &d, errors.Join(errs...)
+}
+
+// fpgaFault says what a management engine or a port reports as broken beyond
+// use: catastrophic or fatal errors, and power state AP6, in which the
+// accelerated function is cut off (Documentation/ABI/testing/
+// sysfs-platform-dfl-fme and -port). Other errors may be a program's own and
+// stay until somebody clears them.
+func fpgaFault(unit string) (string, error) {
+	fatal, _, errFatal := readNumber(unit, "errors/catfatal_errors")
+	power, _, errPower := readNumber(unit, "power_state")
+	err := errors.Join(errFatal, errPower)
+	switch {
+	case fatal != 0:
+		return fmt.Sprintf("%s has had fatal errors: %#x", filepath.Base(unit), fatal), err
+	case power == 6:
+		return filepath.Base(unit) + " is powered off, in state AP6", err
+	}
+	return "", err
 }
 
 // fpgaCard returns the directory of the PCI card that a region is part of.
 // The region of a port hangs several devices below the card, so that the last
 // PCI address on the region's own path is the card; where there is none, the
-// region's device link is followed.
-func fpgaCard(dir string) (string, error) {
+// region's device link is followed. For the region of a virtual function it is
+// the physical one, and own is the address of the virtual.
+func fpgaCard(dir string) (card, own string, err error) {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return "", fmt.Errorf("resolve %s: %w", dir, err)
+		return "", "", fmt.Errorf("resolve %s: %w", dir, err)
 	}
 	for at := real; at != filepath.Dir(at); at = filepath.Dir(at) {
-		if pciAddress.MatchString(filepath.Base(at)) {
-			return at, nil
+		if !pciAddress.MatchString(filepath.Base(at)) {
+			continue
 		}
+		physical := filepath.Join(at, "physfn")
+		if _, err := os.Stat(physical); err == nil {
+			return physical, filepath.Base(at), nil
+		}
+		return at, "", nil
 	}
 	device := filepath.Join(dir, "device")
 	if _, err := os.Stat(device); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("look at %s: %w", device, err)
+		return "", "", fmt.Errorf("look at %s: %w", device, err)
 	}
-	return device, nil
+	return device, "", nil
 }

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"errors"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,59 +16,64 @@ var (
 // notAccelerators are the PCI vendors of graphics that draw a console and do
 // not compute: those of virtual machines and of management controllers.
 var notAccelerators = map[string]string{
-	"0x1234": "Bochs and QEMU standard VGA",
 	"0x1013": "Cirrus Logic",
+	"0x102b": "Matrox",
+	"0x1234": "Bochs and QEMU standard VGA",
+	"0x126f": "Silicon Motion",
 	"0x1414": "Hyper-V",
 	"0x15ad": "VMware",
+	"0x18ca": "XGI",
+	"0x19e5": "Huawei's management controllers",
 	"0x1a03": "ASPEED",
 	"0x1af4": "virtio",
 	"0x1b36": "QXL",
-	"0x102b": "Matrox",
+	"0x1d0f": "Amazon's virtual machines",
 	"0x5853": "Xen",
 	"0x80ee": "VirtualBox",
 }
 
+// consoles are graphics of management controllers by vendors that also make
+// accelerators.
+var consoles = map[string]string{
+	"0x1002 0x4752": "Rage XL",
+	"0x1002 0x515e": "ES1000",
+}
+
+// computes tells whether graphics with these numbers are an accelerator.
+func computes(h hardware) bool {
+	_, vendor := notAccelerators[h.vendor]
+	_, console := consoles[h.vendor+" "+h.product]
+	return h.vendor != "" && !vendor && !console && !strings.HasPrefix(h.id, "virtio")
+}
+
 // GPUs finds the graphics cards that compute, through <sys>/class/drm. Cards
-// without a PCI vendor are firmware framebuffers and are not reported.
-func GPUs(sys string) ([]Device, error) {
-	return each(filepath.Join(sys, "class/drm"), card, readGPU)
+// without a PCI vendor are firmware framebuffers and are not reported. The
+// primary node, /dev/dri/card0, is not among a card's Files: display servers
+// keep it open for as long as they run, and computing goes through the render
+// node (Documentation/gpu/drm-uapi.rst, "Render nodes").
+func GPUs(m Mounts) ([]Device, error) {
+	return each(filepath.Join(m.Sys, "class/drm"), card, func(dir, name string) (*Device, error) {
+		return readGPU(m, dir, name)
+	})
 }
 
-func readGPU(dir, name string) (*Device, error) {
-	bus := filepath.Join(dir, "device")
-	h, err := readHardware(bus)
-	if err != nil {
+func readGPU(m Mounts, dir, name string) (*Device, error) {
+	h, err := readHardware(filepath.Join(dir, "device"))
+	if !computes(h) {
 		return nil, err
 	}
-	if _, virtual := notAccelerators[h.vendor]; virtual || h.vendor == "" || strings.HasPrefix(h.id, "virtio") {
-		return nil, nil
-	}
-	nodes, err := list(filepath.Join(bus, "drm"), renderNode)
-	if err != nil {
-		return nil, err
-	}
-	d := pciDevice(h, name)
-	d.Kind = "GPU"
+	nodes, errNodes := list(filepath.Join(h.dir, "drm"), renderNode)
+	d := pciDevice("GPU", h, append([]string{name}, nodes...)...)
 	for _, node := range nodes {
-		d.Names = append(d.Names, node)
 		d.Files = append(d.Files, "/dev/dri/"+node)
+		if h.driver == "amdgpu" { // what its DRA driver calls it
+			d.Names = append(d.Names, "gpu.amd.com/gpu-"+strings.TrimPrefix(name, "card")+"-"+strings.TrimPrefix(node, "renderD"))
+		}
 	}
-	return &d, nil
-}
-
-// pciDevice describes hardware that needs a driver to be of use. The name is
-// that of its class: it stands in for an id where the bus gives none.
-func pciDevice(h hardware, name string) Device {
-	if h.id == "" {
-		h.id = name
+	var errActivity, errNVIDIA error
+	d.Activity, errActivity = activityOf(h, dir)
+	if h.driver == nvidia {
+		errNVIDIA = describeNVIDIA(m, &d)
 	}
-	return Device{
-		ID:       h.id,
-		Vendor:   vendorName(h.vendor),
-		Model:    modelName(h.vendor, h.product),
-		Driver:   h.driver,
-		Usable:   h.driver != "",
-		Resource: resourceOfDriver[h.driver],
-		Names:    namesOf(h.id, name),
-	}
+	return &d, errors.Join(err, errNodes, errActivity, errNVIDIA)
 }

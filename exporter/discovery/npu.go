@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"errors"
 	"path/filepath"
 	"regexp"
 )
@@ -8,18 +9,20 @@ import (
 var accelDevice = regexp.MustCompile(`^accel[0-9]+$`)
 
 // NPUs finds compute accelerators through <sys>/class/accel, the kernel's
-// class for them since 6.2: the NPU of a Core Ultra, and its like.
-func NPUs(sys string) ([]Device, error) {
-	return each(filepath.Join(sys, "class/accel"), accelDevice, readNPU)
+// class for them since 6.2 (Documentation/accel/introduction.rst): the NPU of
+// a Core Ultra, and its like.
+func NPUs(m Mounts) ([]Device, error) {
+	return each(filepath.Join(m.Sys, "class/accel"), accelDevice, readNPU)
 }
 
 func readNPU(dir, name string) (*Device, error) {
 	h, err := readHardware(filepath.Join(dir, "device"))
-	if err != nil {
+	if h.dir == "" {
 		return nil, err
 	}
-	d := pciDevice(h, name)
-	d.Kind = "NPU"
+	d := pciDevice("NPU", h, name)
 	d.Files = []string{"/dev/accel/" + name}
-	return &d, nil
+	var errActivity error
+	d.Activity, errActivity = activityOf(h, dir)
+	return &d, errors.Join(err, errActivity)
 }

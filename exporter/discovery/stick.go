@@ -1,10 +1,10 @@
 package discovery
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"strconv"
 )
 
 // usbDevice matches a device by its path of ports, and none of its interfaces
@@ -24,39 +24,68 @@ const (
 
 // Sticks finds Neural Compute Sticks 2 through <sys>/bus/usb/devices. Programs
 // drive the stick from user space, so that no driver of its own is expected;
-// one that the administrator has not authorized is not usable.
-func Sticks(sys string) ([]Device, error) {
-	return each(filepath.Join(sys, "bus/usb/devices"), usbDevice, readStick)
+// one that the administrator has not authorized is not usable
+// (Documentation/usb/authorization.rst).
+//
+// A stick has no NUMA node of its own: it has that of the controller that its
+// bus hangs off.
+func Sticks(m Mounts) ([]Device, error) {
+	return each(filepath.Join(m.Sys, "bus/usb/devices"), usbDevice, readStick)
 }
 
 func readStick(dir, name string) (*Device, error) {
-	var values [5]string
-	for i, attribute := range []string{"idVendor", "idProduct", "authorized", "busnum", "devnum"} {
-		var err error
-		if values[i], err = readAttribute(dir, attribute); err != nil {
-			return nil, err
-		}
+	// The vendor first: a machine has a score of other USB devices.
+	vendor, err := readAttribute(dir, "idVendor")
+	if err != nil || vendor != movidiusVendor {
+		return nil, err
 	}
-	vendor, product, authorized := values[0], values[1], values[2]
-	if vendor != movidiusVendor || (product != stickUnbooted && product != stickBooted) {
-		return nil, nil
+	product, err := readAttribute(dir, "idProduct")
+	if err != nil || product != stickUnbooted && product != stickBooted {
+		return nil, err
 	}
 	h, err := readHardware(dir)
-	if err != nil {
+	if h.dir == "" {
 		return nil, err
 	}
 	d := Device{
 		Kind: "NPU", ID: name,
 		Vendor: movidiusCompany, Model: stickModel, Driver: h.driver,
-		Usable:   authorized != "0",
+		Fault:    h.fault,
 		Resource: stickResource,
-		Names:    namesOf(name, "usb-"+name),
+		Names:    []string{name, "usb-" + name},
 	}
-	bus, errBus := strconv.Atoi(values[3])
-	number, errNumber := strconv.Atoi(values[4])
-	if errBus == nil && errNumber == nil {
-		d.Files = []string{fmt.Sprintf("/dev/bus/usb/%03d/%03d", bus, number)}
-		d.Names = append(d.Names, d.Files[0])
+	authorized, errAuthorized := readAttribute(dir, "authorized")
+	if authorized == "0" {
+		d.Fault = "the administrator has not authorized it"
 	}
-	return &d, nil
+	numa, errNUMA := controllerNUMA(h.dir)
+	d.NUMA = numa
+	file, errFile := usbFile(dir)
+	if file != "" {
+		d.Files = []string{file}
+		d.Names = append(d.Names, file)
+	}
+	return &d, errors.Join(err, errAuthorized, errNUMA, errFile)
+}
+
+// controllerNUMA is the NUMA node of the PCI function that a USB device is
+// behind.
+func controllerNUMA(dir string) (*int, error) {
+	for at := filepath.Dir(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
+		if pciAddress.MatchString(filepath.Base(at)) {
+			return readNUMA(at)
+		}
+	}
+	return nil, nil
+}
+
+// usbFile is the device file of a USB device, "" when its numbers are missing.
+// The device number changes when the stick boots, and is put in again.
+func usbFile(dir string) (string, error) {
+	bus, known, errBus := readNumber(dir, "busnum")
+	number, too, errNumber := readNumber(dir, "devnum")
+	if !known || !too {
+		return "", errors.Join(errBus, errNumber)
+	}
+	return fmt.Sprintf("/dev/bus/usb/%03d/%03d", bus, number), nil
 }

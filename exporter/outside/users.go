@@ -5,12 +5,18 @@
 // that holds each leaves. It needs the host's PID namespace and the right to
 // read other users' descriptors, says so when it lacks the right, and never
 // touches a process.
+//
+// What counts is an open device file. A container of another runtime on the
+// same host is outside too; a virtual machine that has the device does not hold
+// its file, but its driver, which discovery sees. Who draws the screen or keeps
+// a driver awake does not compute, and is passed over.
 package outside
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,13 +25,34 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// pod matches the control group of a pod's process. Below a control group
-// namespace of its own an exporter sees paths relative to itself, in which
-// kubepods may not occur but the pod's uid does; static pods have one without
-// dashes.
-var pod = regexp.MustCompile(`kubepods|pod[0-9a-f]{8}[-_]?[0-9a-f]{4}[-_]?[0-9a-f]{4}[-_]?[0-9a-f]{4}[-_]?[0-9a-f]{12}`)
+// pod matches the control group of a pod's process, whatever the driver
+// (cgroupfs, systemd), the version, the runtime, and the kubelet's
+// --cgroup-root. Below a
+// control group namespace of its own an exporter sees paths relative to itself,
+// in which kubepods may not occur but the pod's uid does; static pods have one
+// without dashes.
+var pod = regexp.MustCompile(`(?m)[:/-]kubepods(?:[./-]|$)|pod[0-9a-f]{8}[-_]?[0-9a-f]{4}[-_]?[0-9a-f]{4}[-_]?[0-9a-f]{4}[-_]?[0-9a-f]{12}`)
+
+// keepers are commands, as comm has them with 15 bytes at most, that keep
+// device files open for as long as they run and do not compute: display servers
+// and compositors, and NVIDIA's daemons. Who names a program so hides it from
+// nobody but himself.
+var keepers = map[string]bool{
+	"X": true, "Xorg": true, "Xwayland": true, "cage": true, "gnome-shell": true, "kwin_wayland": true,
+	"kwin_x11": true, "labwc": true, "mutter": true, "sway": true, "weston": true,
+	"dcgm-exporter": true, "nv-hostengine": true, "nvidia-persiste": true,
+}
+
+// deleted is what the kernel writes after the path of a file whose name is
+// gone, as that of a device file is when it is made anew.
+const deleted = " (deleted)"
+
+// longest bounds what is read of one file, in bytes.
+const longest = 64 << 10
 
 // Users returns, for each of the device files, the command of a process
 // outside Kubernetes that has it open; that of the lowest process id when
@@ -40,23 +67,29 @@ func Users(proc string, files []string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := scan{wanted: make(map[string]string, 2*len(files))}
+	for _, file := range files {
+		s.wanted[file], s.wanted[file+deleted] = file, file
+	}
 	denied := 0
 	var failed []error
 	for _, pid := range pids {
-		held, err := heldBy(filepath.Join(proc, strconv.Itoa(pid)), files)
+		dir := filepath.Join(proc, strconv.Itoa(pid))
+		held, err := s.heldBy(dir)
+		if err == nil && len(held) > 0 {
+			var command string
+			if command, err = outsider(dir); command != "" {
+				for _, file := range held {
+					users[file] = cmp.Or(users[file], command)
+				}
+			}
+		}
 		switch {
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH): // it has ended
-			continue
+		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESRCH): // or it has ended
 		case errors.Is(err, fs.ErrPermission):
 			denied++
-			continue
-		case err != nil:
+		default:
 			failed = append(failed, err) // it may hide a user, but not the others'
-		}
-		for file, command := range held {
-			if users[file] == "" {
-				users[file] = command
-			}
 		}
 	}
 	if denied > 0 {
@@ -86,45 +119,75 @@ func processes(proc string) ([]int, error) {
 	return pids, nil
 }
 
-// heldBy returns which of the files a process has open, with its command; none
-// for a pod's process.
-func heldBy(dir string, files []string) (map[string]string, error) {
-	group, err := os.ReadFile(filepath.Join(dir, "cgroup"))
+// outsider returns the command of a process, "" for one that is a pod's or a
+// keeper.
+func outsider(dir string) (string, error) {
+	group, err := read(filepath.Join(dir, "cgroup"))
 	if err != nil {
-		return nil, fmt.Errorf("read cgroup of a process: %w", err)
+		return "", fmt.Errorf("read cgroup of a process: %w", err)
 	}
-	if pod.Match(group) {
-		return nil, nil
+	if pod.MatchString(group) {
+		return "", nil
 	}
+	command, err := read(filepath.Join(dir, "comm"))
+	if err != nil {
+		return "", fmt.Errorf("read comm of a process: %w", err)
+	}
+	if command = strings.TrimSpace(command); keepers[command] {
+		return "", nil
+	}
+	return cmp.Or(command, "unknown"), nil
+}
+
+// read reads the beginning of a file.
+func read(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, longest))
+	return string(text), err
+}
+
+// batch is how many descriptors are listed at a time: a process may have
+// hundreds of thousands.
+const batch = 1024
+
+// scan looks through the descriptors of one process after another.
+type scan struct {
+	wanted map[string]string // paths as links show them, and the files they mean
+	target [256]byte         // device files have shorter names; others may be cut
+}
+
+// heldBy returns which of the wanted files a process has open.
+func (s *scan) heldBy(dir string) ([]string, error) {
 	fds, err := os.Open(filepath.Join(dir, "fd"))
 	if err != nil {
 		return nil, fmt.Errorf("list open files of a process: %w", err)
 	}
 	defer fds.Close()
-	names, err := fds.Readdirnames(-1)
-	if err != nil {
-		return nil, fmt.Errorf("list open files of a process: %w", err)
+	at := int(fds.Fd())
+	var held []string
+	for {
+		names, err := fds.Readdirnames(batch)
+		for _, name := range names {
+			n, err := unix.Readlinkat(at, name, s.target[:])
+			if errors.Is(err, fs.ErrNotExist) { // closed meanwhile
+				continue
+			}
+			if err != nil {
+				return held, fmt.Errorf("read an open file of a process: %w", err)
+			}
+			if file, ok := s.wanted[string(s.target[:n])]; ok && !slices.Contains(held, file) {
+				held = append(held, file)
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return held, nil
+		case err != nil:
+			return held, fmt.Errorf("list open files of a process: %w", err)
+		}
 	}
-	var held map[string]string
-	for _, name := range names {
-		target, err := os.Readlink(filepath.Join(fds.Name(), name))
-		if errors.Is(err, fs.ErrNotExist) { // closed meanwhile
-			continue
-		}
-		if err != nil {
-			return held, fmt.Errorf("read an open file of a process: %w", err)
-		}
-		if !slices.Contains(files, target) || held[target] != "" {
-			continue
-		}
-		command, err := os.ReadFile(filepath.Join(dir, "comm"))
-		if err != nil {
-			return held, fmt.Errorf("read comm of a process: %w", err)
-		}
-		if held == nil {
-			held = map[string]string{}
-		}
-		held[target] = cmp.Or(strings.TrimSpace(string(command)), "unknown")
-	}
-	return held, nil
 }

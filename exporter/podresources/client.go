@@ -31,6 +31,10 @@ const DefaultSocket = "/var/lib/kubelet/pod-resources/kubelet.sock"
 // its own clients use.
 const maxAnswer = 16 << 20
 
+// maxBackoff is the longest time between two attempts to connect to a kubelet
+// that is away; less than a scrape may take.
+const maxBackoff = 200 * time.Millisecond
+
 var (
 	// ErrNoSocket says that nothing is at the socket's path.
 	ErrNoSocket = errors.New("the kubelet's socket is missing")
@@ -55,6 +59,21 @@ type Answer struct {
 	Allocatable map[Slot]bool
 	// Held are the slots that containers hold, allocatable or not.
 	Held map[Slot]Holder
+	// Claims are the devices that containers hold through DRA drivers. Which
+	// others these could hand out the kubelet does not know.
+	Claims []Claim
+}
+
+// Claim is a device that a container holds through a ResourceClaim.
+type Claim struct {
+	Holder
+	// Name is the claim's, in the holder's namespace.
+	Name string
+	// Driver, Pool and Device name the device for good.
+	Driver, Pool, Device string
+	// CDI are the devices that the container runtime made of it, each
+	// vendor/class=name.
+	CDI []string
 }
 
 // Client is a connection to one kubelet. It is safe for concurrent use.
@@ -76,7 +95,10 @@ func New(path string) (*Client, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer), grpc.WaitForReady(true)),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			// Short, so that a kubelet that is back is asked by the next
+			// scrape. ResetConnectBackoff would do it at once, and iterate
+			// over connections that gRPC changes at the same time.
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxBackoff},
 			MinConnectTimeout: time.Second,
 		}),
 	)
@@ -108,7 +130,6 @@ func (c *Client) Ask(ctx context.Context) (Answer, error) {
 
 // ask is one attempt.
 func (c *Client) ask(ctx context.Context) (Answer, error) {
-	c.conn.ResetConnectBackoff()
 	allocatable, err := c.api.GetAllocatableResources(ctx, &api.AllocatableResourcesRequest{})
 	if err != nil {
 		return Answer{}, c.explain("what it can hand out", err)
@@ -117,7 +138,7 @@ func (c *Client) ask(ctx context.Context) (Answer, error) {
 	if err != nil {
 		return Answer{}, c.explain("who holds what", err)
 	}
-	return Answer{Allocatable: allocatableSlots(allocatable), Held: heldSlots(pods)}, nil
+	return Answer{Allocatable: allocatableSlots(allocatable), Held: heldSlots(pods), Claims: claims(pods)}, nil
 }
 
 // unavailable tells whether an error is that of a broken connection.
@@ -153,6 +174,32 @@ func heldSlots(r *api.ListPodResourcesResponse) map[Slot]Holder {
 			for _, d := range c.GetDevices() {
 				for _, id := range d.GetDeviceIds() {
 					out[Slot{d.GetResourceName(), id}] = Holder{p.GetNamespace(), p.GetName(), c.GetName()}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// claims lists what DRA drivers have given to containers. Only what the kubelet
+// names as a device is one.
+func claims(r *api.ListPodResourcesResponse) []Claim {
+	var out []Claim
+	for _, p := range r.GetPodResources() {
+		for _, c := range p.GetContainers() {
+			for _, claim := range c.GetDynamicResources() {
+				for _, d := range claim.GetClaimResources() {
+					if d.GetDeviceName() == "" {
+						continue
+					}
+					one := Claim{
+						Holder: Holder{p.GetNamespace(), p.GetName(), c.GetName()}, Name: claim.GetClaimName(),
+						Driver: d.GetDriverName(), Pool: d.GetPoolName(), Device: d.GetDeviceName(),
+					}
+					for _, cdi := range d.GetCdiDevices() {
+						one.CDI = append(one.CDI, cdi.GetName())
+					}
+					out = append(out, one)
 				}
 			}
 		}

@@ -17,7 +17,14 @@ type deviceView struct {
 	Vendor   string     `json:"vendor,omitempty"`
 	Model    string     `json:"model,omitempty"`
 	Driver   string     `json:"driver,omitempty"`
-	Healthy  bool       `json:"healthy"`
+	// PluginID is what the device plugin or DRA driver calls it.
+	PluginID string `json:"pluginID,omitempty"`
+	// NUMA is the NUMA node it is attached to, nil when the machine names none.
+	NUMA *int `json:"numaNode,omitempty"`
+	// Load is the share of the time for which it worked between the last two
+	// scrapes, 0 to 1; nil when the sample is stale or the kernel does not tell.
+	Load    *float64 `json:"load,omitempty"`
+	Healthy bool     `json:"healthy"`
 	// Slots is how many pods may share the device.
 	Slots int `json:"slots"`
 	// Allocated is how many slots the kubelet had given out at the time of
@@ -38,7 +45,9 @@ type holderView struct {
 	Pod       string `json:"pod"`
 	// Container is "" while no sample has told it.
 	Container string `json:"container,omitempty"`
-	Slots     int64  `json:"slots"`
+	// Claim is the ResourceClaim through which it has the device, if any.
+	Claim string `json:"claim,omitempty"`
+	Slots int64  `json:"slots"`
 }
 
 // devicesOf shows the devices of a node's sample with those who hold them now.
@@ -60,20 +69,24 @@ func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unplaced []
 	for _, d := range n.Sample.Devices {
 		v := deviceView{
 			Kind: d.Kind, ID: d.ID, Resource: d.Resource, Vendor: d.Vendor, Model: d.Model, Driver: d.Driver,
+			PluginID: d.PluginID, NUMA: d.NUMA,
 			Healthy: d.Healthy, Slots: d.Slots, Allocated: d.Allocated, Outside: d.Outside,
 			Holders: []holderView{},
 		}
+		if fresh {
+			v.Load = d.Busy
+		}
 		for _, h := range d.Holders {
-			if p := boundHere(n, h); p != nil || d.Resource == "" {
+			if p := boundHere(n, h); p != nil || d.Resource == "" || h.Claim != "" {
 				seen[h.Namespace+"/"+h.Pod] = true
-				v.Holders = append(v.Holders, holderView{h.Namespace, h.Pod, h.Container, int64(h.Slots)})
+				v.Holders = append(v.Holders, holderView{h.Namespace, h.Pod, h.Container, h.Claim, int64(h.Slots)})
 			}
 		}
 		if d.Resource != "" && alike[d.Resource] == 1 {
 			for _, p := range holdersOf(n, d.Resource) {
 				if !seen[p.Key()] {
 					seen[p.Key()] = true
-					v.Holders = append(v.Holders, holderView{p.Namespace, p.Name, "", p.Needs.Device(d.Resource)})
+					v.Holders = append(v.Holders, holderView{p.Namespace, p.Name, "", "", p.Needs.Device(d.Resource)})
 				}
 			}
 		}
@@ -84,7 +97,7 @@ func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unplaced []
 		for _, p := range holdersOf(n, resource) {
 			if !seen[p.Key()] {
 				seen[p.Key()] = true
-				unplaced = append(unplaced, holderView{p.Namespace, p.Name, "", p.Needs.Device(resource)})
+				unplaced = append(unplaced, holderView{p.Namespace, p.Name, "", "", p.Needs.Device(resource)})
 			}
 		}
 	}

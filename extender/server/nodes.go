@@ -168,9 +168,13 @@ func names(holders []holderView) string {
 }
 
 func (c cpuView) state() string {
-	s := coreText(c.FreeCores) + " free"
-	if c.Load != nil {
-		s += fmt.Sprintf(", load %.0f%%", *c.Load*100)
+	return coreText(c.FreeCores) + " free" + percent(c.Load)
+}
+
+// percent is what follows a state where a load is known.
+func percent(load *float64) string {
+	if load == nil {
+		return ""
 	}
-	return s
+	return fmt.Sprintf(", load %.0f%%", *load*100)
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ func (v *nodesView) text(p *page) {
 		}
 		t.add(n.Name, "CPU", coreText(n.CPU.AllocatableCores)+" cores", n.CPU.state(), sample, strings.Join(n.CPU.Pods, ", "))
 		for _, d := range n.Devices {
-			t.add(n.Name, string(d.Kind), d.ID, d.State, sample, names(d.Holders))
+			t.add(n.Name, string(d.Kind), d.ID, d.State+percent(d.Load), sample, names(d.Holders))
 		}
 		for _, r := range n.unsampled() {
 			t.add(n.Name, r.kind(), r.Resource, fmt.Sprintf("%d of %d free", r.Usable, r.Capacity), sample, "")
@@ -64,13 +65,16 @@ func (v *nodeView) text(p *page) {
 
 func (d deviceView) text(p *page) {
 	p.line(clean(string(d.Kind) + " " + d.ID))
-	p.field(2, "state", d.State)
+	p.field(2, "state", d.State+percent(d.Load))
 	if len(d.Holders) > 0 {
 		holders := make([]string, len(d.Holders))
 		for i, h := range d.Holders {
 			holders[i] = h.String()
 			if h.Container != "" {
 				holders[i] += " (" + h.Container + ")"
+			}
+			if h.Claim != "" {
+				holders[i] += " by claim " + h.Claim
 			}
 		}
 		p.field(2, "held by", strings.Join(holders, ", "))
@@ -80,11 +84,17 @@ func (d deviceView) text(p *page) {
 	} else {
 		p.field(2, "resource", d.Resource)
 	}
+	if d.PluginID != "" {
+		p.field(2, "plugin id", d.PluginID)
+	}
 	if words := strings.TrimSpace(d.Vendor + " " + d.Model); words != "" {
 		p.field(2, "model", words)
 	}
 	if d.Driver != "" {
 		p.field(2, "driver", d.Driver)
+	}
+	if d.NUMA != nil {
+		p.field(2, "numa node", strconv.Itoa(*d.NUMA))
 	}
 	health := "healthy"
 	if !d.Healthy {

@@ -50,6 +50,7 @@ func scene(t *testing.T) *rig {
 	}
 	r.sample("node-g", 2*time.Second, device("GPU", "0000:00:02.0", gpu, held("face-0"), func(d *accel.Device) {
 		d.Vendor, d.Model, d.Driver = "Intel", "TigerLake-LP GT2 [Iris Xe Graphics]", "i915"
+		d.PluginID, d.NUMA, d.Busy = "card0-0", new(0), new(0.625)
 	}))
 	r.sample("node-f", 3*time.Second, device("FPGA", "0000:3b:00.0", fpga))
 	r.sample("node-n", 4*time.Second, device("NPU", "1-1.2", npu, held("face-1")), device("NPU", "1-1.3", npu),
@@ -114,6 +115,26 @@ func TestPages(t *testing.T) {
 			}
 			golden(t, name+".json", string(pretty)+"\n")
 		})
+	}
+}
+
+// A device that a pod holds by a ResourceClaim is busy, though that pod asks for
+// no extended resource and so is none that we follow.
+func TestDeviceHeldByAClaim(t *testing.T) {
+	r := newRig(t, fixed)
+	r.node("node-d", nil, gpu, "0")
+	r.sample("node-d", time.Second, device("GPU", "0000:03:00.0", "", func(d *accel.Device) {
+		d.PluginID, d.Allocated = "gpu.intel.com/node-d/0000-03-00-0-0x56a0", 1
+		d.Holders = []accel.Holder{{Namespace: "default", Pod: "dra-0", Container: "c", Slots: 1, Claim: "one-gpu"}}
+	}))
+	_, _, text := r.get(t, "/nodes/node-d")
+	for _, want := range []string{
+		"  state        busy\n", "  held by      default/dra-0 (c) by claim one-gpu\n",
+		"  resource     none: no device plugin serves it\n", "  plugin id    gpu.intel.com/node-d/0000-03-00-0-0x56a0\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, text)
+		}
 	}
 }
 

@@ -13,6 +13,19 @@ type Device struct {
 	Vendor string `json:"vendor,omitempty"`
 	Model  string `json:"model,omitempty"`
 	Driver string `json:"driver,omitempty"`
+	// PluginID is what whoever serves it calls it: the id under which its
+	// device plugin registered it, without the number of the slot where it
+	// has several, or driver/pool/device where a DRA driver serves it. ""
+	// when nobody does, or it is not known.
+	PluginID string `json:"pluginID,omitempty"`
+	// NUMA is the NUMA node it is attached to, from 0; nil when the machine
+	// names none.
+	NUMA *int `json:"numaNode,omitempty"`
+	// Busy is the share of the time since the scrape before for which it
+	// worked, 0 to 1, and BusySeconds for how long it has since its exporter
+	// began to look. Each is nil where the kernel does not tell.
+	Busy        *float64 `json:"busy,omitempty"`
+	BusySeconds *float64 `json:"busySeconds,omitempty"`
 	// Healthy is false for a device that no pod should be given.
 	Healthy bool `json:"healthy"`
 	// Slots is how many pods may share the device; 1 unless it is shared.
@@ -33,6 +46,9 @@ type Holder struct {
 	Pod       string `json:"pod"`
 	Container string `json:"container"`
 	Slots     int    `json:"slots"`
+	// Claim is the ResourceClaim through which a DRA driver gave it the
+	// device, in the same namespace; "" for a device plugin's.
+	Claim string `json:"claim,omitempty"`
 }
 
 // Usable reports whether pods should be given the device: it is healthy and not

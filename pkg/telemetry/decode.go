@@ -162,7 +162,8 @@ func (b *builder) sample() (Sample, error) {
 }
 
 func compareHolders(x, y accel.Holder) int {
-	return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod), cmp.Compare(x.Container, y.Container))
+	return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod), cmp.Compare(x.Container, y.Container),
+		cmp.Compare(x.Claim, y.Claim))
 }
 
 // check returns an error when the device's series do not add up.

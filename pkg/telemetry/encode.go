@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"strconv"
 	"strings"
 
 	"heteroaccel.io/pkg/accel"
@@ -37,17 +38,28 @@ func (e *encoder) device(d accel.Device) {
 	of := func(name string, value float64, labels ...string) {
 		e.add(name, value, append(labels, labelKind, string(d.Kind), labelID, d.ID)...)
 	}
-	of(deviceInfo, 1, labelResource, d.Resource, labelVendor, d.Vendor, labelModel, d.Model, labelDriver, d.Driver)
+	numa := ""
+	if d.NUMA != nil {
+		numa = strconv.Itoa(*d.NUMA)
+	}
+	of(deviceInfo, 1, labelResource, d.Resource, labelVendor, d.Vendor, labelModel, d.Model, labelDriver, d.Driver,
+		labelNUMA, numa, labelPluginID, d.PluginID)
 	of(deviceHealthy, truth(d.Healthy))
 	of(deviceSlots, float64(d.Slots))
 	if d.Allocated >= 0 {
 		of(deviceAllocated, float64(d.Allocated))
 	}
 	for _, h := range d.Holders {
-		of(deviceHolder, float64(h.Slots), labelNamespace, h.Namespace, labelPod, h.Pod, labelContainer, h.Container)
+		of(deviceHolder, float64(h.Slots), labelNamespace, h.Namespace, labelPod, h.Pod, labelContainer, h.Container, labelClaim, h.Claim)
 	}
 	if d.Outside != "" {
 		of(deviceOutside, 1, labelCommand, d.Outside)
+	}
+	if d.Busy != nil {
+		of(deviceBusy, *d.Busy)
+	}
+	if d.BusySeconds != nil {
+		of(deviceBusySeconds, *d.BusySeconds)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"heteroaccel.io/pkg/accel"
@@ -18,6 +19,8 @@ var readers = map[string]reader{
 	deviceAllocated:   readAllocated,
 	deviceHolder:      readHolder,
 	deviceOutside:     readOutside,
+	deviceBusy:        readDeviceBusy,
+	deviceBusySeconds: readBusySeconds,
 	cpuCores:          readCores,
 	cpuBusy:           readBusy,
 	collectorSuccess:  readCollectorSuccess,
@@ -45,6 +48,14 @@ func readDeviceInfo(b *builder, s Series) error {
 	d.Vendor = label(s.Labels, labelVendor)
 	d.Model = label(s.Labels, labelModel)
 	d.Driver = label(s.Labels, labelDriver)
+	d.PluginID = label(s.Labels, labelPluginID)
+	if numa := label(s.Labels, labelNUMA); numa != "" {
+		node, err := strconv.ParseUint(numa, 10, 16)
+		if err != nil {
+			return fmt.Errorf("label numa_node: %.20q is not the number of a NUMA node", numa)
+		}
+		d.NUMA = new(int(node))
+	}
 	return one(s)
 }
 
@@ -95,6 +106,7 @@ func readHolder(b *builder, s Series) error {
 		Namespace: label(s.Labels, labelNamespace),
 		Pod:       label(s.Labels, labelPod),
 		Container: label(s.Labels, labelContainer),
+		Claim:     label(s.Labels, labelClaim),
 	}
 	switch {
 	case h.Namespace == "":
@@ -104,7 +116,7 @@ func readHolder(b *builder, s Series) error {
 	case h.Container == "":
 		return errors.New("label container is missing")
 	}
-	key := strings.Join([]string{string(d.Kind), d.ID, h.Namespace, h.Pod, h.Container}, "\x00")
+	key := strings.Join([]string{string(d.Kind), d.ID, h.Namespace, h.Pod, h.Container, h.Claim}, "\x00")
 	if err := b.once(s, key); err != nil {
 		return err
 	}
@@ -127,6 +139,32 @@ func readOutside(b *builder, s Series) error {
 		return errors.New("label command is missing")
 	}
 	return one(s)
+}
+
+func readDeviceBusy(b *builder, s Series) error {
+	d, err := b.device(s)
+	switch {
+	case err != nil:
+		return err
+	case d.Busy != nil:
+		return errors.New("is there twice for the same device")
+	case s.Value > 1:
+		return fmt.Errorf("value %v must be from 0 to 1", s.Value)
+	}
+	d.Busy = &s.Value
+	return nil
+}
+
+func readBusySeconds(b *builder, s Series) error {
+	d, err := b.device(s)
+	switch {
+	case err != nil:
+		return err
+	case d.BusySeconds != nil:
+		return errors.New("is there twice for the same device")
+	}
+	d.BusySeconds = &s.Value
+	return nil
 }
 
 func readCores(b *builder, s Series) error {

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/pkg/serve/servetls"
 )
 
 // settling is how long the API server may take to use a caBundle that it has.
@@ -16,7 +16,7 @@ const settling = 5 * time.Second
 // API server trusts the new one, the certificate that the old one signed is
 // served on, so that no request fails meanwhile.
 type Changeover struct {
-	serve.Certificate
+	servetls.Certificate
 	// Bundle says what the API server trusts.
 	Bundle *CABundle
 

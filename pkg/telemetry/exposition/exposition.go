@@ -20,13 +20,18 @@ import (
 type metric struct {
 	desc   *prometheus.Desc
 	labels []string
+	kind   prometheus.ValueType
 }
 
 // metrics are those of the contract by name.
 var metrics = func() map[string]metric {
 	out := map[string]metric{}
 	for _, m := range telemetry.Metrics() {
-		out[m.Name] = metric{prometheus.NewDesc(m.Name, m.Help, m.Labels, nil), m.Labels}
+		kind := prometheus.GaugeValue
+		if m.Counter {
+			kind = prometheus.CounterValue
+		}
+		out[m.Name] = metric{prometheus.NewDesc(m.Name, m.Help, m.Labels, nil), m.Labels, kind}
 	}
 	return out
 }()
@@ -46,7 +51,7 @@ func Collect(ch chan<- prometheus.Metric, s telemetry.Sample) {
 		for i, name := range m.labels {
 			values[i] = one.Labels[name]
 		}
-		out, err := prometheus.NewConstMetric(m.desc, prometheus.GaugeValue, one.Value, values...)
+		out, err := prometheus.NewConstMetric(m.desc, m.kind, one.Value, values...)
 		if err != nil {
 			out = prometheus.NewInvalidMetric(m.desc, err)
 		}

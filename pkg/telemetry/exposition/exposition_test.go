@@ -33,7 +33,8 @@ func node() telemetry.Sample {
 		Devices: []accel.Device{
 			{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: `Iris "Xe"`, Driver: "i915",
 				Healthy: true, Slots: 2, Allocated: 1, Outside: "a\\b\nc",
-				Holders: []accel.Holder{{Namespace: "default", Pod: "face-1", Container: "main", Slots: 1}}},
+				PluginID: "card0", NUMA: new(1), Busy: new(0.5), BusySeconds: new(12.5),
+				Holders: []accel.Holder{{Namespace: "default", Pod: "face-1", Container: "main", Slots: 1, Claim: "gpu-of-face-1"}}},
 			{Kind: "NPU", ID: "1-2", Healthy: true, Slots: 1, Allocated: -1},
 		},
 		Collectors: []telemetry.Collector{{Name: "gpu", OK: true, Seconds: 0.25}, {Name: "podresources", Seconds: 2}},

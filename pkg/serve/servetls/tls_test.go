@@ -1,4 +1,4 @@
-package serve
+package servetls
 
 import (
 	"context"
@@ -23,6 +23,8 @@ import (
 
 	"github.com/google/renameio/v2"
 	"github.com/rs/zerolog"
+
+	"heteroaccel.io/pkg/serve"
 )
 
 // issue writes a certificate for localhost, with its serial number, as
@@ -78,7 +80,7 @@ func TestRenewal(t *testing.T) {
 	addr := freeAddr(t)
 	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
 	wg.Go(func() {
-		if err := Run(ctx, addr, hello, TLS(certificate), zerolog.Nop()); err != nil {
+		if err := serve.Run(ctx, addr, hello, Config(certificate), zerolog.Nop()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -163,62 +165,5 @@ func until(t *testing.T, check func() error) {
 func TestMissingCertificateIsSaidAtOnce(t *testing.T) {
 	if _, err := FileCertificate(filepath.Join(t.TempDir(), "tls.crt"), os.DevNull); err == nil {
 		t.Error("a missing certificate was accepted")
-	}
-}
-
-// TestRequestsUnderWayFinish shuts down while a request is being answered.
-func TestRequestsUnderWayFinish(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	addr := freeAddr(t)
-	entered, leave := make(chan struct{}), make(chan struct{})
-	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			close(entered)
-			<-leave
-		}
-		_, _ = io.WriteString(w, "done")
-	})
-	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, addr, slow, nil, zerolog.Nop()) }()
-	until(t, func() error {
-		resp, err := http.Get("http://" + addr + "/")
-		if err == nil {
-			resp.Body.Close()
-		}
-		return err
-	})
-	answer := make(chan error, 1)
-	go func() {
-		resp, err := http.Get("http://" + addr + "/slow")
-		if err == nil {
-			var body []byte
-			body, err = io.ReadAll(resp.Body)
-			resp.Body.Close()
-			if err == nil && string(body) != "done" {
-				err = fmt.Errorf("body %q", body)
-			}
-		}
-		answer <- err
-	}()
-	<-entered
-	cancel()
-	close(leave)
-	if err := <-answer; err != nil {
-		t.Errorf("the request under way: %v", err)
-	}
-	if err := <-ended; err != nil {
-		t.Errorf("Run: %v", err)
-	}
-}
-
-func TestTakenPort(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	if err := Run(t.Context(), ln.Addr().String(), http.NotFoundHandler(), nil, zerolog.Nop()); err == nil {
-		t.Error("a taken port was no error")
 	}
 }

@@ -1,4 +1,10 @@
-package serve
+// Package servetls finds the certificate of a server that speaks TLS, and keeps
+// it up to date without a restart.
+//
+// Files, or the right to keep a Secret, enter; a tls.Config for package serve
+// leaves. It stands apart because of what it links: a program that speaks plain
+// HTTP is half as large without.
+package servetls
 
 import (
 	"context"
@@ -46,8 +52,8 @@ func SelfSigned(config *rest.Config, namespace, secret string, dnsNames ...strin
 	}
 }
 
-// TLS is the configuration of a server that uses c for every new connection.
-func TLS(c Certificate) *tls.Config {
+// Config is the configuration of a server that uses c for every new connection.
+func Config(c Certificate) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.GetCertificate}
 }
 

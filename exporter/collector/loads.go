@@ -1,0 +1,107 @@
+package collector
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"heteroaccel.io/exporter/discovery"
+	"heteroaccel.io/pkg/accel"
+)
+
+// deviceKey names a device on its node.
+type deviceKey struct {
+	kind accel.Kind
+	id   string
+}
+
+// loads turns what the kernel counts of devices' work into the share of time
+// for which each was busy between scrapes, and how long in all. The zero loads
+// is ready.
+type loads struct {
+	mu sync.Mutex
+	of map[deviceKey]*load
+}
+
+// load is the measurement of one device.
+type load struct {
+	from   time.Time // when the window began, zero before the first
+	base   discovery.Activity
+	worked time.Duration // in all windows
+	share  *float64      // of the last window, nil before its end
+}
+
+// measure writes into devices how busy they are, by what was found at a time.
+// A device that was not found is forgotten.
+func (l *loads) measure(now time.Time, found []discovery.Device, devices []accel.Device) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := map[deviceKey]*load{}
+	for _, f := range found {
+		a, key := f.Activity, deviceKey{f.Kind, f.ID}
+		if a.Busy == nil && a.Idle == nil && a.Share == nil && !a.Asleep {
+			continue
+		}
+		next[key] = l.of[key]
+		if next[key] == nil {
+			next[key] = &load{}
+		}
+		next[key].add(now, a)
+	}
+	l.of = next
+	for i := range devices {
+		d := &devices[i]
+		if m := next[deviceKey{d.Kind, d.ID}]; m != nil {
+			d.Busy = m.share
+			if m.base.Share == nil {
+				d.BusySeconds = new(m.worked.Seconds())
+			}
+		}
+	}
+}
+
+// add ends the window with what the kernel has counted now, and begins the
+// next. Within minWindow the value before stands. A device that sleeps has
+// done nothing, and its counters begin anew when it wakes, as they do when
+// they went backwards: i915's runs over after 49 days.
+func (m *load) add(now time.Time, a discovery.Activity) {
+	window := now.Sub(m.from)
+	if a.Share != nil {
+		m.from, m.base, m.share = now, a, a.Share
+		return
+	}
+	if !m.from.IsZero() && window.Seconds() < minWindow {
+		return
+	}
+	worked, ok := between(m.base, a, window)
+	m.share = nil
+	if ok && !m.from.IsZero() {
+		worked = min(max(worked, 0), window)
+		m.worked += worked
+		m.share = new(worked.Seconds() / window.Seconds())
+	}
+	m.from, m.base = now, a
+}
+
+// between is for how long a device worked in a window. The parts of a GPU sleep
+// each for itself; the one that slept least tells. ok is false when it cannot
+// be told.
+func between(x, y discovery.Activity, window time.Duration) (worked time.Duration, ok bool) {
+	switch {
+	case y.Asleep:
+		return 0, true
+	case x.Asleep:
+		return 0, false
+	case x.Busy != nil && y.Busy != nil:
+		return *y.Busy - *x.Busy, *y.Busy >= *x.Busy
+	case x.Idle == nil || len(x.Idle) != len(y.Idle):
+		return 0, false
+	}
+	slept := make([]time.Duration, len(x.Idle))
+	for i := range slept {
+		if slept[i] = y.Idle[i] - x.Idle[i]; slept[i] < 0 {
+			return 0, false
+		}
+	}
+	return window - slices.Min(slept), true
+}

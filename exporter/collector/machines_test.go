@@ -1,0 +1,129 @@
+package collector
+
+import (
+	"context"
+	"flag"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+
+	"heteroaccel.io/exporter/machines"
+	"heteroaccel.io/exporter/podresources"
+	"heteroaccel.io/pkg/telemetry"
+	"heteroaccel.io/pkg/telemetry/exposition"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// kubelets are what the kubelets of the machines answer: by resource the
+// plugin's ids, each with the pod that holds it after a "=", and claims.
+var kubelets = map[string]struct {
+	slots  map[string][]string
+	claims []podresources.Claim
+}{
+	"arria10-dfl":  {slots: map[string][]string{"fpga.intel.com/af-d842": {"dfl-port.0=nlb"}}},
+	"arria10-opae": {slots: map[string][]string{"fpga.intel.com/region-6952": {"intel-fpga-fme.0"}}},
+	"core-ultra":   {slots: map[string][]string{"gpu.intel.com/i915": {"card1-0"}, "gpu.intel.com/i915_monitoring": {"all"}, "npu.intel.com/accel": {"accel0-0=whisper"}}},
+	"eight-devices": {slots: map[string][]string{
+		"fpga.intel.com/af-d842": {"dfl-port.0=nlb"}, "npu.intel.com/accel": {"accel0-0"}, "vpu.intel.com/hddl": {"usb-1-5=action", "usb-1-6"},
+		"gpu.intel.com/i915": {"card3-0=face", "card4-0"}, "gpu.intel.com/xe": {"card1-0=text", "card2-0"}}},
+	"flex-sriov":     {slots: map[string][]string{"gpu.intel.com/i915": {"card1-0=face"}}},
+	"flex-xe":        {claims: []podresources.Claim{{Holder: podresources.Holder{Namespace: "default", Pod: "llm", Container: "main"}, Name: "llm-gpu", Driver: "gpu.intel.com", Pool: "flex-xe", Device: "0000-b3-00-0-0x56c0"}}},
+	"iris-xe":        {slots: map[string][]string{"gpu.intel.com/i915": {"card0-0=face", "card0-1", "card0-2=text"}}},
+	"nvidia-compute": {slots: map[string][]string{"nvidia.com/gpu": {"GPU-82523fd8-3897-f599-d088-ccd04ae45ec1=train", "GPU-0a5f3c9e-4f44-4c80-9d0c-6f2a3b1c0d9e"}}},
+	"nvidia-drm":     {slots: map[string][]string{"nvidia.com/gpu": {"GPU-edfee158-11c1-52b8-0517-92f30e7fac88::0", "GPU-edfee158-11c1-52b8-0517-92f30e7fac88::1"}}},
+	"radeon":         {slots: map[string][]string{"amd.com/gpu": {"0000:0d:00.0"}}},
+	"stick-booted":   {slots: map[string][]string{"vpu.intel.com/hddl": {"hddl-0=action"}}},
+	"stick-unbooted": {slots: map[string][]string{"vpu.intel.com/hddl": {"hddl-0"}}},
+	"two-gpus":       {slots: map[string][]string{"gpu.intel.com/i915": {"card1-0"}, "gpu.intel.com/xe": {"card0-0=face"}}},
+}
+
+// kubeletOf answers for a machine.
+func kubeletOf(machine string) Kubelet {
+	a := podresources.Answer{Allocatable: map[podresources.Slot]bool{}, Held: map[podresources.Slot]podresources.Holder{}}
+	for resource, ids := range kubelets[machine].slots {
+		for _, id := range ids {
+			id, pod, held := strings.Cut(id, "=")
+			slot := podresources.Slot{Resource: resource, DeviceID: id}
+			a.Allocatable[slot] = true
+			if held {
+				a.Held[slot] = podresources.Holder{Namespace: "default", Pod: pod, Container: "main"}
+			}
+		}
+	}
+	a.Claims = kubelets[machine].claims
+	return func(context.Context) (podresources.Answer, error) { return a, nil }
+}
+
+// scrape reads a collector's metrics over HTTP, as Prometheus does.
+func scrape(t testing.TB, c prometheus.Collector) string {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+// decode reads what a monitor makes of a page.
+func decode(t testing.TB, page string) telemetry.Sample {
+	t.Helper()
+	series, err := exposition.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := telemetry.Decode(series, time.Time{})
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, page)
+	}
+	return s
+}
+
+var durations = regexp.MustCompile(`(?m)^(# .* )?heteroaccel_collector_duration_seconds.*\n`)
+
+// Each machine's page, whole, and that a monitor reads of it what was sampled.
+func TestMachines(t *testing.T) {
+	for _, name := range machines.Names(t) {
+		t.Run(name, func(t *testing.T) {
+			sys, proc := machines.Write(t, name)
+			c := New(Config{Node: name, Sys: sys, Proc: proc, Outside: true, Timeout: time.Minute}, kubeletOf(name), zerolog.Nop())
+			page := scrape(t, c)
+			got := durations.ReplaceAllString(page, "")
+			path := filepath.Join("testdata", name+".prom")
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			for _, state := range decode(t, page).Collectors {
+				if !state.OK {
+					t.Errorf("collector %s failed", state.Name)
+				}
+			}
+			again := c.Sample()
+			if diff := cmp.Diff(again, decode(t, page), cmpopts.IgnoreFields(telemetry.Sample{}, "Collectors"), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("sampled and read (-want +got)\n%s", diff)
+			}
+		})
+	}
+}

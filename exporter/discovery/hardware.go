@@ -1,0 +1,168 @@
+package discovery
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// hardware is what the directory of a device on its bus says of it.
+type hardware struct {
+	// dir is the directory itself, where no link leads elsewhere.
+	dir                         string
+	id, vendor, product, driver string
+	numa                        *int
+	// fault is why it cannot be used though its driver has it, "" if it can.
+	fault string
+	// asleep tells that it is powered down, and would be woken by whoever
+	// reads its registers.
+	asleep bool
+}
+
+var pciAddress = regexp.MustCompile(`^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`)
+
+// readHardware reads a device's directory on its bus, such as
+// /sys/class/drm/card0/device. A missing attribute leaves its field as it is.
+// What else it knows is returned beside an error; the id is "" when it knows
+// nothing.
+func readHardware(link string) (hardware, error) {
+	dir, err := filepath.EvalSymlinks(link)
+	if err != nil {
+		return hardware{}, fmt.Errorf("resolve %s: %w", link, err)
+	}
+	h := hardware{dir: dir}
+	uevent, errUevent := readUevent(dir)
+	h.driver = uevent["DRIVER"]
+	// A link leads to the directory named for the address; in a tree without
+	// links it is called device.
+	switch base := filepath.Base(dir); {
+	case pciAddress.MatchString(uevent["PCI_SLOT_NAME"]):
+		h.id = uevent["PCI_SLOT_NAME"]
+	case base != "device":
+		h.id = base
+	}
+	var errs [7]error
+	h.vendor, errs[0] = readAttribute(dir, "vendor")
+	h.product, errs[1] = readAttribute(dir, "device")
+	driver, err := readLink(dir, "driver")
+	if errs[2] = err; driver != "" {
+		h.driver = driver
+	}
+	if h.vendor == "" && errs[0] == nil {
+		if _, err := os.Stat(dir); err != nil { // pulled out while it was read
+			return hardware{}, fmt.Errorf("look at %s: %w", dir, err)
+		}
+	}
+	h.numa, errs[3] = readNUMA(dir)
+	errs[4] = h.readPower()
+	errs[5] = h.readConfig()
+	errs[6] = errUevent
+	return h, errors.Join(errs[:]...)
+}
+
+// readNUMA returns the NUMA node of a device, nil for one that the kernel puts
+// on none; it writes that as -1 (Documentation/ABI/testing/sysfs-bus-pci).
+func readNUMA(dir string) (*int, error) {
+	number, known, err := readNumber(dir, "numa_node")
+	if err != nil || !known || number < 0 || number > 1<<16 {
+		return nil, err
+	}
+	node := int(number)
+	return &node, nil
+}
+
+// readPower learns whether the device sleeps, and whether the kernel failed to
+// put it to sleep or to wake it: then its runtime status or its PCI power
+// state is "error" (Documentation/ABI/testing/sysfs-devices-power and
+// sysfs-bus-pci).
+func (h *hardware) readPower() error {
+	status, errStatus := readAttribute(h.dir, "power/runtime_status")
+	state, errState := readAttribute(h.dir, "power_state")
+	h.asleep = status == "suspended" || status == "suspending" || state == "D3cold"
+	if status == "error" || state == "error" {
+		h.fault = "the kernel failed to power it up or down"
+	}
+	return errors.Join(errStatus, errState)
+}
+
+// readConfig looks whether the device still answers on the bus. What has
+// fallen off it reads as ones only, and no vendor has the number 0xffff (PCI
+// Local Bus Specification 3.0, 6.2.1). The first 64 bytes are anybody's to
+// read (Documentation/PCI/sysfs-pci.rst); reading them would wake a device
+// that sleeps.
+func (h *hardware) readConfig() error {
+	if h.asleep || !pciAddress.MatchString(h.id) {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(h.dir, "config"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read config of %s: %w", h.dir, err)
+	}
+	defer f.Close()
+	var ids [4]byte
+	switch _, err := io.ReadFull(f, ids[:]); {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("read config of %s: it has less than %d bytes", h.dir, len(ids))
+	case err != nil:
+		return fmt.Errorf("read config of %s: %w", h.dir, err)
+	}
+	if ids == [4]byte{0xff, 0xff, 0xff, 0xff} {
+		h.fault = "it does not answer on the PCI bus any more"
+	}
+	return nil
+}
+
+// pciDevice describes hardware that needs a driver to be of use. The name is
+// that of its class: it stands in for an id where the bus gives none.
+func pciDevice(kind accel.Kind, h hardware, names ...string) Device {
+	id := h.id
+	if id == "" && len(names) > 0 {
+		id = names[0]
+	}
+	d := Device{
+		Kind:     kind,
+		ID:       id,
+		Vendor:   vendorName(h.vendor),
+		Model:    modelName(h.vendor, h.product),
+		Driver:   h.driver,
+		NUMA:     h.numa,
+		Fault:    h.fault,
+		Resource: resourceOfDriver[h.driver],
+		Names:    namesOf(id, h.product, names),
+	}
+	switch h.driver {
+	case "":
+		d.Fault = "no driver is bound to it"
+	case "vfio-pci":
+		d.Fault = "it is set aside for a virtual machine"
+	}
+	return d
+}
+
+// namesOf lists the names by which a plugin may call a device: those given,
+// and a PCI address also as names of Kubernetes objects need it, with dashes,
+// alone and as Intel's DRA drivers put it before the PCI device
+// ("0000-03-00-0-0x56a0").
+func namesOf(id, product string, more []string) []string {
+	out := union([]string{id}, more)
+	if pciAddress.MatchString(id) {
+		dashed := dashes.Replace(id)
+		out = append(out, dashed)
+		if product != "" {
+			out = append(out, dashed+"-"+product)
+		}
+	}
+	return out
+}
+
+var dashes = strings.NewReplacer(":", "-", ".", "-")

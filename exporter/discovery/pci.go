@@ -1,0 +1,90 @@
+package discovery
+
+import (
+	"errors"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// PCI finds accelerators through <sys>/bus/pci/devices, whether or not a class
+// shows them: those whose driver is not loaded or has let go of them, those set
+// aside for a virtual machine, and NVIDIA's, whose driver has no class. They
+// are told by their PCI class (a display controller of a vendor whose graphics
+// compute) or their number. Virtual functions are left to the classes.
+func PCI(m Mounts) ([]Device, error) {
+	return each(filepath.Join(m.Sys, "bus/pci/devices"), pciAddress, func(dir, name string) (*Device, error) {
+		return readPCI(m, dir, name)
+	})
+}
+
+// Base classes of PCI functions (PCI Code and ID Assignment Specification).
+const (
+	displayController     = "0x03"
+	processingAccelerator = "0x12"
+)
+
+func readPCI(m Mounts, dir, name string) (*Device, error) {
+	// There may be hundreds of functions: most go by after one small read.
+	class, err := readAttribute(dir, "class")
+	if err != nil {
+		return nil, err
+	}
+	display := strings.HasPrefix(class, displayController)
+	if !display && !strings.HasPrefix(class, processingAccelerator) {
+		return nil, nil
+	}
+	if physical, err := readLink(dir, "physfn"); err != nil || physical != "" {
+		return nil, err
+	}
+	h, err := readHardware(dir)
+	kind := kinds[h.vendor+" "+h.product]
+	if display && graphics[h.vendor] && computes(h) {
+		kind = "GPU"
+	}
+	if h.id == "" || kind == "" {
+		return nil, err
+	}
+	d := pciDevice(kind, h)
+	if h.driver == nvidia {
+		errNVIDIA := describeNVIDIA(m, &d)
+		return &d, errors.Join(err, errNVIDIA)
+	}
+	if d.Fault == "" && !shown(h.dir) {
+		d.Fault = "its driver " + h.driver + " offers no way to use it"
+	}
+	return &d, err
+}
+
+// graphics are the vendors whose display controllers compute.
+var graphics = map[string]bool{"0x1002": true, "0x10de": true, "0x8086": true}
+
+// shown tells whether a driver shows the device in its class. Where that cannot
+// be known it is left to the class to say.
+func shown(dir string) bool {
+	for class, name := range classes {
+		names, err := list(filepath.Join(dir, class), name)
+		if err != nil || len(names) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// classes are those through which accelerators are used, and what a device is
+// called in each.
+var classes = map[string]*regexp.Regexp{"drm": card, "accel": accelDevice, "fpga_region": fpgaRegion, "fpga": intelFPGA}
+
+// kinds are processing accelerators by their numbers.
+var kinds = map[string]accel.Kind{
+	"0x1022 0x1502": "NPU",
+	"0x1022 0x17f0": "NPU",
+	"0x8086 0x09c4": "FPGA",
+	"0x8086 0x0b2b": "FPGA",
+	"0x8086 0x643e": "NPU",
+	"0x8086 0x7d1d": "NPU",
+	"0x8086 0xad1d": "NPU",
+	"0x8086 0xb03e": "NPU",
+}
