@@ -27,6 +27,20 @@ func (g *gate) check() error {
 	return errors.New("starting")
 }
 
+// gauge is what /readyz says, for Prometheus: nobody else can tell that no
+// replica decides, which is when annotated pods are refused.
+func (g *gate) gauge() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "heteroaccel_webhook_ready",
+		Help: "Whether this replica decides: 1 yes, 0 no. Of all replicas one does.",
+	}, func() float64 {
+		if g.check() != nil {
+			return 0
+		}
+		return 1
+	})
+}
+
 // statusRoutes are the pages of the plain HTTP address.
 func statusRoutes(registry *prometheus.Registry, ready func() error, log zerolog.Logger) http.Handler {
 	r := serve.Router(log)

@@ -50,6 +50,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	// Probes are answered from the start, so that /readyz can say what is
 	// missing.
 	var ready gate
+	registry.MustRegister(ready.gauge())
 	group.Go(func() error { return serve.Run(ctx, f.http, statusRoutes(registry, ready.check, log), nil, log) })
 	key, err := waitForKey(ctx, client, f.namespace, &ready, log)
 	if err != nil {

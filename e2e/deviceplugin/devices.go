@@ -1,9 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"heteroaccel.io/exporter/discovery"
 )
@@ -16,30 +22,94 @@ type device struct {
 	numa    int      // -1 where it is attached to no NUMA node
 }
 
-// kernelName matches the name by which the vendors' plugins call a device: that
-// of its class.
-var kernelName = regexp.MustCompile(`^(card|accel|region)[0-9]+$`)
+// found is an accelerator of the node.
+type found struct {
+	kind, driver string
+	resource     string // as the plugin of its driver serves it, as a rule; may be ""
+	name         string // as its plugin calls it
+	usable       bool
+	files        []string
+	numa         int
+}
 
-// byResource names the slots of the accelerators that a resource serves.
-// resources is by driver; shared is how many slots a device of a resource has,
-// 1 where it says nothing. Devices of other drivers are nobody's.
-func byResource(found []discovery.Device, resources map[string]string, shared map[string]int) map[string][]device {
+// naming says under which resource a device is served.
+type naming struct {
+	// resources are by driver ("i915") or kind ("FPGA"); what it does not name
+	// is served as the plugin of its driver does, as a rule, or not at all.
+	resources map[string]string
+	// shared is how many pods may share a device of a resource; 1 where it
+	// says nothing.
+	shared map[string]int
+}
+
+// kernelName matches the name by which the vendors' plugins call a device: that
+// of its class. A stick has none; its plugin only counts sticks, which would
+// give one stick's health to another when a third is pulled out, so that here
+// it is called by its USB path.
+var kernelName = regexp.MustCompile(`^(card|accel|region|intel-fpga-dev\.)[0-9]+$`)
+
+// accelerators finds the node's devices. Those that can be read are returned
+// also when there is an error: one broken card hides no other.
+func accelerators(sys string) ([]found, error) {
+	var out []found
+	var errs []error
+	for _, look := range []func(string) ([]discovery.Device, error){discovery.GPUs, discovery.NPUs, discovery.FPGAs, discovery.Sticks} {
+		devices, err := look(sys)
+		errs = append(errs, err)
+		for _, d := range devices {
+			numa, err := numaNode(sys, d.ID)
+			errs = append(errs, err)
+			f := found{
+				kind: string(d.Kind), driver: d.Driver, resource: d.Resource, name: d.ID,
+				usable: d.Usable, files: d.Files, numa: numa,
+			}
+			if i := slices.IndexFunc(d.Names, kernelName.MatchString); i >= 0 {
+				f.name = d.Names[i]
+			}
+			out = append(out, f)
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// numaNode reads to which NUMA node a PCI device is attached; -1 where to none,
+// and where it is no PCI device.
+func numaNode(sys, address string) (int, error) {
+	file := filepath.Join(sys, "bus/pci/devices", address, "numa_node")
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return -1, nil
+	}
+	if err != nil {
+		return -1, fmt.Errorf("read NUMA node of %s: %w", address, err)
+	}
+	node, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return -1, fmt.Errorf("read NUMA node of %s: %w", address, err)
+	}
+	return node, nil
+}
+
+// byResource names the slots of the accelerators that each resource serves.
+func byResource(all []found, n naming) map[string][]device {
 	out := map[string][]device{}
-	for _, f := range found {
-		resource, ok := resources[f.Driver]
+	for _, f := range all {
+		resource, ok := n.resources[f.driver]
 		if !ok {
+			resource, ok = n.resources[f.kind]
+		}
+		if !ok {
+			resource = f.resource
+		}
+		if resource == "" {
 			continue
 		}
-		name := f.ID
-		if i := slices.IndexFunc(f.Names, kernelName.MatchString); i >= 0 {
-			name = f.Names[i]
+		if f.kind == "FPGA" { // its plugin does not share, and so numbers nothing
+			out[resource] = append(out[resource], device{f.name, f.usable, f.files, f.numa})
+			continue
 		}
-		for slot := range max(shared[resource], 1) {
-			d := device{id: name, healthy: f.Usable, files: f.Files, numa: -1}
-			if f.Kind != "FPGA" { // its plugin does not share
-				d.id = fmt.Sprintf("%s-%d", name, slot)
-			}
-			out[resource] = append(out[resource], d)
+		for slot := range max(n.shared[resource], 1) {
+			out[resource] = append(out[resource], device{fmt.Sprintf("%s-%d", f.name, slot), f.usable, f.files, f.numa})
 		}
 	}
 	return out

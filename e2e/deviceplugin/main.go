@@ -3,7 +3,8 @@
 // nodes of a test, whose accelerators are a sysfs tree and files in /dev.
 //
 // It finds devices as the exporter does, names them as the vendors' plugins do,
-// and logs, a line of JSON each, every allocation, registration and change.
+// and logs, a line of JSON each, every allocation, registration and change of
+// health. It never touches a device and never talks to the API server.
 package main
 
 import (
@@ -13,15 +14,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
-
-	"heteroaccel.io/exporter/discovery"
 )
 
 func main() {
@@ -32,25 +31,25 @@ func main() {
 
 // options are the values of the flags.
 type options struct {
-	sys, dir  string
-	interval  time.Duration
-	resources map[string]string
-	shared    map[string]int
+	sys, dev, dir    string
+	interval, forget time.Duration
+	naming           naming
+}
+
+// exists tells whether a file that the node calls /dev/… is there.
+func (o options) exists(file string) bool {
+	rest, err := filepath.Rel("/dev", file)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(o.dev, rest))
+	return err == nil
 }
 
 // run is the program: it ends with ctx and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var o options
-	fs := pflag.NewFlagSet("deviceplugin", pflag.ContinueOnError)
-	fs.SetOutput(stdout)
-	fs.StringVar(&o.sys, "sys", "/sys", "where the host's sysfs is mounted")
-	fs.StringVar(&o.dir, "dir", api.DevicePluginPath, "the kubelet's directory of device plugins")
-	fs.DurationVar(&o.interval, "interval", time.Second, "how often to look for devices")
-	fs.StringToStringVar(&o.resources, "resource", map[string]string{
-		"i915": "gpu.intel.com/i915", "xe": "gpu.intel.com/xe", "intel_vpu": "npu.intel.com/accel",
-	}, "which driver's devices are served as which resource")
-	fs.StringToIntVar(&o.shared, "shared", nil, "how many pods may share a device of a resource, where it is more than one")
-	switch err := fs.Parse(args); {
+	o, err := parse(args, stdout)
+	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		return 0
 	case err != nil:
@@ -65,47 +64,31 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// serve runs a plugin for every resource.
-func serve(ctx context.Context, o options, log zerolog.Logger) error {
-	group, ctx := errgroup.WithContext(ctx)
-	plugins := map[string]*plugin{}
-	for _, name := range o.resources {
-		if plugins[name] == nil {
-			plugins[name] = newPlugin(name, o.dir, log.With().Str("resource", name).Logger())
-			group.Go(func() error { return plugins[name].Run(ctx) })
+// parse reads the flags, and writes the help to out when it is asked for.
+func parse(args []string, out io.Writer) (options, error) {
+	var o options
+	fs := pflag.NewFlagSet("deviceplugin", pflag.ContinueOnError)
+	fs.SetOutput(out)
+	fs.StringVar(&o.sys, "sys", "/sys", "where the host's sysfs is mounted")
+	fs.StringVar(&o.dev, "dev", "/dev", "where the host's /dev is mounted: a container is given the files that are there")
+	fs.StringVar(&o.dir, "dir", api.DevicePluginPath, "the kubelet's directory of device plugins")
+	fs.DurationVar(&o.interval, "interval", time.Second, "how often to look for devices")
+	fs.DurationVar(&o.forget, "forget", 10*time.Second, "how long a device that is gone is listed as unhealthy, before it is dropped")
+	fs.StringToStringVar(&o.naming.resources, "resource", nil, "which driver's or kind's devices are served as which resource, such as i915=gpu.intel.com/i915,FPGA=fpga.intel.com/arria10.dcp1.2-nlb0; others as the plugin of their driver does, FPGAs not at all")
+	fs.StringToIntVar(&o.naming.shared, "shared", nil, "how many pods may share a device of a resource, where it is more than one, such as gpu.intel.com/i915=2")
+	if err := fs.Parse(args); err != nil {
+		return options{}, err
+	}
+	if fs.NArg() > 0 {
+		return options{}, fmt.Errorf("%q is not a flag", fs.Arg(0))
+	}
+	if o.interval <= 0 || o.forget < 0 {
+		return options{}, errors.New("--interval must be more than 0, --forget not less")
+	}
+	for resource, n := range o.naming.shared {
+		if n < 1 {
+			return options{}, fmt.Errorf("--shared %s=%d: a device has 1 slot at least", resource, n)
 		}
 	}
-	group.Go(func() error {
-		tick := time.NewTicker(o.interval)
-		defer tick.Stop()
-		for {
-			found, err := devices(o.sys)
-			if err != nil {
-				// What could be read counts: one broken card hides no other.
-				log.Warn().Err(err).Msg("cannot read all devices")
-			}
-			served := byResource(found, o.resources, o.shared)
-			for name, p := range plugins {
-				p.Update(served[name])
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-tick.C:
-			}
-		}
-	})
-	return group.Wait()
-}
-
-// devices finds the node's accelerators.
-func devices(sys string) ([]discovery.Device, error) {
-	var out []discovery.Device
-	var errs []error
-	for _, find := range []func(string) ([]discovery.Device, error){discovery.GPUs, discovery.NPUs, discovery.FPGAs, discovery.Sticks} {
-		found, err := find(sys)
-		out = append(out, found...)
-		errs = append(errs, err)
-	}
-	return out, errors.Join(errs...)
+	return o, nil
 }

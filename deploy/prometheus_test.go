@@ -1,0 +1,115 @@
+package deploy_test
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// TestPrometheusOverlay: webhook and extender ask the Prometheus that is
+// installed, at its Service, and nobody else; and it may look around in its own
+// namespace only.
+func TestPrometheusOverlay(t *testing.T) {
+	samples := map[string][]string{}
+	address, config := "", map[string]string{}
+	for _, obj := range decode(t, render(t, "prometheus")) {
+		switch o := obj.(type) {
+		case *appsv1.Deployment:
+			for _, arg := range o.Spec.Template.Spec.Containers[0].Args {
+				if from, ok := strings.CutPrefix(arg, "--samples="); ok {
+					samples[o.Name] = append(samples[o.Name], from)
+				}
+			}
+		case *corev1.Service:
+			if o.Name == "heteroaccel-prometheus" {
+				address = fmt.Sprintf("prometheus=http://%s.%s:%d", o.Name, o.Namespace, o.Spec.Ports[0].Port)
+			}
+		case *corev1.ConfigMap:
+			config = o.Data
+		case *rbacv1.ClusterRoleBinding:
+			for _, s := range o.Subjects {
+				if s.Name == "heteroaccel-prometheus" {
+					t.Errorf("%s gives Prometheus rights in the whole cluster", o.Name)
+				}
+			}
+		}
+	}
+	want := map[string][]string{"heteroaccel-webhook": {address}, "heteroaccel-extender": {address}}
+	if diff := cmp.Diff(want, samples); diff != "" {
+		t.Errorf("samples come from (-want +got):\n%s", diff)
+	}
+	for _, file := range []string{"prometheus.yml", "rules.yml"} {
+		if config[file] != string(read(t, filepath.Join("prometheus", file))) {
+			t.Errorf("%s is not in the ConfigMap", file)
+		}
+	}
+}
+
+// scrapeConfig is as much of Prometheus' configuration as the tests look at.
+type scrapeConfig struct {
+	ScrapeConfigs []struct {
+		JobName string `json:"job_name"`
+	} `json:"scrape_configs"`
+}
+
+// metric matches the name of a metric of ours, and nothing in the name of a
+// rule's own series, which has a colon before it.
+var (
+	metric  = regexp.MustCompile(`(?:^|[^:\w])(heteroaccel_\w+)`)
+	literal = regexp.MustCompile(`"(heteroaccel_\w+)"`)
+	job     = regexp.MustCompile(`job="([^"]*)"`)
+)
+
+// TestRulesUseWhatThereIs: an expression over a metric that no program has, or
+// over a job that Prometheus does not scrape, is never true and says nothing.
+func TestRulesUseWhatThereIs(t *testing.T) {
+	var known []string
+	for _, root := range []string{"../exporter", "../extender", "../webhook", "../pkg"} {
+		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+			if filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go") {
+				for _, m := range literal.FindAllStringSubmatch(string(read(t, path)), -1) {
+					known = append(known, m[1])
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var config scrapeConfig
+	if err := yaml.Unmarshal(read(t, "prometheus/prometheus.yml"), &config); err != nil {
+		t.Fatal(err)
+	}
+	var jobs []string
+	for _, c := range config.ScrapeConfigs {
+		jobs = append(jobs, c.JobName)
+	}
+	for _, path := range []string{"prometheus/rules.yml", "prometheus/README.md"} {
+		text := string(read(t, path))
+		found := metric.FindAllStringSubmatch(text, -1)
+		if len(found) < 3 {
+			t.Errorf("%s names %d metrics", path, len(found))
+		}
+		for _, m := range found {
+			if name := strings.TrimSuffix(m[1], "_count"); !slices.Contains(known, m[1]) && !slices.Contains(known, name) {
+				t.Errorf("%s: no program has the metric %s", path, m[1])
+			}
+		}
+		for _, m := range job.FindAllStringSubmatch(text, -1) {
+			if !slices.Contains(jobs, m[1]) {
+				t.Errorf("%s: Prometheus scrapes no job %s", path, m[1])
+			}
+		}
+	}
+}

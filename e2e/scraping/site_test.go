@@ -1,0 +1,278 @@
+//go:build cluster
+
+package scraping
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/machine/kubelet"
+	"heteroaccel.io/e2e/process"
+	"heteroaccel.io/pkg/monitor"
+	"heteroaccel.io/pkg/telemetry"
+)
+
+// bin has what the tests run: prometheus, promtool and our exporter.
+var bin string
+
+func TestMain(m *testing.M) {
+	code, err := func() (int, error) {
+		var err error
+		if bin, err = os.MkdirTemp("", "scraping"); err != nil {
+			return 1, err
+		}
+		defer os.RemoveAll(bin)
+		for name, s := range map[string]cluster.Static{
+			"prometheus": {Package: "github.com/prometheus/prometheus/cmd/prometheus"},
+			"promtool":   {Package: "github.com/prometheus/prometheus/cmd/promtool"},
+			"exporter":   {},
+		} {
+			dir := name
+			if s.Package != "" {
+				dir, s.Tags = "e2e/prometheus", []string{"remove_all_sd", "enable_kubernetes_sd"}
+			}
+			if err := cluster.BuildStatic(context.Background(), dir, filepath.Join(bin, name), s); err != nil {
+				return 1, err
+			}
+		}
+		return m.Run(), nil
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// deployed is a file of deploy/prometheus.
+func deployed(t *testing.T, name string) string {
+	t.Helper()
+	root, err := cluster.Root()
+	do(t, err)
+	return filepath.Join(root, "deploy", "prometheus", name)
+}
+
+func do(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits until problem returns "".
+func eventually(t *testing.T, what string, problem func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		p := problem()
+		if p == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %s", what, p)
+		}
+	}
+}
+
+func port(t *testing.T) int {
+	t.Helper()
+	p, err := cluster.FreePort()
+	do(t, err)
+	return p
+}
+
+// node is a machine with a kubelet and an exporter.
+type node struct {
+	*machine.Machine
+	address string
+	kubelet *kubelet.Server
+	process *process.Process
+}
+
+// startNode runs the exporter of a machine. Where the machine has a GPU the pod
+// default/face has it.
+func startNode(t *testing.T, m *machine.Machine) *node {
+	t.Helper()
+	do(t, m.Write(t.TempDir()))
+	dir, err := os.MkdirTemp("", "kubelet") // short: it is part of a socket's path
+	do(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "face", UID: "face"},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "inference", Resources: corev1.ResourceRequirements{
+			Limits: corev1.ResourceList{"gpu.intel.com/i915": resource.MustParse("1")},
+		}}}},
+	}
+	n := &node{Machine: m, address: fmt.Sprintf("127.0.0.1:%d", port(t))}
+	n.kubelet = kubelet.New(filepath.Join(dir, "k.sock"), m, func() []*corev1.Pod { return []*corev1.Pod{pod} })
+	do(t, n.kubelet.Start())
+	t.Cleanup(n.kubelet.Stop)
+	n.start(t)
+	return n
+}
+
+// start runs the exporter, at the address of the one before.
+func (n *node) start(t *testing.T) {
+	t.Helper()
+	var err error
+	n.process, err = process.Start(process.Spec{
+		Name: "exporter " + n.Name, Path: filepath.Join(bin, "exporter"), Log: filepath.Join(t.TempDir(), "exporter.log"),
+		Args: []string{"--node=" + n.Name, "--sys=" + n.Sys(), "--proc=" + n.Proc(), "--podresources=" + n.kubelet.Socket(), "--listen=" + n.address},
+	})
+	do(t, err)
+	t.Cleanup(n.process.Kill)
+}
+
+// prometheus is a running Prometheus server.
+type prometheus struct {
+	url     string
+	args    []string
+	log     string
+	process *process.Process
+}
+
+// startPrometheus runs Prometheus with deploy/prometheus/prometheus.yml, in
+// which discovery is replaced by the nodes' addresses. change makes another
+// configuration of that for the exporters.
+func startPrometheus(t *testing.T, change func(job map[string]any), nodes ...*node) *prometheus {
+	t.Helper()
+	text, err := os.ReadFile(deployed(t, "prometheus.yml"))
+	do(t, err)
+	var config map[string]any
+	do(t, yaml.UnmarshalStrict(text, &config))
+	jobs := config["scrape_configs"].([]any)
+	job := jobs[slices.IndexFunc(jobs, func(j any) bool { return j.(map[string]any)["job_name"] == "heteroaccel-exporter" })].(map[string]any)
+	delete(job, "kubernetes_sd_configs")
+	delete(job, "relabel_configs")
+	var targets []any
+	for _, n := range nodes {
+		targets = append(targets, map[string]any{"targets": []string{n.address}, "labels": map[string]string{"node": n.Name}})
+	}
+	job["static_configs"] = targets
+	change(job)
+	config["scrape_configs"] = []any{job}
+	config["rule_files"] = []string{deployed(t, "rules.yml")}
+	dir := t.TempDir()
+	text, err = yaml.Marshal(config)
+	do(t, err)
+	do(t, os.WriteFile(filepath.Join(dir, "prometheus.yml"), text, 0o600))
+	address := fmt.Sprintf("127.0.0.1:%d", port(t))
+	p := &prometheus{url: "http://" + address, log: filepath.Join(dir, "log"), args: []string{
+		"--config.file=" + filepath.Join(dir, "prometheus.yml"), "--web.listen-address=" + address,
+	}}
+	p.start(t)
+	return p
+}
+
+// start runs the server, without any data.
+func (p *prometheus) start(t *testing.T) {
+	t.Helper()
+	var err error
+	p.process, err = process.Start(process.Spec{
+		Name: "prometheus", Path: filepath.Join(bin, "prometheus"), Log: p.log,
+		Args: append(slices.Clone(p.args), "--storage.tsdb.path="+t.TempDir()),
+	})
+	do(t, err)
+	t.Cleanup(p.process.Kill)
+}
+
+// source is what the webhook and the extender make of --samples.
+func source(t *testing.T, spec string) monitor.Source {
+	t.Helper()
+	s, err := monitor.Parse(spec)
+	do(t, err)
+	return s
+}
+
+// view is what a source knows, by node, without what differs from one scrape to
+// the next.
+func view(samples []telemetry.Sample) map[string]telemetry.Sample {
+	out := map[string]telemetry.Sample{}
+	for _, s := range samples {
+		s.Time, s.CPUBusy, s.Collectors = time.Time{}, 0, slices.Clone(s.Collectors)
+		for i := range s.Collectors {
+			s.Collectors[i].Seconds = 0
+		}
+		out[s.Node] = s
+	}
+	return out
+}
+
+// same waits until Prometheus knows what the exporters say.
+func same(t *testing.T, what string, through, direct monitor.Source) {
+	t.Helper()
+	eventually(t, what, func() string {
+		want, err := direct(t.Context())
+		if err != nil {
+			return err.Error()
+		}
+		got, err := through(t.Context())
+		if err != nil {
+			return err.Error()
+		}
+		return cmp.Diff(view(want), view(got))
+	})
+}
+
+// promtool runs promtool.
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "promtool"), args...).CombinedOutput(); err != nil {
+		t.Errorf("promtool %v: %v\n%s", args, err, out)
+	}
+}
+
+// query returns the result of an instant query, as "node=value" in order.
+func (p *prometheus) query(t *testing.T, expression string) string {
+	t.Helper()
+	resp, err := http.Get(p.url + "/api/v1/query?query=" + url.QueryEscape(expression))
+	do(t, err)
+	defer resp.Body.Close()
+	var answer struct {
+		Data struct {
+			Result []struct {
+				Metric map[string]string
+				Value  []any
+			}
+		}
+	}
+	do(t, json.NewDecoder(resp.Body).Decode(&answer))
+	var out []string
+	for _, series := range answer.Data.Result {
+		out = append(out, fmt.Sprintf("%s=%v", series.Metric["node"], series.Value[1]))
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+// ready waits until the server answers queries.
+func (p *prometheus) ready(t *testing.T) {
+	t.Helper()
+	eventually(t, "Prometheus is ready", func() string {
+		resp, err := http.Get(p.url + "/-/ready")
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return resp.Status
+		}
+		return ""
+	})
+}
