@@ -3,13 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"heteroaccel.io/exporter/discovery"
 )
@@ -53,15 +48,17 @@ var kernelName = regexp.MustCompile(`^(card|accel|region|intel-fpga-dev\.)[0-9]+
 func accelerators(sys string) ([]found, error) {
 	var out []found
 	var errs []error
-	for _, look := range []func(string) ([]discovery.Device, error){discovery.GPUs, discovery.NPUs, discovery.FPGAs, discovery.Sticks} {
-		devices, err := look(sys)
+	for _, look := range []func(discovery.Mounts) ([]discovery.Device, error){discovery.GPUs, discovery.NPUs, discovery.FPGAs, discovery.Sticks} {
+		devices, err := look(discovery.Mounts{Sys: sys, Proc: "/proc"})
 		errs = append(errs, err)
 		for _, d := range devices {
-			numa, err := numaNode(sys, d.ID)
-			errs = append(errs, err)
+			numa := -1
+			if d.NUMA != nil {
+				numa = *d.NUMA
+			}
 			f := found{
 				kind: string(d.Kind), driver: d.Driver, resource: d.Resource, name: d.ID,
-				usable: d.Usable, files: d.Files, numa: numa,
+				usable: d.Fault == "", files: d.Files, numa: numa,
 			}
 			if i := slices.IndexFunc(d.Names, kernelName.MatchString); i >= 0 {
 				f.name = d.Names[i]
@@ -70,24 +67,6 @@ func accelerators(sys string) ([]found, error) {
 		}
 	}
 	return out, errors.Join(errs...)
-}
-
-// numaNode reads to which NUMA node a PCI device is attached; -1 where to none,
-// and where it is no PCI device.
-func numaNode(sys, address string) (int, error) {
-	file := filepath.Join(sys, "bus/pci/devices", address, "numa_node")
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return -1, nil
-	}
-	if err != nil {
-		return -1, fmt.Errorf("read NUMA node of %s: %w", address, err)
-	}
-	node, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return -1, fmt.Errorf("read NUMA node of %s: %w", address, err)
-	}
-	return node, nil
 }
 
 // byResource names the slots of the accelerators that each resource serves.
