@@ -55,9 +55,9 @@ var unreachable = []string{
 
 // explain makes a sentence of a failed program.
 func explain(name string, err error, said string) error {
-	lines := strings.Split(strings.TrimSpace(said), "\n")
+	all, lines := said, strings.Split(strings.TrimSpace(said), "\n")
 	said = strings.Join(lines[max(0, len(lines)-8):], "\n")
-	has := func(words string) bool { return strings.Contains(said, words) }
+	has := func(words string) bool { return strings.Contains(all, words) }
 	for _, words := range unreachable {
 		if has(words) {
 			return fmt.Errorf("%s could not download: check the network connection and the configuration of %s, then try again\n%s", name, name, said)
@@ -71,7 +71,7 @@ func explain(name string, err error, said string) error {
 	case has("Unable to locate package"), has("has no installation candidate"):
 		return fmt.Errorf("apt-get does not know a package of the images: they are those of Debian 12, build the images there\n%s", said)
 	case has("No matching distribution found"):
-		return fmt.Errorf("pip did not find a wheel that the images need: check that pip's index has it\n%s", said)
+		return fmt.Errorf("pip did not find a wheel that the images need: check the network connection, and that pip's index has it\n%s", said)
 	}
 	return fmt.Errorf("%s: %w\n%s", name, err, said)
 }

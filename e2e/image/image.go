@@ -54,7 +54,7 @@ var All = []ID{HeteroAccel, Pause, DevicePlugin, DNS, Prometheus, Inference}
 
 // Build makes what is missing of the named images, or of all. What is compiled
 // is compiled each time, which Go's own cache makes short. From nothing it
-// takes about a minute and downloads about 200 MB.
+// takes about a minute and downloads about 180 MB.
 func Build(ctx context.Context, opts Options, ids ...ID) (map[ID]Image, error) {
 	b, err := newBuilder(opts.Out)
 	if err != nil {

@@ -29,7 +29,6 @@ func (b *builder) devicePlugin(ctx context.Context) (Image, error) {
 	return b.compile(ctx, program{name: "device-plugin", dir: "e2e/deviceplugin", user: "0:0"})
 }
 
-// dns runs as root, to listen on port 53.
 func (b *builder) dns(ctx context.Context) (Image, error) {
-	return b.compile(ctx, program{name: "dns", dir: "e2e/dns", user: "0:0"})
+	return b.compile(ctx, program{name: "dns", dir: "e2e/dns", user: nobody})
 }

@@ -123,7 +123,7 @@ print(json.dumps(choice.choose(arguments.parse_device(sys.argv[1]), sys.argv[2].
 func TestWhatTheContainerWasGiven(t *testing.T) {
 	const look = `import container, pathlib
 root = pathlib.Path(sys.argv[1])
-print(json.dumps([container.device_nodes(root), container.threads(root, cpus=8), container.variables({"HOME": "/", "HETEROACCEL_DEVICE": "GPU"})]))`
+print(json.dumps([container.device_nodes(root), container.threads(root, cpus=8), container.variables({"HOME": "/", "HETEROACCEL_DEVICE": "GPU", "ACCELERATOR_DEVICES": "card0"})]))`
 	for name, test := range map[string]struct {
 		files   map[string]string
 		nodes   []any
@@ -152,7 +152,7 @@ print(json.dumps([container.device_nodes(root), container.threads(root, cpus=8),
 			if stderr, code := ask(t, &got, look, root); code != 0 {
 				t.Fatal(stderr)
 			}
-			want := []any{test.nodes, test.threads, []any{"HETEROACCEL_DEVICE=GPU"}}
+			want := []any{test.nodes, test.threads, []any{"ACCELERATOR_DEVICES=card0", "HETEROACCEL_DEVICE=GPU"}}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -11,7 +11,7 @@ from pathlib import Path
 # Where kernels and device plugins put accelerators' device nodes.
 NODES = ("dev/dri/*", "dev/accel/*", "dev/dfl-*", "dev/intel-fpga-*", "dev/bus/usb/*/*", "dev/nvidia*", "dev/hddl*", "dev/ion")
 # Prefixes of the variables that device plugins set.
-VARIABLES = ("ACCELERATOR_", "HETEROACCEL_", "FPGA_", "GPU_", "NPU_")
+VARIABLES = ("HETEROACCEL_", "ACCELERATOR_", "FPGA_", "GPU_", "NPU_")
 
 
 def variables(environment: Mapping[str, str]) -> list[str]:
