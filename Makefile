@@ -1,21 +1,28 @@
 # Everything needs Go and git; the tests need a C compiler too, for the race
-# detector. Nothing needs root, a container runtime or a cluster.
+# detector. Nothing needs root, a container runtime or a cluster, but "cluster"
+# and "test-cluster", which need root and Debian's containerd.
 
 BIN := bin
 GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint unit e2e bench experiment simulate generate vulnerabilities prepare
+.PHONY: help build demo cluster test test-cluster lint unit e2e bench experiment simulate generate vulnerabilities prepare
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Compile the programs into bin/
 	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $(BIN)/ $(PROGRAMS)
 
 demo: prepare ## Show four inferences on four accelerators, on a local control plane (DEMO_EXIT=1 ends by itself)
 	@go run ./e2e/demo
+
+cluster: privileged ## Show four real inferences on three real kubelets; needs root (CLUSTER_EXIT=1 ends by itself, INSTALL=yes installs what is missing)
+	@go run ./e2e/edge/up
+
+test-cluster: privileged ## Run the tests on real kubelets; needs root
+	go test -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/...
 
 test: lint unit e2e ## Run every test, with the race detector
 
@@ -45,6 +52,11 @@ simulate: ## Compare the policies in virtual time, up to 100,000 devices: a tabl
 
 generate: ## Generate the deepcopy functions and the CRD from the Go types
 	go generate ./...
+
+.PHONY: privileged
+privileged:
+	@./e2e/needs.sh
+	@go run ./e2e/edge/needs
 
 prepare:
 	@./e2e/needs.sh

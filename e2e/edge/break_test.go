@@ -97,7 +97,7 @@ func TestRestarts(t *testing.T) {
 		}, true},
 		{"Prometheus", func(t *testing.T) {
 			scale := func(n int) {
-				if err := shared.kubectl(t.Context(), "-n", namespace, "scale", "deployment/"+prometheus, fmt.Sprintf("--replicas=%d", n)); err != nil {
+				if err := shared.kubectl(context.Background(), "-n", namespace, "scale", "deployment/"+prometheus, fmt.Sprintf("--replicas=%d", n)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -25,7 +25,7 @@ func run(word string) error {
 	if err := nodes.Privileged(); err != nil {
 		return err
 	}
-	missing := nodes.Missing()
+	missing := packages()
 	if len(missing) == 0 {
 		return nil
 	}
@@ -46,10 +46,20 @@ func run(word string) error {
 			return fmt.Errorf("apt-get %s: %w: see above what it said", args[0], err)
 		}
 	}
-	if missing := nodes.Missing(); len(missing) > 0 {
+	if missing := packages(); len(missing) > 0 {
 		return errors.New("still missing after their installation: " + strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// packages are those of Debian's that are missing: for the nodes, and to make
+// their images.
+func packages() []string {
+	missing := nodes.Missing()
+	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
+		missing = append(missing, "python3-pip")
+	}
+	return missing
 }
 
 // agreed asks whoever sits at a terminal.
