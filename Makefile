@@ -22,7 +22,8 @@ cluster: privileged ## Show four real inferences on three real kubelets; needs r
 	@go run ./e2e/edge/up
 
 test-cluster: privileged ## Run the tests on real kubelets; needs root
-	go test -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/...
+	@./e2e/needs.sh cc
+	go test -race -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/...
 
 test: lint unit e2e ## Run every test, with the race detector
 

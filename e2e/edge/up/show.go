@@ -80,7 +80,7 @@ func (s show) look(ctx context.Context) error {
 	}
 	fmt.Println(page)
 	const query = "heteroaccel_device_holder_slots"
-	fmt.Printf("$ curl '%s/api/v1/query?query=%s'\n", s.Prometheus, query)
+	fmt.Printf("Prometheus, asked for %s:\n", query)
 	series, err := s.Query(ctx, query)
 	if err != nil {
 		return err
@@ -105,8 +105,8 @@ func (s show) goOn(ctx context.Context) error {
 
   curl --cacert %s %s/nodes
   curl --cacert %[3]s %[4]s/pods
+  curl '%[5]s/api/v1/query?query=heteroaccel_device_holder_slots'
 
-Prometheus' page is %s/graph.
 Ctrl-C stops everything and leaves nothing behind.
 `, s.Kubeconfig(), s.KubectlPath(), s.CA(), s.Extender, s.Prometheus)
 	return ctx.Err()
