@@ -18,14 +18,13 @@ type load struct {
 	avg   *os.File
 	begin time.Time
 	done  chan struct{}
-	ended chan struct{}
 }
 
 // every is how often the files are brought up to date.
 const every = 250 * time.Millisecond
 
 func newLoad(dir, node string) (*load, error) {
-	l := &load{node: node, begin: time.Now(), done: make(chan struct{}), ended: make(chan struct{})}
+	l := &load{node: node, begin: time.Now(), done: make(chan struct{})}
 	var err error
 	if l.stat, err = os.Create(filepath.Join(dir, "stat")); err != nil {
 		return nil, fmt.Errorf("make the load of node %s: %w", node, err)
@@ -43,7 +42,6 @@ func (l *load) files() map[string]string {
 
 func (l *load) run() {
 	go func() {
-		defer close(l.ended)
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		average := 0.0
@@ -94,7 +92,7 @@ func (l *load) write(busy time.Duration, average float64) error {
 	return nil
 }
 
-// stop ends run, if it runs, and closes the files.
+// stop ends run, if it runs, which a closed file ends as well.
 func (l *load) stop() {
 	close(l.done)
 	l.stat.Close()
