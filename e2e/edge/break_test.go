@@ -239,3 +239,33 @@ func TestDrain(t *testing.T) {
 	back()
 	succeeded(t, "homesick")
 }
+
+// TestUnplug: a device that is pulled out is offered no more, and one that is
+// put in again is used again, with no restart of anything.
+func TestUnplug(t *testing.T) {
+	watchAllocations(t)
+	m := shared.Nodes["n"].Machine
+	if err := m.Unplug("accel0"); err != nil {
+		t.Fatal(err)
+	}
+	back := func() {
+		if err := m.Plug("accel0"); err != nil {
+			t.Error(err)
+		}
+	}
+	defer func() {
+		if t.Failed() {
+			back()
+		}
+	}()
+	if err := shared.WaitAllocatable(t.Context(), "n", resources["n"], 0); err != nil {
+		t.Fatal(err)
+	}
+	job(t, "without", "face-recognition", "npu", 1)
+	if pod := podIn(t, "without", corev1.PodPending); pod.Spec.NodeName != "" {
+		t.Errorf("%s was bound to %s, whose NPU is gone", pod.Name, pod.Spec.NodeName)
+	}
+	back()
+	succeeded(t, "without")
+	eventually(t, "everything is as before", settled)
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -197,4 +198,25 @@ func TestFourAtOnce(t *testing.T) {
 			t.Errorf("%s failed %d times before it succeeded", name, j.Status.Failed)
 		}
 	}
+}
+
+// TestTargets: Prometheus finds everything of ours by itself, and reaches it.
+func TestTargets(t *testing.T) {
+	want := map[string]int{"heteroaccel-exporter": 3, "heteroaccel": 3} // the latter: the extender and two webhooks
+	eventually(t, "Prometheus scrapes all", func(ctx context.Context) error {
+		series, err := shared.Query(ctx, "up")
+		if err != nil {
+			return err
+		}
+		up := map[string]int{}
+		for _, s := range series {
+			if s.Value == 1 {
+				up[s.Labels["job"]]++
+			}
+		}
+		if !maps.Equal(up, want) {
+			return fmt.Errorf("it reaches %v, want %v: %v", up, want, series)
+		}
+		return nil
+	})
 }
