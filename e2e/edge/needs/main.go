@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"strings"
 
+	"golang.org/x/term"
+
 	"heteroaccel.io/e2e/nodes"
 )
 
@@ -64,8 +66,7 @@ func packages() []string {
 
 // agreed asks whoever sits at a terminal.
 func agreed(missing []string) bool {
-	info, err := os.Stdin.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return false
 	}
 	fmt.Printf("A cluster of real nodes needs Debian packages that are not installed: %s.\nInstall them with apt-get? [y/N] ", strings.Join(missing, " "))
