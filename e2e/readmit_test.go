@@ -222,6 +222,7 @@ func TestReadmission(t *testing.T) {
 	t.Run("priority", func(t *testing.T) { byPriority(t, s) })
 	t.Run("unknown owner", func(t *testing.T) { unknownOwner(t, s) })
 	t.Run("scheduler retries", func(t *testing.T) { schedulerRetries(t, s) })
+	t.Run("scheduler retries what a node offers", func(t *testing.T) { schedulerRetriesWhatANodeOffers(t, s) })
 	t.Run("latency", func(t *testing.T) { latency(t, s) })
 }
 
@@ -420,6 +421,23 @@ func nodeUID(t *testing.T, s *stack.Stack) types.UID {
 // schedulerRetries: a device that only a sample shows to be well again is no
 // event for the scheduler; the pod that waits for it runs all the same.
 func schedulerRetries(t *testing.T, s *stack.Stack) {
+	wellAgain(t, s, func() {})
+}
+
+// schedulerRetriesWhatANodeOffers: of a node that offers more than before the
+// scheduler tells no pod with our marker; the pod that waits for it runs all
+// the same.
+func schedulerRetriesWhatANodeOffers(t *testing.T, s *stack.Stack) {
+	wellAgain(t, s, func() {
+		if err := s.SyncNode(t.Context(), s.Machine("node-000")); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// wellAgain has a pod wait for a device that is ill, and then be well. sync is
+// called after each.
+func wellAgain(t *testing.T, s *stack.Stack, sync func()) {
 	m := s.Machine("node-000")
 	stick := ""
 	for _, d := range m.Devices {
@@ -430,6 +448,7 @@ func schedulerRetries(t *testing.T, s *stack.Stack) {
 	if err := m.SetHealthy(stick, false); err != nil {
 		t.Fatal(err)
 	}
+	sync()
 	nodeSays(t, s, "node-000", "unhealthy")
 	p := create(t, s, anyPod("patient", "face-recognition", "npu"))
 	eventually(t, func(ctx context.Context) error {
@@ -447,6 +466,7 @@ func schedulerRetries(t *testing.T, s *stack.Stack) {
 	if err := m.SetHealthy(stick, true); err != nil {
 		t.Fatal(err)
 	}
+	sync()
 	well := time.Now()
 	got := running(t, s, p)
 	t.Logf("well again to running: %s", time.Since(well).Round(time.Millisecond))
