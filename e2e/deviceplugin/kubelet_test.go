@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
+
+	"heteroaccel.io/e2e/poll"
 )
 
 // fakeKubelet registers plugins and follows their lists, as a kubelet's device
@@ -188,13 +190,15 @@ func (k *fakeKubelet) topology() map[string]string {
 // eventually waits until problem returns "".
 func eventually(t *testing.T, what string, problem func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		p := problem()
-		if p == "" {
-			return
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	err := poll.Until(ctx, func(context.Context) error {
+		if p := problem(); p != "" {
+			return errors.New(p)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: %s", what, p)
-		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
-	"sigs.k8s.io/yaml"
 
+	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -79,27 +79,20 @@ func (e *Edge) rollout(ctx context.Context, namespace string, names ...string) e
 // secure looks up the Services' addresses and gives the extender its
 // certificate, for its name and for its address.
 func (e *Edge) secure(ctx context.Context) error {
-	address := func(name string) (string, error) {
+	services := map[string]*corev1.Service{}
+	for _, name := range []string{extender, prometheus} {
 		service, err := e.Client().CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
-			return "", fmt.Errorf("look up the address of %s: %w", name, err)
+			return fmt.Errorf("look up the address of %s: %w", name, err)
 		}
-		return fmt.Sprintf("%s:%d", service.Spec.ClusterIP, service.Spec.Ports[0].Port), nil
+		services[name] = service
 	}
-	ours, err := address(extender)
-	if err != nil {
-		return err
+	address := func(name string) string {
+		spec := services[name].Spec
+		return fmt.Sprintf("%s:%d", spec.ClusterIP, spec.Ports[0].Port)
 	}
-	theirs, err := address(prometheus)
-	if err != nil {
-		return err
-	}
-	e.Extender, e.Prometheus = "https://"+ours, "http://"+theirs
-	service, err := e.Client().CoreV1().Services(namespace).Get(ctx, extender, metav1.GetOptions{})
-	if err != nil {
-		return fmt.Errorf("look up the address of %s: %w", extender, err)
-	}
-	cert, key, err := e.Certificate(extender, extender+"."+namespace+".svc", service.Spec.ClusterIP)
+	e.Extender, e.Prometheus = "https://"+address(extender), "http://"+address(prometheus)
+	cert, key, err := e.Certificate(extender, extender+"."+namespace+".svc", services[extender].Spec.ClusterIP)
 	if err != nil {
 		return err
 	}
@@ -148,21 +141,16 @@ func (e *Edge) WaitAllocatable(ctx context.Context, node string, name corev1.Res
 // configureScheduler starts the scheduler again with the extender of
 // deploy/scheduler, over TLS as its README says.
 func (e *Edge) configureScheduler(ctx context.Context) error {
-	file := filepath.Join(e.root, "deploy", "scheduler", "kube-scheduler.yaml")
-	raw, err := os.ReadFile(file)
+	extenders, err := stack.Extenders(e.root)
 	if err != nil {
-		return fmt.Errorf("read the scheduler's configuration: %w", err)
+		return err
 	}
-	var config schedulerv1.KubeSchedulerConfiguration
-	if err := yaml.UnmarshalStrict(raw, &config); err != nil {
-		return fmt.Errorf("read %s: %w", file, err)
-	}
-	for i := range config.Extenders {
-		x := &config.Extenders[i]
+	for i := range extenders {
+		x := &extenders[i]
 		x.URLPrefix, x.EnableHTTPS = e.Extender+"/scheduler", true
 		x.TLSConfig = &schedulerv1.ExtenderTLSConfig{ServerName: extender + "." + namespace + ".svc", CAFile: e.CA()}
 	}
-	return e.RestartScheduler(ctx, config.Extenders)
+	return e.RestartScheduler(ctx, extenders)
 }
 
 // ready returns nil once the API server asks the webhook, and the extender has
@@ -185,5 +173,5 @@ func (e *Edge) ready(ctx context.Context) error {
 func (e *Edge) Wait(ctx context.Context, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Minute, errors.New("not within three minutes"))
 	defer cancel()
-	return stack.Poll(ctx, try)
+	return poll.Until(ctx, try)
 }

@@ -130,7 +130,7 @@ func TestAFailedBuildLeavesNothing(t *testing.T) {
 func TestTheRemainsOfAKilledBuildAndOldImagesGo(t *testing.T) {
 	b := testBuilder(t)
 	old := time.Now().Add(-unused - time.Hour)
-	for _, name := range []string{halfBuilt + "hello-1/work/half", "hello-old.tar", halfBuilt + "other-1/work/half", "other-old.tar"} {
+	for _, name := range []string{halfBuilt + "hello-1/layer/half", "hello-old.tar", halfBuilt + "other-1/layer/half", "other-old.tar"} {
 		path := filepath.Join(b.dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)

@@ -10,6 +10,9 @@ import (
 	"syscall"
 )
 
+// ErrLeft is that something of the nodes could not be taken away.
+var ErrLeft = errors.New("something of the nodes is left")
+
 // janitor is the process that takes away what would stay behind. It is told
 // beforehand, so that it knows also when this program is killed.
 type janitor struct {
@@ -49,7 +52,7 @@ func (j *janitor) tell(word, path string) error {
 func (j *janitor) finish() error {
 	err := j.pipe.Close()
 	if failed := j.cmd.Wait(); failed != nil {
-		err = errors.Join(err, fmt.Errorf("clean up after the nodes: %w: %s", failed, strings.TrimSpace(j.wrote.String())))
+		err = errors.Join(err, fmt.Errorf("%w: %w: %s", ErrLeft, failed, strings.TrimSpace(j.wrote.String())))
 	}
 	return err
 }

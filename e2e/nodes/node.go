@@ -123,14 +123,8 @@ func (s *Site) prepare(m *machine.Machine, c *cluster.Cluster) (_ *Node, err err
 // Address is the node's own.
 func (n *Node) Address() netip.Addr { return nodeAddress(n.index) }
 
-// PID is the host's id of the node's first process. Below /proc/PID/root are
-// the node's files.
+// PID is the host's id of the node's first process.
 func (n *Node) PID() int { return n.init.PID() }
-
-// Path is where the host finds a file of the node.
-func (n *Node) Path(file string) string {
-	return filepath.Join("/proc", strconv.Itoa(n.PID()), "root", file)
-}
 
 // Kubelet, Containerd are the latest of these processes, to kill or look at.
 func (n *Node) Kubelet() *process.Process { return n.locked(&n.kubelet) }

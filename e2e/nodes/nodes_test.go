@@ -23,6 +23,7 @@ import (
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/nodes"
+	"heteroaccel.io/e2e/poll"
 )
 
 // victimVariable tells this program to be the one that is killed.
@@ -154,13 +155,17 @@ func TestNoTrace(t *testing.T) {
 // noTrace waits until nothing is left.
 func noTrace(t *testing.T) {
 	t.Helper()
-	var left []string
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if left = traces(t); len(left) == 0 {
-			return
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := poll.Until(ctx, func(context.Context) error {
+		if left := traces(t); len(left) > 0 {
+			return errors.New(strings.Join(left, "\n"))
 		}
+		return nil
+	})
+	if err != nil {
+		t.Errorf("left behind:\n%v", err)
 	}
-	t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
 }
 
 // traces are what of nodes can be seen on this computer.

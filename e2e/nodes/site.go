@@ -98,9 +98,6 @@ func Open(ctx context.Context, cfg Config) (_ *Site, err error) {
 // Place is where the site's control plane is to listen.
 func (s *Site) Place() cluster.Place { return place(s.center.PID()) }
 
-// Dir is the site's directory. Logs are in its logs.
-func (s *Site) Dir() string { return s.dir }
-
 // Sweep has another directory removed when all is over.
 func (s *Site) Sweep(dir string) error { return s.janitor.directory(dir) }
 

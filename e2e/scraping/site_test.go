@@ -5,6 +5,7 @@ package scraping
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -25,6 +26,7 @@ import (
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/machine/kubelet"
+	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/process"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/telemetry"
@@ -79,14 +81,16 @@ func do(t *testing.T, err error) {
 // eventually waits until problem returns "".
 func eventually(t *testing.T, what string, problem func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		p := problem()
-		if p == "" {
-			return
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	err := poll.Until(ctx, func(context.Context) error {
+		if p := problem(); p != "" {
+			return errors.New(p)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: %s", what, p)
-		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
 	}
 }
 

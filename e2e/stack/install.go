@@ -21,6 +21,7 @@ import (
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 	sigsyaml "sigs.k8s.io/yaml"
 
+	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/pkg/accel"
 )
 
@@ -124,7 +125,7 @@ func (s *Stack) Register(ctx context.Context, replica string) error {
 func (s *Stack) waitRegistered(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
-	return Poll(ctx, func(ctx context.Context) error {
+	return poll.Until(ctx, func(ctx context.Context) error {
 		config, err := s.Client().AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, configuration, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -160,7 +161,19 @@ func Registered(ctx context.Context, client kubernetes.Interface) error {
 // extenderConfig is the extender of the scheduler's configuration under
 // deploy/, at our process' address.
 func (s *Stack) extenderConfig() ([]schedulerv1.Extender, error) {
-	file := filepath.Join(s.root, "deploy", "scheduler", "kube-scheduler.yaml")
+	extenders, err := Extenders(s.root)
+	for i := range extenders {
+		e := &extenders[i]
+		e.URLPrefix = s.URL("extender", "/scheduler")
+		e.EnableHTTPS, e.TLSConfig = false, nil
+	}
+	return extenders, err
+}
+
+// Extenders are those of the scheduler's configuration below deploy/ of the
+// repository at root.
+func Extenders(root string) ([]schedulerv1.Extender, error) {
+	file := filepath.Join(root, "deploy", "scheduler", "kube-scheduler.yaml")
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the scheduler's configuration: %w", err)
@@ -168,11 +181,6 @@ func (s *Stack) extenderConfig() ([]schedulerv1.Extender, error) {
 	var config schedulerv1.KubeSchedulerConfiguration
 	if err := sigsyaml.UnmarshalStrict(raw, &config); err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
-	}
-	for i := range config.Extenders {
-		e := &config.Extenders[i]
-		e.URLPrefix = s.URL("extender", "/scheduler")
-		e.EnableHTTPS, e.TLSConfig = false, nil
 	}
 	return config.Extenders, nil
 }

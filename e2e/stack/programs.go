@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/poll"
 )
 
 // readyLimit is how long a program may take to be ready on a busy machine.
@@ -160,7 +161,7 @@ func (s *Stack) ready(ctx context.Context, program, url string) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := Poll(ctx, func(ctx context.Context) error {
+	err := poll.Until(ctx, func(ctx context.Context) error {
 		_, err := Get(ctx, url)
 		return err
 	})

@@ -6,7 +6,6 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
@@ -135,22 +134,4 @@ func (s *Stack) URL(program, path string) string {
 // ReviewURL is where a replica of the webhook takes reviews, over HTTPS.
 func (s *Stack) ReviewURL(replica, path string) string {
 	return fmt.Sprintf("https://localhost:%d%s", s.ports[replica], path)
-}
-
-// Poll calls try every 50 ms until it succeeds; its last error is returned
-// when ctx ends first.
-func Poll(ctx context.Context, try func(context.Context) error) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := try(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
-		case <-tick.C:
-		}
-	}
 }

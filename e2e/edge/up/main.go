@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -18,6 +19,7 @@ import (
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/edge"
 	"heteroaccel.io/e2e/narrate"
+	"heteroaccel.io/e2e/nodes"
 )
 
 func main() {
@@ -26,7 +28,7 @@ func main() {
 	err := run(ctx, os.Getenv("CLUSTER_EXIT") != "")
 	switch {
 	case err == nil:
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(err, nodes.ErrLeft):
 		fmt.Println("\nstopped; nothing is left running")
 	default:
 		fmt.Fprintln(os.Stderr, "the cluster failed:", err)
@@ -49,9 +51,7 @@ func run(ctx context.Context, exit bool) (err error) {
 		if exit || ctx.Err() == nil {
 			fmt.Println("\nstopping the cluster")
 		}
-		if stopped := e.Stop(); err == nil || ctx.Err() != nil && stopped != nil {
-			err = stopped
-		}
+		err = errors.Join(err, e.Stop())
 	}()
 	fmt.Printf("up after %s\n", time.Since(began).Round(100*time.Millisecond))
 	root, err := cluster.Root()
