@@ -59,7 +59,7 @@ func Merge(machine Machine, kubelet *podresources.Answer, used map[string]string
 	for _, u := range served.unknown {
 		d := fromKubelet(u)
 		if machine.Complete && kernelName.MatchString(u.name) && !names[u.name] {
-			d.Healthy = false
+			unhealthy(&d, lost)
 		}
 		out = append(out, d)
 	}
@@ -74,7 +74,10 @@ func describe(f discovery.Device, used map[string]string) accel.Device {
 	d := accel.Device{
 		Kind: f.Kind, ID: f.ID,
 		Vendor: f.Vendor, Model: f.Model, Driver: f.Driver, NUMA: f.NUMA,
-		Healthy: f.Fault == "", Slots: 1,
+		Health: accel.Healthy, Slots: 1,
+	}
+	if f.Fault != "" {
+		unhealthy(&d, f.Fault)
 	}
 	for _, file := range f.Files {
 		if command := used[file]; command != "" {
@@ -93,12 +96,15 @@ func onMachine(f discovery.Device, s serving, strangers bool, used map[string]st
 	switch {
 	case s.unit != nil:
 		d.Resource, d.PluginID = s.unit.resource, s.unit.pluginID()
-		d.Healthy = d.Healthy && s.unit.allocatable > 0
+		if s.unit.allocatable == 0 {
+			unhealthy(&d, withdrawn)
+		}
 		d.Slots, d.Allocated, d.Holders = len(s.unit.slots), s.unit.held, s.unit.holders()
 	case s.claimed == nil && strangers:
 		d.Allocated = -1
 	case s.claimed == nil:
-		d.Resource, d.Healthy = f.Resource, false
+		d.Resource = f.Resource
+		unhealthy(&d, unserved)
 	}
 	if s.claimed == nil {
 		return d
@@ -109,12 +115,27 @@ func onMachine(f discovery.Device, s serving, strangers bool, used map[string]st
 		d.Slots, d.Allocated, d.Holders = held, held, holders
 		return d
 	}
-	d.Healthy = false
+	unhealthy(&d, twice)
 	d.Slots += held
 	d.Allocated += held
 	d.Holders = append(d.Holders, holders...)
 	sortHolders(d.Holders)
 	return d
+}
+
+// Why a device that the kernel finds no fault with is unhealthy.
+const (
+	withdrawn = "the kubelet does not offer it: its device plugin calls it unhealthy, or is gone"
+	unserved  = "no device plugin and no DRA driver offers it"
+	twice     = "both a device plugin and a DRA driver offer it"
+	lost      = "the kernel has no such device any more"
+)
+
+// unhealthy says why a device is; the first reason stands.
+func unhealthy(d *accel.Device, reason string) {
+	if d.Health != accel.Unhealthy {
+		d.Health, d.Reason = accel.Unhealthy, reason
+	}
 }
 
 // kernelName matches what the kernel calls a GPU or NPU that has its driver.
@@ -133,11 +154,15 @@ func namesOf(found []discovery.Device) map[string]bool {
 
 // fromKubelet is a device that only a device plugin knows.
 func fromKubelet(u *unit) accel.Device {
-	return accel.Device{
+	d := accel.Device{
 		Kind: u.kind, ID: u.name, Resource: u.resource, PluginID: u.pluginID(),
-		Healthy: u.allocatable > 0,
-		Slots:   len(u.slots), Allocated: u.held, Holders: u.holders(),
+		Health: accel.Healthy,
+		Slots:  len(u.slots), Allocated: u.held, Holders: u.holders(),
 	}
+	if u.allocatable == 0 {
+		unhealthy(&d, withdrawn)
+	}
+	return d
 }
 
 // fromClaims is a device that only a DRA driver knows.
@@ -145,7 +170,7 @@ func fromClaims(c *claimed) accel.Device {
 	holders, held := c.holders()
 	return accel.Device{
 		Kind: c.kind, ID: c.name(), PluginID: c.name(),
-		Healthy: true, Slots: held, Allocated: held, Holders: holders,
+		Health: accel.Healthy, Slots: held, Allocated: held, Holders: holders,
 	}
 }
 
