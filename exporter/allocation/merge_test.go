@@ -181,8 +181,8 @@ func TestMerge(t *testing.T) {
 			[]discovery.Device{card0}, kubelet(ids{"a.com/gpu": {"card0"}, i915: {"card0-0"}, "z.com/gpu": {"0000:00:02.0"}}, nil), nil,
 			[]accel.Device{
 				gpu("0000:00:02.0"),
-				gpu("card0", func(d *accel.Device) { d.Resource, d.Driver = "a.com/gpu", "" }),
-				gpu("z.com/gpu/0000:00:02.0", func(d *accel.Device) { d.Resource, d.Driver = "z.com/gpu", "" }),
+				gpu("a.com/gpu/0000:00:02.0", func(d *accel.Device) { d.Resource = "a.com/gpu" }),
+				gpu("z.com/gpu/0000:00:02.0", func(d *accel.Device) { d.Resource = "z.com/gpu" }),
 			},
 		},
 	} {
