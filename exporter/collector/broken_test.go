@@ -37,7 +37,7 @@ func TestEveryFileBroken(t *testing.T) {
 		"loop":    func(path string) error { return os.Symlink(filepath.Base(path), path) },
 		"upwards": func(path string) error { return os.Symlink("..", path) },
 	}
-	for _, name := range []string{"arria10-opae", "core-ultra", "nvidia-drm", "stick-booted"} {
+	for _, name := range []string{"arria10-opae", "core-ultra", "gaudi2", "nvidia-drm", "stick-booted"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sys, proc := machines.Write(t, name)
