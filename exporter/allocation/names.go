@@ -49,6 +49,9 @@ func (n names) of(kind accel.Kind, name string) (index int, ok bool) {
 // the resource says comes first; but an id that names a device beyond doubt is
 // that device, whatever its resource is called.
 func (n names) meant(id string, kind accel.Kind) (index int, ok bool) {
+	if i, ok := n.of(kind, id); ok {
+		return i, true
+	}
 	spellings := spellings(id)
 	for _, s := range spellings {
 		if i, ok := n.of(kind, s); ok {
@@ -86,25 +89,50 @@ var (
 // likeliest first: as it is, without its directory, without the number of a
 // share, and what it has of a kernel's name, a PCI address or a UUID in it.
 func spellings(id string) []string {
-	out := []string{id, unshared(id)}
-	if m := node.FindStringSubmatch(id); m != nil {
-		out = append(out, m[1])
+	out := append(make([]string, 0, 8), id, unshared(id))
+	if name := nodeIn(id); name != "" {
+		out = append(out, name)
 	}
-	if m := function.FindStringSubmatch(id); m != nil {
+	if m := functionIn(id); m != nil {
 		out = append(out, addressOf(m))
 	}
-	if m := uuid.FindString(id); m != "" {
-		out = append(out, m)
+	if strings.Contains(id, "GPU-") {
+		out = append(out, uuid.FindString(id))
 	}
 	if strings.HasPrefix(id, "/") {
 		out = append(out, path.Base(id))
 	}
 	shorter := id
 	for range 2 {
-		shorter = numbered.ReplaceAllString(shorter, "")
+		at := numbered.FindStringIndex(shorter)
+		if at == nil {
+			break
+		}
+		shorter = shorter[:at[0]]
 		out = append(out, shorter)
 	}
 	return out
+}
+
+// nodeIn is the kernel's name for a device in an id, "" when there is none.
+// That and the next look first whether there can be one: some plugins have
+// thousands of ids.
+func nodeIn(id string) string {
+	if id == "" || !strings.ContainsRune("/acdr", rune(id[0])) {
+		return ""
+	}
+	if m := node.FindStringSubmatch(id); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// functionIn are the parts of a PCI address in an id, as function has them.
+func functionIn(id string) []string {
+	if strings.Count(id, ":")+strings.Count(id, "-")+strings.Count(id, "_") == 0 {
+		return nil
+	}
+	return function.FindStringSubmatch(id)
 }
 
 func addressOf(m []string) string {
@@ -118,10 +146,10 @@ func addressOf(m []string) string {
 // plain is the name of the device that an id of a plugin is one share of: the
 // kernel's where the id has one, else the id without the number of the share.
 func plain(id string) string {
-	if m := node.FindStringSubmatch(id); m != nil {
-		return m[1]
+	if name := nodeIn(id); name != "" {
+		return name
 	}
-	if m := function.FindStringSubmatch(id); m != nil && m[1] != "" {
+	if m := functionIn(id); m != nil && m[1] != "" {
 		return addressOf(m)
 	}
 	return unshared(id)
