@@ -71,7 +71,7 @@ func readGPU(m Mounts, dir, name string) (*Device, error) {
 	errHealth := errors.Join(h.readDriverHealth(dir), h.inherit())
 	d := deviceOf("GPU", h, append([]string{name}, nodes...)...)
 	d.Optional = onChip
-	errParts := addFunctions(&d, h)
+	errParts := addParts(&d, h)
 	for _, node := range nodes {
 		d.Files = append(d.Files, "/dev/dri/"+node)
 		if h.driver == "amdgpu" {

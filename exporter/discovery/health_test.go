@@ -3,6 +3,7 @@ package discovery
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -204,5 +205,16 @@ func TestPartsWithoutTopology(t *testing.T) {
 		if strings.Contains(strings.Join(d.Names, " "), "amdgpu_xcp_0") {
 			t.Errorf("of two cards %s is taken to be the one that is divided", d.ID)
 		}
+	}
+}
+
+// The vGPUs that a card is divided into go by their UUIDs.
+func TestMediatedDevices(t *testing.T) {
+	const vgpu = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
+	found, err := PCI(Mounts{Sys: tree(t, onBus("0000:3b:00.0", "10de", "1eb8", "nvidia", map[string]string{
+		"class": "0x030200", "mdev_supported_types/nvidia-222/available_instances": "3", vgpu + "/mdev_type/name": "GRID T4-4Q",
+	})), Proc: t.TempDir()})
+	if err != nil || len(found) != 1 || !slices.Contains(found[0].Names, vgpu) {
+		t.Errorf("found %+v, %v", found, err)
 	}
 }

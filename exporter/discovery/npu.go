@@ -23,7 +23,7 @@ func readNPU(dir, name string) (*Device, error) {
 	}
 	errHealth := errors.Join(h.readDriverHealth(dir), h.inherit())
 	d := deviceOf("NPU", h, name)
-	errParts := addFunctions(&d, h)
+	errParts := addParts(&d, h)
 	d.Files = []string{"/dev/accel/" + name}
 	var errActivity error
 	d.Activity, errActivity = activityOf(h, dir)

@@ -15,8 +15,29 @@ var (
 	// amdPartition matches the device that amdgpu makes for each part of a
 	// divided card but the first (drivers/gpu/drm/amd/amdxcp/amdgpu_xcp_drv.c).
 	amdPartition = regexp.MustCompile(`^amdgpu_xcp[_.][0-9]+$`)
+	mediated     = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	anything     = regexp.MustCompile(`.`)
 	kfdNode      = regexp.MustCompile(`^[0-9]+$`)
 )
+
+// addParts gives a device the names of its virtual functions and mediated
+// devices.
+func addParts(d *Device, h hardware) error {
+	return errors.Join(addFunctions(d, h), addMediated(d, h))
+}
+
+// addMediated gives a device the UUIDs of the mediated devices, such as vGPUs,
+// that its driver has divided it into (Documentation/driver-api/
+// vfio-mediated-device.rst): they are directories in that of the device.
+func addMediated(d *Device, h hardware) error {
+	types, err := list(filepath.Join(h.dir, "mdev_supported_types"), anything)
+	if err != nil || len(types) == 0 {
+		return err
+	}
+	names, err := list(h.dir, mediated)
+	d.Names = union(d.Names, names)
+	return err
+}
 
 // addFunctions gives a physical function the addresses of its virtual ones
 // (Documentation/PCI/pci-iov-howto.rst) that are no devices of their own on the

@@ -52,7 +52,7 @@ func readPCI(m Mounts, dir, name string) (*Device, error) {
 	}
 	errHealth := h.readDriverHealth("")
 	d := deviceOf(kind, h)
-	errParts := addFunctions(&d, h)
+	errParts := addParts(&d, h)
 	err = errors.Join(err, errHealth, errParts)
 	if h.driver == nvidia {
 		return &d, errors.Join(err, describeNVIDIA(m, &d))
