@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/learn"
 )
 
 // Option is one way a pod could run, as a decision is asked about it.
@@ -19,6 +20,11 @@ type Option struct {
 	Charge Charge
 	// Service is how long a run is expected to take, 0 when nobody knows.
 	Service time.Duration
+	// Basis is where Service comes from, Timed what of it was timed.
+	Basis learn.Basis
+	Timed learn.Timed
+	// Try is for the policies that spend a run on learning now and then.
+	Try Try
 }
 
 // Candidate is what a decision needs to know of an option: the state of its

@@ -1,0 +1,123 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+
+	"heteroaccel.io/pkg/learn"
+)
+
+// Trial is why a pod is sent where a run is not expected to be done first: to
+// learn how long it takes there.
+type Trial uint8
+
+const (
+	// NoTrial: it is sent where it is expected to do best.
+	NoTrial Trial = iota
+	// FirstTrial: no run was ever timed there.
+	FirstTrial
+	// AnotherTrial: the latest runs there were much shorter than expected, and
+	// might make it the better kind.
+	AnotherTrial
+	// OldTrial: the last run there was long ago.
+	OldTrial
+)
+
+const (
+	// everyTrial is how many pods of an inference there are at least between two
+	// that are spent on learning: at most one in five is.
+	everyTrial = 4
+	// freeTrials on a kind may follow each other that closely. From then on the
+	// number of pods in between doubles with each, up to 16 times as many.
+	freeTrials, mostDoublings = 3, 4
+	// unanswered is by how much more it grows while the last pod sent there has
+	// not been timed: it still runs, or it failed.
+	unanswered = 4
+	// everyOld is how many pods there are at least from the last one on a kind
+	// to one that looks whether an old time still holds.
+	everyOld = learn.Window
+)
+
+// try puts a candidate first that is due for a trial: idle, allowed, and
+// affordable. The ranking is otherwise left as it is. What is not known of
+// where the pod would go anyway, it learns there.
+//
+// A kind is due once if no run of the inference was ever timed there. It is due
+// again while its latest runs were less than half as long as expected and may
+// make it the better one, or were too few to replace a hint; and when the last
+// was longer ago than learn.Old. A run on it may last no more times as long as
+// one where the pod would go than runs of the inference were timed in all, so
+// that no trial ever costs more than everything before it: a kind that is said
+// to be slow is looked at late, and one that is said to be absurdly slow in
+// effect never.
+func try(ranked []Ranked) []Ranked {
+	if len(ranked) < 2 || ranked[0].Timed.Recent <= 0 && ranked[0].Idle() > 0 {
+		return ranked
+	}
+	var runs float64
+	for _, r := range ranked {
+		runs += max(0, float64(r.Timed.Runs))
+	}
+	due := -1
+	for i := 1; i < len(ranked); i++ {
+		r := &ranked[i]
+		if r.Trial = trial(*r, ranked[0], runs); r.Trial == NoTrial {
+			continue
+		}
+		if due < 0 || moreDue(*r, ranked[due]) < 0 {
+			due = i
+		}
+	}
+	for i := range ranked {
+		if i != due {
+			ranked[i].Trial = NoTrial
+		}
+	}
+	if due > 0 {
+		r := ranked[due]
+		ranked = slices.Insert(slices.Delete(ranked, due, due+1), 0, r)
+	}
+	return ranked
+}
+
+// moreDue compares what is due: the least known, then the cheapest.
+func moreDue(a, b Ranked) int {
+	return cmp.Or(cmp.Compare(a.Timed.Runs, b.Timed.Runs), cmp.Compare(a.service(), b.service()))
+}
+
+// trial is why r is due in the place of best, after so many runs on all kinds.
+func trial(r, best Ranked, runs float64) Trial {
+	switch {
+	case !r.Try.Allowed || r.Refused != nil || r.Nodes <= 0 || r.Idle() <= 0:
+		return NoTrial
+	case r.Try.Pods < everyTrial || r.held() > runs*best.held():
+		return NoTrial
+	case (r.Try.Tries > 0 || r.Try.Open) && r.Try.Here < pause(r):
+		return NoTrial
+	case r.Timed.Recent <= 0:
+		return FirstTrial
+	}
+	least := r.Timed.Least.Seconds()
+	few := r.Timed.Recent < learn.Enough
+	switch {
+	case few && least < 2*best.service(), least < best.service() && least < r.service()/2:
+		return AnotherTrial
+	case r.Timed.Age > learn.Old && r.Try.Here >= everyOld:
+		return OldTrial
+	}
+	return NoTrial
+}
+
+// pause is how many pods there are at least between two that are sent to a
+// kind to learn.
+func pause(r Ranked) int64 {
+	n := int64(everyTrial) << min(mostDoublings, max(0, r.Try.Tries-freeTrials+1))
+	if r.Try.Open {
+		n *= unanswered
+	}
+	return n
+}
+
+// held is for how long a run is expected to keep its device from others, in
+// seconds.
+func (r Ranked) held() float64 { return r.service() + Handover.Seconds() }
