@@ -73,7 +73,8 @@ func (r *Readmitter) lines(now time.Time) []*line {
 }
 
 // optionsOf are the ways in which a class could run, with the service times of
-// now; nil when its profile has none for it any more.
+// now: what is learned makes another profile of it, as an edit does. They are
+// nil when the profile has none for it any more.
 func (r *Readmitter) optionsOf(c *class) []inventory.Option {
 	p, _ := r.Options.Profiles.Get(c.req.Inference)
 	w := r.ways[c]
@@ -83,9 +84,6 @@ func (r *Readmitter) optionsOf(c *class) []inventory.Option {
 			w.options = options
 		}
 		r.ways[c] = w
-	}
-	for i := range w.options {
-		w.options[i].Service = r.Options.ServiceTime(c.req.Inference, w.options[i].Kind)
 	}
 	return w.options
 }

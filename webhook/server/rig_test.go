@@ -65,10 +65,6 @@ func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)
 	}
 	c := Config{
 		Inventory: r.inv, Profiles: profiles, Policy: policy.EarliestFinish,
-		ServiceTime: func(inference string, k accel.Kind) time.Duration {
-			p, _ := profiles.Get(inference)
-			return p.Variant(k).ServiceTime
-		},
 		Key:      []byte(strings.Repeat("k", 32)),
 		Ready:    func() error { return nil },
 		Registry: prometheus.NewRegistry(),

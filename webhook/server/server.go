@@ -3,19 +3,18 @@ package server
 import (
 	"net/http"
 	"reflect"
-	"time"
 
 	"github.com/bytedance/sonic"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"k8s.io/apimachinery/pkg/types"
 
-	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/trial"
 )
 
 // Config is what a Server needs; every field is required.
@@ -23,8 +22,6 @@ type Config struct {
 	Inventory *inventory.Inventory
 	Profiles  *profile.Store
 	Policy    policy.Policy
-	// ServiceTime is how long a run is expected to take, 0 when unknown.
-	ServiceTime func(inference string, kind accel.Kind) time.Duration
 	// Replaces tells in whose place a pod comes that was made again for
 	// another kind; nil when nothing is. Called once for each such pod, and for
 	// dry runs.
@@ -42,6 +39,7 @@ type Config struct {
 type Server struct {
 	Config
 	metrics *metrics
+	trials  *trial.Book
 }
 
 // New returns a server; Handler is what it serves.
@@ -56,7 +54,7 @@ func New(c Config) (*Server, error) {
 	if c.Replaces == nil {
 		c.Replaces = func(string, types.UID, string, bool) (readmit.Ticket, bool) { return readmit.Ticket{}, false }
 	}
-	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory)}, nil
+	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory), trials: trial.NewBook()}, nil
 }
 
 // Handler routes POST /mutate.
