@@ -36,7 +36,7 @@ func Explain(ranked []Ranked) string {
 	for _, r := range others {
 		b.WriteString("; ")
 		b.WriteString(r.short())
-		if r.Refused == nil && r.Finish < first.Finish && r.Price > first.Price {
+		if first.Trial == NoTrial && r.Refused == nil && r.Finish < first.Finish && r.Price > first.Price {
 			b.WriteString(" but scarce")
 		}
 	}

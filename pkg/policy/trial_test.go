@@ -206,8 +206,10 @@ func TestExplainPriors(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := Explain(EarliestFinish(tt.candidates)); got != tt.want {
-				t.Errorf("got  %s\nwant %s", got, tt.want)
+			for _, policy := range []Policy{EarliestFinish, PricedFinish} {
+				if got := Explain(policy(tt.candidates)); got != tt.want {
+					t.Errorf("got  %s\nwant %s", got, tt.want)
+				}
 			}
 		})
 	}
