@@ -110,6 +110,20 @@ func (e Estimate) Timed(now time.Time) Timed {
 // Reliable reports whether the estimate is better than a hint.
 func (e Estimate) Reliable() bool { return e.Samples >= Enough && len(e.Recent) >= Enough }
 
+// Expect is how long a run is expected to take by a hint, 0 for none, and by
+// what was learned: as learned, once there were enough runs; until then as
+// hinted; with no hint, what few runs there were say. It is 0, and the basis
+// Unknown, when nobody knows.
+func Expect(hint time.Duration, e Estimate) (time.Duration, Basis) {
+	switch took := e.Time(); {
+	case hint > 0 && !e.Reliable():
+		return hint, Hinted
+	case took > 0:
+		return took, Learned
+	}
+	return 0, Unknown
+}
+
 func bounded(took time.Duration) time.Duration {
 	return min(max(took.Round(time.Millisecond), Shortest), Longest)
 }

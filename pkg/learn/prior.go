@@ -49,10 +49,12 @@ const (
 	// the one before it, while nothing else is known. What is published lies
 	// around it: OpenVINO with YOLOv8n on the GPU, NPU and CPU of one Core Ultra
 	// differs by 1.1 to 3 from one to the next, the paper's Iris Xe, Neural
-	// Compute Stick 2 and Xeons by 1.9 to 3.6, and by 7 over all. It has to be
-	// more than 2 for the order to count: a policy charges an idle kind up to as
-	// much again for being scarce.
-	Step = 3
+	// Compute Stick 2 and Xeons by 1.9 and 3.6; from the first to the last of
+	// three or four kinds it is 3 to 7, and 4 to 8 by this. With less than 2 the
+	// order would not count, as a policy charges an idle kind up to as much again
+	// for being scarce; with 3, the last of four kinds would seem so slow that
+	// pods wait beside it (make simulate shows what that costs).
+	Step = 2
 	// First is what a run is taken to last on the fastest kind, while not one
 	// time is known: about what a handover costs, so that neither a wait nor a
 	// slower kind looks like nothing.

@@ -19,12 +19,12 @@ func TestReckon(t *testing.T) {
 		speeds []float64
 		want   durations
 	}{
-		"nothing is known":          {durations{0, 0, 0}, []float64{0, 0, 0}, durations{s, 3 * s, 9 * s}},
-		"the first is known":        {durations{500 * ms, 0, 0}, []float64{0, 0, 0}, durations{500 * ms, 1500 * ms, 4500 * ms}},
-		"the last is known":         {durations{0, 0, 9 * s}, []float64{0, 0, 0}, durations{s, 3 * s, 9 * s}},
-		"the middle is known":       {durations{0, 6 * s, 0}, []float64{0, 0, 0}, durations{2 * s, 6 * s, 18 * s}},
+		"nothing is known":          {durations{0, 0, 0}, []float64{0, 0, 0}, durations{s, 2 * s, 4 * s}},
+		"the first is known":        {durations{500 * ms, 0, 0}, []float64{0, 0, 0}, durations{500 * ms, s, 2 * s}},
+		"the last is known":         {durations{0, 0, 8 * s}, []float64{0, 0, 0}, durations{2 * s, 4 * s, 8 * s}},
+		"the middle is known":       {durations{0, 6 * s, 0}, []float64{0, 0, 0}, durations{3 * s, 6 * s, 12 * s}},
 		"one between two":           {durations{s, 0, 4 * s}, []float64{0, 0, 0}, durations{s, 2 * s, 4 * s}},
-		"the nearest counts":        {durations{s, s, 0}, []float64{0, 0, 0}, durations{s, s, 3 * s}},
+		"the nearest counts":        {durations{s, s, 0}, []float64{0, 0, 0}, durations{s, s, 2 * s}},
 		"known against the order":   {durations{30 * s, 0, 1200 * ms}, []float64{0, 0, 0}, durations{30 * s, 6 * s, 1200 * ms}},
 		"all are known":             {durations{3 * s, 2 * s, s}, []float64{0, 0, 0}, durations{3 * s, 2 * s, s}},
 		"speeds alone":              {durations{0, 0, 0}, []float64{6, 3, 1}, durations{s, 2 * s, 6 * s}},
@@ -32,10 +32,10 @@ func TestReckon(t *testing.T) {
 		"a time sets the scale":     {durations{0, 0, 12 * s}, []float64{6, 3, 1}, durations{2 * s, 4 * s, 12 * s}},
 		"a time before its speed":   {durations{s, 0, 2 * s}, []float64{6, 0, 1}, durations{s, 1414214 * time.Microsecond, 2 * s}},
 		"one without a speed":       {durations{0, 0, 0}, []float64{8, 0, 2}, durations{s, 2 * s, 4 * s}},
-		"the last without a speed":  {durations{0, 0, 0}, []float64{2, 1, 0}, durations{s, 2 * s, 6 * s}},
-		"the first without a speed": {durations{0, 0}, []float64{0, 1}, durations{s, 3 * s}},
-		"absurd speeds count not":   {durations{0, 0, 0}, []float64{math.NaN(), math.Inf(1), -2}, durations{s, 3 * s, 9 * s}},
-		"negative is unknown":       {durations{-s, s}, []float64{0, 0}, durations{333333 * time.Microsecond, s}},
+		"the last without a speed":  {durations{0, 0, 0}, []float64{2, 1, 0}, durations{s, 2 * s, 4 * s}},
+		"the first without a speed": {durations{0, 0}, []float64{0, 1}, durations{s, 2 * s}},
+		"absurd speeds count not":   {durations{0, 0, 0}, []float64{math.NaN(), math.Inf(1), -2}, durations{s, 2 * s, 4 * s}},
+		"negative is unknown":       {durations{-s, s}, []float64{0, 0}, durations{500 * ms, s}},
 		"beyond all bounds":         {durations{math.MaxInt64, 0}, []float64{1e6, 1e-6}, durations{math.MaxInt64, learn.Longest}},
 		"of one":                    {durations{0}, []float64{0}, durations{s}},
 		"of none":                   {durations{}, nil, durations{}},
@@ -77,6 +77,32 @@ func TestReckonIsTotal(t *testing.T) {
 		if got[i+1] <= got[i] {
 			t.Errorf("kind %d is expected to take %v, the one before it %v", i+1, got[i+1], got[i])
 		}
+	}
+}
+
+func TestExpect(t *testing.T) {
+	const s = time.Second
+	tests := map[string]struct {
+		hint  time.Duration
+		e     learn.Estimate
+		want  time.Duration
+		basis learn.Basis
+	}{
+		"nothing":           {0, learn.Estimate{}, 0, learn.Unknown},
+		"a hint":            {2 * s, learn.Estimate{}, 2 * s, learn.Hinted},
+		"too few runs":      {2 * s, of(s, s), 2 * s, learn.Hinted},
+		"enough":            {2 * s, of(s, s, s), s, learn.Learned},
+		"no hint, one run":  {0, of(s), s, learn.Learned},
+		"an absurd hint":    {-s, learn.Estimate{}, 0, learn.Unknown},
+		"a count, no runs":  {0, learn.Estimate{Samples: 9}, 0, learn.Unknown},
+		"a count, and hint": {s, learn.Estimate{Samples: 9}, s, learn.Hinted},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got, basis := learn.Expect(tt.hint, tt.e); got != tt.want || basis != tt.basis {
+				t.Errorf("got %v (%v), want %v (%v)", got, basis, tt.want, tt.basis)
+			}
+		})
 	}
 }
 

@@ -305,14 +305,14 @@ func TestExpectations(t *testing.T) {
 		why      []learn.Basis
 		known    bool
 	}{
-		"nothing":              {nil, time.Second, 3 * time.Second, []learn.Basis{learn.ProfileOrder, learn.ProfileOrder}, false},
+		"nothing":              {nil, time.Second, 2 * time.Second, []learn.Basis{learn.ProfileOrder, learn.ProfileOrder}, false},
 		"speeds":               {steps(speed(gpu, 6), speed(cpu, 1)), time.Second, 6 * time.Second, []learn.Basis{learn.Speed, learn.Speed}, false},
-		"one hint":             {steps(hint(gpu, 76*ms)), 76 * ms, 228 * ms, []learn.Basis{learn.Hinted, learn.ProfileOrder}, true},
+		"one hint":             {steps(hint(gpu, 76*ms)), 76 * ms, 152 * ms, []learn.Basis{learn.Hinted, learn.ProfileOrder}, true},
 		"a hint and speeds":    {steps(speed(gpu, 6), speed(cpu, 1), hint(cpu, 3*time.Second)), 500 * ms, 3 * time.Second, []learn.Basis{learn.Speed, learn.Hinted}, true},
-		"one run":              {steps(learned("CPU", 1, 9*time.Second)), 3 * time.Second, 9 * time.Second, []learn.Basis{learn.ProfileOrder, learn.Learned}, true},
-		"a run against a hint": {steps(hint(gpu, 2*time.Second), learned("GPU", 1, time.Second)), 2 * time.Second, 6 * time.Second, []learn.Basis{learn.Hinted, learn.ProfileOrder}, true},
-		"runs against a hint":  {steps(hint(gpu, 2*time.Second), learned("GPU", 3, time.Second)), time.Second, 3 * time.Second, []learn.Basis{learn.Learned, learn.ProfileOrder}, true},
-		"runs that confirm it": {steps(hint(gpu, time.Second), learned("GPU", 3, time.Second)), time.Second, 3 * time.Second, []learn.Basis{learn.Learned, learn.ProfileOrder}, true},
+		"one run":              {steps(learned("CPU", 1, 9*time.Second)), 4500 * ms, 9 * time.Second, []learn.Basis{learn.ProfileOrder, learn.Learned}, true},
+		"a run against a hint": {steps(hint(gpu, 2*time.Second), learned("GPU", 1, time.Second)), 2 * time.Second, 4 * time.Second, []learn.Basis{learn.Hinted, learn.ProfileOrder}, true},
+		"runs against a hint":  {steps(hint(gpu, 2*time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []learn.Basis{learn.Learned, learn.ProfileOrder}, true},
+		"runs that confirm it": {steps(hint(gpu, time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []learn.Basis{learn.Learned, learn.ProfileOrder}, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
@@ -59,9 +60,7 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 			return nil, fmt.Errorf("profile %s has several variants for %s: keep one for each kind", in.Name, v.Kind)
 		}
 		v.Hash, v.Learned = remembered(v.Spec, v.Kind, in.Status.Learned)
-		if v.Expected = v.ServiceTime; v.Expected == 0 || v.Learned.Reliable() {
-			v.Expected = v.Learned.Time()
-		}
+		v.Expected, v.Basis = learn.Expect(v.ServiceTime, v.Learned)
 		p.Variants = append(p.Variants, v)
 	}
 	p.estimate()

@@ -74,7 +74,7 @@ func TestNew(t *testing.T) {
 			Kind:     "CPU",
 			Device:   "AUTO:CPU",
 			Devices:  corev1.ResourceList{},
-			Estimate: 228 * time.Millisecond,
+			Estimate: 152 * time.Millisecond,
 			Basis:    learn.ProfileOrder,
 			Hash:     got.Variants[1].Hash,
 			Spec:     &in.Spec.Variants[1],

@@ -37,9 +37,8 @@ type Variant struct {
 	// Learned is what was observed of this very variant; what was observed of
 	// an earlier form of it is not in it.
 	Learned learn.Estimate
-	// Expected is how long a run is expected to take: as learned, once there
-	// were enough runs; until then the hint; with none, what few runs there
-	// were say. It is 0 when nobody knows.
+	// Expected is how long a run is expected to take, as learn.Expect has it; 0
+	// when nobody knows.
 	Expected time.Duration
 	// Estimate is Expected, or else what follows from the other variants' times,
 	// the stated speeds and the order of the profile: always greater than 0.
@@ -88,13 +87,10 @@ func (p *Profile) estimate() {
 	}
 	for i, t := range learn.Reckon(known, learn.Relative(speeds)) {
 		v := &p.Variants[i]
-		v.Estimate, v.Basis = t, learn.ProfileOrder
-		switch {
-		case v.Expected > 0 && v.Expected == v.ServiceTime && !v.Learned.Reliable():
-			v.Basis = learn.Hinted
-		case v.Expected > 0:
-			v.Basis = learn.Learned
-		case v.Speed > 0:
+		if v.Estimate = t; v.Basis != learn.Unknown {
+			continue
+		}
+		if v.Basis = learn.ProfileOrder; v.Speed > 0 {
 			v.Basis = learn.Speed
 		}
 	}

@@ -26,12 +26,12 @@ func TestTimes(t *testing.T) {
 		kinds []accel.Kind
 		want  string
 	}{
-		"any":                         {want: "GPU 1s order, NPU 3s order, CPU 9s order"},
-		"the profile's order":         {kinds: []accel.Kind{"GPU", "CPU"}, want: "GPU 1s order, CPU 9s order"},
-		"another order":               {kinds: []accel.Kind{"CPU", "GPU"}, want: "CPU 1s pod's order, GPU 9s pod's order"},
-		"one of them is known":        {hints: map[string]time.Duration{"GPU": 2 * time.Second}, kinds: []accel.Kind{"CPU", "NPU", "GPU"}, want: "CPU 6s pod's order, NPU 18s pod's order, GPU 2s hint"},
-		"one that it rules out is":    {hints: map[string]time.Duration{"GPU": 2 * time.Second}, kinds: []accel.Kind{"NPU", "CPU"}, want: "NPU 6s order, CPU 18s order"},
-		"only one is guessed":         {hints: map[string]time.Duration{"GPU": 2 * time.Second}, kinds: []accel.Kind{"CPU", "GPU"}, want: "CPU 18s order, GPU 2s hint"},
+		"any":                         {want: "GPU 1s order, NPU 2s order, CPU 4s order"},
+		"the profile's order":         {kinds: []accel.Kind{"GPU", "CPU"}, want: "GPU 1s order, CPU 4s order"},
+		"another order":               {kinds: []accel.Kind{"CPU", "GPU"}, want: "CPU 1s pod's order, GPU 4s pod's order"},
+		"one of them is known":        {hints: map[string]time.Duration{"GPU": 2 * time.Second}, kinds: []accel.Kind{"CPU", "NPU", "GPU"}, want: "CPU 4s pod's order, NPU 8s pod's order, GPU 2s hint"},
+		"one that it rules out is":    {hints: map[string]time.Duration{"GPU": 2 * time.Second}, kinds: []accel.Kind{"NPU", "CPU"}, want: "NPU 4s order, CPU 8s order"},
+		"only one is guessed":         {hints: map[string]time.Duration{"GPU": 2 * time.Second}, kinds: []accel.Kind{"CPU", "GPU"}, want: "CPU 8s order, GPU 2s hint"},
 		"speeds are not to be argued": {speed: map[string]float64{"GPU": 6, "CPU": 1}, kinds: []accel.Kind{"CPU", "GPU"}, want: "CPU 6s speed, GPU 1s speed"},
 	}
 	for name, tt := range tests {

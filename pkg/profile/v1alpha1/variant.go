@@ -71,7 +71,7 @@ type Variant struct {
 	// time can be given, as for servers: one of speed 6 does a run in half the
 	// time that one of speed 3 takes. Only the ratios count, and only until
 	// serviceTime is given or runs were timed. Without a speed, each variant is
-	// taken to be three times as slow as the one before it.
+	// taken to be half as fast as the one before it.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.000001 && double(self) <= 1000000.0",message="a speed is a number from 0.000001 to 1000000, such as 6 or 1.5: how many times as fast the variant is as one of speed 1"
