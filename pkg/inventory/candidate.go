@@ -20,7 +20,9 @@ type Option struct {
 	Charge Charge
 	// Service is how long a run is expected to take, 0 when nobody knows.
 	Service time.Duration
-	// Basis is where Service comes from, Timed what of it was timed.
+	// Hint is what the profile says of Service, 0 for nothing. Basis is where
+	// it comes from, Timed what of it was timed.
+	Hint  time.Duration
 	Basis learn.Basis
 	Timed learn.Timed
 	// Try is for the policies that spend a run on learning now and then.

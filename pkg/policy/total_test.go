@@ -30,7 +30,7 @@ func candidatesFrom(data []byte) []inventory.Candidate {
 			Option: inventory.Option{Kind: "GPU", Rank: int(next()), Service: time.Duration(next())},
 			Nodes:  int(next()), Total: next(), Usable: next(), Claimed: next(), Queued: next(), Ending: next(), Full: time.Duration(next()),
 		}
-		c.Basis = learn.Basis(next())
+		c.Basis, c.Hint = learn.Basis(next()), time.Duration(next())
 		c.Timed = learn.Timed{Runs: next(), Recent: int(next()), Least: time.Duration(next()), Age: time.Duration(next())}
 		c.Try = inventory.Try{Allowed: next()%2 == 0, Pods: next(), Here: next(), Tries: next(), Open: next()%2 == 0}
 		for range min(5, max(0, next())) {

@@ -25,6 +25,16 @@ func least(d time.Duration) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) { c.Timed.Least = d }
 }
 
+// hinted says what the profile hints; what few runs were timed stand against
+// it, and many in its place.
+func hinted(d time.Duration) func(*inventory.Candidate) {
+	return func(c *inventory.Candidate) {
+		if c.Hint, c.Basis = d, learn.Learned; c.Timed.Recent < learn.Enough {
+			c.Basis = learn.Hinted
+		}
+	}
+}
+
 func change(f func(*inventory.Candidate)) func(*inventory.Candidate) { return f }
 
 func TestTrials(t *testing.T) {
@@ -94,6 +104,27 @@ func TestTrials(t *testing.T) {
 		},
 		"nothing was timed at all": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(0)), kind("CPU", 1, s, ran(0))}, "GPU CPU", NoTrial,
+		},
+		"hints that were right so far are believed for long": {
+			[]inventory.Candidate{kind("GPU", 0, s, ran(31), hinted(s)), kind("NPU", 1, 3*s, ran(0), hinted(3*s))}, "GPU NPU", NoTrial,
+		},
+		"but not for ever": { // 16 · (3 + 1) / (1 + 1) = 32
+			[]inventory.Candidate{kind("GPU", 0, s, ran(32), hinted(s)), kind("NPU", 1, 3*s, ran(0), hinted(3*s))}, "NPU GPU", FirstTrial,
+		},
+		"beside one that was wrong they are not": {
+			[]inventory.Candidate{kind("GPU", 0, s, ran(4), hinted(s/2)), kind("NPU", 1, 3*s, ran(0), hinted(3*s))}, "NPU GPU", FirstTrial,
+		},
+		"what has no hint is not believed beside them": {
+			[]inventory.Candidate{kind("GPU", 0, s, ran(4), hinted(s)), kind("NPU", 1, 3*s, ran(0))}, "NPU GPU", FirstTrial,
+		},
+		"nobody waits beside what was only guessed": {
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, time.Hour, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods = 0 }))}, "CPU GPU", FirstTrial,
+		},
+		"but one at a time": {
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, time.Hour, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods, c.Try.Open = 0, true }))}, "GPU CPU", NoTrial,
+		},
+		"a hint is worth waiting for": {
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, time.Hour, ran(0), hinted(time.Hour))}, "GPU CPU", NoTrial,
 		},
 		"where it would go was never timed either": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(0)), kind("NPU", 1, 3*s, ran(40)), kind("CPU", 2, 4*s, ran(0))}, "GPU NPU CPU", NoTrial,

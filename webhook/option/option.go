@@ -69,6 +69,7 @@ func (s Source) Of(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventor
 			Constraints: constraints(pod, v, own),
 			Charge:      inventory.ChargeOf(planned),
 			Service:     v.Estimate,
+			Hint:        v.ServiceTime,
 			Basis:       v.Basis,
 			Timed:       v.Learned.Timed(s.now()),
 		})
