@@ -40,6 +40,9 @@ const (
 	// near is how many times as long as the best a few runs may have taken on a
 	// kind that may be the better one all the same.
 	near = 1.25
+	// blindly is how many times as long a run may be expected to last on a kind
+	// that is tried to save a pod from waiting: 8 is the last of four kinds.
+	blindly = 10
 	// believedHints is by how much longer a hint is believed when the others of
 	// its profile were right, and right is how far off, as a factor, that may be.
 	believedHints, right = 16, 1.3
@@ -60,8 +63,8 @@ const (
 // test were right, the others are believed sixteen times as long.
 //
 // Nobody waits on the strength of a guess: where the pod would wait beside an
-// idle kind that was never timed nor hinted, and no other pod is there to be
-// timed, it is tried there whatever was tried lately.
+// idle kind of which nothing but its place in the profile is known, and no other
+// pod is there to be timed, it is tried there whatever was tried lately.
 func try(ranked []Ranked) []Ranked {
 	if len(ranked) < 2 || ranked[0].Timed.Recent <= 0 && ranked[0].Idle() > 0 {
 		return ranked
@@ -116,13 +119,13 @@ func moreDue(a, b Ranked) int {
 
 // trial is why r is due in the place of best, after so many runs on all kinds.
 func trial(r, best Ranked, runs float64, believed bool) Trial {
-	if believed && r.Basis == learn.Hinted {
+	if believed && r.Basis == learn.Hinted && r.Timed.Recent <= 0 {
 		runs /= believedHints
 	}
 	switch {
 	case !r.Try.Allowed || r.Refused != nil || r.Nodes <= 0 || r.Idle() <= 0:
 		return NoTrial
-	case best.Wait > 0 && r.Timed.Recent <= 0 && !r.Basis.Measured() && !r.Try.Open:
+	case best.Wait > 0 && r.blind() && !r.Try.Open && r.held() <= blindly*(best.held()+best.waits()):
 		return FirstTrial
 	case r.Try.Pods < everyTrial || r.held() > runs*(best.held()+best.waits()):
 		return NoTrial
@@ -140,6 +143,12 @@ func trial(r, best Ranked, runs float64, believed bool) Trial {
 		return OldTrial
 	}
 	return NoTrial
+}
+
+// blind reports whether nothing but the place in an order says how long a run
+// takes.
+func (r Ranked) blind() bool {
+	return r.Timed.Recent <= 0 && !r.Basis.Measured() && r.Basis != learn.Speed
 }
 
 // pause is how many pods there are at least between two that are sent to a

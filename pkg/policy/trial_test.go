@@ -114,14 +114,23 @@ func TestTrials(t *testing.T) {
 		"beside one that was wrong they are not": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(4), hinted(s/2)), kind("NPU", 1, 3*s, ran(0), hinted(3*s))}, "NPU GPU", FirstTrial,
 		},
+		"one that a run spoke against is not believed": {
+			[]inventory.Candidate{kind("GPU", 0, s, ran(31), hinted(s)), kind("NPU", 1, 3*s, ran(1), least(s/2), hinted(3*s))}, "NPU GPU", AnotherTrial,
+		},
 		"what has no hint is not believed beside them": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(4), hinted(s)), kind("NPU", 1, 3*s, ran(0))}, "NPU GPU", FirstTrial,
 		},
 		"nobody waits beside what was only guessed": {
-			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, time.Hour, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods = 0 }))}, "CPU GPU", FirstTrial,
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods = 0 }))}, "CPU GPU", FirstTrial,
+		},
+		"but where a run is expected to take much longer": { // 41 / (2 + 2) > 10
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 40*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods = 0 }))}, "GPU CPU", NoTrial,
+		},
+		"or whoever wrote the profile says that it does": {
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods, c.Basis = 0, learn.Speed }))}, "GPU CPU", NoTrial,
 		},
 		"but one at a time": {
-			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, time.Hour, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods, c.Try.Open = 0, true }))}, "GPU CPU", NoTrial,
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods, c.Try.Open = 0, true }))}, "GPU CPU", NoTrial,
 		},
 		"a hint is worth waiting for": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, time.Hour, ran(0), hinted(time.Hour))}, "GPU CPU", NoTrial,
