@@ -21,7 +21,7 @@ const (
 
 // Score ranks one node for the pod, from 0 to MaxExtenderPriority (10):
 //
-//	unknown node             0
+//	unknown node             0, and every node of a pod left alone
 //	stale, needs devices     1 + round(2·free)                       1 …  3
 //	stale, CPU kind          1 + round(1·free) + spare               1 …  3
 //	fresh, needs devices     4 + round(4·free + 2·(1−load))          4 … 10
@@ -36,7 +36,7 @@ const (
 //	spare  1 when no device of the node is idle: the cores of a node with
 //	       idle devices are kept, mildly, for feeding them
 func (q *Query) Score(n *inventory.Node) int64 {
-	if n == nil {
+	if n == nil || q.Alone {
 		return unknownScore
 	}
 	fresh := q.fresh(n)
