@@ -31,6 +31,10 @@ type podArgs struct {
 		Name      string `json:"name"`
 		Namespace string `json:"namespace"`
 		UID       string `json:"uid"`
+		// Annotations has the one that makes a pod claim to be ours.
+		Annotations struct {
+			Selected string `json:"heteroaccel.io/selected"` // accel.SelectedAnnotation
+		} `json:"annotations"`
 	} `json:"metadata"`
 	Spec struct {
 		Containers     []containerArgs     `json:"containers"`
@@ -58,9 +62,9 @@ type nodeList struct {
 // point into the input instead of being copied one by one.
 var codec = sonic.Config{ValidateString: true, UseUnicodeErrors: true}.Froze()
 
-// pretouch compiles the decoder ahead of the first request.
+// pretouch compiles the decoders ahead of the first request.
 func pretouch() error {
-	return sonic.Pretouch(reflect.TypeFor[args]())
+	return errors.Join(sonic.Pretouch(reflect.TypeFor[args]()), sonic.Pretouch(reflect.TypeFor[preemptArgs]()))
 }
 
 // scratch is what one request needs, reused by the next.
@@ -113,7 +117,7 @@ func (s *scratch) decode(body []byte) error {
 		return errors.New("the body is not valid UTF-8")
 	}
 	if err := codec.UnmarshalFromString(unsafe.String(unsafe.SliceData(body), len(body)), &s.args); err != nil {
-		return unreadable(err)
+		return unreadable(err, "ExtenderArgs")
 	}
 	named := s.args.NodeNames != nil
 	if len(s.args.NodeNames) > 0 && isUnset(s.args.NodeNames[0]) {
@@ -135,13 +139,13 @@ func (s *scratch) decode(body []byte) error {
 
 // unreadable puts a decoder's error in a sentence, without its drawing of the
 // place. What is wrong with a quantity comes from Kubernetes' own parser.
-func unreadable(err error) error {
+func unreadable(err error, what string) error {
 	for _, wrong := range []error{resource.ErrFormatWrong, resource.ErrNumeric, resource.ErrSuffix} {
 		if errors.Is(err, wrong) {
 			return fmt.Errorf("%w: %w", errPod, err)
 		}
 	}
-	return errors.New("the body is not the JSON of ExtenderArgs that kube-scheduler sends")
+	return fmt.Errorf("the body is not the JSON of %s that kube-scheduler sends", what)
 }
 
 // nameItems fills NodeNames with the names of full nodes.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"heteroaccel.io/extender/placement"
-	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/serve"
 )
 
@@ -54,24 +53,29 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, v *verb,
 	v.done(outcome, start)
 }
 
-// query is the pod of a request at a time, and its nodes as the inventory has
-// them.
-func (s *server) query(sc *scratch, now time.Time) (placement.Query, []*inventory.Node) {
-	pod := sc.args.Pod
+// query is the pod of a request at a time.
+//
+// Whether it is one of ours the inventory says. Until the informer has shown
+// it, its own word counts: who claims falsely to be ours is kept off broken
+// devices, no more.
+func (s *server) query(pod *podArgs, now time.Time) placement.Query {
 	q := placement.Query{
-		Needs:  placement.NeedsOf(pod.pod()),
-		Oldest: now.Add(-s.inventory.MaxSampleAge()),
+		Needs:   placement.NeedsOf(pod.pod()),
+		Oldest:  now.Add(-s.inventory.MaxSampleAge()),
+		Foreign: pod.Metadata.Annotations.Selected == "",
 	}
 	known := s.inventory.Pod(pod.Metadata.Namespace, pod.Metadata.Name)
 	if known != nil && !known.Done && string(known.UID) == pod.Metadata.UID {
 		q.Bound = known.Node
+		q.Foreign = known.Managed == nil
 	}
-	return q, s.inventory.Lookup(sc.args.NodeNames)
+	q.Alone = q.Foreign && s.managedOnly
+	return q
 }
 
 func (s *server) appendVerdicts(b []byte, sc *scratch) []byte {
 	now := s.inventory.Now()
-	q, nodes := s.query(sc, now)
+	q, nodes := s.query(sc.args.Pod, now), s.inventory.Lookup(sc.args.NodeNames)
 	if sc.args.Nodes == nil {
 		b = append(b, `{"Nodes":null,"NodeNames":[`...)
 	} else {
@@ -105,11 +109,12 @@ func (s *server) appendVerdicts(b []byte, sc *scratch) []byte {
 		s.metrics.rejected[sc.rejected[i].verdict.Cause].Inc()
 	}
 	s.memory.remember(sc.args.Pod.Metadata.UID, now, passed, sc.rejected)
+	s.follower.askedAbout(q.Needs, now)
 	return append(b, `,"Error":""}`...)
 }
 
 func (s *server) appendScores(b []byte, sc *scratch) []byte {
-	q, nodes := s.query(sc, s.inventory.Now())
+	q, nodes := s.query(sc.args.Pod, s.inventory.Now()), s.inventory.Lookup(sc.args.NodeNames)
 	b = append(b, '[')
 	for i, n := range nodes {
 		if i > 0 {
