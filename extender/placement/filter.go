@@ -69,6 +69,19 @@ func (q *Query) Filter(n *inventory.Node) Verdict {
 	return Verdict{}
 }
 
+// Behind reports whether the record of a node that Filter rejected is older than
+// what kube-scheduler knows: by its count the pod does not even fit by
+// Kubernetes' accounting, which kube-scheduler has just found it does. Some pod
+// is gone, and which device it held decides: a later record will tell.
+func (q *Query) Behind(n *inventory.Node) bool {
+	for _, d := range q.Needs.Devices {
+		if n.Held.Device(d.Resource)-q.counted(n, d.Resource)+d.Count > n.Allocatable.Device(d.Resource) {
+			return true
+		}
+	}
+	return false
+}
+
 // broken reports whether the sample says for certain that no pod should be
 // given the device.
 func broken(d *accel.Device) bool { return !d.Usable() }

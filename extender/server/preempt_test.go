@@ -108,6 +108,33 @@ heteroaccel_extender_preemption_nodes_rejected_total{reason="unhealthy"} 8
 	}
 }
 
+// kube-scheduler comes as soon as a victim is gone, which our informer may not
+// have shown yet: a record that is behind is given a moment, and no more.
+func TestFilterCatchesUp(t *testing.T) {
+	r := newRig(t, fixed)
+	heldNodes(r)
+	high := managed("high", "", "GPU", nil, gpu, "1")
+	if got := r.filter(t, high, "mixed"); len(got.FailedNodes) != 1 {
+		t.Fatalf("with both devices held, one of them broken: %+v", got)
+	}
+	for delay := range 5 {
+		r.pod(managed("good", "mixed", "GPU", nil, gpu, "1"))
+		gone := time.AfterFunc(time.Duration(delay)*5*time.Millisecond, func() { r.inv.DeletePod("default", "good") })
+		got := r.filter(t, high, "mixed")
+		gone.Stop()
+		if diff := cmp.Diff([]string{"mixed"}, *got.NodeNames); diff != "" {
+			t.Errorf("the holder of the good device goes after %d ms (-want +got):\n%s", 5*delay, diff)
+		}
+	}
+	r.pod(managed("good", "mixed", "GPU", nil, gpu, "1"))
+	gone := time.AfterFunc(10*time.Millisecond, func() { r.inv.DeletePod("default", "low-mixed") })
+	got := r.filter(t, high, "mixed")
+	gone.Stop()
+	if len(got.FailedNodes) != 1 {
+		t.Errorf("the holder of the broken device goes: %+v", got)
+	}
+}
+
 // A scheduler whose extender is not nodeCacheCapable sends whole pods; what is
 // answered is the same.
 func TestPreemptFullVictims(t *testing.T) {

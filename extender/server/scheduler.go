@@ -6,12 +6,20 @@ import (
 	"time"
 
 	"heteroaccel.io/extender/placement"
+	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/serve"
 )
 
 // bodyLimit is the most that is read of a request, in bytes: the names of more
 // nodes than Kubernetes supports, or some hundreds of full nodes.
 const bodyLimit = 16 << 20
+
+const (
+	// patience is the most that one filter call waits for news of nodes whose
+	// records are behind: a small part of the scheduler's httpTimeout.
+	patience = 100 * time.Millisecond
+	glance   = 5 * time.Millisecond
+)
 
 // filter answers POST /scheduler/filter: an ExtenderFilterResult.
 func (s *server) filter(w http.ResponseWriter, r *http.Request) {
@@ -81,11 +89,13 @@ func (s *server) appendVerdicts(b []byte, sc *scratch) []byte {
 	} else {
 		b = append(b, `{"Nodes":{"metadata":{},"items":[`...)
 	}
-	passed := 0
+	passed, left := 0, patience
 	for i, n := range nodes {
 		if v := q.Filter(n); v.Cause != placement.Fits {
-			sc.rejected = append(sc.rejected, rejection{n, v})
-			continue
+			if n, v = s.catchUp(&q, n, v, &left); v.Cause != placement.Fits {
+				sc.rejected = append(sc.rejected, rejection{n, v})
+				continue
+			}
 		}
 		if passed++; passed > 1 {
 			b = append(b, ',')
@@ -111,6 +121,25 @@ func (s *server) appendVerdicts(b []byte, sc *scratch) []byte {
 	s.memory.remember(sc.args.Pod.Metadata.UID, now, passed, sc.rejected)
 	s.follower.askedAbout(q.Needs, now)
 	return append(b, `,"Error":""}`...)
+}
+
+// catchUp judges a node that was rejected anew while its record is behind what
+// kube-scheduler knows, for as long as is left. The scheduler comes right after
+// a pod is gone, some milliseconds before our informer has it; rejected then,
+// the pod would wait for the next event, which may be long in coming.
+func (s *server) catchUp(q *placement.Query, n *inventory.Node, v placement.Verdict, left *time.Duration) (*inventory.Node, placement.Verdict) {
+	for v.Cause != placement.Fits && q.Behind(n) && *left > 0 {
+		time.Sleep(glance)
+		*left -= glance
+		newer := s.inventory.Lookup([]string{n.Name})[0]
+		if newer == nil {
+			break
+		}
+		if newer != n {
+			n, v = newer, q.Filter(newer)
+		}
+	}
+	return n, v
 }
 
 func (s *server) appendScores(b []byte, sc *scratch) []byte {
