@@ -114,6 +114,33 @@ func TestPreemptAgreesWithFilter(t *testing.T) {
 	}
 }
 
+// kube-scheduler found that the pod fits by Kubernetes' accounting: a record by
+// which it does not is behind.
+func TestBehind(t *testing.T) {
+	tests := map[string]struct {
+		node  *bed
+		needs corev1.ResourceList
+		bound string
+		want  bool
+	}{
+		"room by both counts":          {with("2").pod("old", "o", gpus("1")), gpus("1"), "", false},
+		"all held by our count":        {with("2").pod("old", "o", gpus("2")), gpus("1"), "", true},
+		"held by the pod itself":       {with("1").pod("new", "new", gpus("1")), gpus("1"), "n", false},
+		"needs no device":              {with("1").pod("old", "o", gpus("1")), cpus("1"), "", false},
+		"more needed than is left":     {with("2").pod("old", "o", gpus("1")), gpus("2"), "", true},
+		"another resource is all held": {with("2").pod("old", "o", corev1.ResourceList{"npu": gpus("1")[gpu]}), gpus("1"), "", false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			q := query(tt.needs)
+			q.Bound = tt.bound
+			if got := q.Behind(tt.node.node()); got != tt.want {
+				t.Errorf("behind %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
 // A pod that is not ours is kept off broken devices only.
 func TestForeignPods(t *testing.T) {
 	q := query(gpus("1"))
