@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"github.com/bytedance/sonic"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"heteroaccel.io/pkg/accel"
 )
 
 // args is the part of extenderv1.ExtenderArgs that is read. A whole pod and
@@ -31,10 +34,9 @@ type podArgs struct {
 		Name      string `json:"name"`
 		Namespace string `json:"namespace"`
 		UID       string `json:"uid"`
-		// Annotations has the one that makes a pod claim to be ours.
-		Annotations struct {
-			Selected string `json:"heteroaccel.io/selected"` // accel.SelectedAnnotation
-		} `json:"annotations"`
+		// Annotations are read only for a pod that the inventory does not
+		// know yet: see claims.
+		Annotations sonic.NoCopyRawMessage `json:"annotations"`
 	} `json:"metadata"`
 	Spec struct {
 		Containers     []containerArgs     `json:"containers"`
@@ -163,6 +165,12 @@ func (s *scratch) nameItems() error {
 		s.args.NodeNames = append(s.args.NodeNames, node.Metadata.Name)
 	}
 	return nil
+}
+
+// claims reports whether the pod says of itself that the webhook admitted it. A
+// quote inside of a value is escaped, so that only a key looks like this.
+func (p *podArgs) claims() bool {
+	return bytes.Contains(p.Metadata.Annotations, []byte(`"`+accel.SelectedAnnotation+`":`))
 }
 
 // pod is the pod as far as its requests go.

@@ -68,14 +68,15 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, v *verb,
 // devices, no more.
 func (s *server) query(pod *podArgs, now time.Time) placement.Query {
 	q := placement.Query{
-		Needs:   placement.NeedsOf(pod.pod()),
-		Oldest:  now.Add(-s.inventory.MaxSampleAge()),
-		Foreign: pod.Metadata.Annotations.Selected == "",
+		Needs:  placement.NeedsOf(pod.pod()),
+		Oldest: now.Add(-s.inventory.MaxSampleAge()),
 	}
 	known := s.inventory.Pod(pod.Metadata.Namespace, pod.Metadata.Name)
 	if known != nil && !known.Done && string(known.UID) == pod.Metadata.UID {
 		q.Bound = known.Node
 		q.Foreign = known.Managed == nil
+	} else {
+		q.Foreign = !pod.claims()
 	}
 	q.Alone = q.Foreign && s.managedOnly
 	return q
