@@ -46,12 +46,14 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 
 	handler, err := server.New(server.Config{
-		Inventory:  inv,
-		Profiles:   profiles,
-		Ready:      func() error { return errors.Join(feeds.Synced(), samples.Synced()) },
-		Registerer: registry,
-		Metrics:    promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
-		Log:        log,
+		Inventory:   inv,
+		Profiles:    profiles,
+		Ready:       func() error { return errors.Join(feeds.Synced(), samples.Synced()) },
+		FollowPods:  feeds.FollowPods,
+		ManagedOnly: !f.unmanaged,
+		Registerer:  registry,
+		Metrics:     promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Log:         log,
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,9 @@ import (
 type profileView struct {
 	Inference string        `json:"inference"`
 	Variants  []variantView `json:"variants"`
+	// Unasked are those of its resources that a scheduler does not ask the
+	// extender about.
+	Unasked []unaskedView `json:"unasked,omitempty"`
 }
 
 // variantView is one inference on one kind, as JSON.
@@ -51,10 +54,13 @@ type variantView struct {
 // profilesView is what /profiles shows.
 type profilesView struct {
 	Profiles []*profileView `json:"profiles"`
+	// Unasked are the resources that a scheduler does not ask the extender
+	// about.
+	Unasked []unaskedView `json:"unasked,omitempty"`
 }
 
 func (s *server) profileList(*http.Request) (view, error) {
-	v := &profilesView{Profiles: []*profileView{}}
+	v := &profilesView{Profiles: []*profileView{}, Unasked: s.follower.report()}
 	for _, p := range s.profiles.All() {
 		v.Profiles = append(v.Profiles, s.viewProfile(p))
 	}
@@ -67,7 +73,13 @@ func (s *server) profile(r *http.Request) (view, error) {
 	if !ok {
 		return nil, missing(fmt.Sprintf("there is no InferenceProfile %q: see /profiles for those there are", name))
 	}
-	return s.viewProfile(p), nil
+	v := s.viewProfile(p)
+	for _, u := range s.follower.report() {
+		if slices.ContainsFunc(v.Variants, func(w variantView) bool { return w.Devices[u.Resource] > 0 }) {
+			v.Unasked = append(v.Unasked, u)
+		}
+	}
+	return v, nil
 }
 
 func (s *server) viewProfile(p *profile.Profile) *profileView {
@@ -152,6 +164,7 @@ func (v *profilesView) text(p *page) {
 		}
 	}
 	p.table(&t)
+	p.unasked(v.Unasked)
 }
 
 func (v *profileView) text(p *page) {
@@ -166,4 +179,5 @@ func (v *profileView) text(p *page) {
 		p.field(2, "learned", w.learnedText())
 		p.field(2, "in use", timeText(w.used)+", "+w.usedText())
 	}
+	p.unasked(v.Unasked)
 }

@@ -105,12 +105,16 @@ func param(r *http.Request, key string) string {
 	return raw
 }
 
-// index is the view of all endpoints.
+// index is the view of all endpoints, and of what is wrong.
 type index struct {
 	Endpoints []endpoint `json:"endpoints"`
+	// Unasked are the resources that a scheduler does not ask about.
+	Unasked []unaskedView `json:"unasked,omitempty"`
 }
 
-func (s *server) index(*http.Request) (view, error) { return &index{endpoints}, nil }
+func (s *server) index(*http.Request) (view, error) {
+	return &index{endpoints, s.follower.report()}, nil
+}
 
 func (i *index) text(p *page) {
 	t := table{head: []string{"METHOD", "PATH", "SHOWS"}}
@@ -120,4 +124,13 @@ func (i *index) text(p *page) {
 	p.table(&t)
 	p.line("")
 	p.line("Tables are for people; add ?format=json, or Accept: application/json, for JSON.")
+	p.unasked(i.Unasked)
+}
+
+// unasked warns of resources that a scheduler does not ask about.
+func (p *page) unasked(views []unaskedView) {
+	for _, u := range views {
+		p.line("")
+		p.field(0, "WARNING", u.Message)
+	}
 }
