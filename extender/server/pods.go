@@ -10,6 +10,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/kube"
 )
 
 // podView is one pod that was given an accelerator, as JSON.
@@ -39,10 +40,13 @@ type podView struct {
 // podsView is what /pods shows.
 type podsView struct {
 	Pods []*podView `json:"pods"`
+	// NotRecreated are pods without a controller that were deleted to be
+	// recreated for another kind, and that the API server refuses to create.
+	NotRecreated []kube.Unwanted `json:"notRecreated,omitempty"`
 }
 
 func (s *server) pods(*http.Request) (view, error) {
-	v := &podsView{Pods: []*podView{}}
+	v := &podsView{Pods: []*podView{}, NotRecreated: s.unwanted()}
 	for _, p := range s.inventory.Managed() {
 		v.Pods = append(v.Pods, s.viewPod(p))
 	}
@@ -97,6 +101,11 @@ func (v *podView) age() string {
 }
 
 func (v *podsView) text(p *page) {
+	for _, u := range v.NotRecreated {
+		p.field(0, "WARNING", fmt.Sprintf("pod %s/%s was deleted to be recreated, and the API server refuses it (%d tries): %s. It is created once that changes; its manifest is in secret %s",
+			u.Namespace, u.Name, u.Tries, u.Refused, u.Secret))
+		p.line("")
+	}
 	if len(v.Pods) == 0 {
 		p.line("No pod was given an accelerator yet: annotate one with " + accel.InferenceAnnotation + ".")
 		return

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
 )
@@ -26,6 +27,11 @@ type Config struct {
 	// has it, one at a time, as kube.Feeds does; nil for never: then no pod
 	// that was bound unasked is noticed.
 	FollowPods func(set func(*corev1.Pod), remove func(types.NamespacedName))
+	// Suspended reports whether somebody has stopped the recreation of pods that
+	// wait; nil for never.
+	Suspended func() bool
+	// Unwanted are the pods that could not be recreated; nil for none.
+	Unwanted func() []kube.Unwanted
 	// ManagedOnly leaves pods alone that HeteroAccel did not admit.
 	ManagedOnly bool
 	// Registerer takes the server's metrics; nil leaves them unregistered.
@@ -40,6 +46,8 @@ type server struct {
 	profiles    *profile.Store
 	memory      *memory
 	follower    *follower
+	suspended   func() bool
+	unwanted    func() []kube.Unwanted
 	managedOnly bool
 	metrics     *metrics
 	log         zerolog.Logger
@@ -88,11 +96,19 @@ func New(c Config) (http.Handler, error) {
 		managedOnly: c.ManagedOnly,
 		metrics:     metrics,
 		log:         c.Log,
+		suspended:   c.Suspended,
+		unwanted:    c.Unwanted,
 		follower: &follower{
 			inventory: c.Inventory, profiles: c.Profiles, memory: memory, ready: c.Ready, counter: metrics.unasked, log: c.Log,
 			uids: map[types.NamespacedName]types.UID{}, known: map[types.UID]struct{}{}, awaited: map[types.NamespacedName]types.UID{},
 			unasked: map[string]*unasked{}, asked: map[string]time.Time{},
 		},
+	}
+	if s.suspended == nil {
+		s.suspended = func() bool { return false }
+	}
+	if s.unwanted == nil {
+		s.unwanted = func() []kube.Unwanted { return nil }
 	}
 	if c.FollowPods != nil {
 		c.FollowPods(s.follower.set, s.follower.remove)

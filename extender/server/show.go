@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/serve"
 )
 
@@ -110,10 +111,13 @@ type index struct {
 	Endpoints []endpoint `json:"endpoints"`
 	// Unasked are the resources that a scheduler does not ask about.
 	Unasked []unaskedView `json:"unasked,omitempty"`
+	// ReadmissionSuspended is set while somebody has stopped the recreation of
+	// pods that wait.
+	ReadmissionSuspended bool `json:"readmissionSuspended,omitempty"`
 }
 
 func (s *server) index(*http.Request) (view, error) {
-	return &index{endpoints, s.follower.report()}, nil
+	return &index{endpoints, s.follower.report(), s.suspended()}, nil
 }
 
 func (i *index) text(p *page) {
@@ -125,6 +129,10 @@ func (i *index) text(p *page) {
 	p.line("")
 	p.line("Tables are for people; add ?format=json, or Accept: application/json, for JSON.")
 	p.unasked(i.Unasked)
+	if i.ReadmissionSuspended {
+		p.line("")
+		p.field(0, "STOPPED", "pods that wait are not recreated for idle accelerators: ConfigMap "+kube.SwitchName+" of the webhook's namespace says so; delete it to let them go on")
+	}
 }
 
 // unasked warns of resources that a scheduler does not ask about.
