@@ -132,6 +132,14 @@ func selects(key, value string) podOption {
 
 func gated(p *corev1.Pod) { p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "wait"}} }
 
+// mirror makes a pod what the kubelet shows of a file on its node.
+func mirror(p *corev1.Pod) {
+	p.Annotations = map[string]string{
+		accel.InferenceAnnotation: "faces", accel.AcceleratorAnnotation: "any", corev1.MirrorPodAnnotationKey: "7a59cd04",
+	}
+	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: p.Spec.NodeName, Controller: new(true)}}
+}
+
 func restarts(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyAlways }
 
 func deleted(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)} }

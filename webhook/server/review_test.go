@@ -308,6 +308,10 @@ func TestNotOurs(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"no annotation": reviewOf(t, pod("p", "x", "any", func(p *corev1.Pod) { p.Annotations = nil })),
 		"one bare key":  reviewOf(t, pod("p", "x", "any", func(p *corev1.Pod) { p.Annotations = map[string]string{"inference": "x"} })),
+		"a static pod's mirror": reviewOf(t, pod("door-camera-g", "nonsense", "any", func(p *corev1.Pod) {
+			p.Annotations[corev1.MirrorPodAnnotationKey] = "7a59cd048f86ed600cb60ce139d6c6a7"
+			p.Spec.NodeName = "g"
+		})),
 		"an update":     reviewOf(t, pod("p", "nonsense", "any"), func(q *admissionv1.AdmissionRequest) { q.Operation = admissionv1.Update }),
 		"a subresource": reviewOf(t, pod("p", "nonsense", "any"), func(q *admissionv1.AdmissionRequest) { q.SubResource = "binding" }),
 	} {
