@@ -35,11 +35,11 @@ func (s Source) Of(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventor
 		return in, nil, s.unknownInference(req.Inference)
 	}
 	in.Profile = p
-	if err := mutate.Check(pod); err != nil {
+	target, err := mutate.FindTarget(pod, req, p, in.Known)
+	if err != nil {
 		return in, nil, err
 	}
-	target, err := mutate.FindTarget(pod, req, p)
-	if err != nil {
+	if err := mutate.Check(pod, target); err != nil {
 		return in, nil, err
 	}
 	in.Target = target

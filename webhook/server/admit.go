@@ -18,9 +18,9 @@ import (
 )
 
 // admit decides about one pod. It returns the patch that carries the decision
-// out, with a warning if it is likely to come to nothing, or a sentence for the
-// person whose pod it is.
-func (s *Server) admit(r *request) (ops []mutate.Op, warning string, refusal error) {
+// out, with warnings if it is likely to come to nothing or may not reach the
+// program, or a sentence for the person whose pod it is.
+func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal error) {
 	start := time.Now()
 	outcome := outcomeUntouched
 	kind := accel.Kind("")
@@ -32,15 +32,15 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warning string, refusal err
 	pod, verified := mutate.Undo(incoming, s.Key, r.Namespace)
 	req, ours, err := accel.ParseRequest(pod.Metadata.Annotations)
 	if !ours {
-		return nil, "", nil
+		return nil, nil, nil
 	}
 	outcome = outcomeRefused
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	in, options, err := option.Source{Profiles: s.Profiles, ServiceTime: s.ServiceTime}.Of(pod, req)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	in.Namespace, in.Key = r.Namespace, s.Key
 
@@ -62,12 +62,12 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warning string, refusal err
 	if err != nil {
 		outcome = outcomeRefused
 		s.Inventory.Release(r.Namespace, in.Decision.Reservation)
-		return nil, "", err
+		return nil, nil, err
 	}
 	if outcome == outcomeOverQuota {
-		warning = in.Decision.Reason
+		warnings = append(warnings, in.Decision.Reason)
 	}
-	return mutate.Diff(incoming, mutated, in.Target), warning, nil
+	return mutate.Diff(incoming, mutated, in.Target), append(warnings, mutated.Warnings...), nil
 }
 
 // standing is the decision of an earlier call for the same pod, whose
