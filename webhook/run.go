@@ -83,6 +83,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		MaxSampleAge:   f.samples.MaxAge,
 		ReservationTTL: f.reservationTTL,
 		ServiceTime:    times,
+		Schedulers:     f.schedulers,
 		Admitted:       server.Announce(recorder),
 		Finished:       learned.Finished,
 	})
@@ -104,11 +105,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	decides := func() error { return errors.Join(synced(), leads()) }
 	served := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: times,
+		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers,
 		Key: key, Registry: registry, Log: log, Ready: decides,
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
-			Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: times}, Policy: f.policy,
+			Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: times, Schedulers: f.schedulers}, Policy: f.policy,
 			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
 		})
 		if err != nil {

@@ -124,6 +124,8 @@ func on(node string) podOption { return func(p *corev1.Pod) { p.Spec.NodeName = 
 
 func in(namespace string) podOption { return func(p *corev1.Pod) { p.Namespace = namespace } }
 
+func scheduledBy(name string) podOption { return func(p *corev1.Pod) { p.Spec.SchedulerName = name } }
+
 func phase(ph corev1.PodPhase) podOption { return func(p *corev1.Pod) { p.Status.Phase = ph } }
 
 func selects(key, value string) podOption {

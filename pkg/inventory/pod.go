@@ -28,6 +28,8 @@ type Pod struct {
 	// Constraints say where an unbound pod may go; nil once it is bound, and
 	// for pods that compete for no accelerator.
 	Constraints *Constraints
+	// Scheduler is the name of the scheduler that is to bind the pod.
+	Scheduler string
 	// Gated is set while scheduling gates keep the pod from the scheduler.
 	Gated bool
 	// Deleted is set once the pod is being deleted: it holds what it has until
@@ -45,6 +47,10 @@ type Managed struct {
 	Inference, Reason, Reservation string
 	// Kind is the kind the pod was given; "" when its annotation was lost.
 	Kind accel.Kind
+	// Unwritten is set when the webhook could write the device nowhere that the
+	// program is known to read, so that it may have run on another kind's: how
+	// long it took teaches nothing. It is "unwritten" of the verified record.
+	Unwritten bool
 }
 
 // Key is "namespace/name".
@@ -93,6 +99,7 @@ func PodOf(pod *corev1.Pod) *Pod {
 		UID:       pod.UID,
 		Node:      unique.Make(pod.Spec.NodeName).Value(),
 		Done:      pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed,
+		Scheduler: unique.Make(pod.Spec.SchedulerName).Value(),
 		Gated:     len(pod.Spec.SchedulingGates) > 0,
 		Deleted:   pod.DeletionTimestamp != nil,
 	}

@@ -42,9 +42,7 @@ func newBook() book {
 
 // set takes a new or changed pod.
 func (b *book) set(pod *corev1.Pod, key []byte) {
-	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
-	b.leave(name)
-	b.carry(name, carrier{uid: pod.UID, reservation: pod.Annotations[accel.ReservationAnnotation]})
+	b.pass(pod)
 	w, ok := waiterOf(pod, key)
 	if !ok {
 		return
@@ -56,7 +54,14 @@ func (b *book) set(pod *corev1.Pod, key []byte) {
 	}
 	m.n++
 	w.class = m.class
-	b.waiting[name] = w
+	b.waiting[w.key()] = w
+}
+
+// pass takes a new or changed pod that is not for us to recreate.
+func (b *book) pass(pod *corev1.Pod) {
+	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+	b.leave(name)
+	b.carry(name, carrier{uid: pod.UID, reservation: pod.Annotations[accel.ReservationAnnotation]})
 }
 
 // remove takes a pod's leaving.

@@ -102,6 +102,10 @@ func New(c Config) *Readmitter {
 func (r *Readmitter) SetPod(pod *corev1.Pod) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.Options.Schedules(pod.Spec.SchedulerName) { // its scheduler does not ask us
+		r.book.pass(pod)
+		return
+	}
 	r.book.set(pod, r.Key)
 }
 

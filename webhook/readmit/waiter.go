@@ -176,7 +176,7 @@ func keyOf(c *class) string {
 	content, err := json.Marshal([]any{
 		c.pod.Metadata.Namespace, c.req, c.kind, c.pod.Recorded, reduce(c.pod.Spec.Containers), reduce(c.pod.Spec.InitContainers), volumes,
 		c.pod.Spec.NodeSelector, affinity, c.pod.Spec.Tolerations, c.pod.Spec.Overhead, c.pod.Spec.Resources,
-		c.pod.Spec.PriorityClassName, c.pod.Spec.ActiveDeadlineSeconds,
+		c.pod.Spec.PriorityClassName, c.pod.Spec.ActiveDeadlineSeconds, c.pod.Metadata.Annotations["kubernetes.io/limit-ranger"],
 	})
 	if err != nil { // a pod that was decoded can be encoded; were it not so, it would be alone in its class
 		content = []byte(c.pod.Metadata.Namespace + "/" + c.pod.Metadata.Name)

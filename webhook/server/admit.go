@@ -38,7 +38,7 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 	if err != nil {
 		return nil, nil, err
 	}
-	in, options, err := option.Source{Profiles: s.Profiles, ServiceTime: s.ServiceTime}.Of(pod, req)
+	in, options, err := s.source().Of(pod, req)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -68,6 +68,13 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 		warnings = append(warnings, in.Decision.Reason)
 	}
 	return mutate.Diff(incoming, mutated, in.Target), append(warnings, mutated.Warnings...), nil
+}
+
+func (s *Server) source() option.Source {
+	return option.Source{
+		Profiles: s.Profiles, ServiceTime: s.ServiceTime,
+		Schedulers: s.Schedulers, OtherSchedulers: s.OtherSchedulers,
+	}
 }
 
 // standing is the decision of an earlier call for the same pod, whose

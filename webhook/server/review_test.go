@@ -340,6 +340,30 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestOtherSchedulers: a scheduler that does not ask our extender gets no pods
+// of ours, unless it is said that it may, and then they wait for themselves.
+func TestOtherSchedulers(t *testing.T) {
+	scheduled := func(name, by string) *corev1.Pod {
+		return pod(name, "face-recognition", "gpu", func(p *corev1.Pod) { p.Spec.SchedulerName = by })
+	}
+	only := func(c *Config) { c.Schedulers = []string{"default-scheduler", "edge"} }
+	r := newRig(t, only).paper()
+	for _, by := range []string{"default-scheduler", "edge", ""} {
+		if _, resp := r.admit(t, scheduled("p", by)); !resp.Allowed {
+			t.Errorf("%q: %v", by, resp.Result)
+		}
+	}
+	_, resp := r.admit(t, scheduled("p", "volcano"))
+	want := `spec.schedulerName is "volcano", and only pods of default-scheduler, edge are placed by device here: leave it out, or have the webhook's --scheduler-names or --other-schedulers allow it`
+	if resp.Allowed || resp.Result.Message != want {
+		t.Errorf("%+v, want a refusal: %s", resp.Result, want)
+	}
+	r = newRig(t, only, func(c *Config) { c.OtherSchedulers = true }).paper()
+	if p, resp := r.admit(t, scheduled("p", "volcano")); !resp.Allowed || selected(p) != "GPU" {
+		t.Errorf("admitted %v, got %s", resp.Allowed, selected(p))
+	}
+}
+
 func TestNotOurs(t *testing.T) {
 	r := newRig(t).paper()
 	for name, body := range map[string][]byte{

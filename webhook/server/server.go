@@ -18,13 +18,17 @@ import (
 	"heteroaccel.io/webhook/readmit"
 )
 
-// Config is what a Server needs; every field is required.
+// Config is what a Server needs; every field but Schedulers and OtherSchedulers
+// is required.
 type Config struct {
 	Inventory *inventory.Inventory
 	Profiles  *profile.Store
 	Policy    policy.Policy
 	// ServiceTime is how long a run is expected to take, 0 when unknown.
 	ServiceTime func(inference string, kind accel.Kind) time.Duration
+	// Schedulers and OtherSchedulers are as in option.Source.
+	Schedulers      []string
+	OtherSchedulers bool
 	// Replaces tells in whose place a pod comes that was made again for
 	// another kind; nil when nothing is. Called once for each such pod, and for
 	// dry runs.
