@@ -68,6 +68,9 @@ func (s *search) token(text string, key, keyEnd, from, to int) {
 		value = value[:n] // device=GPU:labels=x
 	}
 	end := from + len(value)
+	if n := strings.LastIndexAny(text[key:max(key, keyEnd-1)], "({:,"); n >= 0 {
+		key += n + 1 // run(device='GPU', model=x:device=GPU
+	}
 	name := text[key:keyEnd]
 	between := text[keyEnd:from]
 	if len(between) > 16 {
