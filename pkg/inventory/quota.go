@@ -134,8 +134,16 @@ func (q *Quota) wider(old *Quota) (raised, less bool) {
 	return raised, less
 }
 
-// Refusal is why a quota would refuse a pod.
+// Refusal is why an option comes after all others: somebody else, who has the
+// last word, is known to be against it.
 type Refusal struct {
+	// Reason is the text of a refusal that is no quota's, the end of a sentence.
+	Reason string
+	// Waits is set when the pod would be admitted, but kube-scheduler finds no
+	// node for it.
+	Waits bool
+
+	// The rest is a ResourceQuota's.
 	Quota, Resource string
 	// Hard is what the namespace may have, Left what is left of it, Needs what
 	// the pod is short of: milli-cores, bytes or pieces.
@@ -148,6 +156,9 @@ type Refusal struct {
 
 // String is the end of a sentence.
 func (r *Refusal) String() string {
+	if r.Reason != "" {
+		return r.Reason
+	}
 	if r.Unset {
 		return fmt.Sprintf("quota %s demands that every container sets %s", r.Quota, r.Resource)
 	}
@@ -160,8 +171,9 @@ func (r *Refusal) String() string {
 
 // refuses says why the quota would refuse one more pod, nil when it would not.
 // counted has for each amount what is known to count against it: the API
-// server's own count may come later, or know of pods that we do not.
-func (q *Quota) refuses(counted []int64, needs Resources, c *Charge) *Refusal {
+// server's own count may come later, or know of pods that we do not. freed,
+// which may be nil, has what of both will be gone by then.
+func (q *Quota) refuses(counted, freed []int64, needs Resources, c *Charge) *Refusal {
 	if !q.counts(c) {
 		return nil
 	}
@@ -170,7 +182,11 @@ func (q *Quota) refuses(counted []int64, needs Resources, c *Charge) *Refusal {
 		if c.Unset&a.measure.demands != 0 {
 			return &Refusal{Quota: q.Name, Resource: a.Resource, Unset: true}
 		}
-		left := max(0, a.Hard-max(a.Used, counted[i]))
+		taken := max(a.Used, counted[i])
+		if freed != nil {
+			taken = max(0, taken-freed[i])
+		}
+		left := max(0, a.Hard-taken)
 		// What is not asked for is not refused, however much too much there is.
 		if more := a.measure.of(needs, c); more > left {
 			return &Refusal{Quota: q.Name, Resource: a.Resource, Hard: a.Hard, Left: left, Needs: more, unit: a.measure.unit}

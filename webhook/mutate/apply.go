@@ -11,6 +11,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
+	sealed "heteroaccel.io/pkg/record"
 )
 
 // Decision is what the mutation writes back for people and for re-admission.
@@ -44,11 +45,11 @@ type Input struct {
 var annotations = [...]string{
 	accel.SelectedAnnotation, accel.ReasonAnnotation,
 	accel.ReservationAnnotation, accel.OriginalAnnotation,
-	accel.ReadmissionsAnnotation,
+	accel.ReadmissionsAnnotation, accel.IntendedAnnotation,
 }
 
-// Apply returns pod with in.Target running in.Variant: image, resources and
-// marker, device flag, HETEROACCEL_DEVICE, extra args, env, mounts, volumes,
+// Apply returns pod with in.Target running in.Variant: image, resources,
+// device flag, HETEROACCEL_DEVICE, extra args, env, mounts, volumes,
 // groups, selectors, tolerations, and the annotations that explain it and make
 // it undoable. Its Warnings are for whoever creates the pod; the reason says the
 // same in few words. pod is never changed; the result shares with it what did not
@@ -68,7 +69,7 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 	if c == nil {
 		return nil, errNoContainer(in.Target)
 	}
-	r := record{Container: c.Name}
+	r := record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind}}
 	told, err := applyToContainer(c, in, wishesOf(pod, in.Target), &r)
 	if err != nil {
 		return nil, err

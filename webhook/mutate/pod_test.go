@@ -93,8 +93,7 @@ func TestResources(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := &profile.Variant{Kind: c.kind, Spec: &v1alpha1.Variant{Limits: amountsOf("cpu=2 x.io/d=1")}}
 			got := resourcesFor(corev1.ResourceRequirements{Limits: amountsOf(c.limits), Requests: amountsOf(c.requests)}, v, wishes{}, nil)
-			marker := string(" " + accel.MarkerResource + "=1")
-			want := corev1.ResourceRequirements{Limits: amountsOf(c.wantLimits + marker), Requests: amountsOf(c.wantRequests + marker)}
+			want := corev1.ResourceRequirements{Limits: amountsOf(c.wantLimits), Requests: amountsOf(c.wantRequests)}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("resources (-want +got):\n%s", diff)
 			}
@@ -160,9 +159,6 @@ func TestWholePod(t *testing.T) {
 			}
 			after := mutated(t, pod, c.kind)
 			got := after.Spec.Containers[0].Resources
-			for _, list := range []corev1.ResourceList{got.Limits, got.Requests} {
-				delete(list, accel.MarkerResource)
-			}
 			check := func(what string, got corev1.ResourceList, want string) {
 				t.Helper()
 				if diff := cmp.Diff(encode(t, amountsOf(want)), encode(t, got)); diff != "" && len(got)+len(amountsOf(want)) > 0 {

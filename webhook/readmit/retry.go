@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -25,31 +22,75 @@ const (
 	longestRetryPause = 5 * time.Minute
 )
 
-// retry has kube-scheduler look again at the first pod of a line whose own
-// kind is usable while that pod was found unschedulable. It returns in how long
-// it wants to look again, 0 for not.
-//
-// A sample that makes a device usable is no event of the cluster: nothing else
-// would tell the scheduler of it. And of a node that has more to offer than
-// before it tells no pod that asks for a resource which its configuration has
-// it ignore, as the marker of ours is (isSchedulableAfterNodeChange in its
-// plugin NodeResourcesFit, Kubernetes 1.37): such a pod would wait for minutes.
-// The two hear of different events, so both are tried in turn.
-func (r *Readmitter) retry(ctx context.Context, l *line, now time.Time) time.Duration {
+// unserved is the pod of a line that the scheduler tries first, if it found no
+// node for it while its kind counts as usable, and since when that has been so;
+// nil when it is not.
+func (r *Readmitter) unserved(l *line, now time.Time) (since time.Time, first *waiter) {
 	if l.own.Usable == 0 {
 		delete(r.usable, l.class)
-		return 0
+		return now, nil
 	}
 	since, known := r.usable[l.class]
 	if !known {
 		since = now
 		r.usable[l.class] = now
 	}
-	waiting := slices.DeleteFunc(slices.Clone(l.waiters), func(w *waiter) bool { return !w.unschedulable })
-	if len(waiting) == 0 {
+	for _, w := range l.waiters {
+		if w.unschedulable && (first == nil || inLine(w, first) < 0) {
+			first = w
+		}
+	}
+	return since, first
+}
+
+const (
+	// verdictGrace is how long the scheduler has to give a pod what became
+	// usable: longer than the longest pause between its tries of one pod
+	// (podMaxBackoffSeconds, 10 s).
+	verdictGrace = 12 * time.Second
+	// freshVerdictGrace is how long it has where it spoke after the kind had
+	// become usable: its own view may be behind ours by a moment, and then it
+	// tries again after a second (podInitialBackoffSeconds).
+	freshVerdictGrace = 3 * time.Second
+)
+
+// believe takes the scheduler's word for it that a kind which counts as usable
+// is not usable for the pods of a line. Its plugins know more than we do: of
+// volumes, of other pods' places, of ports. It returns in how long it wants to
+// look again, 0 for not.
+func (r *Readmitter) believe(l *line, now time.Time) time.Duration {
+	r.Refusals.Changed(l.class.shared, &l.own)
+	since, first := r.unserved(l, now)
+	if first == nil || l.own.Refused != nil && l.own.Refused.Waits {
 		return 0
 	}
-	first := slices.MinFunc(waiting, inLine)
+	due := since.Add(verdictGrace)
+	if fresh := first.judged.Add(freshVerdictGrace); first.judged.After(since) && fresh.Before(due) {
+		due = fresh
+	}
+	if wait := due.Sub(now); wait > 0 {
+		return wait
+	}
+	r.Refusals.Unschedulable(l.class.shared, &l.own, first.words)
+	r.metrics.verdicts.Inc()
+	r.Log.Info().Str("pod", first.key().String()).Str("kind", string(l.class.kind)).Str("scheduler", first.words).
+		Msg("the scheduler finds no node for a pod although its kind counts as usable: its word is taken")
+	return lull
+}
+
+// retry has kube-scheduler look again at the first pod of a line whose own
+// kind is usable while that pod was found unschedulable. It returns in how long
+// it wants to look again, 0 for not.
+//
+// A sample that makes a device usable is no event of the cluster: nothing else
+// would tell the scheduler of it. A change of the pod's annotations requeues
+// what only the extender rejected; what a plugin of the scheduler's rejected is
+// requeued by the events that the plugin waits for.
+func (r *Readmitter) retry(ctx context.Context, l *line, now time.Time) time.Duration {
+	since, first := r.unserved(l, now)
+	if first == nil {
+		return 0
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.state(first.uid)
@@ -67,15 +108,11 @@ func (r *Readmitter) retry(ctx context.Context, l *line, now time.Time) time.Dur
 		return wait
 	}
 	s.touches, s.touched = s.touches+1, now
-	how := r.touch
-	if s.touches%2 == 0 {
-		how = r.depart
-	}
 	r.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, callLimit)
 		defer cancel()
 		r.metrics.retries.Inc()
-		if err := how(ctx, first, now); err != nil {
+		if err := r.touch(ctx, first, now); err != nil {
 			r.Log.Info().Err(err).Str("pod", first.key().String()).Msg("the scheduler could not be made to look at the pod again")
 		}
 	})
@@ -94,35 +131,6 @@ func (r *Readmitter) touch(ctx context.Context, w *waiter, now time.Time) error 
 	}
 	if _, err := r.Client.CoreV1().Pods(w.namespace).Patch(ctx, w.name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return fmt.Errorf("annotate the pod: %w", err)
-	}
-	return nil
-}
-
-// nowhere is a node that there is not.
-const nowhere = "heteroaccel-nowhere"
-
-// depart has a pod leave a node, which is an event for what a node had no room
-// for. The pod is of our own namespace and bound to no real node: nothing runs,
-// and should it be left behind, Kubernetes' own garbage collection takes it.
-func (r *Readmitter) depart(ctx context.Context, _ *waiter, _ time.Time) error {
-	pods := r.Client.CoreV1().Pods(r.Namespace)
-	pod, err := pods.Create(ctx, &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "heteroaccel-wake-"},
-		Spec: corev1.PodSpec{
-			NodeName: nowhere, RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: new(false),
-			SecurityContext: &corev1.PodSecurityContext{RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
-			Containers: []corev1.Container{{
-				Name: "none", Image: "none",
-				SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
-			}},
-		},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("make a pod that leaves: %w", err)
-	}
-	err = pods.Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0)), Preconditions: metav1.NewUIDPreconditions(string(pod.UID))})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("have the pod %s leave: %w", pod.Name, err)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ import (
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/webhook/refusals"
 )
 
 // The paper's kinds as extended resources.
@@ -34,6 +35,9 @@ const (
 	npu  = "vpu.intel.com/hddl"
 	fpga = "fpga.intel.com/arria10.dcp1.2-nlb0"
 )
+
+// testKey seals the records.
+var testKey = []byte(strings.Repeat("k", 32))
 
 // rig is a webhook over an inventory that the test fills.
 type rig struct {
@@ -69,7 +73,8 @@ func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)
 			p, _ := profiles.Get(inference)
 			return p.Variant(k).ServiceTime
 		},
-		Key:      []byte(strings.Repeat("k", 32)),
+		Refusals: refusals.New(func() time.Time { return inv.Now() }),
+		Key:      testKey,
 		Ready:    func() error { return nil },
 		Registry: prometheus.NewRegistry(),
 		Log:      zerolog.Nop(),
@@ -249,5 +254,5 @@ func (r *rig) admitted(p *corev1.Pod, body []byte) (*corev1.Pod, *admissionv1.Ad
 func (r *rig) arrives(p *corev1.Pod, node string) {
 	q := p.DeepCopy()
 	q.Spec.NodeName = node
-	r.inv.SetPod(inventory.PodOf(q))
+	r.inv.SetPod(inventory.PodOf(q, testKey))
 }
