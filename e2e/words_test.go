@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -52,6 +53,7 @@ func TestWords(t *testing.T) {
 		{"static pod's mirror", mirrorPod},
 		{"LimitRange", limitRange},
 		{"device from the environment", fromEnvironment},
+		{"unwritten device", unwrittenTeachesNothing},
 		{"claim", claimed},
 		{"no flags", noFlags},
 		{"key", keys},
@@ -314,6 +316,32 @@ func fromEnvironment(t *testing.T, s *stack.Stack) {
 	if strings.Contains(reason(p), "; but ") || strings.Contains(p.Annotations[accel.OriginalAnnotation], "unwritten") {
 		t.Errorf("the reason is %s, the record %s", reason(p), p.Annotations[accel.OriginalAnnotation])
 	}
+}
+
+// unwrittenTeachesNothing: of the runs of pods whose device nobody wrote none is
+// learned.
+func unwrittenTeachesNothing(t *testing.T, s *stack.Stack) {
+	const takes = 2 * time.Second
+	run := func(name, script string) *corev1.Pod {
+		return create(t, s, anyPod(name, "face-recognition", "cpu", withAnnotation(cluster.DurationAnnotation, takes.String()),
+			func(p *corev1.Pod) { p.Spec.Containers[0].Command[2] = script }))
+	}
+	ended := func(p *corev1.Pod) {
+		t.Helper()
+		eventually(t, func(ctx context.Context) error {
+			found, err := s.Client().CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
+			if err == nil && found.Status.Phase != corev1.PodSucceeded {
+				err = fmt.Errorf("pod %s is %s", p.Name, found.Status.Phase)
+			}
+			return err
+		})
+	}
+	// Two at once, so that, were they counted, nobody would see one alone.
+	first, second := run("unwritten-1", "./run -d $DEV"), run("unwritten-2", "./run -d $DEV")
+	ended(first)
+	ended(second)
+	ended(run("written", "./run -d any"))
+	wantLearned(t, s, "CPU", 1, takes)
 }
 
 // claimed: a container with a claim is refused, one beside it is not.
