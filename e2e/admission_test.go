@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
@@ -65,12 +64,6 @@ func dryRun(t *testing.T, s *stack.Stack) {
 	if dry.Annotations[accel.ReservationAnnotation] == after.Annotations[accel.ReservationAnnotation] {
 		t.Error("the dry run and the pod carry the same reservation")
 	}
-}
-
-// podLevel sets resources of the whole pod.
-func podLevel(p *corev1.Pod) {
-	one := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}
-	p.Spec.Resources = &corev1.ResourceRequirements{Requests: one, Limits: one}
 }
 
 // refusals: kubectl prints the sentence that says what to do.
@@ -133,10 +126,6 @@ func refusals(t *testing.T, s *stack.Stack) {
 		"node set": {
 			face("any", func(p *corev1.Pod) { p.Spec.NodeName = "g" }),
 			`spec.nodeName is already set to "g": remove it, so that the scheduler can choose a node that has the accelerator`,
-		},
-		"pod-level resources": {
-			face("any", podLevel),
-			"spec.resources (pod-level resources) cannot stand beside an accelerator's extended resource: move them to the containers",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -86,7 +86,7 @@ func profilesAccepted(t *testing.T, s *stack.Stack) {
 func profilesExplained(t *testing.T, s *stack.Stack) {
 	for path, fields := range map[string][]string{
 		"inferenceprofile":                {"spec", "status"},
-		"inferenceprofile.spec":           {"container", "deviceFlags", "template", "variants"},
+		"inferenceprofile.spec":           {"container", "deviceFlags", "conflictingFlags", "readsDeviceEnv", "template", "variants"},
 		"inferenceprofile.spec.variants":  {"accelerator", "image", "device", "limits", "args", "env", "serviceTime", "supplementalGroups", "nodeSelector", "tolerations", "volumes", "volumeMounts"},
 		"inferenceprofile.status":         {"accelerators", "observedGeneration", "conditions", "learned"},
 		"inferenceprofile.status.learned": {"accelerator", "time", "samples", "lastObserved", "variantHash", "recent"},

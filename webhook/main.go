@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/policy"
@@ -33,6 +35,8 @@ type flags struct {
 	webhookConfiguration string
 	leaderElect          bool
 	identity             string
+	schedulers           []string
+	otherSchedulers      bool
 	readmission          bool
 	readmitBare          bool
 	readmitDryRun        bool
@@ -57,6 +61,8 @@ func parse(args []string) (flags, error) {
 	fs.StringVar(&f.webhookConfiguration, "webhook-configuration", "heteroaccel", "MutatingWebhookConfiguration whose caBundle is kept right when the certificate is self-signed")
 	fs.BoolVar(&f.leaderElect, "leader-elect", true, "take part in choosing the one replica that decides")
 	fs.StringVar(&f.identity, "identity", hostname(), "this replica's name in the election")
+	fs.StringSliceVar(&f.schedulers, "scheduler-names", []string{corev1.DefaultSchedulerName}, "schedulers that ask the extender; may be given several times")
+	others := fs.String("other-schedulers", "refuse", "what to do with pods of another schedulerName: refuse them, or admit them, chosen for but not counted as waiting nor ever recreated")
 	fs.BoolVar(&f.readmission, "readmission", true, "recreate a pod that waits when another kind that it may have is idle and better")
 	fs.BoolVar(&f.readmitBare, "readmission-bare-pods", true, "do so with pods that have no controller as well")
 	fs.BoolVar(&f.readmitDryRun, "readmission-dry-run", true, "ask the API server by a dry run whether it would let in the new pod before the old one is deleted, which takes the right to create pods and to get their controllers; without it a pod is only moved to a kind that another pod of its controller was given, and pods of OnDelete controllers are not told from others")
@@ -67,7 +73,12 @@ func parse(args []string) (flags, error) {
 	if err := fs.Parse(args); err != nil {
 		return f, err
 	}
+	f.otherSchedulers = *others == "admit"
 	switch {
+	case len(f.schedulers) == 0 || slices.Contains(f.schedulers, ""):
+		return f, errors.New("--scheduler-names has an empty name: give those of the schedulers that have the extender, such as default-scheduler")
+	case *others != "admit" && *others != "refuse":
+		return f, fmt.Errorf("--other-schedulers %q: give admit or refuse", *others)
 	case fs.NArg() > 0:
 		return f, fmt.Errorf("unknown argument %q: everything is set by flags, see --help", fs.Arg(0))
 	case (f.tlsCert == "") != (f.tlsKey == ""):

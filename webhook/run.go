@@ -86,6 +86,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		MaxSampleAge:   f.samples.MaxAge,
 		ReservationTTL: f.reservationTTL,
 		ServiceTime:    times,
+		Schedulers:     f.schedulers,
 		Admitted: func(p *inventory.Pod) {
 			against.Came(p.Namespace, p.Managed.Reservation)
 			announce(p)
@@ -112,11 +113,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	decides := func() error { return errors.Join(synced(), leads()) }
 	served := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy,
+		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers,
 		Refusals: against, Key: key, Registry: registry, Log: log, Ready: decides,
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
-			Inventory: inv, Options: option.Source{Profiles: profiles}, Policy: f.policy,
+			Inventory: inv, Options: option.Source{Profiles: profiles, Schedulers: f.schedulers}, Policy: f.policy,
 			Refusals: against, Suspended: suspension.Suspended,
 			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
 		})

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -37,7 +38,13 @@ const mostKinds = 32
 
 // ParseRequest reads a pod's annotations. ours is false for a pod that asks
 // nothing of us; err is a sentence for the person who wrote the annotations.
+//
+// The mirror of a static pod is not ours, whatever the file on its node says:
+// the kubelet runs that file, and only shows it to the API server.
 func ParseRequest(annotations map[string]string) (req Request, ours bool, err error) {
+	if _, mirror := annotations[corev1.MirrorPodAnnotationKey]; mirror {
+		return Request{}, false, nil
+	}
 	inferenceKey, acceleratorKey := InferenceAnnotation, AcceleratorAnnotation
 	inference, hasInference := annotations[inferenceKey]
 	accelerator, hasAccelerator := annotations[acceleratorKey]

@@ -130,6 +130,8 @@ func on(node string) podOption { return func(p *corev1.Pod) { p.Spec.NodeName = 
 
 func in(namespace string) podOption { return func(p *corev1.Pod) { p.Namespace = namespace } }
 
+func scheduledBy(name string) podOption { return func(p *corev1.Pod) { p.Spec.SchedulerName = name } }
+
 func phase(ph corev1.PodPhase) podOption { return func(p *corev1.Pod) { p.Status.Phase = ph } }
 
 func selects(key, value string) podOption {
@@ -137,6 +139,14 @@ func selects(key, value string) podOption {
 }
 
 func gated(p *corev1.Pod) { p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "wait"}} }
+
+// mirror makes a pod what the kubelet shows of a file on its node.
+func mirror(p *corev1.Pod) {
+	p.Annotations = map[string]string{
+		accel.InferenceAnnotation: "faces", accel.AcceleratorAnnotation: "any", corev1.MirrorPodAnnotationKey: "7a59cd04",
+	}
+	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: p.Spec.NodeName, Controller: new(true)}}
+}
 
 func restarts(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyAlways }
 

@@ -32,6 +32,33 @@ func TestClaims(t *testing.T) {
 			do:   func(w *world) { w.SetPod(aPod("p", asks("cpu", "8"))) },
 			want: sums{Total: 3, Usable: 3},
 		},
+		"a pod waits for a scheduler of ours": {
+			do: func(w *world) {
+				w.opts.Schedulers = []string{"default-scheduler", "edge"}
+				w.SetPod(aPod("p", asks(gpu, "1"), scheduledBy("edge")))
+				w.SetPod(aPod("q", asks(gpu, "1"), scheduledBy("default-scheduler")))
+			},
+			want: sums{Total: 3, Usable: 3, Claimed: 2},
+		},
+		"a pod waits for another scheduler": {
+			do: func(w *world) {
+				w.opts.Schedulers = []string{"default-scheduler"}
+				w.SetPod(aPod("p", asks(gpu, "1"), scheduledBy("volcano")))
+			},
+			want: sums{Total: 3, Usable: 3},
+		},
+		"another scheduler bound it": {
+			do: func(w *world) {
+				w.opts.Schedulers = []string{"default-scheduler"}
+				w.SetPod(aPod("p", asks(gpu, "1"), scheduledBy("volcano")))
+				w.SetPod(aPod("p", asks(gpu, "1"), scheduledBy("volcano"), on("g")))
+			},
+			want: sums{Total: 3, Usable: 2},
+		},
+		"any scheduler, when none is named": {
+			do:   func(w *world) { w.SetPod(aPod("p", asks(gpu, "1"), scheduledBy("volcano"))) },
+			want: sums{Total: 3, Usable: 3, Claimed: 1},
+		},
 		"gated": {
 			do:   func(w *world) { w.SetPod(aPod("p", asks(gpu, "1"), gated)) },
 			want: sums{Total: 3, Usable: 3},

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,9 @@ type Options struct {
 	// to take, 0 when nobody knows. It is called under the lock: it must be
 	// quick and must not call the inventory. Default: nobody knows.
 	ServiceTime func(inference string, kind accel.Kind) time.Duration
+	// Schedulers are the names of the schedulers whose queues count: a pod that
+	// waits for another's is no claim. Default: all are.
+	Schedulers []string
 	// Admitted is called, outside the lock, with each pod whose reservation
 	// was just fulfilled.
 	Admitted func(*Pod)
@@ -201,13 +205,19 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 	delete(inv.pods, name)
 	if p != nil {
 		inv.pods[name] = p
-		if p.waits() {
+		if p.waits() && inv.schedules(p.Scheduler) {
 			inv.waiting[name] = inv.join(p.Needs, p.Constraints)
 		}
 	}
 	if waited != nil {
 		inv.leave(waited)
 	}
+}
+
+// schedules reports whether the queue of a scheduler counts. A pod that names
+// none is the API server's to complete, and counts.
+func (inv *Inventory) schedules(name string) bool {
+	return name == "" || len(inv.opts.Schedulers) == 0 || slices.Contains(inv.opts.Schedulers, name)
 }
 
 // node returns the record of a node, an empty one if there is none.

@@ -31,6 +31,8 @@ type Pod struct {
 	// Constraints say where an unbound pod may go; nil once it is bound, and
 	// for pods that compete for no accelerator.
 	Constraints *Constraints
+	// Scheduler is the name of the scheduler that is to bind the pod.
+	Scheduler string
 	// Gated is set while scheduling gates keep the pod from the scheduler.
 	Gated bool
 	// Deleted is set once the pod is being deleted: it holds what it has until
@@ -52,6 +54,10 @@ type Managed struct {
 	// Inference and Kind, what the pod was given, are from its record.
 	Inference string
 	Kind      accel.Kind
+	// Unwritten is set when the webhook could write the device nowhere that the
+	// program is known to read, so that it may have run on another kind's: how
+	// long it took teaches nothing. It is from the record too.
+	Unwritten bool
 	// Reservation is the id of the decision, which the record is bound to.
 	Reservation string
 	// Reason is anybody's to write: it explains, and decides nothing.
@@ -105,6 +111,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		UID:       pod.UID,
 		Node:      unique.Make(pod.Spec.NodeName).Value(),
 		Done:      pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed,
+		Scheduler: unique.Make(pod.Spec.SchedulerName).Value(),
 		Gated:     len(pod.Spec.SchedulingGates) > 0,
 		Deleted:   pod.DeletionTimestamp != nil,
 	}
@@ -115,6 +122,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		p.Managed = &Managed{
 			Inference:   unique.Make(given.Inference).Value(),
 			Kind:        given.Kind,
+			Unwritten:   given.Unwritten,
 			Reservation: pod.Annotations[accel.ReservationAnnotation],
 			Reason:      pod.Annotations[accel.ReasonAnnotation],
 		}

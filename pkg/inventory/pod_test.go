@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 )
 
 type podObject = corev1.Pod
@@ -48,6 +49,21 @@ func TestPodOf(t *testing.T) {
 	})
 	if diff := cmp.Diff(&Managed{Inference: "faces", Kind: "GPU", Reservation: "r"}, said.Managed); diff != "" {
 		t.Errorf("other annotations are believed (-want +got):\n%s", diff)
+	}
+}
+
+// TestUnwritten: whether the program was told its device is the record's word.
+func TestUnwritten(t *testing.T) {
+	for content, want := range map[string]bool{
+		`{"container":"c","inference":"faces","kind":"GPU","unwritten":true}`: true,
+		`{"container":"c","inference":"faces","kind":"GPU"}`:                  false,
+	} {
+		p := aPod("p", asks(gpu, "1"), func(p *corev1.Pod) {
+			p.Annotations = map[string]string{accel.ReservationAnnotation: "r", accel.OriginalAnnotation: record.Seal(content, testKey, p.Namespace, "r")}
+		})
+		if p.Managed == nil || p.Managed.Unwritten != want {
+			t.Errorf("%s: %+v", content, p.Managed)
+		}
 	}
 }
 

@@ -28,6 +28,14 @@ func TestUsable(t *testing.T) {
 			},
 			want: sums{Nodes: 1, Total: 2, Usable: 1},
 		},
+		"held by a static pod, whose mirror asks for us": {
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 2)))
+				w.sample("g", 0)
+				w.SetPod(aPod("door-camera-g", on("g"), asks(gpu, "1"), asks("cpu", "1"), mirror))
+			},
+			want: sums{Nodes: 1, Total: 2, Usable: 1},
+		},
 		"unhealthy, the kubelet does not know": { // 2 − 0 held − 1 blocked
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 2)))

@@ -29,18 +29,25 @@ const slowest, fastest = 0.000001, 1_000_000
 // change.
 func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 	p := &Profile{
-		Name:        in.Name,
-		UID:         in.UID,
-		Container:   in.Spec.Container,
-		DeviceFlags: in.Spec.DeviceFlags,
-		Variants:    make([]Variant, 0, len(in.Spec.Variants)),
+		Name:             in.Name,
+		UID:              in.UID,
+		Container:        in.Spec.Container,
+		DeviceFlags:      in.Spec.DeviceFlags,
+		ConflictingFlags: in.Spec.ConflictingFlags,
+		ReadsDeviceEnv:   in.Spec.ReadsDeviceEnv,
+		Variants:         make([]Variant, 0, len(in.Spec.Variants)),
 	}
-	if len(p.DeviceFlags) == 0 {
+	if p.DeviceFlags == nil { // an empty list is the author's word
 		p.DeviceFlags = []string{defaultDeviceFlag}
 	}
 	for _, f := range p.DeviceFlags {
+		if strings.Trim(f, "-") == "" || strings.ContainsAny(f, " \t\r\n=") {
+			return nil, fmt.Errorf("profile %s: device flag %q is empty, or holds spaces or '=': write it alone, such as \"-d\", or \"device\" for device=GPU", in.Name, f)
+		}
+	}
+	for _, f := range p.ConflictingFlags {
 		if len(f) < 2 || f[0] != '-' || strings.ContainsAny(f, " \t\r\n=") {
-			return nil, fmt.Errorf("profile %s: device flag %q does not start with '-', or holds spaces or '=': write it alone, such as \"-d\"", in.Name, f)
+			return nil, fmt.Errorf("profile %s: conflicting flag %q does not start with '-', or holds spaces or '=': write it alone, such as \"--config_path\"", in.Name, f)
 		}
 	}
 	if in.Spec.Template != nil && len(in.Spec.Template.Raw) > 0 {

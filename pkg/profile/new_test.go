@@ -1,6 +1,7 @@
 package profile_test
 
 import (
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -91,6 +92,37 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// TestDeviceFlags: none said is the default, and an empty list none.
+func TestDeviceFlags(t *testing.T) {
+	for name, tc := range map[string]struct{ written, want []string }{
+		"left out": {nil, []string{"-d"}},
+		"none":     {[]string{}, []string{}},
+		"a key":    {[]string{"device"}, []string{"device"}},
+		"several":  {[]string{"--device", "-d", "device"}, []string{"--device", "-d", "device"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := gpuAndCPU()
+			in.Spec.DeviceFlags = tc.written
+			// As it comes from, and goes to, the API server.
+			wire, err := json.Marshal(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in = &v1alpha1.InferenceProfile{}
+			if err := json.Unmarshal(wire, in); err != nil {
+				t.Fatal(err)
+			}
+			got, err := profile.New(in.DeepCopy())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got.DeviceFlags); diff != "" {
+				t.Errorf("flags (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		spoil func(*v1alpha1.InferenceProfileSpec)
@@ -111,12 +143,15 @@ func TestNewRefuses(t *testing.T) {
 		"CPU with a device": {func(s *v1alpha1.InferenceProfileSpec) {
 			s.Variants[1].Limits["gpu.intel.com/i915"] = resource.MustParse("1")
 		}, "no extended resource"},
-		"no cores at all":     {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[1].Limits = limits("cpu", "0") }, "not greater than 0"},
-		"flag without a dash": {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"d"} }, "does not start with '-'"},
-		"flag with a value":   {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"-d GPU"} }, "holds spaces"},
-		"negative group":      {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].SupplementalGroups = []int64{-1} }, "supplemental group -1"},
-		"no label":            {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].NodeSelector = map[string]string{"a b": ""} }, "label of a node"},
-		"template of no pod":  {func(s *v1alpha1.InferenceProfileSpec) { s.Template.Raw = []byte(`{"spec":{"containers":"x"}}`) }, "not a pod template"},
+		"no cores at all":    {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[1].Limits = limits("cpu", "0") }, "not greater than 0"},
+		"empty flag":         {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{""} }, "is empty"},
+		"flag of dashes":     {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"--"} }, "is empty"},
+		"flag with a value":  {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"-d GPU"} }, "holds spaces"},
+		"key with a value":   {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"device=GPU"} }, "or holds spaces or '='"},
+		"conflicting key":    {func(s *v1alpha1.InferenceProfileSpec) { s.ConflictingFlags = []string{"config"} }, "does not start with '-'"},
+		"negative group":     {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].SupplementalGroups = []int64{-1} }, "supplemental group -1"},
+		"no label":           {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].NodeSelector = map[string]string{"a b": ""} }, "label of a node"},
+		"template of no pod": {func(s *v1alpha1.InferenceProfileSpec) { s.Template.Raw = []byte(`{"spec":{"containers":"x"}}`) }, "not a pod template"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := gpuAndCPU()

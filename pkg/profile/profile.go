@@ -15,10 +15,16 @@ import (
 // Profile is an InferenceProfile made ready for decisions: kinds canonical,
 // defaults filled in. It is shared between goroutines and never changed.
 type Profile struct {
-	Name        string
-	UID         types.UID
-	Container   string
+	Name      string
+	UID       types.UID
+	Container string
+	// DeviceFlags are those whose value is the device; one without a dash is
+	// the key of key=value. Empty when the program takes none.
 	DeviceFlags []string
+	// ConflictingFlags are those beside which nothing may be added.
+	ConflictingFlags []string
+	// ReadsDeviceEnv says that the program reads accel.DeviceEnv.
+	ReadsDeviceEnv bool
 	// Template is the pod for a request that comes without one, or nil.
 	Template *corev1.PodTemplateSpec
 	// Variants are in the order of the resource.

@@ -42,6 +42,9 @@ type Given struct {
 	// Inference is the profile's name, and Kind the kind of the variant.
 	Inference string     `json:"inference"`
 	Kind      accel.Kind `json:"kind"`
+	// Unwritten is set when nobody wrote the device where the program reads it,
+	// so that it may run on another: how long it takes teaches nothing.
+	Unwritten bool `json:"unwritten,omitempty"`
 }
 
 // Of returns what a pod of a namespace was given, by the record among its

@@ -72,9 +72,10 @@ func New(cfg Config) *Learner {
 
 // Finished takes a pod that ended. It counts when it is one of ours that
 // succeeded by itself: one that was deleted ended when somebody wanted it to,
-// and a server never ends otherwise.
+// and a server never ends otherwise. One whose device nobody wrote may have run
+// on another.
 func (l *Learner) Finished(p *inventory.Pod) {
-	if p.Managed == nil || p.Deleted || !p.Run.Succeeded || !p.Run.Ends {
+	if p.Managed == nil || p.Managed.Unwritten || p.Deleted || !p.Run.Succeeded || !p.Run.Ends {
 		return
 	}
 	took, ok := p.Run.Took()

@@ -142,6 +142,7 @@ func TestFinished(t *testing.T) {
 		"a server that ended":    {ran("a", "GPU", func(p *inventory.Pod) { p.Run.Ends = false }), 0},
 		"not ours":               {ran("a", "GPU", func(p *inventory.Pod) { p.Managed = nil }), 0},
 		"its times are lost":     {ran("a", "GPU", func(p *inventory.Pod) { p.Run.Started = time.Time{} }), 0},
+		"its device unwritten":   {ran("a", "GPU", func(p *inventory.Pod) { p.Managed.Unwritten = true }), 0},
 		"of no kind":             {ran("a", ""), 0},
 		"a kind with no variant": {ran("a", "FPGA"), 0},
 		"no such profile":        {ran("c", "GPU"), 0},

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -50,7 +51,8 @@ var annotations = [...]string{
 // Apply returns pod with in.Target running in.Variant: image, resources,
 // device flag, HETEROACCEL_DEVICE, extra args, env, mounts, volumes,
 // groups, selectors, tolerations, and the annotations that explain it and make
-// it undoable. pod is never changed; the result shares with it what did not
+// it undoable. Its Warnings are for whoever creates the pod; the reason says the
+// same in few words. pod is never changed; the result shares with it what did not
 // change. The rules are told at setDevice, resourcesFor and Compatible.
 //
 // pod is to be without a mutation already: see Undo. An error that Compatible
@@ -62,18 +64,21 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 	}
 	v := in.Variant
 	out := *pod
-	out.Recorded = ""
+	out.Recorded, out.Noted, out.Warnings = "", "", nil
 	c := in.Target.detach(&out)
 	if c == nil {
 		return nil, errNoContainer(in.Target)
 	}
 	r := record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind}}
-	if err := applyToContainer(c, in, &r); err != nil {
+	told, err := applyToContainer(c, in, wishesOf(pod, in.Target), &r)
+	if err != nil {
 		return nil, err
 	}
 	if err := applyToPod(&out, v, &r); err != nil {
 		return nil, err
 	}
+	r.Unwritten, r.Note = told.unwritten, told.note()
+	out.Warnings = told.warnings()
 	original, err := r.seal(in.Key, in.Namespace, in.Decision.Reservation)
 	if err != nil {
 		return nil, err
@@ -81,7 +86,7 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 	a := make(map[string]string, len(pod.Metadata.Annotations)+len(annotations))
 	maps.Copy(a, pod.Metadata.Annotations)
 	a[accel.SelectedAnnotation] = string(in.Decision.Kind)
-	a[accel.ReasonAnnotation] = in.Decision.Reason
+	a[accel.ReasonAnnotation] = strings.TrimSuffix(in.Decision.Reason, pod.Noted) + r.Note
 	a[accel.ReservationAnnotation] = in.Decision.Reservation
 	a[accel.OriginalAnnotation] = original
 	if n := in.Decision.Readmissions; n > 0 {
@@ -92,7 +97,8 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 }
 
 // applyToContainer changes c, which is a copy, and notes in r what it replaced.
-func applyToContainer(c *corev1.Container, in Input, r *record) error {
+// It returns what remains to be said of c's words.
+func applyToContainer(c *corev1.Container, in Input, w wishes, r *record) (*doubts, error) {
 	v := in.Variant
 	if image := v.Spec.Image; image != "" && image != c.Image {
 		if now := pullPolicy(c.ImagePullPolicy, c.Image, image); now != c.ImagePullPolicy {
@@ -107,7 +113,7 @@ func applyToContainer(c *corev1.Container, in Input, r *record) error {
 	c.Command, c.Args = l.command.words, l.args.words
 	r.Command, r.Args = l.command.recorded(), l.args.recorded()
 
-	resources := resourcesFor(c.Resources, v, in.Known)
+	resources := resourcesFor(c.Resources, v, w, in.Known)
 	r.Limits = changedAmounts(c.Resources.Limits, resources.Limits)
 	r.Requests = changedAmounts(c.Resources.Requests, resources.Requests)
 	c.Resources = resources
@@ -116,18 +122,23 @@ func applyToContainer(c *corev1.Container, in Input, r *record) error {
 
 	mounts, paths, err := newMounts(c, v)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(mounts) > 0 {
 		c.VolumeMounts = append(slices.Clip(c.VolumeMounts), mounts...)
 		r.Mounts = paths
 	}
-	return nil
+	return l.doubts(c, v), nil
 }
 
 // applyToPod changes what stands outside the container in out, which is a
 // copy, and notes in r what it added.
 func applyToPod(out *Pod, v *profile.Variant, r *record) error {
+	if was := out.Spec.Resources; was != nil {
+		out.Spec.Resources = wholeFor(out)
+		r.PodLimits = changedAmounts(was.Limits, out.Spec.Resources.Limits)
+		r.PodRequests = changedAmounts(was.Requests, out.Spec.Resources.Requests)
+	}
 	volumes, names, err := newVolumes(out, v)
 	if err != nil {
 		return err

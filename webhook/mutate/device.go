@@ -14,6 +14,53 @@ var openVINODevices = map[string]bool{
 	"TEMPLATE": true, "AUTO": true, "MULTI": true, "HETERO": true, "BATCH": true,
 }
 
+// deviceFor returns what a flag's value becomes for a variant whose device is
+// dev; ok is false when it is no device, or none that dev can stand for.
+//
+// Programs that name their devices with the vendor (intel:gpu) know no others:
+// there the form stays, and the case, and a plain device takes the place of the
+// name alone, intel:npu; a list or a configuration cannot.
+func (l *line) deviceFor(was, dev string) (now string, ok bool) {
+	if isDevice(was, l.profile) {
+		return dev, true
+	}
+	vendor, name, ok := ofVendor(was, l.profile)
+	if !ok {
+		return "", false
+	}
+	if _, _, same := ofVendor(dev, l.profile); same {
+		return dev, true
+	}
+	if !isSingleDevice(dev) || strings.Contains(dev, "(") {
+		return "", false
+	}
+	if name == strings.ToLower(name) {
+		dev = strings.ToLower(dev)
+	}
+	return vendor + ":" + dev, true
+}
+
+// ofVendor takes VENDOR:NAME apart, whatever its case: a vendor that programs
+// are known to write, or that a variant's device has, and a device's name. Any
+// other a:b may be an image and its tag.
+func ofVendor(s string, p *profile.Profile) (vendor, name string, ok bool) {
+	vendor, name, ok = strings.Cut(s, ":")
+	if !ok || !isSingleDevice(strings.ToUpper(name)) || strings.Contains(name, "(") {
+		return "", "", false
+	}
+	if strings.EqualFold(vendor, "intel") {
+		return vendor, name, true
+	}
+	known := slices.ContainsFunc(p.Variants, func(v profile.Variant) bool {
+		of, _, has := strings.Cut(v.Device, ":")
+		return has && strings.EqualFold(of, vendor) && !modes[of]
+	})
+	return vendor, name, known
+}
+
+// modes are OpenVINO's devices that work by means of others.
+var modes = map[string]bool{"AUTO": true, "MULTI": true, "HETERO": true, "BATCH": true}
+
 // isDevice reports whether s names an OpenVINO device, so that the value of
 // another program's flag of the same name is never taken for one:
 //
@@ -36,9 +83,7 @@ func isDevice(s string, p *profile.Profile) bool {
 	if !ok {
 		return false
 	}
-	switch mode {
-	case "AUTO", "MULTI", "HETERO", "BATCH":
-	default:
+	if !modes[mode] {
 		return false
 	}
 	for d := range strings.SplitSeq(list, ",") {
@@ -74,4 +119,59 @@ func notInID(r rune) bool {
 
 func isVariantDevice(s string, p *profile.Profile) bool {
 	return slices.ContainsFunc(p.Variants, func(v profile.Variant) bool { return v.Device == s })
+}
+
+// namedDevices returns the devices that s names and nothing else, upper case
+// and without ids, whether written for OpenVINO or for somebody else: GPU,
+// AUTO:GPU,CPU, intel:gpu.0, cuda:0. It returns nil for any other text. A mode
+// alone, AUTO, is a device when modeToo is set: the word is common.
+func namedDevices(s string, p *profile.Profile, modeToo bool) []string {
+	if s == "" || len(s) > longestDevice {
+		return nil
+	}
+	if mode, list, ok := strings.Cut(s, ":"); ok && modes[mode] {
+		s = list
+	} else if _, name, ok := ofVendor(s, p); ok {
+		s = name
+	} else if modeToo && (modes[s] || strings.EqualFold(s, "any")) {
+		return []string{strings.ToUpper(s)}
+	}
+	var names []string
+	for d := range strings.SplitSeq(s, ",") {
+		name, _, _ := strings.Cut(strings.ToUpper(strings.TrimPrefix(d, "-")), "(")
+		name, id, hasID := strings.Cut(name, ".")
+		if hasID && (id == "" || id[0] < '0' || id[0] > '9') {
+			return nil
+		}
+		if cuda, _, ok := strings.Cut(name, ":"); ok && cuda == "CUDA" {
+			name = cuda
+		}
+		if !openVINODevices[name] && !foreignDevices[name] && !isVariantDevice(d, p) || modes[name] || name == "TEMPLATE" {
+			return nil
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// foreignDevices are what programs beside OpenVINO's call theirs.
+var foreignDevices = map[string]bool{"CUDA": true, "XPU": true, "TPU": true, "IGPU": true, "DGPU": true, "ROCM": true}
+
+// doubtful reports whether the value of a device flag that is not known for a
+// device could be one all the same: a variable, or what has a device's name in
+// it. A path is none.
+func doubtful(value string) bool {
+	if strings.ContainsAny(value, "$`") {
+		return true
+	}
+	if strings.Contains(value, "/") {
+		return false
+	}
+	value = strings.ToUpper(value)
+	for name := range openVINODevices {
+		if name != "TEMPLATE" && !modes[name] && strings.Contains(value, name) {
+			return true
+		}
+	}
+	return strings.Contains(value, "CUDA") || strings.Contains(value, "XPU")
 }

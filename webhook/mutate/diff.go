@@ -39,6 +39,9 @@ func Diff(before, after *Pod, t Target) []Op {
 		d.container(at+strconv.Itoa(t.Index), b, a)
 	}
 	b, a := &before.Spec, &after.Spec
+	if b.Resources != nil && a.Resources != nil && b.Resources != a.Resources {
+		d.resources("/spec/resources", b.Resources, a.Resources)
+	}
 	diffList(&d, "/spec/volumes", b.Volumes, a.Volumes, func(x, y *corev1.Volume) bool { return x.Name == y.Name }, same)
 	diffList(&d, "/spec/tolerations", b.Tolerations, a.Tolerations, func(x, y *corev1.Toleration) bool { return same(*x, *y) }, same)
 	d.strings("/spec/nodeSelector", b.NodeSelector, a.NodeSelector)

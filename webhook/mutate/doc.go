@@ -7,7 +7,7 @@
 // The package is pure: it never chooses a variant, does no I/O, keeps no state,
 // and never changes what it is given.
 //
-// A review is answered by Check, Undo, FindTarget, Apply, Diff, in this order.
+// A review is answered by Undo, FindTarget, Check, Apply, Diff, in this order.
 // The webhook sees its own output again (reinvocationPolicy IfNeeded): Undo
 // takes the first mutation back, so that the same decision gives the same pod
 // and Diff has nothing to say.

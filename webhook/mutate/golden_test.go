@@ -2,6 +2,7 @@ package mutate
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -11,9 +12,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"heteroaccel.io/pkg/accel"
@@ -26,12 +28,15 @@ var update = flag.Bool("update", false, "rewrite the expected pods in testdata")
 var testKey = []byte("a key for tests, of 32 bytes long")
 
 // ask is the first document of a golden file; the second is the pod or the
-// workload whose template it is, the third the pod that must come out.
+// workload whose template it is, the third the pod that must come out, and the
+// fourth the warnings that must come with it: without it there are none.
 type ask struct {
 	Test string `json:"test"`
 	// Variant is the kind that is given.
 	Variant accel.Kind `json:"variant"`
-	// DeviceFlags replace those of testdata/profile.
+	// Profile is the file of the profile, "profile" if it is not said.
+	Profile string `json:"profile,omitempty"`
+	// DeviceFlags replace the profile's.
 	DeviceFlags []string `json:"deviceFlags,omitempty"`
 	// Between is a JSON patch that other webhooks make between the first and
 	// the second invocation of ours.
@@ -63,12 +68,12 @@ func TestGolden(t *testing.T) {
 				t.Fatalf("read what is asked: %v", err)
 			}
 			raw := templateOf(t, docs[1])
-			p := testProfile(t)
+			p := readProfile(t, cmp.Or(a.Profile, "profile"))
 			if a.DeviceFlags != nil {
 				p.DeviceFlags = a.DeviceFlags
 			}
 
-			once, err := review(raw, p, a.Variant)
+			once, warnings, err := reviewed(raw, p, a.Variant)
 			if a.Error != "" {
 				if err == nil || err.Error() != a.Error {
 					t.Fatalf("error is\n%v, want\n%s", err, a.Error)
@@ -94,8 +99,19 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			said := ""
+			if len(warnings) > 0 {
+				list, err := yaml.Marshal(map[string][]string{"warnings": warnings})
+				if err != nil {
+					t.Fatal(err)
+				}
+				said = string(list)
+			}
 			if *update {
 				out := docs[0] + "\n---\n" + docs[1] + "---\n" + string(got)
+				if said != "" {
+					out += "---\n" + said
+				}
 				if err := os.WriteFile(file, []byte(out), 0o644); err != nil {
 					t.Fatal(err)
 				}
@@ -104,8 +120,12 @@ func TestGolden(t *testing.T) {
 			if len(docs) < 3 {
 				t.Fatalf("%s has no expected pod: run with -update", file)
 			}
-			if diff := cmp.Diff(docs[2], string(got)); diff != "" {
+			docs = append(docs, "")
+			if diff := gocmp.Diff(strings.TrimSuffix(docs[2], "\n"), strings.TrimSuffix(string(got), "\n")); diff != "" {
 				t.Errorf("pod (-want +got):\n%s", diff)
+			}
+			if diff := gocmp.Diff(docs[3], said); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -120,7 +140,7 @@ func checkInvariants(t *testing.T, raw, once, final []byte, p *profile.Profile, 
 		if err != nil {
 			t.Fatalf("second review: %v", err)
 		}
-		if diff := cmp.Diff(normal(t, pod), normal(t, again)); diff != "" {
+		if diff := gocmp.Diff(normal(t, pod), normal(t, again)); diff != "" {
 			t.Errorf("a second review changes the pod (-first +second):\n%s", diff)
 		}
 		validate(t, again)
@@ -133,7 +153,7 @@ func checkInvariants(t *testing.T, raw, once, final []byte, p *profile.Profile, 
 	for _, name := range annotations {
 		delete(want.Metadata.Annotations, name)
 	}
-	if diff := cmp.Diff(encode(t, want), encode(t, undone)); diff != "" {
+	if diff := gocmp.Diff(encode(t, want), encode(t, undone)); diff != "" {
 		t.Errorf("undone (-original +undone):\n%s", diff)
 	}
 	// From every kind to every other and back.
@@ -147,7 +167,7 @@ func checkInvariants(t *testing.T, raw, once, final []byte, p *profile.Profile, 
 		if err != nil {
 			t.Fatalf("back from %s: %v", v.Kind, err)
 		}
-		if diff := cmp.Diff(normal(t, final), normal(t, back)); diff != "" {
+		if diff := gocmp.Diff(normal(t, final), normal(t, back)); diff != "" {
 			t.Errorf("by way of %s (-direct +detour):\n%s", v.Kind, diff)
 		}
 	}
@@ -155,14 +175,26 @@ func checkInvariants(t *testing.T, raw, once, final []byte, p *profile.Profile, 
 
 // review does what the webhook's server does with the JSON of a pod.
 func review(raw []byte, p *profile.Profile, kind accel.Kind) ([]byte, error) {
+	out, _, err := reviewed(raw, p, kind)
+	return out, err
+}
+
+// reviewed is review with the warnings.
+func reviewed(raw []byte, p *profile.Profile, kind accel.Kind) (out []byte, warnings []string, err error) {
 	pod := &Pod{}
 	if err := json.Unmarshal(raw, pod); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	after, ops, err := mutateOnce(pod, p, kind)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	out, err = patched(raw, after, ops)
+	return out, after.Warnings, err
+}
+
+// patched applies ops to the JSON of a pod, and holds the result against after.
+func patched(raw []byte, after *Pod, ops []Op) ([]byte, error) {
 	encoded, err := json.Marshal(ops)
 	if err != nil {
 		return nil, err
@@ -183,23 +215,23 @@ func review(raw []byte, p *profile.Profile, kind accel.Kind) ([]byte, error) {
 	a, _ := json.Marshal(after)
 	b, _ := json.Marshal(&patched)
 	if !bytes.Equal(a, b) {
-		return nil, fmt.Errorf("the patch does not lead to the applied pod: %s", cmp.Diff(string(a), string(b)))
+		return nil, fmt.Errorf("the patch does not lead to the applied pod: %s", gocmp.Diff(string(a), string(b)))
 	}
 	return out, nil
 }
 
 func mutateOnce(pod *Pod, p *profile.Profile, kind accel.Kind) (*Pod, []Op, error) {
 	before, _ := json.Marshal(pod)
-	if err := Check(pod); err != nil {
-		return nil, nil, err
-	}
 	req, ours, err := accel.ParseRequest(pod.Metadata.Annotations)
 	if err != nil || !ours {
 		return nil, nil, fmt.Errorf("request: ours %v, %w", ours, err)
 	}
 	undone, _ := Undo(pod, testKey, "default")
-	target, err := FindTarget(undone, req, p)
+	target, err := FindTarget(undone, req, p, knownResource)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := Check(undone, target); err != nil {
 		return nil, nil, err
 	}
 	after, err := Apply(undone, Input{
@@ -214,7 +246,7 @@ func mutateOnce(pod *Pod, p *profile.Profile, kind accel.Kind) (*Pod, []Op, erro
 	}
 	ops := Diff(pod, after, target)
 	if now, _ := json.Marshal(pod); !bytes.Equal(before, now) {
-		return nil, nil, fmt.Errorf("the input was changed: %s", cmp.Diff(string(before), string(now)))
+		return nil, nil, fmt.Errorf("the input was changed: %s", gocmp.Diff(string(before), string(now)))
 	}
 	return after, ops, nil
 }
@@ -225,10 +257,17 @@ func knownResource(name corev1.ResourceName) bool {
 	}, name)
 }
 
-// testProfile reads testdata/profile as the profile store would.
+// testProfile is the profile of most tests.
 func testProfile(t testing.TB) *profile.Profile {
 	t.Helper()
-	content, err := os.ReadFile("testdata/profile")
+	return readProfile(t, "profile")
+}
+
+// readProfile reads the spec of a profile below testdata as the profile store
+// would.
+func readProfile(t testing.TB, file string) *profile.Profile {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,10 +275,13 @@ func testProfile(t testing.TB) *profile.Profile {
 	if err := yaml.UnmarshalStrict(content, &spec); err != nil {
 		t.Fatal(err)
 	}
-	p := &profile.Profile{Name: "face-recognition", Container: spec.Container, DeviceFlags: spec.DeviceFlags}
-	for i := range spec.Variants {
-		v := &spec.Variants[i]
-		p.Variants = append(p.Variants, profile.Variant{Kind: accel.Kind(v.Accelerator), Device: v.Device, Spec: v})
+	name := "face-recognition"
+	if _, other, ok := strings.Cut(file, "-"); ok {
+		name = other
+	}
+	p, err := profile.New(&v1alpha1.InferenceProfile{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return p
 }

@@ -1,7 +1,6 @@
 package mutate
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -15,39 +14,35 @@ import (
 type line struct {
 	profile       *profile.Profile
 	command, args list
-	// stands is whether a device flag is there already, with whatever value;
-	// passed whether one is among the words behind a shell's script, so that
-	// the script evidently hands its arguments on.
-	stands, passed bool
+	// script is the index of the text that a shell runs, -1 when there is none.
+	script int
+
+	// What was found in the user's words, and done to them.
+
+	// named is set once a flag had a device, which is now the variant's; stands
+	// once a flag was there with whatever value; appended when one was added.
+	named, stands, appended bool
+	// passed is whether a flag is among the words behind a script, so that the
+	// script evidently hands its words on.
+	passed bool
+	// mentions is whether the container takes its device from accel.DeviceEnv.
+	mentions bool
+	// keyed are the words of the line that were a key with a device.
+	keyed []int
+	// placed is set once a script has the variant's args, missing when nothing
+	// shows where they belong.
+	placed, missing bool
+	// conflict is the flag beside which nothing may be added, with its value;
+	// "" when there is none.
+	conflict string
+	// left are the flags whose values were not taken for devices.
+	left []place
 }
 
-// list is one of the two lists of a command line, and what was done to it.
-type list struct {
-	words []string
-	owned bool // words is a copy, and may be written
-	edits []listEdit
-	added int // words appended at the end
-}
-
-// listEdit is an edit of one word of a list.
-type listEdit struct {
-	Word int `json:"word"`
-	edit
-}
-
-func (l *list) set(i int, word string, edits ...edit) {
-	if !l.owned {
-		l.words, l.owned = slices.Clone(l.words), true
-	}
-	l.words[i] = word
-	for _, e := range edits {
-		l.edits = append(l.edits, listEdit{Word: i, edit: e})
-	}
-}
-
-func (l *list) add(words ...string) {
-	l.words, l.owned = append(slices.Clip(l.words), words...), true
-	l.added += len(words)
+// place is part of a command line that was left as it is.
+type place struct {
+	text  string // flag and value as they stand
+	value string
 }
 
 // setDevice rewrites the command line of c for variant v:
@@ -55,32 +50,52 @@ func (l *list) add(words ...string) {
 //   - Every device flag of the profile gets v's device, in command and args,
 //     as two words (-d GPU), one (-d=GPU), or within a longer text
 //     (bash -c "./app -d GPU"), where its value is an OpenVINO device name
-//     (see isDevice). Nothing else of the user's words changes.
+//     (see deviceFor). A flag without a dash is a key: device=GPU in one word,
+//     or within a text. Nothing else of the user's words changes.
 //   - With no flag anywhere, the profile's first flag and the device are
 //     appended to args, and so reach the program at its end whether it was
 //     written in command, in args, or is the image's entrypoint. Not so when
 //     a flag stands there with another value (-d $DEVICE, -d /data); when
-//     command, args or env mention HETEROACCEL_DEVICE; or when the line is a
-//     shell with a script (bash -c "…"), which would not hand words behind
-//     the script on: HETEROACCEL_DEVICE is what serves those.
+//     command, args or env mention HETEROACCEL_DEVICE; when one of the
+//     profile's conflicting flags stands there; when the profile has none but
+//     keys; or when the line is a shell with a script (bash -c "…"), which
+//     would not hand words behind the script on: HETEROACCEL_DEVICE is what
+//     serves those.
 //   - v's extra args are appended to args unless the same sequence is there.
-//     A shell's script gets them behind each device flag within it, and not at
-//     all when it has none.
+//     Where keys have the device they come behind each of these, as what
+//     belongs to it. A shell's script gets them behind the device flag of each
+//     command within it, and not at all when it has none; nor does anything
+//     beside a conflicting flag.
+//
+// Of what nobody wrote the device into, or might name another, warnings tell.
 func setDevice(c *corev1.Container, p *profile.Profile, v *profile.Variant) *line {
-	l := &line{profile: p, command: list{words: c.Command}, args: list{words: c.Args}}
-	script := scriptIndex(c.Command, c.Args)
-	for i := range len(c.Command) + len(c.Args) {
-		extra := ""
-		if i == script {
-			extra = l.textArgs(i, v)
+	l := &line{
+		profile: p, command: list{words: c.Command}, args: list{words: c.Args},
+		script: scriptIndex(c.Command, c.Args), mentions: mentionsEnv(c),
+	}
+	l.conflict = l.conflicting()
+	extra := v.Spec.Args
+	if l.conflict != "" {
+		extra = nil
+	}
+	for i := range l.len() {
+		text := ""
+		if i == l.script {
+			text = shellWords(extra)
 		}
-		l.rewriteWord(i, script, v.Device, extra)
+		l.rewriteWord(i, v.Device, text)
 	}
-	shell := script >= 0
-	if !shell && !l.stands && firstFlag(p) != "" && !mentionsEnv(c) {
-		l.args.add(firstFlag(p), v.Device)
+	if f := firstFlag(p); f != "" && l.script < 0 && l.conflict == "" && !l.stands && !l.mentions {
+		l.args.add(f, v.Device)
+		l.appended = true
 	}
-	if extra := v.Spec.Args; len(extra) > 0 && (!shell || l.passed) && !l.contains(extra) {
+	switch {
+	case len(v.Spec.Args) == 0 || l.placed || l.contains(v.Spec.Args):
+	case l.conflict != "" || l.script >= 0 && !l.passed:
+		l.missing = true
+	case l.script < 0 && len(l.keyed) > 0:
+		l.insert(extra)
+	default:
 		l.args.add(extra...)
 	}
 	return l
@@ -103,40 +118,40 @@ func (l *line) word(i int) string {
 func (l *line) len() int { return len(l.command.words) + len(l.args.words) }
 
 // rewriteWord gives dev to the flags in word i of the line, or in word i+1
-// when i is the flag alone.
-func (l *line) rewriteWord(i, script int, dev, extra string) {
+// when i is the flag alone; extra goes behind those within a script.
+func (l *line) rewriteWord(i int, dev, extra string) {
 	list, j := l.at(i)
 	word := list.words[j]
 	for _, f := range l.profile.DeviceFlags {
-		if f == "" || !strings.HasPrefix(word, f) {
+		rest, ok := strings.CutPrefix(word, f)
+		if !ok || f == "" {
 			continue
 		}
-		rest := word[len(f):]
-		if rest != "" && rest[0] != '=' {
-			continue
-		}
-		target, k, from := list, j, len(f)+1
-		if rest == "" {
+		switch {
+		case rest == "" && !isKey(f):
 			l.stands = true
 			if i+1 == l.len() {
+				l.leave(f, "")
 				return
 			}
-			target, k = l.at(i + 1)
-			from = 0
-		}
-		was := target.words[k][from:]
-		if !isDevice(was, l.profile) {
-			if rest == "" {
+			target, k := l.at(i + 1)
+			if !l.give(target, k, 0, dev) {
+				l.leave(f+" "+target.words[k], target.words[k])
 				return
 			}
-			break // -d="GPU", perhaps, in a text
+			l.passed = l.passed || l.script >= 0 && i > l.script
+			return
+		case rest != "" && rest[0] == '=':
+			if l.give(list, j, len(f)+1, dev) {
+				l.stands = true
+				l.passed = l.passed || l.script >= 0 && i > l.script
+				if isKey(f) {
+					l.keyed = append(l.keyed, i)
+				}
+				return
+			}
+			// -d="GPU", perhaps, in a text.
 		}
-		l.stands = true
-		l.passed = l.passed || script >= 0 && i > script
-		if was != dev {
-			target.set(k, target.words[k][:from]+dev, edit{At: from, Len: len(dev), Was: was})
-		}
-		return
 	}
 	text, edits, stands := l.rewriteText(word, dev, extra)
 	l.stands = l.stands || stands
@@ -145,21 +160,41 @@ func (l *line) rewriteWord(i, script int, dev, extra string) {
 	}
 }
 
-// textArgs returns v's extra args as they go into the script that is word i,
-// with a space before them; "" when they are there already or there are none.
-func (l *line) textArgs(i int, v *profile.Variant) string {
-	if len(v.Spec.Args) == 0 {
-		return ""
+// give puts dev into word i of a list in the place of the device that begins at
+// from; false when none stands there.
+func (l *line) give(target *list, i, from int, dev string) bool {
+	was := target.words[i][from:]
+	now, ok := l.deviceFor(was, dev)
+	if !ok {
+		return false
 	}
-	var b strings.Builder
-	for _, a := range v.Spec.Args {
-		b.WriteByte(' ')
-		b.WriteString(shellWord(a))
+	l.named = true
+	if was != now {
+		target.set(i, target.words[i][:from]+now, edit{At: from, Len: len(now), Was: was})
 	}
-	if strings.Contains(l.word(i), b.String()) {
-		return ""
+	return true
+}
+
+// mostPlaces bounds what is noted of a hostile command line.
+const mostPlaces = 16
+
+// leave notes a flag whose value was left as it is.
+func (l *line) leave(text, value string) {
+	if len(l.left) < mostPlaces {
+		l.left = append(l.left, place{text, value})
 	}
-	return b.String()
+}
+
+// insert puts words behind each key with a device.
+func (l *line) insert(words []string) {
+	commands := len(l.command.words)
+	for _, i := range slices.Backward(l.keyed) { // the last first, so that the others' indices hold
+		if i < commands {
+			l.command.insert(i+1, words...)
+		} else {
+			l.args.insert(i-commands+1, words...)
+		}
+	}
 }
 
 // contains reports whether the line has words in sequence.
@@ -176,11 +211,40 @@ func (l *line) contains(words []string) bool {
 	return false
 }
 
-func firstFlag(p *profile.Profile) string {
-	if len(p.DeviceFlags) == 0 {
+// conflicting returns the first conflicting flag on the line, with its value
+// where it has one.
+func (l *line) conflicting() string {
+	if len(l.profile.ConflictingFlags) == 0 {
 		return ""
 	}
-	return p.DeviceFlags[0]
+	for i := range l.len() {
+		word := l.word(i)
+		for _, f := range l.profile.ConflictingFlags {
+			switch {
+			case word == f && i+1 < l.len():
+				return f + " " + l.word(i+1)
+			case word == f || strings.HasPrefix(word, f+"="):
+				return word
+			}
+			if at := flagIn(word, f); at >= 0 {
+				return glimpse(word, at, at+len(f))
+			}
+		}
+	}
+	return ""
+}
+
+// isKey reports whether a flag is the key of key=value.
+func isKey(flag string) bool { return flag != "" && flag[0] != '-' }
+
+// firstFlag is the flag that may be appended, "" for none.
+func firstFlag(p *profile.Profile) string {
+	for _, f := range p.DeviceFlags {
+		if f != "" && !isKey(f) {
+			return f
+		}
+	}
+	return ""
 }
 
 // mentionsEnv reports whether c takes the device from the environment: its
@@ -190,54 +254,4 @@ func mentionsEnv(c *corev1.Container) bool {
 	mentions := func(s string) bool { return strings.Contains(s, accel.DeviceEnv) }
 	return slices.ContainsFunc(c.Command, mentions) || slices.ContainsFunc(c.Args, mentions) ||
 		slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == accel.DeviceEnv || mentions(e.Value) })
-}
-
-// scriptIndex returns the index, in command followed by args, of the script
-// that a shell is given with -c; -1 when the line is no such thing. Options
-// may stand before -c or in one word with it (bash -euo pipefail -c, sh -ec).
-// A line without command may begin with -c when the image's entrypoint is the
-// shell; it counts when the word behind is a text of several words.
-func scriptIndex(command, args []string) int {
-	words := command
-	if len(args) > 0 {
-		words = slices.Concat(command, args)
-	}
-	if len(command) == 0 && len(words) > 1 && takesScript(words[0]) && strings.ContainsAny(words[1], " \t\n") {
-		return 1
-	}
-	for i := 0; i < len(words); i++ {
-		if !isShell(words[i]) {
-			continue
-		}
-		for i++; i < len(words); i++ {
-			o := words[i]
-			if len(o) < 2 || o[0] != '-' && o[0] != '+' {
-				i-- // this may be the shell that another one is given: sh bash -c …
-				break
-			}
-			switch {
-			case strings.HasPrefix(o, "--"):
-			case strings.HasSuffix(strings.ToLower(o), "o"):
-				i++ // -o pipefail
-			case takesScript(o) && i+1 < len(words):
-				return i + 1
-			}
-		}
-	}
-	return -1
-}
-
-// takesScript reports whether o is a cluster of single-letter options with -c.
-func takesScript(o string) bool {
-	letters, ok := strings.CutPrefix(o, "-")
-	notLetter := func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }
-	return ok && strings.Contains(letters, "c") && !strings.ContainsFunc(letters, notLetter)
-}
-
-func isShell(word string) bool {
-	switch path.Base(word) {
-	case "sh", "bash", "ash", "dash", "ksh", "mksh", "zsh":
-		return true
-	}
-	return false
 }

@@ -1,16 +1,10 @@
 package mutate
 
 import (
-	"errors"
-	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/profile"
 )
 
 // Pod is the part of a pod that a mutation reads or writes, as it stands in an
@@ -24,6 +18,13 @@ type Pod struct {
 	// reads it: another webhook may since have put a container of its own
 	// first.
 	Recorded string `json:"-"`
+	// Noted is what the earlier mutation put behind its decision's reason, by
+	// the same record. Undo sets it, Apply reads it.
+	Noted string `json:"-"`
+	// Warnings are Apply's for whoever creates the pod: sentences of at most
+	// 256 bytes, each about something that may still name another device than
+	// the one the pod was given, or that did not get what belongs to it.
+	Warnings []string `json:"-"`
 }
 
 // Metadata is the part of a pod's metadata that matters here. The rest stays
@@ -78,57 +79,4 @@ func lookup(pod *Pod, name string) (Target, bool) {
 		return Target{Init: true, Index: i}, true
 	}
 	return Target{}, false
-}
-
-// FindTarget returns the container to mutate: the one the request names; else
-// the one an earlier mutation of this pod chose; else the profile's; else the
-// first. A name may be an init container's. The error is a sentence for the
-// person who wrote the pod.
-func FindTarget(pod *Pod, req accel.Request, p *profile.Profile) (Target, error) {
-	if len(pod.Spec.Containers) == 0 {
-		return Target{}, errors.New("the pod has no containers: add the one that runs the inference")
-	}
-	if req.Container != "" {
-		if t, ok := lookup(pod, req.Container); ok {
-			return t, nil
-		}
-		return Target{}, fmt.Errorf("annotation %s: the pod has no container %q: name one of %s",
-			accel.ContainerAnnotation, req.Container, containerNames(pod))
-	}
-	for _, name := range []string{pod.Recorded, p.Container} {
-		if name == "" {
-			continue
-		}
-		if t, ok := lookup(pod, name); ok {
-			return t, nil
-		}
-	}
-	return Target{}, nil
-}
-
-// containerNames lists the pod's containers for a sentence, the first twenty.
-func containerNames(pod *Pod) string {
-	const most = 20
-	var names []string
-	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
-		for i := range list {
-			if len(names) == most {
-				return strings.Join(names, ", ") + ", …"
-			}
-			names = append(names, list[i].Name)
-		}
-	}
-	return strings.Join(names, ", ")
-}
-
-// Check refuses pods that no variant can be given to. The error is a sentence
-// for the person who wrote the pod.
-func Check(pod *Pod) error {
-	if pod.Spec.NodeName != "" {
-		return fmt.Errorf("spec.nodeName is already set to %q: remove it, so that the scheduler can choose a node that has the accelerator", pod.Spec.NodeName)
-	}
-	if r := pod.Spec.Resources; r != nil && len(r.Requests)+len(r.Limits)+len(r.Claims) > 0 {
-		return errors.New("spec.resources (pod-level resources) cannot stand beside an accelerator's extended resource: move them to the containers")
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package mutate
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,52 +14,6 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
-
-func TestFindTarget(t *testing.T) {
-	pod := &Pod{Spec: corev1.PodSpec{
-		InitContainers: []corev1.Container{{Name: "fetch"}, {Name: "compile"}},
-		Containers:     []corev1.Container{{Name: "camera"}, {Name: "inference"}, {Name: "log"}},
-	}}
-	cases := map[string]struct {
-		requested, recorded, profile string
-		want                         Target
-		err                          string
-	}{
-		"requested":                      {requested: "log", recorded: "camera", profile: "inference", want: Target{Index: 2}},
-		"requested, an init container":   {requested: "compile", want: Target{Init: true, Index: 1}},
-		"recorded":                       {recorded: "log", profile: "inference", want: Target{Index: 2}},
-		"recorded, gone":                 {recorded: "nobody", profile: "inference", want: Target{Index: 1}},
-		"profile's":                      {profile: "inference", want: Target{Index: 1}},
-		"profile's, an init container":   {profile: "fetch", want: Target{Init: true, Index: 0}},
-		"profile's, which the pod lacks": {profile: "nobody"},
-		"first":                          {},
-		"requested, which the pod lacks": {requested: "nobody", profile: "inference",
-			err: `annotation heteroaccel.io/container: the pod has no container "nobody": name one of camera, inference, log, fetch, compile`},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			p := *pod
-			p.Recorded = c.recorded
-			got, err := FindTarget(&p, accel.Request{Container: c.requested}, &profile.Profile{Container: c.profile})
-			if err != nil || c.err != "" {
-				if err == nil || err.Error() != c.err {
-					t.Errorf("error is %v, want %s", err, c.err)
-				}
-				return
-			}
-			if got != c.want {
-				t.Errorf("got %+v, want %+v", got, c.want)
-			}
-		})
-	}
-	if _, err := FindTarget(&Pod{}, accel.Request{}, &profile.Profile{}); err == nil {
-		t.Error("no containers, and no error")
-	}
-	crowd := &Pod{Spec: corev1.PodSpec{Containers: slices.Repeat([]corev1.Container{{Name: "c"}}, 1000)}}
-	if _, err := FindTarget(crowd, accel.Request{Container: "x"}, &profile.Profile{}); len(err.Error()) > 300 {
-		t.Errorf("a sentence of %d bytes", len(err.Error()))
-	}
-}
 
 func amountsOf(s string) corev1.ResourceList {
 	if s == "" {
@@ -139,10 +92,92 @@ func TestResources(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			v := &profile.Variant{Kind: c.kind, Spec: &v1alpha1.Variant{Limits: amountsOf("cpu=2 x.io/d=1")}}
-			got := resourcesFor(corev1.ResourceRequirements{Limits: amountsOf(c.limits), Requests: amountsOf(c.requests)}, v, nil)
+			got := resourcesFor(corev1.ResourceRequirements{Limits: amountsOf(c.limits), Requests: amountsOf(c.requests)}, v, wishes{}, nil)
 			want := corev1.ResourceRequirements{Limits: amountsOf(c.wantLimits), Requests: amountsOf(c.wantRequests)}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("resources (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestWholePod: the same with amounts of the whole pod, and with those that a
+// LimitRange filled in; limits, then requests.
+func TestWholePod(t *testing.T) {
+	type both struct{ limits, requests string }
+	cases := map[string]struct {
+		kind                 accel.Kind
+		ranger               string // what the LimitRanger says it set for the container
+		container, whole     both
+		wantContainer        both
+		wantWhole, wantNeeds both // needs are in requests
+	}{
+		"enough": {"CPU", "", both{}, both{"cpu=4", "cpu=3"},
+			both{"", "cpu=2"}, both{"cpu=4", "cpu=3"}, both{"", "cpu=3"}},
+		"too small a request": {"CPU", "", both{}, both{"cpu=4", "cpu=1"},
+			both{"", "cpu=2"}, both{"cpu=4", "cpu=2250m"}, both{"", "cpu=2250m"}},
+		"too small all over": {"CPU", "", both{}, both{"cpu=1", "cpu=1"},
+			both{"", "cpu=2"}, both{"cpu=2250m", "cpu=2250m"}, both{"", "cpu=2250m"}},
+		"too small a limit alone": {"CPU", "", both{}, both{"cpu=1", ""}, // the API server makes the sum the request
+			both{"", "cpu=2"}, both{"cpu=2250m", ""}, both{"", "cpu=2250m"}},
+		"a request alone": {"CPU", "", both{}, both{"", "cpu=1"},
+			both{"cpu=2", "cpu=2"}, both{"", "cpu=2250m"}, both{"", "cpu=2250m"}},
+		"the container has a limit": {"CPU", "", both{"cpu=1", "cpu=1"}, both{"cpu=2", "cpu=2"},
+			both{"cpu=2", "cpu=2"}, both{"cpu=2250m", "cpu=2250m"}, both{"", "cpu=2250m"}},
+		"another resource": {"CPU", "", both{}, both{"memory=1Gi", ""}, // requested as it is limited
+			both{"cpu=2", "cpu=2"}, both{"memory=1Gi", ""}, both{"", "cpu=2250m memory=1Gi"}},
+		"a device beside it": {"NPU", "", both{}, both{"cpu=4 memory=512Mi", "cpu=1"},
+			both{"npu.intel.com/accel=1", "npu.intel.com/accel=1"}, both{"cpu=4 memory=512Mi", "cpu=1"},
+			both{"", "cpu=1 memory=512Mi npu.intel.com/accel=1"}},
+		"memory is not the whole pod's": {"NPU", "", both{}, both{"cpu=4", "cpu=1"},
+			both{"memory=1Gi npu.intel.com/accel=1", "memory=1Gi npu.intel.com/accel=1"}, both{"cpu=4", "cpu=1"},
+			both{"", "cpu=1 memory=1Gi npu.intel.com/accel=1"}},
+		"a LimitRange's": {"CPU", "cpu, memory request for container inference; cpu, memory limit for container inference",
+			both{"cpu=3 memory=1Gi", "cpu=2500m memory=1Gi"}, both{},
+			both{"cpu=2 memory=1Gi", "cpu=2 memory=1Gi"}, both{}, both{"", "cpu=2250m memory=1Gi"}},
+		"a LimitRange's request": {"CPU", "cpu request for container inference", both{"cpu=3", "cpu=2500m"}, both{},
+			both{"cpu=3", "cpu=3"}, both{}, both{"", "cpu=3250m"}},
+		"a LimitRange's limit": {"CPU", "cpu limit for container inference", both{"cpu=3", "cpu=2500m"}, both{},
+			both{"cpu=2500m", "cpu=2500m"}, both{}, both{"", "cpu=2750m"}},
+		"a LimitRange's, for others": {"CPU", "cpu limit for container inference-2; cpu limit for init container inference; cpu limit for container log",
+			both{"cpu=3", "cpu=2500m"}, both{},
+			both{"cpu=3", "cpu=2500m"}, both{}, both{"", "cpu=2750m"}},
+		"a LimitRange's memory": {"NPU", "memory limit for container inference; memory request for container inference",
+			both{"memory=256Mi", "memory=128Mi"}, both{},
+			both{"memory=1Gi npu.intel.com/accel=1", "memory=1Gi npu.intel.com/accel=1"}, both{},
+			both{"", "cpu=250m memory=1Gi npu.intel.com/accel=1"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			pod := asked(corev1.Container{Resources: corev1.ResourceRequirements{Limits: amountsOf(c.container.limits), Requests: amountsOf(c.container.requests)}})
+			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "log", Resources: corev1.ResourceRequirements{Requests: amountsOf("cpu=250m")}})
+			if c.whole != (both{}) {
+				pod.Spec.Resources = &corev1.ResourceRequirements{Limits: amountsOf(c.whole.limits), Requests: amountsOf(c.whole.requests)}
+			}
+			if c.ranger != "" {
+				pod.Metadata.Annotations["kubernetes.io/limit-ranger"] = "LimitRanger plugin set: " + c.ranger
+			}
+			after := mutated(t, pod, c.kind)
+			got := after.Spec.Containers[0].Resources
+			check := func(what string, got corev1.ResourceList, want string) {
+				t.Helper()
+				if diff := cmp.Diff(encode(t, amountsOf(want)), encode(t, got)); diff != "" && len(got)+len(amountsOf(want)) > 0 {
+					t.Errorf("%s (-want +got):\n%s", what, diff)
+				}
+			}
+			check("the container's limits", got.Limits, c.wantContainer.limits)
+			check("the container's requests", got.Requests, c.wantContainer.requests)
+			if whole := after.Spec.Resources; whole != nil {
+				check("the pod's limits", whole.Limits, c.wantWhole.limits)
+				check("the pod's requests", whole.Requests, c.wantWhole.requests)
+			}
+			check("needs", Requests(Planned(pod, Target{}, testProfile(t).Variant(c.kind), knownResource)), c.wantNeeds.requests)
+			undone, ok := Undo(after, testKey, "default")
+			if !ok {
+				t.Fatal("the record does not verify")
+			}
+			if diff := cmp.Diff(encode(t, pod.Spec.Resources), encode(t, undone.Spec.Resources)); diff != "" {
+				t.Errorf("undone (-want +got):\n%s", diff)
 			}
 		})
 	}

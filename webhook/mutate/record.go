@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +26,9 @@ type record struct {
 	Args     *listRecord `json:"args,omitempty"`
 	Limits   amounts     `json:"limits,omitempty"`
 	Requests amounts     `json:"requests,omitempty"`
+	// PodLimits and PodRequests are those of the whole pod.
+	PodLimits   amounts `json:"podLimits,omitempty"`
+	PodRequests amounts `json:"podRequests,omitempty"`
 	// Env are the variables that were replaced, as they were; EnvAdded the
 	// names of new ones.
 	Env      []corev1.EnvVar `json:"env,omitempty"`
@@ -36,6 +40,9 @@ type record struct {
 	Context      bool                `json:"context,omitempty"` // the security context is ours
 	NodeSelector map[string]string   `json:"nodeSelector,omitempty"`
 	Tolerations  []corev1.Toleration `json:"tolerations,omitempty"`
+
+	// Note is what was put behind the decision's reason.
+	Note string `json:"note,omitempty"`
 }
 
 // text is a string before and after.
@@ -50,15 +57,18 @@ type listRecord struct {
 	Words int        `json:"words"`
 	Sum   string     `json:"sum"`
 	Edits []listEdit `json:"edits,omitempty"`
-	Added int        `json:"added,omitempty"`
+	// Inserted are the indices of words that were put between others,
+	// ascending.
+	Inserted []int `json:"inserted,omitempty"`
+	Added    int   `json:"added,omitempty"`
 }
 
 // recorded returns what was done to l, or nil.
 func (l *list) recorded() *listRecord {
-	if len(l.edits) == 0 && l.added == 0 {
+	if len(l.edits)+len(l.inserted)+l.added == 0 {
 		return nil
 	}
-	return &listRecord{Words: len(l.words), Sum: digest(l.words), Edits: l.edits, Added: l.added}
+	return &listRecord{Words: len(l.words), Sum: digest(l.words), Edits: l.edits, Inserted: l.inserted, Added: l.added}
 }
 
 // restore returns words as they were before the mutation, with whatever was
@@ -68,7 +78,7 @@ func (r *listRecord) restore(words []string) (restored []string, ok bool) {
 		return nil, false
 	}
 	kept := r.Words - r.Added
-	restored = append(restored, words[:kept]...)
+	out := slices.Clone(words[:kept])
 	for edits := r.Edits; len(edits) > 0; {
 		n := 1
 		for n < len(edits) && edits[n].Word == edits[0].Word {
@@ -78,12 +88,20 @@ func (r *listRecord) restore(words []string) (restored []string, ok bool) {
 		if i < 0 || i >= kept {
 			return nil, false
 		}
-		if restored[i], ok = unedited(words[i], edits[:n]); !ok {
+		if out[i], ok = unedited(words[i], edits[:n]); !ok {
 			return nil, false
 		}
 		edits = edits[n:]
 	}
-	return append(restored, words[r.Words:]...), true
+	inserted := r.Inserted
+	for i, w := range out {
+		if len(inserted) > 0 && inserted[0] == i {
+			inserted = inserted[1:]
+			continue
+		}
+		restored = append(restored, w)
+	}
+	return append(restored, words[r.Words:]...), len(inserted) == 0
 }
 
 // unedited takes edits, in ascending order, back in s; ok is false when they

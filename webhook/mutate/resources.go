@@ -20,7 +20,8 @@ func Planned(pod *Pod, t Target, v *profile.Variant, known func(corev1.ResourceN
 	if c == nil {
 		return nil
 	}
-	c.Resources = resourcesFor(c.Resources, v, known)
+	c.Resources = resourcesFor(c.Resources, v, wishesOf(pod, t), known)
+	out.Spec.Resources = defaultedWhole(&out, wholeFor(&out))
 	return &corev1.Pod{Spec: out.Spec}
 }
 
@@ -31,7 +32,8 @@ func Requests(planned *corev1.Pod) corev1.ResourceList {
 	return resourcehelper.PodRequests(planned, resourcehelper.PodResourcesOptions{})
 }
 
-// resourcesFor returns r as variant v wants it. The maps of r stay as they are.
+// resourcesFor returns r as variant v wants it, in a pod with wishes w. The maps
+// of r stay as they are.
 //
 //   - Every known accelerator resource is taken out, of whatever vendor.
 //   - The variant's extended resources stand in limits and requests alike, as
@@ -39,13 +41,17 @@ func Requests(planned *corev1.Pod) corev1.ResourceList {
 //   - Of the variant's other limits (memory, cpu beside a GPU) each is set
 //     where the user limits nothing; a request of the user's stays, and raises
 //     that limit to itself. Where the user has neither, it is requested too.
+//     What is said of the whole pod is the user's word, and nothing is set.
 //   - A variant for the CPU: its cpu is the accelerator, so that the container
 //     requests at least that much, and its limit, if need be, is raised to
-//     what it requests. More that the user asks for stays.
+//     what it requests. More that the user asks for stays. Where the whole pod
+//     is limited, the container gets no limit of its own.
+//   - An amount that a LimitRange gave the container is nobody's wish: the
+//     variant's takes its place.
 //
 // So a request never exceeds its limit when it did not in r. The user's other
 // requests and limits stay.
-func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, known func(corev1.ResourceName) bool) corev1.ResourceRequirements {
+func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, w wishes, known func(corev1.ResourceName) bool) corev1.ResourceRequirements {
 	limits := make(corev1.ResourceList, len(r.Limits)+len(v.Spec.Limits))
 	requests := make(corev1.ResourceList, len(r.Requests)+len(v.Spec.Limits))
 	maps.Copy(limits, r.Limits)
@@ -58,11 +64,22 @@ func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, known func(
 		}
 	}
 	for name, amount := range v.Spec.Limits {
+		if w.defaultLimits[name] {
+			delete(limits, name)
+		}
+		if w.defaultRequests[name] {
+			delete(requests, name)
+		}
 		switch {
 		case accel.IsDeviceResource(name):
 			limits[name], requests[name] = amount, amount
 		case name == corev1.ResourceCPU && v.Kind == accel.CPU:
+			_, own := limits[name]
 			setFloor(limits, requests, name, amount)
+			if _, whole := w.whole.Limits[name]; whole && !own {
+				delete(limits, name)
+			}
+		case w.ofWhole(name):
 		default:
 			setDefault(limits, requests, name, amount)
 		}

@@ -1,6 +1,10 @@
 package mutate
 
-import "strings"
+import (
+	"strings"
+
+	"heteroaccel.io/pkg/accel"
+)
 
 // edit is one replacement within a string: at offset At of the new string, Len
 // bytes stand in place of Was.
@@ -12,14 +16,16 @@ type edit struct {
 
 // rewriteText gives every device flag within s, a shell script or any other
 // text of several words, the device dev, and puts extra, which begins with a
-// space or is empty, behind each. Quoting is kept; every other byte stays.
+// space or is empty, behind the first in each command. Quoting is kept; every
+// other byte stays.
 //
 // A flag counts at the start of a word. Its value is the next word, or what
 // follows "=", bare or in quotes, and must be a device name and nothing more:
-// "-d GPUish", "-d GPU$N", "-dGPU" and "-d $DEVICE" stay as they are. The
-// scanner keeps no quoting state, so that scripts within scripts
-// (bash -c "sh -c '… -d GPU'") and stray apostrophes do not confuse it: a
-// quote that follows a bare value ends it when a word ends there too.
+// "-d GPUish", "-d GPU$N", "-dGPU" and "-d $DEVICE" stay as they are; only
+// $HETEROACCEL_DEVICE counts, as what is the device already. The scanner keeps
+// no quoting state, so that scripts within scripts (bash -c "sh -c '… -d GPU'")
+// and stray apostrophes do not confuse it: a quote that follows a bare value
+// ends it when a word ends there too.
 //
 // edits are in ascending order; stands reports whether a flag stands in s at
 // all, with whatever value.
@@ -37,24 +43,49 @@ func (l *line) rewriteText(s, dev, extra string) (out string, edits []edit, stan
 		b.WriteString(text)
 		copied = to
 	}
+	command := 0 // the end of the last one that has extra
+	follow := func(at int) {
+		if extra == "" || at < command {
+			return
+		}
+		var start int
+		start, command = commandOf(s, command, at)
+		if !strings.Contains(s[start:command], extra) {
+			put(at, at, extra)
+		}
+		l.placed = true
+	}
 	for i := 0; i < len(s); i++ {
-		after, ok := l.flagAt(s, i)
+		after, key, ok := l.flagAt(s, i)
 		if !ok {
 			continue
 		}
-		stands = true
-		v, ok := l.valueAt(s, i, after)
-		if !ok {
+		if end, ok := deviceEnvAt(s, i, after); ok {
+			stands = true
+			follow(end)
+			i = end - 1
 			continue
 		}
-		text := dev
+		v, ok := valueAt(s, i, after, key)
+		now := ""
+		if ok {
+			now, ok = l.deviceFor(s[v.from:v.to], dev)
+		}
+		if !ok {
+			text := glimpse(s, i, after)
+			value := strings.TrimLeft(text[min(len(text), after-i):], " \t=\"'\\")
+			if !key || doubtful(value) {
+				stands = true
+				l.leave(text, value)
+			}
+			continue
+		}
+		stands, l.named = true, true
 		if v.bare {
-			text = shellWord(dev)
+			now = shellWord(now)
 		}
-		put(v.from, v.to, text)
-		if extra != "" {
-			put(v.end, v.end, extra)
-		}
+		put(v.from, v.to, now)
+		follow(v.end)
 		i = v.to - 1
 	}
 	if len(edits) == 0 {
@@ -73,17 +104,66 @@ func (l *line) mentionsFlag(s string) bool {
 	return false
 }
 
-// flagAt reports whether a device flag begins at s[i], and where it ends.
-func (l *line) flagAt(s string, i int) (after int, ok bool) {
+// flagAt reports whether a device flag begins at s[i], where it ends, and
+// whether it is a key.
+func (l *line) flagAt(s string, i int) (after int, key, ok bool) {
 	for _, f := range l.profile.DeviceFlags {
-		if f == "" || s[i] != f[0] || !strings.HasPrefix(s[i:], f) || !startsWord(s, i) {
+		if f == "" || s[i] != f[0] || !strings.HasPrefix(s[i:], f) {
 			continue
 		}
-		if after = i + len(f); after == len(s) || s[after] == '=' || endsWord(s, after) {
-			return after, true
+		after = i + len(f)
+		if isKey(f) {
+			if after < len(s) && s[after] == '=' && (startsWord(s, i) || strings.IndexByte(",:{[", s[i-1]) >= 0) {
+				return after, true, true
+			}
+		} else if startsWord(s, i) && (after == len(s) || s[after] == '=' || endsWord(s, after)) {
+			return after, false, true
 		}
 	}
-	return 0, false
+	return 0, false, false
+}
+
+// flagIn returns where in a text flag f begins, or -1.
+func flagIn(s, f string) int {
+	for from := 0; ; {
+		i := strings.Index(s[from:], f)
+		if i < 0 {
+			return -1
+		}
+		i += from
+		from = i + len(f)
+		if startsWord(s, i) && (from == len(s) || s[from] == '=' || endsWord(s, from)) {
+			return i
+		}
+	}
+}
+
+// commandOf returns the part of s that is the command around s[at], given that
+// nothing before from is part of it.
+func commandOf(s string, from, at int) (start, end int) {
+	start = from
+	for i := from; i < at; i++ {
+		if endsCommand(s, i) {
+			start = i + 1
+		}
+	}
+	for end = at; end < len(s) && !endsCommand(s, end); end++ {
+	}
+	return start, end
+}
+
+// endsCommand reports whether a command ends at s[i]: for a shell, or as an
+// element of a GStreamer pipeline does, at a "!" of its own.
+func endsCommand(s string, i int) bool {
+	switch s[i] {
+	case ';', '|', '&', '`', '(', ')':
+		return true
+	case '\n':
+		return !strings.HasSuffix(s[:i], "\\") && !strings.HasSuffix(s[:i], "\\\r")
+	case '!':
+		return i > 0 && isBlank(s[i-1]) && i+1 < len(s) && isBlank(s[i+1])
+	}
+	return false
 }
 
 // value is a device name within a string.
@@ -93,8 +173,8 @@ type value struct {
 	bare     bool
 }
 
-// valueAt finds the device that belongs to the flag s[flag:i].
-func (l *line) valueAt(s string, flag, i int) (v value, ok bool) {
+// valueAt finds what could be the device that belongs to the flag s[flag:i].
+func valueAt(s string, flag, i int, key bool) (v value, ok bool) {
 	assigned := i < len(s) && s[i] == '='
 	if assigned {
 		i++
@@ -107,6 +187,7 @@ func (l *line) valueAt(s string, flag, i int) (v value, ok bool) {
 			return value{}, false
 		}
 	}
+	option := false // of several in one word: device=GPU:labels=x, device=GPU,x=y
 	if quote := quoteAt(s, i); quote != "" {
 		v.from = i + len(quote)
 		n := strings.Index(s[v.from:min(v.from+longestDevice, len(s))], quote)
@@ -115,12 +196,16 @@ func (l *line) valueAt(s string, flag, i int) (v value, ok bool) {
 		}
 		v.to = v.from + n
 		v.end = v.to + len(quote)
+		option = key && v.end < len(s) && (s[v.end] == ',' || s[v.end] == ':')
 	} else {
 		v.bare = true
 		v.from, v.to = i, bareEnd(s, i)
+		if n := optionEnd(s[v.from:v.to]); key && n >= 0 {
+			v.to, option = v.from+n, true
+		}
 		v.end = v.to
 	}
-	if !isDevice(s[v.from:v.to], l.profile) || !endsWord(s, v.end) {
+	if !option && !endsWord(s, v.end) {
 		return value{}, false
 	}
 	// In app "--device=GPU", the quotes are the word's, not the value's.
@@ -131,108 +216,66 @@ func (l *line) valueAt(s string, flag, i int) (v value, ok bool) {
 	return v, true
 }
 
-// longestDevice bounds, in bytes, how far the end of a value is looked for, so
-// that the time stays linear in the length of a hostile script.
-const longestDevice = 256
+// optionEnd returns where in a bare value another key=value begins, at the
+// separator before it, or -1.
+func optionEnd(s string) int {
+	equals := strings.IndexByte(s, '=')
+	if equals < 0 {
+		return -1
+	}
+	return strings.LastIndexAny(s[:equals], ",:")
+}
 
-// bareEnd returns the end of the unquoted value that begins at s[i]. A closing
-// parenthesis ends it, $(app -d GPU), unless one was opened, GPU(4).
-func bareEnd(s string, i int) int {
-	s = s[:min(i+longestDevice, len(s))]
-	opened := false
-	for ; i < len(s); i++ {
-		switch c := s[i]; c {
-		case ' ', '\t', '\r', '\n', '"', '\'', '`', '$', '\\', ';', '|', '&', '<', '>':
-			return i
-		case '(':
-			opened = true
-		case ')':
-			if !opened {
-				return i
-			}
-			opened = false
+// deviceEnvAt reports whether the value of the flag s[flag:i] is the variable
+// of the device, $X, ${X…} or $(X), in quotes or not, and where it ends.
+func deviceEnvAt(s string, flag, i int) (end int, ok bool) {
+	if i < len(s) && s[i] == '=' {
+		i++
+	} else {
+		if flag > 0 && i < len(s) && isQuote(s[i]) && s[flag-1] == s[i] {
+			i++
 		}
-	}
-	return i
-}
-
-// startsWord reports whether a word can begin at s[i].
-func startsWord(s string, i int) bool {
-	return i == 0 || isBreak(s[i-1]) || isQuote(s[i-1]) || s[i-1] == '('
-}
-
-// endsWord reports whether a word can end before s[i]. A quote ends it only
-// when the word does not go on behind: not in GPU"ish".
-func endsWord(s string, i int) bool {
-	if i == len(s) || isBreak(s[i]) {
-		return true
-	}
-	if s[i] == '\\' && lineContinues(s, i) > 0 {
-		return true
+		i = skipBlanks(s, i)
 	}
 	quote := quoteAt(s, i)
-	if quote == "" {
-		return false
-	}
 	i += len(quote)
-	return i == len(s) || isBreak(s[i]) || isQuote(s[i]) || strings.IndexByte(`\,]}`, s[i]) >= 0
-}
-
-// quoteAt returns the quote at s[i] with the backslashes that escape it, or "".
-func quoteAt(s string, i int) string {
-	n := i
-	for n < len(s) && s[n] == '\\' {
-		n++
-	}
-	if n < len(s) && isQuote(s[n]) {
-		return s[i : n+1]
-	}
-	return ""
-}
-
-// skipBlanks returns the first place from i on that is neither a space or tab
-// nor an escaped line end.
-func skipBlanks(s string, i int) int {
-	for i < len(s) {
-		switch {
-		case s[i] == ' ' || s[i] == '\t':
-			i++
-		case s[i] == '\\' && lineContinues(s, i) > 0:
-			i += lineContinues(s, i)
-		default:
-			return i
+	for _, form := range [...][2]string{{"${" + accel.DeviceEnv, "}"}, {"$(" + accel.DeviceEnv, ")"}, {"$" + accel.DeviceEnv, ""}} {
+		rest, found := strings.CutPrefix(s[i:], form[0])
+		if !found || rest != "" && (rest[0] == '_' || !notInID(rune(rest[0])) && rest[0] != '.' && rest[0] != '-') {
+			continue // another variable, whose name is longer
 		}
+		if form[1] != "" {
+			n := strings.Index(rest[:min(longestDevice, len(rest))], form[1])
+			if n < 0 {
+				return 0, false
+			}
+			rest = rest[n+1:]
+		}
+		rest = strings.TrimPrefix(rest, quote)
+		end = len(s) - len(rest)
+		return end, endsWord(s, end)
 	}
-	return i
+	return 0, false
 }
 
-// lineContinues returns the length of the escaped line end at s[i], or 0.
-func lineContinues(s string, i int) int {
-	switch {
-	case strings.HasPrefix(s[i:], "\\\n"):
-		return 2
-	case strings.HasPrefix(s[i:], "\\\r\n"):
-		return 3
+// glimpse is the flag s[flag:i] with what stands behind it, up to the end of a
+// word or of a quoted text, to be shown to people.
+func glimpse(s string, flag, i int) string {
+	const most = 64
+	end := i
+	if end < len(s) && s[end] == '=' {
+		end++
+	} else {
+		end = skipBlanks(s, end)
 	}
-	return 0
-}
-
-func isQuote(c byte) bool { return c == '"' || c == '\'' }
-
-func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
-
-// isBreak reports whether c ends a word in a shell.
-func isBreak(c byte) bool {
-	return isBlank(c) || strings.IndexByte(";|&<>)`", c) >= 0
-}
-
-// shellWord quotes s when a shell would not read it as one plain word.
-func shellWord(s string) string {
-	plain := func(r rune) bool {
-		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("_.:,-+=/@%", r)
+	if quote := quoteAt(s, end); quote != "" {
+		from := end + len(quote)
+		if n := strings.Index(s[from:min(from+most, len(s))], quote); n >= 0 {
+			return s[flag : from+n+len(quote)]
+		}
+		end = from
 	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
+	for limit := min(end+most, len(s)); end < limit && !isBlank(s[end]) && strings.IndexByte(";|&`", s[end]) < 0; end++ {
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return strings.TrimRight(s[flag:end], " \t\\")
 }

@@ -32,12 +32,13 @@ func Undo(pod *Pod, key []byte, namespace string) (undone *Pod, ok bool) {
 		return pod, false
 	}
 	out := *pod
-	out.Recorded = ""
+	out.Recorded, out.Noted, out.Warnings = "", "", nil
 	out.Metadata.Annotations = withoutKeys(a, annotations[:]...)
 	r, ok := unseal(a[accel.OriginalAnnotation], key, namespace, a[accel.ReservationAnnotation])
 	if !ok {
 		return &out, false
 	}
+	out.Noted = r.Note
 	if t, found := lookup(&out, r.Container); found {
 		r.undoContainer(t.detach(&out))
 		out.Recorded = r.Container
@@ -87,6 +88,11 @@ func (r *record) undoContainer(c *corev1.Container) {
 // undoPod takes back what was added to pod, which is a copy, outside the
 // container.
 func (r *record) undoPod(pod *Pod) {
+	if whole := pod.Spec.Resources; whole != nil && len(r.PodLimits)+len(r.PodRequests) > 0 {
+		c := *whole
+		c.Limits, c.Requests = r.PodLimits.restore(c.Limits), r.PodRequests.restore(c.Requests)
+		pod.Spec.Resources = &c
+	}
 	pod.Spec.Volumes = withoutEach(pod.Spec.Volumes, r.Volumes, func(v corev1.Volume, name string) bool { return v.Name == name })
 	pod.Spec.Tolerations = withoutEach(pod.Spec.Tolerations, r.Tolerations, equal[corev1.Toleration])
 	if len(r.NodeSelector) > 0 {

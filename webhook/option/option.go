@@ -21,6 +21,16 @@ type Source struct {
 	Profiles *profile.Store
 	// Now is the clock that tells how old times are; nil for time.Now.
 	Now func() time.Time
+	// Schedulers are the names of those that ask our extender; none means any.
+	Schedulers []string
+	// OtherSchedulers lets pods of others in as well.
+	OtherSchedulers bool
+}
+
+// Schedules reports whether a pod of this schedulerName is one for a scheduler
+// that asks our extender. "" is the API server's to complete.
+func (s Source) Schedules(name string) bool {
+	return name == "" || len(s.Schedulers) == 0 || slices.Contains(s.Schedulers, name)
 }
 
 // Of returns the ways a pod could run, one for each allowed variant that its
@@ -35,11 +45,15 @@ func (s Source) Of(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventor
 		return in, nil, s.unknownInference(req.Inference)
 	}
 	in.Profile = p
-	if err := mutate.Check(pod); err != nil {
+	if name := pod.Spec.SchedulerName; !s.OtherSchedulers && !s.Schedules(name) {
+		return in, nil, fmt.Errorf("spec.schedulerName is %q, and only pods of %s are placed by device here: leave it out, or have the webhook's --scheduler-names or --other-schedulers allow it",
+			name, strings.Join(s.Schedulers, ", "))
+	}
+	target, err := mutate.FindTarget(pod, req, p, in.Known)
+	if err != nil {
 		return in, nil, err
 	}
-	target, err := mutate.FindTarget(pod, req, p)
-	if err != nil {
+	if err := mutate.Check(pod, target); err != nil {
 		return in, nil, err
 	}
 	in.Target = target

@@ -55,10 +55,8 @@ func newBook() book {
 
 // set takes a new or changed pod.
 func (b *book) set(pod *corev1.Pod, key []byte, now time.Time) {
-	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
-	before := b.waiting[name]
-	b.leave(name)
-	b.carry(name, carrier{uid: pod.UID, reservation: pod.Annotations[accel.ReservationAnnotation], precedent: precedentOf(pod, key)})
+	before := b.waiting[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}]
+	b.pass(pod, key)
 	w, ok := waiterOf(pod, key)
 	if !ok {
 		return
@@ -73,7 +71,14 @@ func (b *book) set(pod *corev1.Pod, key []byte, now time.Time) {
 	}
 	m.n++
 	w.class = m.class
-	b.waiting[name] = w
+	b.waiting[w.key()] = w
+}
+
+// pass takes a new or changed pod that is not for us to recreate.
+func (b *book) pass(pod *corev1.Pod, key []byte) {
+	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+	b.leave(name)
+	b.carry(name, carrier{uid: pod.UID, reservation: pod.Annotations[accel.ReservationAnnotation], precedent: precedentOf(pod, key)})
 }
 
 // remove takes a pod's leaving.

@@ -54,11 +54,26 @@ func (r *Readmitter) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	if err != nil || len(mutate.Diff(incoming, again, in.Target)) > 0 {
 		return nil, refusal{"what it was given cannot be told from what was changed since, in the pod or in its InferenceProfile: delete it and create it anew"}
 	}
-	return undo(raw, incoming, undone, in.Target)
+	restored, err := undo(raw, incoming, undone, in.Target)
+	if err != nil {
+		return nil, err
+	}
+	return strip(restored, unsaid(undone, in))
 }
 
-// undo takes the mutation back in a pod's JSON, and strips it of what the API
-// server adds.
+// unsaid is the container of the inference where only the record says which it
+// is, "" where the pod does: somebody put a container beside it since it was
+// admitted, and the record does not outlive the pod.
+func unsaid(undone *mutate.Pod, in mutate.Input) string {
+	alone := *undone
+	alone.Recorded = ""
+	if t, err := mutate.FindTarget(&alone, in.Request, in.Profile, in.Known); err == nil && t == in.Target {
+		return ""
+	}
+	return undone.Recorded
+}
+
+// undo takes the mutation back in a pod's JSON.
 func undo(raw []byte, incoming, undone *mutate.Pod, target mutate.Target) ([]byte, error) {
 	ops, err := json.Marshal(mutate.Diff(incoming, undone, target))
 	if err != nil {
@@ -79,15 +94,15 @@ func undo(raw []byte, incoming, undone *mutate.Pod, target mutate.Target) ([]byt
 	if !equality.Semantic.DeepEqual(check.Spec, undone.Spec) {
 		return nil, refusal{"what it was given cannot be taken back"}
 	}
-	return strip(restored)
+	return restored, nil
 }
 
 // kept are the metadata that a user may have written.
 var kept = []string{"name", "namespace", "generateName", "labels", "annotations", "ownerReferences"}
 
 // strip leaves of a pod what a user may have written. The priority is worked
-// out again from the class.
-func strip(raw []byte) ([]byte, error) {
+// out again from the class. container is to be named in an annotation, if any.
+func strip(raw []byte, container string) ([]byte, error) {
 	var pod map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &pod); err != nil {
 		return nil, fmt.Errorf("decode the pod: %w", err)
@@ -107,7 +122,7 @@ func strip(raw []byte) ([]byte, error) {
 	}
 	delete(parts["spec"], "priority")
 	delete(parts["spec"], "preemptionPolicy")
-	if err := unsetRetry(parts["metadata"]); err != nil {
+	if err := annotate(parts["metadata"], container); err != nil {
 		return nil, err
 	}
 	out, err := json.Marshal(map[string]any{
@@ -132,13 +147,17 @@ func annotated(manifest []byte, name, value string) ([]byte, error) {
 	return out, nil
 }
 
-// unsetRetry removes the annotation we may have touched the pod with.
-func unsetRetry(metadata map[string]json.RawMessage) error {
+// annotate names the container, if any, and removes the annotation we may have
+// touched the pod with.
+func annotate(metadata map[string]json.RawMessage, container string) error {
 	var meta metav1.ObjectMeta
 	if err := json.Unmarshal(metadata["annotations"], &meta.Annotations); err != nil {
 		return fmt.Errorf("decode the pod's annotations: %w", err)
 	}
 	delete(meta.Annotations, accel.RetryAnnotation)
+	if container != "" {
+		meta.Annotations[accel.ContainerAnnotation] = container
+	}
 	out, err := json.Marshal(meta.Annotations)
 	if err != nil {
 		return fmt.Errorf("encode the pod's annotations: %w", err)

@@ -121,7 +121,11 @@ func New(c Config) *Readmitter {
 func (r *Readmitter) SetPod(pod *corev1.Pod) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.book.set(pod, r.Key, time.Now())
+	if r.Options.Schedules(pod.Spec.SchedulerName) {
+		r.book.set(pod, r.Key, time.Now())
+	} else { // its scheduler does not ask us
+		r.book.pass(pod, r.Key)
+	}
 	if id := pod.Annotations[accel.ReservationAnnotation]; id != "" && len(r.tickets) > 0 {
 		var controller types.UID
 		if c := metav1.GetControllerOfNoCopy(pod); c != nil {

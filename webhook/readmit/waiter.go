@@ -198,6 +198,7 @@ func ClassKey(pod *mutate.Pod, req accel.Request) string {
 		pod.Metadata.Namespace, req, reduce(spec.Containers), reduce(spec.InitContainers), volumes,
 		spec.NodeSelector, spec.Affinity, spec.TopologySpreadConstraints, spec.Tolerations, spec.Overhead, spec.Resources,
 		spec.PriorityClassName, spec.ActiveDeadlineSeconds, spec.HostNetwork, spec.ResourceClaims,
+		pod.Metadata.Annotations["kubernetes.io/limit-ranger"],
 	})
 	if err != nil { // a pod that was decoded can be encoded; were it not so, it would be alone in its class
 		content = []byte(pod.Metadata.Namespace + "/" + pod.Metadata.Name)

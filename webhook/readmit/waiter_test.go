@@ -311,6 +311,68 @@ func TestManifest(t *testing.T) {
 	}
 }
 
+// TestManifestNamesContainer: what is recreated has no record that says which
+// container it is.
+func TestManifestNamesContainer(t *testing.T) {
+	r := &Readmitter{Config: Config{Key: testKey, Options: source(t)}}
+	for name, c := range map[string]struct {
+		words    []string
+		injected bool
+		want     string
+	}{
+		"alone":                   {words: []string{"-m", "x"}},
+		"beside another":          {words: []string{"-m", "x"}, injected: true, want: "main"},
+		"known by its flag still": {words: []string{"-d", "CPU"}, injected: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := admitted(t, "p", "r", func(p *corev1.Pod) { p.Spec.Containers[0].Args = c.words })
+			if c.injected {
+				pod.Spec.Containers = append([]corev1.Container{{Name: "mesh", Image: "mesh"}}, pod.Spec.Containers...)
+			}
+			content, err := json.Marshal(pod)
+			if err != nil {
+				t.Fatal(err)
+			}
+			manifest, err := r.manifest(content, pod)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got corev1.Pod
+			if err := json.Unmarshal(manifest, &got); err != nil {
+				t.Fatal(err)
+			}
+			if name := got.Annotations[accel.ContainerAnnotation]; name != c.want {
+				t.Errorf("the annotation names %q, want %q", name, c.want)
+			}
+			req, _, err := accel.ParseRequest(got.Annotations)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, _, err := r.Options.Of(slim(&got), req)
+			if err != nil || got.Spec.Containers[in.Target.Index].Name != "main" {
+				t.Errorf("recreated it would be %+v, %v", in.Target, err)
+			}
+		})
+	}
+}
+
+// TestOtherScheduler: a pod whose scheduler does not ask our extender is not
+// ours to recreate, but what it carries counts.
+func TestOtherScheduler(t *testing.T) {
+	c := Config{Key: testKey, Options: source(t)}
+	c.Options.Schedulers = []string{"default-scheduler"}
+	r := &Readmitter{Config: c, book: newBook()}
+	for scheduler, want := range map[string]int{"default-scheduler": 1, "": 1, "volcano": 0} {
+		pod := admitted(t, "p", "r")
+		pod.Spec.SchedulerName = scheduler
+		r.SetPod(pod)
+		if got := len(r.book.waiting); got != want {
+			t.Errorf("%q: %d wait, want %d", scheduler, got, want)
+		}
+		r.DeletePod(types.NamespacedName{Namespace: "ns", Name: "p"})
+	}
+}
+
 func TestCount(t *testing.T) {
 	for text, want := range map[string]int{"": 0, "2": 2, "-3": 0, "x": 0, "99999999": 1000} {
 		if got := Count(map[string]string{accel.ReadmissionsAnnotation: text}); got != want {

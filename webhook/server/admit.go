@@ -20,9 +20,9 @@ import (
 )
 
 // admit decides about one pod. It returns the patch that carries the decision
-// out, with a warning if it is likely to come to nothing, or a sentence for the
-// person whose pod it is.
-func (s *Server) admit(r *request) (ops []mutate.Op, warning string, refusal error) {
+// out, with warnings if it is likely to come to nothing or may not reach the
+// program, or a sentence for the person whose pod it is.
+func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal error) {
 	start := time.Now()
 	outcome := outcomeUntouched
 	kind := accel.Kind("")
@@ -34,15 +34,15 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warning string, refusal err
 	pod, verified := mutate.Undo(incoming, s.Key, r.Namespace)
 	req, ours, err := accel.ParseRequest(pod.Metadata.Annotations)
 	if !ours {
-		return nil, "", nil
+		return nil, nil, nil
 	}
 	outcome = outcomeRefused
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	in, options, err := option.Source{Profiles: s.Profiles}.Of(pod, req)
+	in, options, err := s.source().Of(pod, req)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	in.Namespace, in.Key = r.Namespace, s.Key
 
@@ -64,12 +64,19 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warning string, refusal err
 	if err != nil {
 		outcome = outcomeRefused
 		s.Inventory.Release(r.Namespace, in.Decision.Reservation)
-		return nil, "", err
+		return nil, nil, err
 	}
 	if outcome == outcomeOverQuota {
-		warning = in.Decision.Reason
+		warnings = append(warnings, in.Decision.Reason)
 	}
-	return mutate.Diff(incoming, mutated, in.Target), warning, nil
+	return mutate.Diff(incoming, mutated, in.Target), append(warnings, mutated.Warnings...), nil
+}
+
+func (s *Server) source() option.Source {
+	return option.Source{
+		Profiles:   s.Profiles,
+		Schedulers: s.Schedulers, OtherSchedulers: s.OtherSchedulers,
+	}
 }
 
 // standing is the decision of an earlier call for the same pod, whose

@@ -132,7 +132,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			serve.JSON(w, http.StatusOK, a)
 			return
 		}
-		ops, warning, refusal := s.admit(rev.Request)
+		ops, warnings, refusal := s.admit(rev.Request)
 		if refusal != nil {
 			serve.JSON(w, http.StatusOK, refuse(uid, refusal))
 			return
@@ -143,9 +143,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			serve.Error(w, http.StatusInternalServerError, "the patch could not be encoded: the webhook's log has the details")
 			return
 		}
-		if warning != "" {
-			a.Response.Warnings = []string{warning}
-		}
+		a.Response.Warnings = warnings
 		serve.JSON(w, http.StatusOK, a)
 	})
 }

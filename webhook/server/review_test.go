@@ -248,6 +248,36 @@ func TestQuotaOfLimits(t *testing.T) {
 	}
 }
 
+// TestWarnings: what the pod's words leave open is told on the wire, each time
+// the pod comes, and stands in its reason once.
+func TestWarnings(t *testing.T) {
+	r := newRig(t).paper()
+	p, resp := r.admit(t, pod("p", "face-recognition", "npu", func(p *corev1.Pod) {
+		p.Spec.Containers[0].Command[2] = "./app -d ${DEV:-GPU}\x01\n"
+	}))
+	want := []string{`container "inference": "-d ${DEV:-GPU}?" stays as it is and may name another device than MYRIAD: write "-d any", or use $(HETEROACCEL_DEVICE)`}
+	if diff := cmp.Diff(want, resp.Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	reason := `NPU is free (1 of 1), a run takes 146ms; but "-d ${DEV:-GPU}?" may be another device`
+	if got := p.Annotations[accel.ReasonAnnotation]; got != reason {
+		t.Errorf("the reason is\n%s\nwant\n%s", got, reason)
+	}
+	again, resp := r.admit(t, p)
+	if diff := cmp.Diff(want, resp.Warnings); diff != "" || len(resp.Patch) > 0 {
+		t.Errorf("the second time: patch %s, warnings (-want +got):\n%s", resp.Patch, diff)
+	}
+	// Somebody's webhook makes the doubt greater in between.
+	again.Spec.Containers[0].Env = append(again.Spec.Containers[0].Env, corev1.EnvVar{Name: "TARGET_DEVICE", Value: "CPU"})
+	third, resp := r.admit(t, again)
+	if got := third.Annotations[accel.ReasonAnnotation]; got != reason+", and variable TARGET_DEVICE says another device" || len(resp.Warnings) != 2 {
+		t.Errorf("the third time the reason is %s, warnings %q", got, resp.Warnings)
+	}
+	if p, resp := r.admit(t, pod("q", "face-recognition", "gpu")); len(resp.Warnings) > 0 || strings.Contains(p.Annotations[accel.ReasonAnnotation], "but") {
+		t.Errorf("a pod in whose words all is clear: %q, %s", resp.Warnings, p.Annotations[accel.ReasonAnnotation])
+	}
+}
+
 func TestReservationIsGivenBack(t *testing.T) {
 	r := newRig(t).paper()
 	r.admit(t, pod("refused-by-quota", "face-recognition", "any"))
@@ -280,11 +310,18 @@ func TestRefusals(t *testing.T) {
 			`the pod has no container "web"`,
 		},
 		"node name": {pod("p", "face-recognition", "any", func(p *corev1.Pod) { p.Spec.NodeName = "g" }), "spec.nodeName is already set"},
-		"pod-level resources": {
+		"a claim": {
 			pod("p", "face-recognition", "any", func(p *corev1.Pod) {
-				p.Spec.Resources = &corev1.ResourceRequirements{Limits: corev1.ResourceList{"cpu": resource.MustParse("1")}}
+				p.Spec.Containers[0].Resources.Claims = []corev1.ResourceClaim{{Name: "gpu"}}
 			}),
-			"move them to the containers",
+			`container "inference" uses the resource claim "gpu", which chooses a device by itself`,
+		},
+		"several containers": {
+			pod("p", "face-recognition", "any", func(p *corev1.Pod) {
+				p.Spec.Containers[0].Name, p.Spec.Containers[0].Command = "main", []string{"./app"}
+				p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "log"})
+			}),
+			"the pod has several containers (main, log)",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -303,11 +340,39 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestOtherSchedulers: a scheduler that does not ask our extender gets no pods
+// of ours, unless it is said that it may, and then they wait for themselves.
+func TestOtherSchedulers(t *testing.T) {
+	scheduled := func(name, by string) *corev1.Pod {
+		return pod(name, "face-recognition", "gpu", func(p *corev1.Pod) { p.Spec.SchedulerName = by })
+	}
+	only := func(c *Config) { c.Schedulers = []string{"default-scheduler", "edge"} }
+	r := newRig(t, only).paper()
+	for _, by := range []string{"default-scheduler", "edge", ""} {
+		if _, resp := r.admit(t, scheduled("p", by)); !resp.Allowed {
+			t.Errorf("%q: %v", by, resp.Result)
+		}
+	}
+	_, resp := r.admit(t, scheduled("p", "volcano"))
+	want := `spec.schedulerName is "volcano", and only pods of default-scheduler, edge are placed by device here: leave it out, or have the webhook's --scheduler-names or --other-schedulers allow it`
+	if resp.Allowed || resp.Result.Message != want {
+		t.Errorf("%+v, want a refusal: %s", resp.Result, want)
+	}
+	r = newRig(t, only, func(c *Config) { c.OtherSchedulers = true }).paper()
+	if p, resp := r.admit(t, scheduled("p", "volcano")); !resp.Allowed || selected(p) != "GPU" {
+		t.Errorf("admitted %v, got %s", resp.Allowed, selected(p))
+	}
+}
+
 func TestNotOurs(t *testing.T) {
 	r := newRig(t).paper()
 	for name, body := range map[string][]byte{
 		"no annotation": reviewOf(t, pod("p", "x", "any", func(p *corev1.Pod) { p.Annotations = nil })),
 		"one bare key":  reviewOf(t, pod("p", "x", "any", func(p *corev1.Pod) { p.Annotations = map[string]string{"inference": "x"} })),
+		"a static pod's mirror": reviewOf(t, pod("door-camera-g", "nonsense", "any", func(p *corev1.Pod) {
+			p.Annotations[corev1.MirrorPodAnnotationKey] = "7a59cd048f86ed600cb60ce139d6c6a7"
+			p.Spec.NodeName = "g"
+		})),
 		"an update":     reviewOf(t, pod("p", "nonsense", "any"), func(q *admissionv1.AdmissionRequest) { q.Operation = admissionv1.Update }),
 		"a subresource": reviewOf(t, pod("p", "nonsense", "any"), func(q *admissionv1.AdmissionRequest) { q.SubResource = "binding" }),
 	} {

@@ -18,11 +18,15 @@ import (
 	"heteroaccel.io/webhook/trial"
 )
 
-// Config is what a Server needs; every field is required.
+// Config is what a Server needs; every field but Schedulers and OtherSchedulers
+// is required.
 type Config struct {
 	Inventory *inventory.Inventory
 	Profiles  *profile.Store
 	Policy    policy.Policy
+	// Schedulers and OtherSchedulers are as in option.Source.
+	Schedulers      []string
+	OtherSchedulers bool
 	// Replaces tells in whose place a pod comes that was recreated for another
 	// kind, given the reservation it would carry, "" in a dry run; nil when
 	// nothing is.

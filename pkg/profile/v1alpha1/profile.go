@@ -29,9 +29,10 @@ type InferenceProfile struct {
 
 // InferenceProfileSpec lists the variants of one inference.
 type InferenceProfileSpec struct {
-	// container is the name of the container that runs the inference. In a
-	// pod that has no such container, and no annotation that names another,
-	// the first container is the one.
+	// container is the name of the container that runs the inference. A pod
+	// that has no such container says which one by an annotation, by the
+	// container that carries a device flag or an accelerator, or by having one
+	// container only; else it is refused.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
@@ -39,15 +40,37 @@ type InferenceProfileSpec struct {
 	Container string `json:"container,omitempty"`
 
 	// deviceFlags are the command line flags whose value is the OpenVINO
-	// device, such as "-d" or "--target_device". The first is the one that is
-	// added where a container has none. Defaults to ["-d"].
+	// device, such as "-d" or "--target_device". The first that starts with a
+	// dash is the one that is added where a container has none. One without a
+	// dash is a key: "device" stands for device=GPU, in one word, and is never
+	// added. Defaults to ["-d"]; an empty list says that the program takes no
+	// such flag.
 	//
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self.all(f, f.matches('^--?[A-Za-z0-9][A-Za-z0-9_.-]*$'))",message="a device flag starts with '-' and holds neither spaces nor '=': write it alone, such as \"-d\" or \"--target_device\""
-	DeviceFlags []string `json:"deviceFlags,omitempty"`
+	// +kubebuilder:validation:XValidation:rule="self.all(f, f.matches('^--?[A-Za-z0-9][A-Za-z0-9_.-]*$|^[A-Za-z_][A-Za-z0-9_.-]*$'))",message="a device flag starts with '-', or is the key of key=value, and holds neither spaces nor '=': write it alone, such as \"-d\", \"--target_device\" or \"device\""
+	DeviceFlags []string `json:"deviceFlags,omitzero"`
+
+	// conflictingFlags are the command line flags beside which the program
+	// takes neither a device flag nor the variants' args, because what they
+	// name says both: "--config_path" of OpenVINO Model Server. Where one
+	// stands nothing is added.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.all(f, f.matches('^--?[A-Za-z0-9][A-Za-z0-9_.-]*$'))",message="a conflicting flag starts with '-' and holds neither spaces nor '=': write it alone, such as \"--config_path\""
+	ConflictingFlags []string `json:"conflictingFlags,omitempty"`
+
+	// readsDeviceEnv says that the program takes its device from the
+	// environment variable HETEROACCEL_DEVICE, so that no flag is missed where
+	// there is none.
+	//
+	// +optional
+	ReadsDeviceEnv bool `json:"readsDeviceEnv,omitempty"`
 
 	// template is the pod template that is used for a request that comes
 	// without a pod of its own: metadata and spec, as in a Deployment.

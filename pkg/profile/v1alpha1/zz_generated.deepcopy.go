@@ -77,6 +77,11 @@ func (in *InferenceProfileSpec) DeepCopyInto(out *InferenceProfileSpec) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.ConflictingFlags != nil {
+		in, out := &in.ConflictingFlags, &out.ConflictingFlags
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Template != nil {
 		in, out := &in.Template, &out.Template
 		*out = new(runtime.RawExtension)

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSchedulerFlags(t *testing.T) {
+	for name, c := range map[string]struct {
+		args   []string
+		want   []string
+		others bool
+		err    string // part of it
+	}{
+		"nothing said":  {nil, []string{"default-scheduler"}, false, ""},
+		"two":           {[]string{"--scheduler-names=default-scheduler,edge"}, []string{"default-scheduler", "edge"}, false, ""},
+		"one by one":    {[]string{"--scheduler-names=a", "--scheduler-names=b"}, []string{"a", "b"}, false, ""},
+		"others too":    {[]string{"--other-schedulers=admit"}, []string{"default-scheduler"}, true, ""},
+		"others not":    {[]string{"--other-schedulers=refuse"}, []string{"default-scheduler"}, false, ""},
+		"others unsure": {[]string{"--other-schedulers=perhaps"}, nil, false, `--other-schedulers "perhaps": give admit or refuse`},
+		"none":          {[]string{"--scheduler-names="}, nil, false, "--scheduler-names has an empty name"},
+		"an empty one":  {[]string{"--scheduler-names=a,"}, nil, false, "--scheduler-names has an empty name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := parse(append(c.args, "--samples=none"))
+			switch {
+			case c.err != "":
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Errorf("error %v, want one with %q", err, c.err)
+				}
+			case err != nil || !slices.Equal(f.schedulers, c.want) || f.otherSchedulers != c.others:
+				t.Errorf("got %q, %v, %v", f.schedulers, f.otherSchedulers, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,144 @@
+package mutate
+
+import "strings"
+
+// search looks for devices that a text names as values: behind "=" or ":" or a
+// flag of any name, or in quotes.
+type search struct {
+	line *line
+	// given are the devices that are right.
+	given map[string]bool
+	// before is the word before the text, when that is a word of a line.
+	before string
+	// ours are parts of the text that were written by us, ascending.
+	ours []edit
+	// quoted has devices count in quotes alone, and behind a flag in a list.
+	quoted bool
+	found  []string
+}
+
+// others reports whether s is a device, or a list of devices, and not all of
+// them are right.
+func (s *search) others(text string, modeToo bool) bool {
+	names := namedDevices(text, s.line.profile, modeToo)
+	for _, name := range names {
+		if !s.given[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// scan adds the places of text to what was found. It takes time in proportion
+// to the length.
+func (s *search) scan(text string) {
+	if s.before != "" && strings.HasPrefix(s.before, "-") && !strings.ContainsAny(s.before, "= \t\n") &&
+		s.others(text, namesDevice(strings.TrimLeft(s.before, "-"))) && !s.written(0) {
+		s.find(s.before + " " + text)
+		return
+	}
+	key, keyEnd := 0, 0 // the token before
+	for i := 0; i < len(text); {
+		if !inToken(text[i]) {
+			i++
+			continue
+		}
+		from := i
+		for i < len(text) && inToken(text[i]) {
+			i++
+		}
+		if len(s.found) < mostPlaces && !s.written(from) {
+			s.token(text, key, keyEnd, from, i)
+		}
+		if strings.Trim(text[from:i], ":,") != "" { // of "a": "b" the key is a
+			key, keyEnd = from, i
+		}
+	}
+}
+
+// token looks at one token, text[from:to], behind another.
+func (s *search) token(text string, key, keyEnd, from, to int) {
+	value := text[from:to]
+	if flag, ok := s.attached(value); ok {
+		s.find(flag)
+		return
+	}
+	value = strings.TrimRight(value, ":,.)")
+	if n := strings.IndexAny(value, ":,"); n > 0 && to < len(text) && text[to] == '=' {
+		value = value[:n] // device=GPU:labels=x
+	}
+	end := from + len(value)
+	if n := strings.LastIndexAny(text[key:max(key, keyEnd-1)], "({:,"); n >= 0 {
+		key += n + 1 // run(device='GPU', model=x:device=GPU
+	}
+	name := text[key:keyEnd]
+	between := text[keyEnd:from]
+	if len(between) > 16 {
+		between = between[len(between)-16:]
+	}
+	modeToo := strings.Contains(strings.ToUpper(name), "DEVICE")
+	if !s.others(value, modeToo) || strings.ToUpper(value) != value && !tellsDevice(name) {
+		return
+	}
+	isValue := strings.ContainsRune(between, '=') || strings.ContainsRune(between, ':') || strings.HasSuffix(name, ":")
+	afterFlag := strings.HasPrefix(name, "-") && strings.Trim(between, " \t\\\r\n\"'") == ""
+	inQuotes := s.quoted && from > 0 && end < len(text) && isQuote(text[from-1]) && text[end] == text[from-1]
+	if isValue || afterFlag || inQuotes {
+		if from-key > 60 || strings.ContainsAny(between, ";|&\n") || !isValue && !afterFlag {
+			key = from
+		}
+		if end < len(text) && isQuote(text[end]) { // with the quotes of each
+			end++
+			if key > 0 && isQuote(text[key-1]) {
+				key--
+			}
+		}
+		s.find(text[key:end])
+	}
+}
+
+// attached reports whether a token is a short device flag and another device
+// in one word, -dGPU, as some programs read it.
+func (s *search) attached(token string) (string, bool) {
+	for _, f := range s.line.profile.DeviceFlags {
+		if rest, ok := strings.CutPrefix(token, f); ok && len(f) == 2 && f[0] == '-' && s.others(rest, false) {
+			return token, true
+		}
+	}
+	return "", false
+}
+
+// find notes a place, once.
+func (s *search) find(place string) {
+	for _, p := range s.found {
+		if p == place {
+			return
+		}
+	}
+	s.found = append(s.found, place)
+}
+
+// written reports whether what begins at a place was written by us.
+func (s *search) written(at int) bool {
+	for len(s.ours) > 0 && s.ours[0].At+s.ours[0].Len <= at {
+		s.ours = s.ours[1:]
+	}
+	return len(s.ours) > 0 && s.ours[0].At <= at
+}
+
+// tellsDevice reports whether what a value belongs to may be a device: cpu in
+// small letters is a word of many programs.
+func tellsDevice(name string) bool {
+	name = strings.ToUpper(name)
+	for _, part := range []string{"DEV", "TARGET", "ACCEL", "BACKEND", "HARDWARE", "-D"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// inToken reports whether c can be part of a name, a flag, a path or a device.
+func inToken(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("_.:,()-/${}", c) >= 0 || c >= 0x80
+}
