@@ -34,9 +34,9 @@ func TestJudges(t *testing.T) {
 	})
 }
 
-// forbid refuses pods with an image in a namespace, if an expression about the
-// request holds.
-func forbid(t *testing.T, s *stack.Stack, name, image, expression string) {
+// forbid has the API server refuse pods with an image, if an expression about
+// the request holds, until the function it returns is called.
+func forbid(t *testing.T, s *stack.Stack, name, image, expression string) (allow func()) {
 	t.Helper()
 	manifest := fmt.Sprintf(`
 apiVersion: admissionregistration.k8s.io/v1
@@ -56,13 +56,14 @@ spec: {policyName: %[1]s, validationActions: [Deny]}
 	if said, err := s.KubectlInput(t.Context(), manifest, "create", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	t.Cleanup(func() {
+	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		if said, err := s.KubectlInput(ctx, manifest, "delete", "-f", "-"); err != nil {
 			t.Errorf("%v: %s", err, said)
 		}
-	})
+		enforced(t, s, image, false)
+	}
 }
 
 // enforced waits until the API server refuses a pod with an image, or does not.
@@ -116,7 +117,7 @@ func fillDevices(t *testing.T, s *stack.Stack, sticks int) (held []*corev1.Pod) 
 // pod is deleted for it, each is told why, and each gets another kind that is
 // idle later on.
 func askedBeforeDeleted(t *testing.T, s *stack.Stack) {
-	forbid(t, s, "no-sticks", ":npu", "object.metadata.namespace == 'default'")
+	defer forbid(t, s, "no-sticks", ":npu", "object.metadata.namespace == 'default'")()
 	enforced(t, s, ":npu", true)
 	for _, owner := range []string{"bare pod", "Deployment", "StatefulSet", "Job", "Indexed Job", "ReplicationController"} {
 		t.Run(owner, func(t *testing.T) {
@@ -153,7 +154,7 @@ func askedBeforeDeleted(t *testing.T, s *stack.Stack) {
 // refusedAllTheSame: a policy lets our dry run pass and refuses the controller.
 // The pod is not lost: the next one gets another kind at once.
 func refusedAllTheSame(t *testing.T, s *stack.Stack) {
-	forbid(t, s, "not-the-controllers", ":npu", "request.userInfo.username == 'system:kube-controller-manager'")
+	defer forbid(t, s, "not-the-controllers", ":npu", "request.userInfo.username == 'system:kube-controller-manager'")()
 	for _, owner := range []string{"Deployment", "StatefulSet", "Job", "ReplicationController"} {
 		t.Run(owner, func(t *testing.T) {
 			manifest := waitingOwners[owner]
@@ -187,7 +188,7 @@ func refusedAllTheSame(t *testing.T, s *stack.Stack) {
 // refusedFromTheStart: the kind that is best is refused to a controller. Its
 // next tries get another, long before the reservation ends.
 func refusedFromTheStart(t *testing.T, s *stack.Stack) {
-	forbid(t, s, "no-gpus", ":gpu", "object.metadata.namespace == 'default'")
+	defer forbid(t, s, "no-gpus", ":gpu", "object.metadata.namespace == 'default'")()
 	enforced(t, s, ":gpu", true)
 	for _, owner := range []string{"Deployment", "StatefulSet", "DaemonSet", "Job", "Indexed Job", "ReplicationController"} {
 		t.Run(owner, func(t *testing.T) {

@@ -84,8 +84,8 @@ func (r *Readmitter) create(ctx context.Context, namespace string, manifest []by
 	if dryRun {
 		req = req.Param("dryRun", metav1.DryRunAll)
 	}
-	_, err := req.DoRaw(ctx)
-	if err != nil {
+	// Not DoRaw, which leaves the API server's own words in the body.
+	if err := req.Do(ctx).Error(); err != nil {
 		return fmt.Errorf("create the pod: %w", err)
 	}
 	return nil
