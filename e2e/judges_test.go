@@ -28,6 +28,7 @@ func TestJudges(t *testing.T) {
 		{"refused all the same", refusedAllTheSame},
 		{"refused from the start", refusedFromTheStart},
 		{"scheduler finds no node", schedulerFindsNoNode},
+		{"unwanted", unwanted},
 		{"suspended", suspended},
 		{"opted out", optedOut},
 		{"on delete", onDelete},
@@ -76,6 +77,25 @@ func enforced(t *testing.T, s *stack.Stack, image string, want bool) {
 			return fmt.Errorf("the policy refuses: %v (%v), want %v", refused, err, want)
 		}
 		return nil
+	})
+}
+
+// enforcedOn waits until the API server refuses a user a pod that it would
+// create, and leaves none behind.
+func enforcedOn(t *testing.T, s *stack.Stack, user, image string) {
+	t.Helper()
+	p := plainPod("probe", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "x" + image })
+	eventually(t, func(ctx context.Context) error {
+		said, err := s.KubectlInput(ctx, manifest(t, p), "create", "--as="+user, "--as-group=system:masters", "-f", "-")
+		if err != nil {
+			if strings.Contains(said+err.Error(), "not for here") {
+				return nil
+			}
+			return fmt.Errorf("%w: %s", err, said)
+		}
+		now := int64(0)
+		return errors.Join(errors.New("the policy does not refuse yet"),
+			s.Client().CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
 	})
 }
 
@@ -154,7 +174,8 @@ func askedBeforeDeleted(t *testing.T, s *stack.Stack) {
 // refusedAllTheSame: a policy lets our dry run pass and refuses the controller.
 // The pod is not lost: the next one gets another kind at once.
 func refusedAllTheSame(t *testing.T, s *stack.Stack) {
-	defer forbid(t, s, "not-the-controllers", ":npu", "request.userInfo.username == 'system:kube-controller-manager'")()
+	defer forbid(t, s, "not-the-controllers", ":npu", "request.userInfo.username.startsWith('system:serviceaccount:kube-system:')")()
+	enforcedOn(t, s, "system:serviceaccount:kube-system:replicaset-controller", ":npu")
 	for _, owner := range []string{"Deployment", "StatefulSet", "Job", "ReplicationController"} {
 		t.Run(owner, func(t *testing.T) {
 			manifest := waitingOwners[owner]
@@ -269,6 +290,67 @@ func schedulerFindsNoNode(t *testing.T, s *stack.Stack) {
 		}
 		return err
 	})
+}
+
+// unwanted: a bare pod passes the dry run, is deleted, and is refused on every
+// kind then. It is not lost and holds nobody up; who looks after the profile is
+// told; and once the API server lets it in, it is there again.
+func unwanted(t *testing.T, s *stack.Stack) {
+	allow := forbid(t, s, "not-ours", "", "object.metadata.namespace == 'default' && request.dryRun != true && "+
+		"request.userInfo.username == 'system:serviceaccount:heteroaccel-system:heteroaccel-webhook'")
+	enforcedOn(t, s, "system:serviceaccount:heteroaccel-system:heteroaccel-webhook", "")
+	held := fillDevices(t, s, 1)
+	bare := waitingOwners["bare pod"]
+	before := waitsFor(t, s, bare, "GPU")
+	vacate(t, s, held[2])
+	eventually(t, func(ctx context.Context) error {
+		text, err := stack.Get(ctx, s.URL("extender", "/pods"))
+		if err == nil && (!strings.Contains(text, "pod default/waits was deleted to be recreated") || !strings.Contains(text, "are not for here")) {
+			err = fmt.Errorf("/pods does not say that it is refused:\n%s", text)
+		}
+		return err
+	})
+	namespace(t, s, "elsewhere")
+	gpu := held[0]
+	other := create(t, s, waitingPod("other", inNamespace("elsewhere")))
+	if kind(other) == "GPU" { // the stick is idle, unless it is held for the one that is refused
+		vacate(t, s, gpu)
+	}
+	running(t, s, other)
+	eventually(t, func(ctx context.Context) error {
+		events, err := s.Client().EventsV1().Events("").List(ctx, metav1.ListOptions{FieldSelector: "reason=NotRecreated,regarding.name=face-recognition"})
+		if err == nil && (len(events.Items) != 1 || !strings.Contains(events.Items[0].Note, "pod default/waits was deleted to be recreated for NPU")) {
+			err = fmt.Errorf("no Event on the profile tells: %v", events.Items)
+		}
+		return err
+	})
+	allow()
+	// It is tried once in a while, and by whoever decides next at once.
+	s.Process("webhook").Kill()
+	if err := s.StartWebhook(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after := onePod(t, s, func(p *corev1.Pod) error {
+		if p.UID == before.UID {
+			return errors.New("it was never deleted")
+		}
+		return nil
+	})
+	same(t, &before, &after)
+	noRecords(t, s)
+	eventually(t, func(ctx context.Context) error {
+		text, err := stack.Get(ctx, s.URL("extender", "/pods"))
+		if err == nil && strings.Contains(text, "was deleted to be recreated") {
+			err = fmt.Errorf("/pods says still that it is refused:\n%s", text)
+		}
+		return err
+	})
+	clear(t, s, bare)
+	for _, p := range held[:2] {
+		if p != gpu || kind(other) != "GPU" {
+			vacate(t, s, p)
+		}
+	}
 }
 
 // suspended: one switch stops all moves, and lets them go on.
