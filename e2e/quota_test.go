@@ -260,7 +260,7 @@ func quotaOfPriority(t *testing.T, s *stack.Stack) {
 	wantKind(t, create(t, s, anyPod("ordinary", "face-recognition", "gpu,npu", inNamespace("classes"))), "GPU")
 }
 
-// TestQuotaReadmission: a pod that waits is made again for an idle kind only
+// TestQuotaReadmission: a pod that waits is recreated for an idle kind only
 // when its namespace's quota has room for that.
 func TestQuotaReadmission(t *testing.T) {
 	s := start(t, stack.Config{Machines: oneOfEach()})
@@ -324,7 +324,7 @@ func readmittedWithinQuota(t *testing.T, s *stack.Stack, owner string) {
 		return err
 	})
 	if p, err := only(t.Context()); err != nil || p.UID != before.UID {
-		t.Fatalf("%v; it was made again for a kind that its quota refuses: %s", err, reason(&p))
+		t.Fatalf("%v; it was recreated for a kind that its quota refuses: %s", err, reason(&p))
 	}
 
 	limited(t, s, ns, map[string]string{gpuQuota: "1", stickQuota: "1"})

@@ -73,7 +73,7 @@ func (c *crash) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errCrashed
 }
 
-// process is the part of a webhook that makes pods again, in this process, so
+// process is the part of a webhook that recreates pods, in this process, so
 // that it can be killed between any two calls.
 type process struct {
 	crash *crash
@@ -131,7 +131,7 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 	}}
 }
 
-// TestReadmissionKilled kills what makes pods again at every call of the API
+// TestReadmissionKilled kills what recreates pods at every call of the API
 // server, before and after the call is carried out, and starts it anew: each
 // time the pod is there exactly once, and runs on what freed.
 func TestReadmissionKilled(t *testing.T) {

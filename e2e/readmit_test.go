@@ -240,7 +240,7 @@ func readmitted(t *testing.T, s *stack.Stack, owner, manifest string) {
 		t.Errorf("it took %s, want at most 2s", took)
 	}
 	if n := after.Annotations[accel.ReadmissionsAnnotation]; n != "1" {
-		t.Errorf("the pod says that it was made again %q times, want 1", n)
+		t.Errorf("the pod says that it was recreated %q times, want 1", n)
 	}
 	if !strings.Contains(reason(&after), "waited for GPU before") {
 		t.Errorf("its reason does not say that it waited: %s", reason(&after))
@@ -274,7 +274,7 @@ func notFailed(t *testing.T, job *batchv1.Job) {
 	}
 }
 
-// toldWhy checks the Event of a pod that was made again.
+// toldWhy checks the Event of a pod that was recreated.
 func toldWhy(t *testing.T, s *stack.Stack, p *corev1.Pod) {
 	t.Helper()
 	eventually(t, func(ctx context.Context) error {
@@ -404,7 +404,7 @@ func unknownOwner(t *testing.T, s *stack.Stack) {
 		return err
 	})
 	if got := get(t, s, p); got.UID != p.UID || kind(got) != "GPU" {
-		t.Errorf("it was made again: %s, %s", kind(got), reason(got))
+		t.Errorf("it was recreated: %s, %s", kind(got), reason(got))
 	}
 	vacate(t, s, p)
 }
@@ -471,7 +471,7 @@ func wellAgain(t *testing.T, s *stack.Stack, sync func()) {
 	got := running(t, s, p)
 	t.Logf("well again to running: %s", time.Since(well).Round(time.Millisecond))
 	if got.UID != p.UID {
-		t.Error("it was made again")
+		t.Error("it was recreated")
 	}
 	if n, err := metric(t.Context(), s, "heteroaccel_webhook_scheduler_retries_total"); err != nil || n < 1 {
 		t.Errorf("the scheduler was asked to retry %v times, %v", n, err)
@@ -575,7 +575,7 @@ func TestNoChurn(t *testing.T) {
 	}
 	// After the first, a pod rests for 5 s, then for 10.
 	if highest > 1+int(took/(5*time.Second)) {
-		t.Errorf("one pod was made again %d times in %s", highest, took)
+		t.Errorf("one pod was recreated %d times in %s", highest, took)
 	}
 	counted, err := metric(t.Context(), s, `heteroaccel_webhook_readmissions_total{outcome="done",owner="none"}`)
 	if err != nil || int(counted) != total {

@@ -24,7 +24,7 @@ import (
 )
 
 // sightings has the pods that were seen to run, by who asked for them: the Job,
-// or else the pod's own name, under which it is made again.
+// or else the pod's own name, under which it is recreated.
 type sightings struct {
 	mu  sync.Mutex
 	ran map[string]map[types.UID]string
@@ -172,7 +172,7 @@ func TestTakeover(t *testing.T) {
 		return nil
 	})
 	// Devices free all the while, the GPUs first: of those that came early, who
-	// waits for an NPU runs only if it is made again.
+	// waits for an NPU runs only if it is recreated.
 	group.Go(func() error {
 		for i, p := range held {
 			want := (jobs + bare - early) / len(held)
@@ -236,9 +236,9 @@ func TestTakeover(t *testing.T) {
 			onNPU++
 		}
 	}
-	t.Logf("%d of %d pods had been made again, %d ran on an NPU, %d were cut short", again, len(pods), onNPU, len(seen.cut))
+	t.Logf("%d of %d pods had been recreated, %d ran on an NPU, %d were cut short", again, len(pods), onNPU, len(seen.cut))
 	if again < early/10 {
-		t.Error("too few were made again: it proves nothing")
+		t.Error("too few were recreated: it proves nothing")
 	}
 }
 

@@ -23,7 +23,7 @@ type run struct {
 	submitted, started, ended time.Time
 	kind                      accel.Kind
 	// waited is set when kube-scheduler found no node for it at first, and made
-	// counts how often it was made again for another kind.
+	// counts how often it was recreated for another kind.
 	waited bool
 	made   int
 }
@@ -70,7 +70,7 @@ func (b *book) expect(r *request, now time.Time) (done <-chan struct{}) {
 	return e.done
 }
 
-// see takes a new or changed pod. A pod that is made again has the name of the
+// see takes a new or changed pod. A pod that is recreated has the name of the
 // one before it.
 func (b *book) see(p *corev1.Pod, now time.Time) {
 	b.mu.Lock()
@@ -91,7 +91,7 @@ func (b *book) see(p *corev1.Pod, now time.Time) {
 		}
 	}
 	if p.DeletionTimestamp != nil {
-		return // to be made again, or the end of the experiment
+		return // to be recreated, or the end of the experiment
 	}
 	switch p.Status.Phase {
 	case corev1.PodRunning, corev1.PodSucceeded:

@@ -47,7 +47,7 @@ func paperTable(out io.Writer, f *fleet.Fleet, stretch float64, results []named)
 	t := table(out)
 	fmt.Fprint(t, "\ttotal\t")
 	each(t, f, func(k accel.Kind) string { return string(k) })
-	fmt.Fprint(t, "interval\ta second\timprovement\tbound\tshare of it\tmade again\t\n")
+	fmt.Fprint(t, "interval\ta second\timprovement\tbound\tshare of it\trecreated\t\n")
 	base := results[0].perSecond()
 	for i, r := range results {
 		fmt.Fprintf(t, "%s\t%d\t", r.name, r.total)
@@ -104,7 +104,7 @@ func openTable(out io.Writer, f *fleet.Fleet, results []named) error {
 	t := table(out)
 	fmt.Fprint(t, "\tof the bound\truns\tunserved\tmean\tmedian\tp95\tp99\t")
 	each(t, f, func(k accel.Kind) string { return string(k) + " busy" })
-	fmt.Fprint(t, "made again\t\n")
+	fmt.Fprint(t, "recreated\t\n")
 	for _, r := range results {
 		l := r.latencies[""]
 		fmt.Fprintf(t, "%s\t%.0f %%\t%d\t%d\t%s", r.name, 100*r.part, len(l), r.unserved, quantiles(l))

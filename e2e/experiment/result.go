@@ -29,7 +29,7 @@ type result struct {
 	unserved int
 	// bound is the most runs a second of those service times.
 	bound float64
-	// made is how often pods were made again for another kind.
+	// made is how often pods were recreated for another kind.
 	made int
 	// startup is from the request to the start, of pods that found something
 	// idle, and handover from the end of a pod to the start of the next on the

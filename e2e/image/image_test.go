@@ -100,7 +100,7 @@ func TestTheCacheIsKnownByTheContents(t *testing.T) {
 	}
 	again := hello("hello")
 	again.layers[0].fill = func(context.Context, string) (*tree, error) {
-		return nil, errors.New("made again")
+		return nil, errors.New("recreated")
 	}
 	if image, err := b.build(t.Context(), again); err != nil || image.Path != first.Path {
 		t.Errorf("the second build gives %q, %v, want %q from the cache", image.Path, err, first.Path)

@@ -69,7 +69,7 @@ func randomNode(r *rand.Rand, name string) *Node {
 func randomPod(r *rand.Rand, name string) *Pod {
 	options := []podOption{func(p *corev1.Pod) {
 		if r.IntN(8) == 0 {
-			p.UID = "made again"
+			p.UID = "recreated"
 		}
 	}}
 	pick := func(chance int, o podOption) {

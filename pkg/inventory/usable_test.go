@@ -189,7 +189,7 @@ func TestUsable(t *testing.T) {
 			},
 			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 0},
 		},
-		"made again under the same name, on another node": {
+		"recreated under the same name, on another node": {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 1)))
 				w.SetNode(aNode("h", has(gpu, 2)))

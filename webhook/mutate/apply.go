@@ -21,7 +21,7 @@ type Decision struct {
 	Reason string
 	// Reservation identifies the decision.
 	Reservation string
-	// Readmissions is how often the pod was made again for another kind.
+	// Readmissions is how often the pod was recreated for another kind.
 	Readmissions int
 }
 

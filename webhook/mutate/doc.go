@@ -3,7 +3,7 @@
 //
 // A pod and a decision enter; the mutated pod and the JSON patch that makes it
 // leave. What was replaced is recorded, authenticated, in an annotation of the
-// pod, so that a mutation can be undone and made again with another variant.
+// pod, so that a mutation can be undone and recreated with another variant.
 // The package is pure: it never chooses a variant, does no I/O, keeps no state,
 // and never changes what it is given.
 //

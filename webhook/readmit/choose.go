@@ -14,7 +14,7 @@ import (
 type Rules struct {
 	// Margin is by how much sooner the pod must be expected to be done.
 	Margin time.Duration
-	// Backoff is how long a pod is left alone after it was made again once,
+	// Backoff is how long a pod is left alone after it was recreated once,
 	// doubling with each further time.
 	Backoff time.Duration
 	// Patience is how long a pod waits before it goes before those of a higher
@@ -25,8 +25,8 @@ type Rules struct {
 // longestBackoff bounds what the doubling comes to.
 const longestBackoff = time.Hour
 
-// Rested is when a pod that was made again count times, the last time at
-// created, may be made again once more.
+// Rested is when a pod that was recreated count times, the last time at
+// created, may be recreated once more.
 func (r Rules) Rested(created time.Time, count int) time.Time {
 	if count <= 0 {
 		return created

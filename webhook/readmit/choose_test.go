@@ -147,7 +147,7 @@ func TestBetter(t *testing.T) {
 
 // TestPriced: with prices, what is chosen is not always what is done first. A
 // pod that was sent to wait for the CPU because the GPU was dear stays there
-// until it gains itself, and then is made again once.
+// until it gains itself, and then is recreated once.
 func TestPriced(t *testing.T) {
 	const second = time.Second
 	always := func(c *inventory.Candidate) { c.Full = time.Hour }
@@ -175,12 +175,12 @@ func TestPriced(t *testing.T) {
 		t.Fatalf("a new pod gets %s: this tests nothing", ranked[0].Kind)
 	}
 	if to, _ := Better(policy.PricedFinish, first, "GPU", 0); to >= 0 {
-		t.Errorf("made again for %s, where it is done later", first[to].Kind)
+		t.Errorf("recreated for %s, where it is done later", first[to].Kind)
 	}
 }
 
 // TestMadeAgainForWhatItGets: admission, which sees what better saw and those
-// behind the pod as well, gives it the very kind that it was made again for:
+// behind the pod as well, gives it the very kind that it was recreated for:
 // nobody goes in circles.
 func TestMadeAgainForWhatItGets(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
@@ -207,7 +207,7 @@ func TestMadeAgainForWhatItGets(t *testing.T) {
 			}
 			moved++
 			if got := choose(candidates)[0]; got.Index != to {
-				t.Fatalf("%s: made again for %s, with a gain of %s, and gets %s: %+v", name, candidates[to].Kind, gain, got.Kind, candidates)
+				t.Fatalf("%s: recreated for %s, with a gain of %s, and gets %s: %+v", name, candidates[to].Kind, gain, got.Kind, candidates)
 			}
 		}
 	}
@@ -290,7 +290,7 @@ func TestRested(t *testing.T) {
 		-1: 0, 0: 0, 1: 5 * time.Second, 2: 10 * time.Second, 3: 20 * time.Second, 9: 1280 * time.Second, 11: time.Hour, 1 << 40: time.Hour,
 	} {
 		if got := rules.Rested(created, count).Sub(created); got != want {
-			t.Errorf("made again %d times: rests for %s, want %s", count, got, want)
+			t.Errorf("recreated %d times: rests for %s, want %s", count, got, want)
 		}
 	}
 }

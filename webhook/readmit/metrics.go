@@ -16,7 +16,7 @@ func newMetrics(reg prometheus.Registerer, r *Readmitter) *metrics {
 	m := &metrics{
 		done: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_readmissions_total",
-			Help: "Pods to be made again for another kind, by what makes them (none: we do), and how it ended: done, lost to a change of the pod, refused, failed.",
+			Help: "Pods to be recreated for another kind, by what makes them (none: we do), and how it ended: done, lost to a change of the pod, refused, failed.",
 		}, []string{"owner", "outcome"}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_scheduler_retries_total",
@@ -39,7 +39,7 @@ func newMetrics(reg prometheus.Registerer, r *Readmitter) *metrics {
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_waiting_pods",
-			Help: "Pods that wait for the kind they were given and could be made again.",
+			Help: "Pods that wait for the kind they were given and could be recreated.",
 		}, func() float64 {
 			r.mu.Lock()
 			defer r.mu.Unlock()

@@ -49,12 +49,12 @@ type Config struct {
 	Log      zerolog.Logger
 }
 
-// Readmitter makes pods again that wait for the wrong kind.
+// Readmitter recreates pods that wait for the wrong kind.
 type Readmitter struct {
 	Config
 	metrics *metrics
 	wake    chan struct{}
-	// working bounds how many pods are made again at once.
+	// working bounds how many pods are recreated at once.
 	working chan struct{}
 	// tasks are what a term has going besides its loop.
 	tasks sync.WaitGroup
@@ -93,7 +93,7 @@ type state struct {
 }
 
 const (
-	// atOnce is how many pods are made again at the same time.
+	// atOnce is how many pods are recreated at the same time.
 	atOnce = 16
 	// lull is how long changes are gathered before they are looked at.
 	lull = 10 * time.Millisecond
@@ -158,7 +158,7 @@ func (r *Readmitter) Replaces(namespace string, owner types.UID, name, reservati
 	return Ticket{}, false
 }
 
-// Run makes pods again whenever this replica is the one that decides, until
+// Run recreates pods whenever this replica is the one that decides, until
 // ctx ends.
 func (r *Readmitter) Run(ctx context.Context) error {
 	const often = 200 * time.Millisecond
@@ -301,7 +301,7 @@ func (r *Readmitter) gains(l *line, w *waiter, before int64) bool {
 	return to >= 0
 }
 
-// move reserves what is better for a pod and starts to make it again; false
+// move reserves what is better for a pod and starts to recreate it; false
 // when there is nothing better any more.
 func (r *Readmitter) move(ctx context.Context, w *waiter, l *line, before int64, now time.Time) bool {
 	q := l.query()

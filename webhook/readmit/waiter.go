@@ -18,7 +18,7 @@ import (
 	"heteroaccel.io/webhook/refusals"
 )
 
-// ownerKind says how a pod is made again.
+// ownerKind says how a pod is recreated.
 type ownerKind string
 
 const (
@@ -46,7 +46,7 @@ type waiter struct {
 	owner           ownerKind
 	controller      *metav1.OwnerReference // nil for a bare pod
 	reservation     string
-	// count is how often it was made again already.
+	// count is how often it was recreated already.
 	count int
 	// unschedulable is set once kube-scheduler has found no node for it, words
 	// is what it said, and judged when these words were first seen.
@@ -128,7 +128,7 @@ func waiterOf(pod *corev1.Pod, key []byte) (w *waiter, ok bool) {
 	return w, true
 }
 
-// ownerOf says how a pod is made again; ok is false for an owner we do not
+// ownerOf says how a pod is recreated; ok is false for an owner we do not
 // know, and for a pod that somebody's finalizer would keep.
 func ownerOf(pod *corev1.Pod, controller *metav1.OwnerReference) (ownerKind, bool) {
 	finalizers := slices.DeleteFunc(slices.Clone(pod.Finalizers), func(f string) bool { return f == jobFinalizer })
@@ -207,7 +207,7 @@ func ClassKey(pod *mutate.Pod, req accel.Request) string {
 	return string(sum[:])
 }
 
-// Count is how often a pod was made again for another kind, by its annotation.
+// Count is how often a pod was recreated for another kind, by its annotation.
 // That may be anybody's writing: a nonsense one counts as none, and an absurd
 // one as so many that the pod is left alone for long.
 func Count(annotations map[string]string) int {

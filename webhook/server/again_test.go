@@ -46,7 +46,7 @@ func TestMadeAgain(t *testing.T) {
 	}
 	first, _ := r.admit(t, p)
 	if selected(first) != "GPU" || first.Annotations[accel.ReadmissionsAnnotation] != "2" {
-		t.Errorf("got %s, made again %s times, want the GPU that was held for it, 2", selected(first), first.Annotations[accel.ReadmissionsAnnotation])
+		t.Errorf("got %s, recreated %s times, want the GPU that was held for it, 2", selected(first), first.Annotations[accel.ReadmissionsAnnotation])
 	}
 	if why := first.Annotations[accel.ReasonAnnotation]; !strings.HasPrefix(why, "it waited for NPU before: GPU is free (1 of 1)") {
 		t.Errorf("the reason is %q", why)
@@ -60,6 +60,6 @@ func TestMadeAgain(t *testing.T) {
 	}
 	other, _ := r.admit(t, pod("other", "face-recognition", "any", func(p *corev1.Pod) { p.Annotations[accel.ReadmissionsAnnotation] = "3" }))
 	if n, written := other.Annotations[accel.ReadmissionsAnnotation]; written {
-		t.Errorf("a pod that is new says that it was made again %s times", n)
+		t.Errorf("a pod that is new says that it was recreated %s times", n)
 	}
 }

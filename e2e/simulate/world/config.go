@@ -69,7 +69,7 @@ type Config struct {
 	Clock func() time.Time
 }
 
-// Readmit is when a waiting pod is made again for another kind.
+// Readmit is when a waiting pod is recreated for another kind.
 type Readmit struct {
 	readmit.Rules
 	// Delay is how long it takes until the new pod is there.

@@ -10,7 +10,7 @@ import (
 	"heteroaccel.io/webhook/readmit"
 )
 
-// turn is a waiting job that would gain by being made again.
+// turn is a waiting job that would gain by being recreated.
 type turn struct {
 	job     int
 	gain    time.Duration // of the last of its type and kind
@@ -54,7 +54,7 @@ func (w *World) anyIdle() bool {
 	return waiting && idle
 }
 
-// nextTurn is who is made again first: the oldest of those that ran out of
+// nextTurn is who is recreated first: the oldest of those that ran out of
 // patience, else who gains most, the oldest of two.
 func (w *World) nextTurn() (first turn, ok bool) {
 	state := w.inv.Candidates(inventory.Query{Namespace: namespace, Options: w.every})
