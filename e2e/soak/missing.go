@@ -26,17 +26,22 @@ func (s *soak) owners(ctx context.Context) ([]*judge.Owner, error) {
 	if err != nil || len(short) == 0 {
 		return all, err
 	}
+	late := map[string]bool{}
 	for _, o := range short {
-		s.say("%s", o)
+		if !o.Outcome().Failed() {
+			continue
+		}
+		late[o.Name] = true
+		line, _, _ := strings.Cut(o.String(), "\n")
+		s.say("%s", line)
 		if err := s.poke(ctx, s.owner[o.Name]); err != nil {
 			return nil, err
 		}
 	}
-	s.say("%d owners are short; their controllers were made to look again", len(short))
-	late := map[string]bool{}
-	for _, o := range short {
-		late[o.Name] = true
+	if len(late) == 0 {
+		return all, nil
 	}
+	s.say("%d owners are short; their controllers were made to look again", len(late))
 	err = s.until(ctx, comeLimit, func() (bool, error) {
 		all, short, err = s.standings(ctx)
 		for _, o := range short {

@@ -14,6 +14,7 @@ import (
 	"heteroaccel.io/e2e/soak/ledger"
 	"heteroaccel.io/e2e/soak/plan"
 	"heteroaccel.io/e2e/soak/twin"
+	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
 )
 
@@ -51,6 +52,10 @@ func (s *soak) judgeWait(ctx context.Context, p *corev1.Pod) (*judge.Wait, error
 	w := &judge.Wait{
 		Pod: p.Namespace + "/" + p.Name, Owner: o.Key(), Own: own, Since: s.ledger.Since(p.Namespace, p.Name), Moves: moves(p),
 		Message: message(p), Reason: p.Annotations[accel.ReasonAnnotation], Service: map[accel.Kind]time.Duration{}, Ending: s.ending(o, own),
+	}
+	page, err := stack.Get(ctx, s.URL("extender", "/pods/"+w.Pod))
+	if w.Page = page; err != nil {
+		w.Page = err.Error()
 	}
 	kinds := slices.DeleteFunc(slices.Clone(o.Kinds), func(k accel.Kind) bool { return k == own })
 	if slices.Contains(o.Kinds, own) {

@@ -43,6 +43,12 @@ func (s *soak) report(ctx context.Context, owners []*judge.Owner, left []string,
 		}
 	}
 	for _, w := range waits {
+		if w.Verdict() == judge.Right {
+			fmt.Fprintf(s.out, "\n%s", w.Line())
+		}
+	}
+	fmt.Fprintln(s.out)
+	for _, w := range waits {
 		if w.Verdict() != judge.Right {
 			fmt.Fprintf(s.out, "\n%s\n", w)
 		}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
 	"heteroaccel.io/e2e/soak/ledger"
@@ -65,8 +66,15 @@ func start(ctx context.Context, set settings, p *plan.Plan, out io.Writer) (_ *s
 	if err != nil {
 		return nil, err
 	}
+	config := st.REST()
+	config.WarningHandler = rest.NoWarnings{} // what is refused is reported in the end
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		st.Stop()
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
 	s := &soak{
-		Stack: st, client: st.Client(), plan: p, ledger: ledger.New(plan.OwnerLabel), out: out, began: time.Now(),
+		Stack: st, client: client, plan: p, ledger: ledger.New(plan.OwnerLabel), out: out, began: time.Now(),
 		owner: map[string]*plan.Owner{}, holders: map[string]metav1.OwnerReference{}, want: map[string]int{}, refused: map[string]string{}, made: map[string]bool{},
 	}
 	for _, o := range p.Owners {

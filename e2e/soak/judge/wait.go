@@ -33,9 +33,10 @@ type Wait struct {
 	Ending []time.Duration
 	// Service is how long its own run is expected to take on a kind.
 	Service map[accel.Kind]time.Duration
-	// Message is the scheduler's own on the pod, Reason the webhook's.
-	Message, Reason string
-	Tries           []Try
+	// Message is the scheduler's own on the pod, Reason the webhook's, Page
+	// what the extender tells people who ask about the pod.
+	Message, Reason, Page string
+	Tries                 []Try
 	// Bound is where the pod was bound once the scheduler had another event,
 	// "" for not.
 	Bound string
@@ -74,6 +75,11 @@ func (w *Wait) Verdict() Verdict {
 	return verdict
 }
 
+// Line is a wait in one line.
+func (w *Wait) Line() string {
+	return fmt.Sprintf("%s: pod %s waits for %s: %s", w.Verdict(), w.Pod, w.Own, cmp.Or(w.Message, "the scheduler said nothing"))
+}
+
 // String is a wait with all that was said about it.
 func (w *Wait) String() string {
 	var b strings.Builder
@@ -97,6 +103,9 @@ func (w *Wait) String() string {
 		default:
 			fmt.Fprintf(&b, "\n    a twin pinned to %s found no node: %s", t.Kind, cmp.Or(t.Message, "the scheduler said nothing"))
 		}
+	}
+	if w.Page != "" {
+		fmt.Fprintf(&b, "\n    the extender says:\n        %s", strings.ReplaceAll(strings.TrimSpace(w.Page), "\n", "\n        "))
 	}
 	return b.String()
 }

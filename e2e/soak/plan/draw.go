@@ -13,27 +13,27 @@ import (
 )
 
 // wishes are the kinds that pods are allowed, by what their annotation says.
-var wishes = []string{"any", "any", "gpu,npu", "gpu,npu", "npu,gpu", "gpu,npu,fpga", "fpga,gpu", "gpu,cpu", "npu,cpu", "gpu", "npu"}
+var wishes = []string{"any", "any", "gpu,npu", "gpu,npu", "npu,gpu", "npu,gpu", "gpu,npu,fpga", "npu,fpga", "fpga,gpu", "gpu,cpu", "npu,cpu", "gpu", "npu"}
 
 // refusable is in how many of a hundred owners every kind may be one that the
 // API server refuses there.
 const refusable = 4
 
-// drawOwners draws owners until they have their pods together: near half of
-// them servers, which do not end, in the first tenth of the time, and the rest
-// work that ends, spread over two thirds of it.
+// drawOwners draws owners until they have their pods together: a third of them
+// servers, which do not end, in the first quarter of the time, and the rest
+// work that ends, spread over most of it.
 func (p *Plan) drawOwners(r *rand.Rand) {
-	servers, pods := p.Size.Pods*45/100, 0
+	servers, pods := p.Size.Pods/3, 0
 	for pods < servers {
 		sort := pick(r, Deployment, Deployment, Deployment, StatefulSet, StatefulSet, StatefulSet, Controller, DaemonSet, Bare, Bare, Job)
 		o := p.drawOwner(r, sort, false, min(4, servers-pods))
-		o.At = p.within(r, 0.1)
+		o.At = p.within(r, 0.25)
 		pods += o.Count
 	}
 	for pods < p.Size.Pods {
 		sort := pick(r, Job, Job, IndexedJob, Bare, Bare, Bare, Bare)
 		o := p.drawOwner(r, sort, true, min(4, p.Size.Pods-pods))
-		o.At = p.within(r, 0.66)
+		o.At = p.within(r, 0.75)
 		pods += o.Count
 	}
 }
@@ -75,8 +75,8 @@ func (p *Plan) drawOwner(r *rand.Rand, sort Sort, ends bool, most int) *Owner {
 	}
 	if sort == Job || sort == IndexedJob {
 		o.Completions = o.Count
-		if ends { // one after another for about half the time
-			o.Completions *= 1 + int(p.Size.Duration/(40*time.Second))
+		if ends {
+			o.Completions *= 1 + int(p.Size.Duration/time.Minute) + r.IntN(2)
 		}
 	}
 	p.drawTemplate(r, o, wish)

@@ -18,7 +18,7 @@ func (p *Plan) drawTemplate(r *rand.Rand, o *Owner, wish string) {
 	n := p.namespace(o.Namespace)
 	annotations := map[string]string{accel.InferenceAnnotation: o.Inference, accel.AcceleratorAnnotation: wish}
 	if o.Ends {
-		pace := 0.6 + r.Float64() // of a run on average
+		pace := 0.4 + r.Float64() // in parts of what the profile says
 		for _, k := range o.Kinds {
 			v, _ := p.Variant(o.Inference, k)
 			takes := time.Duration(pace * float64(v.ServiceTime.Duration)).Round(100 * time.Millisecond)
