@@ -253,9 +253,21 @@ func TestExamples(t *testing.T) {
 // TestRegistrationAndSchedulerAgree with the words in the code.
 func TestRegistrationAndSchedulerAgree(t *testing.T) {
 	config := decode(t, read(t, "scheduler/kube-scheduler.yaml"))[0].(*schedulerv1.KubeSchedulerConfiguration)
-	want := []schedulerv1.ExtenderManagedResource{{Name: string(accel.MarkerResource), IgnoredByScheduler: true}}
-	if diff := cmp.Diff(want, config.Extenders[0].ManagedResources); diff != "" {
-		t.Errorf("managed resources (-want +got):\n%s", diff)
+	asked := map[string]bool{}
+	for _, r := range config.Extenders[0].ManagedResources {
+		asked[r.Name] = true
+		if r.IgnoredByScheduler {
+			t.Errorf("the scheduler ignores %s, which is for it to account for", r.Name)
+		}
+	}
+	for _, p := range slices.Concat(registry(t, "registry"), registry(t, "registry/examples")) {
+		for _, v := range p.Variants {
+			for name := range v.Devices {
+				if !asked[string(name)] {
+					t.Errorf("the extender is not asked about %s, which profile %s has pods request", name, p.Name)
+				}
+			}
+		}
 	}
 	registration := decode(t, read(t, "base/webhook/registration.yaml"))[0].(*admissionv1.MutatingWebhookConfiguration)
 	expression := registration.Webhooks[0].MatchConditions[0].Expression

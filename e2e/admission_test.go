@@ -136,7 +136,7 @@ func refusals(t *testing.T, s *stack.Stack) {
 		},
 		"pod-level resources": {
 			face("any", podLevel),
-			"spec.resources (pod-level resources) cannot stand beside an extended resource such as heteroaccel.io/accelerator: move them to the containers",
+			"spec.resources (pod-level resources) cannot stand beside an accelerator's extended resource: move them to the containers",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

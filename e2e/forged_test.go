@@ -96,10 +96,9 @@ func foreignReservation(t *testing.T, s *stack.Stack) {
 	// Not annotated for us, but otherwise like a pod of ours.
 	forge := func(p *corev1.Pod) {
 		p.Annotations[accel.ReservationAnnotation] = id
-		p.Annotations[accel.SelectedAnnotation] = "GPU"
+		p.Annotations[accel.OriginalAnnotation] = annotation(t, object, accel.OriginalAnnotation)
 	}
-	marked := withLimit(string(accel.MarkerResource), "1")
-	create(t, s, plainPod("forged", inNamespace("forger"), forge, marked))
+	create(t, s, plainPod("forged", inNamespace("forger"), forge))
 	// Pods come to the webhook in order: when it has seen this one it has seen
 	// the forged one.
 	create(t, s, anyPod("after", "face-recognition", "npu"))
@@ -107,7 +106,7 @@ func foreignReservation(t *testing.T, s *stack.Stack) {
 	if got, err := would(t.Context(), s, anyPod("", "face-recognition", "any")); err != nil || kind(got) != "FPGA" {
 		t.Errorf("with the GPU reserved and the NPU given a pod would get %s (%v)", kind(got), err)
 	}
-	create(t, s, plainPod("own", forge, marked))
+	create(t, s, plainPod("own", forge))
 	eventually(t, func(ctx context.Context) error { return reserved(ctx, s, 0) })
 }
 
@@ -139,8 +138,10 @@ func askedTwice(t *testing.T, s *stack.Stack) {
 		t.Error(err)
 	}
 	// It ends with a pod that carries it.
-	create(t, s, plainPod("end", withLimit(string(accel.MarkerResource), "1"), func(p *corev1.Pod) {
-		p.Annotations[accel.ReservationAnnotation] = annotation(t, first, accel.ReservationAnnotation)
+	create(t, s, plainPod("end", func(p *corev1.Pod) {
+		for _, name := range []string{accel.ReservationAnnotation, accel.OriginalAnnotation} {
+			p.Annotations[name] = annotation(t, first, name)
+		}
 	}))
 	eventually(t, func(ctx context.Context) error { return reserved(ctx, s, 0) })
 }

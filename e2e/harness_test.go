@@ -187,7 +187,7 @@ func wantKind(t *testing.T, p *corev1.Pod, want string) {
 	}
 }
 
-// devices are the extended resources a pod holds, our marker left out.
+// devices are the extended resources a pod holds.
 func devices(p *corev1.Pod) map[string]int64 {
 	held := map[string]int64{}
 	for _, c := range p.Spec.Containers {

@@ -13,7 +13,6 @@ import (
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
-	"heteroaccel.io/pkg/accel"
 )
 
 // template is what every owner below makes pods from: the inference is the
@@ -97,9 +96,6 @@ func owners(t *testing.T, s *stack.Stack) {
 		}
 		if want := fmt.Sprintf("heteroaccel/%s:%s", inference, strings.ToLower(k)); c.Image != want {
 			t.Errorf("%s on %s has the image %s, want %s", inference, k, c.Image, want)
-		}
-		if one := c.Resources.Limits[accel.MarkerResource]; one.Value() != 1 {
-			t.Errorf("%s has no marker in its limits: %v", inference, c.Resources.Limits)
 		}
 		others := []string{init.Image, strings.Join(init.Command, " "), camera.Image, strings.Join(camera.Command, " "), log.Image}
 		if diff := cmp.Diff([]string{"fetch", "fetch -d CPU", "camera", "camera -d /dev/video0", "log"}, others); diff != "" {

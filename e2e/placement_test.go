@@ -14,7 +14,6 @@ import (
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
-	"heteroaccel.io/pkg/accel"
 )
 
 // TestFourAtOnce is the main job: four Jobs of the paper, created at once with
@@ -74,9 +73,6 @@ func TestFourAtOnce(t *testing.T) {
 		}
 		if !strings.HasSuffix(c.Image, w.tag) {
 			t.Errorf("%s: image %q does not end in %q", k, c.Image, w.tag)
-		}
-		if one := c.Resources.Limits[accel.MarkerResource]; one.Value() != 1 {
-			t.Errorf("%s: the marker is %v, want 1", k, one.String())
 		}
 		if !strings.Contains(reason(&p), k) {
 			t.Errorf("%s: the reason %q does not name the kind", k, reason(&p))

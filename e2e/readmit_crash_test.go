@@ -109,7 +109,7 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		return 0
 	}
 	inv := inventory.New(inventory.Options{ServiceTime: times})
-	feeds, err := kube.NewFeeds(feedClient, s.REST(), inv, profiles, zerolog.Nop())
+	feeds, err := kube.NewFeeds(feedClient, s.REST(), inv, profiles, func() []byte { return key }, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

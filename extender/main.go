@@ -24,6 +24,7 @@ type flags struct {
 	kubeconfig      string
 	samples         monitor.Flags
 	tlsCert, tlsKey string
+	namespace       string
 	log             serve.LogFlags
 }
 
@@ -36,6 +37,7 @@ func parse(args []string) (flags, error) {
 	f.samples.Add(fs)
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "certificate file, read again when it changes")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "private key file of --tls-cert")
+	fs.StringVar(&f.namespace, "namespace", envOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of the webhook, whose key verifies which pods are ours")
 	f.log.Add(fs)
 	if err := fs.Parse(args); err != nil {
 		return f, err
@@ -65,4 +67,11 @@ func main() {
 		log.Error().Err(err).Msg("ended")
 		os.Exit(1)
 	}
+}
+
+func envOr(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
 }

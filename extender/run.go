@@ -22,6 +22,9 @@ import (
 	"heteroaccel.io/pkg/serve/servetls"
 )
 
+// keySecret is where the webhook keeps the key of its records.
+const keySecret = "heteroaccel-webhook-key"
+
 // run wires the program together and runs it until ctx ends.
 func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
 	config, err := kube.Config(f.kubeconfig, "heteroaccel-extender")
@@ -34,8 +37,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	profiles := profile.NewStore()
 	inv := inventory.New(inventory.Options{MaxSampleAge: f.samples.MaxAge})
-	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
-	if err != nil {
+	var feeds *kube.Feeds
+	key := kube.NewSharedKey(client, f.namespace, keySecret, func() { feeds.RelistPods() }, log)
+	if feeds, err = kube.NewFeeds(client, config, inv, profiles, key.Key, log); err != nil {
 		return err
 	}
 	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
@@ -62,6 +66,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		tlsConfig = servetls.Config(certificate)
 		group.Go(func() error { return servetls.Start(ctx, certificate) })
 	}
+	group.Go(func() error { return key.Run(ctx) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.listen, handler, tlsConfig, log) })

@@ -86,7 +86,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		Admitted:       server.Announce(recorder),
 		Finished:       learned.Finished,
 	})
-	feeds, err := kube.NewFeeds(client, config, inv, profiles, log)
+	feeds, err := kube.NewFeeds(client, config, inv, profiles, func() []byte { return key }, log)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func Describe(p corev1.Pod) {
 	fmt.Printf("  kind    %s on node %s\n", p.Annotations[accel.SelectedAnnotation], p.Spec.NodeName)
 	fmt.Printf("  image   %s\n", c.Image)
 	for name, q := range c.Resources.Limits {
-		if name != accel.MarkerResource && name != corev1.ResourceMemory {
+		if name != corev1.ResourceMemory {
 			fmt.Printf("  limit   %s: %s\n", name, q.String())
 		}
 	}

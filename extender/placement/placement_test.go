@@ -59,7 +59,7 @@ func (b *bed) node() *inventory.Node {
 		Status:     corev1.NodeStatus{Capacity: b.capacity, Allocatable: b.allocatable},
 	}))
 	for _, p := range b.pods {
-		inv.SetPod(inventory.PodOf(p))
+		inv.SetPod(inventory.PodOf(p, nil))
 	}
 	if b.sampled {
 		inv.SetSample(telemetry.Sample{Node: "n", Time: now.Add(-b.age), Devices: b.devices, CPUCores: b.cores, CPUBusy: b.busy})
@@ -252,14 +252,14 @@ func TestBandsDoNotOverlap(t *testing.T) {
 
 func TestNeedsOf(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
-	p := pod("a", "a", "", corev1.ResourceList{gpu: resource.MustParse("1"), "cpu": resource.MustParse("500m"), accel.MarkerResource: resource.MustParse("1")})
+	p := pod("a", "a", "", corev1.ResourceList{gpu: resource.MustParse("1"), "cpu": resource.MustParse("500m")})
 	p.Annotations = map[string]string{accel.SelectedAnnotation: "NPU"}
 	p.Spec.InitContainers = []corev1.Container{
 		{Resources: corev1.ResourceRequirements{Requests: gpus("2")}},
 		{RestartPolicy: &always, Resources: corev1.ResourceRequirements{Requests: cpus("1")}},
 	}
 	p.Spec.Overhead = cpus("250m")
-	// cpu: 500m + 1 of the sidecar + 250m; gpu: the larger of 1 and 2; no marker
+	// cpu: 500m + 1 of the sidecar + 250m; gpu: the larger of 1 and 2
 	want := inventory.Resources{CPU: 1750, Devices: []inventory.Devices{{Resource: gpu, Count: 2}}}
 	if diff := cmp.Diff(want, placement.NeedsOf(p)); diff != "" {
 		t.Errorf("needs (-want +got):\n%s", diff)

@@ -27,6 +27,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -37,6 +38,9 @@ const (
 )
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// testKey seals the records of pods.
+var testKey = bytes.Repeat([]byte{7}, 32)
 
 // rig is a served extender and what it reads.
 type rig struct {
@@ -154,6 +158,8 @@ func device(kind accel.Kind, id, resource string, edits ...func(*accel.Device)) 
 }
 
 func managed(name, node string, kind accel.Kind, edit func(*corev1.Pod), requests ...string) *corev1.Pod {
+	content := fmt.Sprintf(`{"container":"inference","inference":"face-recognition","kind":%q}`, kind)
+	original := record.Seal(content, testKey, "default", "")
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "default", Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(now.Add(-90 * time.Second)),
@@ -161,11 +167,12 @@ func managed(name, node string, kind accel.Kind, edit func(*corev1.Pod), request
 				accel.InferenceAnnotation: "face-recognition",
 				accel.SelectedAnnotation:  string(kind),
 				accel.ReasonAnnotation:    "GPU is idle (1 of 1 free), a run takes 76ms; NPU idle, 146ms, CPU idle, 1s",
+				accel.OriginalAnnotation:  original,
 			},
 		},
 		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
 			Name:      "inference",
-			Resources: corev1.ResourceRequirements{Requests: list(append(requests, string(accel.MarkerResource), "1")...)},
+			Resources: corev1.ResourceRequirements{Requests: list(requests...)},
 		}}},
 		Status: corev1.PodStatus{Phase: corev1.PodPending},
 	}
@@ -265,7 +272,7 @@ func nodeNames(n int) []string {
 	return names
 }
 
-func podRecord(p *corev1.Pod) *inventory.Pod { return inventory.PodOf(p) }
+func podRecord(p *corev1.Pod) *inventory.Pod { return inventory.PodOf(p, testKey) }
 
 func sampleOf(node string, devices ...accel.Device) telemetry.Sample {
 	return telemetry.Sample{Node: node, Time: now, Devices: devices, CPUCores: 8, CPUBusy: 2}

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
 )
 
 // scene is a small cluster with one of everything that pages show.
@@ -140,7 +141,7 @@ func TestDeviceHeldByAClaim(t *testing.T) {
 
 func TestNothingThere(t *testing.T) {
 	r := newRig(t, fixed)
-	r.inv.SetPod(podRecord(&corev1.Pod{ObjectMeta: managed("plain", "", "", nil).ObjectMeta}))
+	r.inv.SetPod(inventory.PodOf(managed("plain", "", "GPU", nil), []byte("another key")))
 	tests := map[string]string{
 		"/nodes/nowhere":      "there is no node \"nowhere\": see /nodes for those there are\n",
 		"/nodes/a%2Fb%1B":     "there is no node \"a/b\\x1b\": see /nodes for those there are\n",

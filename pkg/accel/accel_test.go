@@ -36,8 +36,7 @@ func TestIsDeviceResource(t *testing.T) {
 	tests := map[corev1.ResourceName]bool{
 		"gpu.intel.com/i915": true, "nvidia.com/gpu": true, "fpga.intel.com/af-ce4.d84": true,
 		"heteroaccel.io/other": true, "kubernetes.example.io/x": true,
-		MarkerResource: false,
-		"cpu":          false, "memory": false, "hugepages-2Mi": false, "ephemeral-storage": false,
+		"cpu": false, "memory": false, "hugepages-2Mi": false, "ephemeral-storage": false,
 		"attachable-volumes-aws-ebs": false, "requests.nvidia.com/gpu": false,
 		"kubernetes.io/batch-cpu": false, "scheduling.kubernetes.io/foo": false, "batch.kubernetes.io/x": false,
 		"": false, "/": false, "/gpu": false, "nvidia.com/": false, "a/b/c": false,

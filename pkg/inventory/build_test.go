@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"bytes"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -96,6 +99,9 @@ func tainted(key string, effect corev1.TaintEffect) nodeOption {
 
 func cordoned(n *corev1.Node) { n.Spec.Unschedulable = true }
 
+// testKey seals the records of ours.
+var testKey = bytes.Repeat([]byte{7}, 32)
+
 type podOption func(*corev1.Pod)
 
 // aPod is pending, asks for nothing and never restarts.
@@ -111,7 +117,7 @@ func aPod(name string, options ...podOption) *Pod {
 	for _, o := range options {
 		o(p)
 	}
-	return PodOf(p)
+	return PodOf(p, testKey)
 }
 
 func asks(name, amount string) podOption {
@@ -148,11 +154,13 @@ func since(t time.Time) podOption {
 // ours makes a pod one that the webhook admitted.
 func ours(kind accel.Kind, reservation string) podOption {
 	return func(p *corev1.Pod) {
-		asks(string(accel.MarkerResource), "1")(p)
+		content, err := json.Marshal(record.Given{Container: "c", Inference: "faces", Kind: kind})
+		if err != nil {
+			panic(err)
+		}
 		p.Annotations = map[string]string{
-			accel.InferenceAnnotation:   "faces",
-			accel.SelectedAnnotation:    string(kind),
 			accel.ReservationAnnotation: reservation,
+			accel.OriginalAnnotation:    record.Seal(string(content), testKey, p.Namespace, reservation),
 		}
 	}
 }

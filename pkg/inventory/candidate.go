@@ -19,6 +19,9 @@ type Option struct {
 	Charge Charge
 	// Service is how long a run is expected to take, 0 when nobody knows.
 	Service time.Duration
+	// Barred is why this option comes last whatever is idle; nil when nothing
+	// is known against it. What quotas say is found out by the inventory.
+	Barred *Refusal
 }
 
 // Candidate is what a decision needs to know of an option: the state of its
@@ -43,8 +46,8 @@ type Candidate struct {
 	// of them end: in a large cluster those of a sample of these nodes, spread
 	// evenly. It is filled in when nothing is idle, which is when it matters.
 	Running []Running
-	// Refused says which ResourceQuota has no room for the pod; nil when none
-	// would refuse it.
+	// Refused is the option's Barred, or else which ResourceQuota has no room
+	// for the pod; nil when nothing is known against it.
 	Refused *Refusal
 }
 
@@ -113,7 +116,9 @@ func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
 	candidates := make([]Candidate, len(q.Options))
 	for i, o := range q.Options {
 		candidates[i] = inv.candidate(o, now)
-		candidates[i].Refused = inv.refusal(q.Namespace, &o, now)
+		if candidates[i].Refused = o.Barred; o.Barred == nil {
+			candidates[i].Refused = inv.refusal(q.Namespace, &o, now)
+		}
 	}
 	return candidates
 }

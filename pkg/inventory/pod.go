@@ -8,6 +8,7 @@ import (
 	"k8s.io/component-helpers/resource"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 )
 
 // Pod is what the inventory keeps of a pod. It is immutable.
@@ -20,8 +21,8 @@ type Pod struct {
 	Done bool
 	// Needs is what the pod requests, as kube-scheduler counts it.
 	Needs Resources
-	// Managed is set for a pod that the webhook admitted, which the marker
-	// resource shows: it cannot be added to a pod later.
+	// Managed is set for a pod that the webhook admitted, which its verified
+	// record shows.
 	Managed *Managed
 	// Run is set for a pod that is after an accelerator, ours or not.
 	Run *Run
@@ -38,13 +39,15 @@ type Pod struct {
 	charge unique.Handle[Charge]
 }
 
-// Managed is what only our own pods have. Its texts come from annotations,
-// which whoever may write the pod can change: they explain and estimate, and
-// nothing that must be right is decided by them.
+// Managed is what only our own pods have.
 type Managed struct {
-	Inference, Reason, Reservation string
-	// Kind is the kind the pod was given; "" when its annotation was lost.
-	Kind accel.Kind
+	// Inference and Kind, what the pod was given, are from its record.
+	Inference string
+	Kind      accel.Kind
+	// Reservation is the id of the decision, which the record is bound to.
+	Reservation string
+	// Reason is anybody's to write: it explains, and decides nothing.
+	Reason string
 }
 
 // Key is "namespace/name".
@@ -85,8 +88,9 @@ func (p *Pod) terms() *Charge {
 // competes reports whether the pod is after an accelerator at all.
 func (p *Pod) competes() bool { return p.Managed != nil || len(p.Needs.Devices) > 0 }
 
-// PodOf reduces a pod of the API server to its record.
-func PodOf(pod *corev1.Pod) *Pod {
+// PodOf reduces a pod of the API server to its record. key verifies which pods
+// are ours; without one none is.
+func PodOf(pod *corev1.Pod, key []byte) *Pod {
 	p := &Pod{
 		Namespace: unique.Make(pod.Namespace).Value(),
 		Name:      pod.Name,
@@ -96,29 +100,22 @@ func PodOf(pod *corev1.Pod) *Pod {
 		Gated:     len(pod.Spec.SchedulingGates) > 0,
 		Deleted:   pod.DeletionTimestamp != nil,
 	}
-	requests := resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true})
-	p.Needs = ResourcesOf(requests)
-	if _, marked := requests[accel.MarkerResource]; marked {
-		p.Managed = managedOf(pod)
+	p.Needs = ResourcesOf(resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true}))
+	given, ours := record.Of(pod.Annotations, pod.Namespace, key)
+	if ours {
+		p.Managed = &Managed{
+			Inference:   unique.Make(given.Inference).Value(),
+			Kind:        given.Kind,
+			Reservation: pod.Annotations[accel.ReservationAnnotation],
+			Reason:      pod.Annotations[accel.ReasonAnnotation],
+		}
 	}
 	p.charge = unique.Make(ChargeOf(pod))
 	if p.competes() {
-		p.Run = runOf(pod)
+		p.Run = runOf(pod, given.Container)
 		if p.Node == "" {
 			p.Constraints = ConstraintsOf(&pod.Spec)
 		}
 	}
 	return p
-}
-
-func managedOf(pod *corev1.Pod) *Managed {
-	m := &Managed{
-		Reason:      pod.Annotations[accel.ReasonAnnotation],
-		Reservation: pod.Annotations[accel.ReservationAnnotation],
-	}
-	m.Kind, _ = accel.ParseKind(pod.Annotations[accel.SelectedAnnotation])
-	if req, ok, err := accel.ParseRequest(pod.Annotations); ok && err == nil {
-		m.Inference = unique.Make(req.Inference).Value()
-	}
-	return m
 }

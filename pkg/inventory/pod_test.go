@@ -9,13 +9,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/pkg/accel"
 )
 
 type podObject = corev1.Pod
 
 func TestPodOf(t *testing.T) {
 	start := time.Unix(1_700_000_000, 0)
-	p := aPod("p", asks(gpu, "1"), asks("cpu", "500m"), asks("memory", "1Gi"), asks("hugepages-2Mi", "4Mi"), ours("gpu", "r"), since(start))
+	p := aPod("p", asks(gpu, "1"), asks("cpu", "500m"), asks("memory", "1Gi"), asks("hugepages-2Mi", "4Mi"), ours("GPU", "r"), since(start))
 	p.Constraints = nil
 	want := &Pod{
 		Namespace: "default", Name: "p", UID: "uid-p",
@@ -35,13 +37,17 @@ func TestPodOf(t *testing.T) {
 	}
 	forged := aPod("p", func(p *corev1.Pod) {
 		ours("GPU", "r")(p)
-		delete(p.Spec.Containers[0].Resources.Requests, "heteroaccel.io/accelerator")
+		p.Annotations[accel.ReservationAnnotation] = "another"
 	})
 	if forged.Managed != nil {
-		t.Error("annotations alone make a pod ours")
+		t.Error("a record that does not verify makes a pod ours")
 	}
-	if lost := aPod("p", ours("", "")); lost.Managed == nil || lost.Managed.Kind != "" {
-		t.Errorf("a pod whose annotation was lost: %+v, want it managed, of no kind", lost.Managed)
+	said := aPod("p", ours("GPU", "r"), func(p *corev1.Pod) {
+		p.Annotations[accel.SelectedAnnotation] = "NPU"
+		p.Annotations[accel.InferenceAnnotation] = "hands"
+	})
+	if diff := cmp.Diff(&Managed{Inference: "faces", Kind: "GPU", Reservation: "r"}, said.Managed); diff != "" {
+		t.Errorf("other annotations are believed (-want +got):\n%s", diff)
 	}
 }
 
@@ -125,7 +131,7 @@ func TestResourcesOf(t *testing.T) {
 			Resources{CPU: most, Memory: most, Devices: []Devices{{gpu, most}}},
 		},
 		"not devices": {
-			corev1.ResourceList{"heteroaccel.io/accelerator": resource.MustParse("1"), "hugepages-2Mi": resource.MustParse("1"), "ephemeral-storage": resource.MustParse("5")},
+			corev1.ResourceList{"hugepages-2Mi": resource.MustParse("1"), "ephemeral-storage": resource.MustParse("5")},
 			Resources{Storage: 5},
 		},
 	}

@@ -43,7 +43,7 @@ func milli(q *resource.Quantity) int64 {
 }
 
 // ResourcesOf reads a ResourceList. Resources that no decision turns on are
-// left to kube-scheduler; our marker is no device.
+// left to kube-scheduler.
 func ResourcesOf(list corev1.ResourceList) Resources {
 	r := Resources{
 		CPU:     milli(list.Cpu()),

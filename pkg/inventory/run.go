@@ -2,13 +2,10 @@ package inventory
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"heteroaccel.io/pkg/accel"
 )
 
 // Run is how far a pod is.
@@ -71,9 +68,11 @@ func (p *Pod) watched(old *Pod, now time.Time) *Pod {
 	return &m
 }
 
-func runOf(pod *corev1.Pod) *Run {
+// runOf reads how far a pod is; inference is the container that runs it, "" in
+// a pod that is not ours.
+func runOf(pod *corev1.Pod, inference string) *Run {
 	r := &Run{Phase: pod.Status.Phase, Created: pod.CreationTimestamp.Time, Ends: ends(pod)}
-	if s := inferenceStatus(pod); s != nil {
+	if s := statusOf(pod, inference); s != nil {
 		r.Restarted = s.RestartCount > 0
 		if t := s.State.Terminated; t != nil && (r.Phase == corev1.PodSucceeded || r.Phase == corev1.PodFailed) {
 			r.Started, r.Ended = t.StartedAt.Time, t.FinishedAt.Time
@@ -95,34 +94,17 @@ func runOf(pod *corev1.Pod) *Run {
 	return r
 }
 
-// inferenceStatus is the status of the container that runs the inference: the
-// one with the marker resource. Of a pod that is not ours it is nil.
-func inferenceStatus(pod *corev1.Pod) *corev1.ContainerStatus {
-	for _, of := range []struct {
-		containers []corev1.Container
-		statuses   []corev1.ContainerStatus
-	}{
-		{pod.Spec.Containers, pod.Status.ContainerStatuses},
-		{pod.Spec.InitContainers, pod.Status.InitContainerStatuses},
-	} {
-		i := slices.IndexFunc(of.containers, runsInference)
-		if i < 0 {
-			continue
+// statusOf is the status of a container of the pod, init containers included;
+// nil when there is none.
+func statusOf(pod *corev1.Pod, container string) *corev1.ContainerStatus {
+	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses} {
+		for i := range statuses {
+			if container != "" && statuses[i].Name == container {
+				return &statuses[i]
+			}
 		}
-		j := slices.IndexFunc(of.statuses, func(s corev1.ContainerStatus) bool { return s.Name == of.containers[i].Name })
-		if j < 0 {
-			return nil
-		}
-		return &of.statuses[j]
 	}
 	return nil
-}
-
-// runsInference reports whether a container is the one that the webhook gave an
-// accelerator: it alone has the marker resource.
-func runsInference(c corev1.Container) bool {
-	_, marked := c.Resources.Requests[accel.MarkerResource]
-	return marked
 }
 
 // ends reports whether a pod is expected to end by itself: one of a Job, or one

@@ -28,6 +28,7 @@ type Feed struct {
 	seen      map[types.NamespacedName]struct{}
 	followers []Follower
 	synced    atomic.Bool
+	again     chan struct{}
 }
 
 // NewFeed returns a feed of the objects that lw lists and watches, which are
@@ -35,7 +36,7 @@ type Feed struct {
 // order of the API server. reduce, if not nil, takes off an object what the
 // sink does not need before the first list is complete.
 func NewFeed(what string, lw cache.ListerWatcher, example runtime.Object, set func(runtime.Object) error, remove func(types.NamespacedName), reduce cache.TransformFunc) *Feed {
-	f := &Feed{what: what, set: set, remove: remove, reduce: reduce, seen: map[types.NamespacedName]struct{}{}}
+	f := &Feed{what: what, set: set, remove: remove, reduce: reduce, seen: map[types.NamespacedName]struct{}{}, again: make(chan struct{}, 1)}
 	f.reflector = cache.NewReflectorWithOptions(lw, example, f, cache.ReflectorOptions{Name: what})
 	return f
 }
@@ -51,8 +52,28 @@ func (f *Feed) Follow(fl Follower) { f.followers = append(f.followers, fl) }
 
 // Run feeds until ctx ends; it reconnects by itself.
 func (f *Feed) Run(ctx context.Context) error {
-	f.reflector.RunWithContext(ctx)
+	for ctx.Err() == nil {
+		list, cancel := context.WithCancel(ctx)
+		go func() {
+			select {
+			case <-f.again:
+				cancel()
+			case <-list.Done():
+			}
+		}()
+		f.reflector.RunWithContext(list)
+		cancel()
+	}
 	return nil
+}
+
+// Relist has every object taken in once more, for a sink that reads them in
+// another way from now on.
+func (f *Feed) Relist() {
+	select {
+	case f.again <- struct{}{}:
+	default: // one is pending already
+	}
 }
 
 // Synced says what is missing until the first complete list has arrived.
@@ -158,11 +179,12 @@ func Quotas(client kubernetes.Interface, inv *inventory.Inventory) *Feed {
 }
 
 // Pods feeds the pods of all namespaces into the inventory: those that never
-// asked for us use devices, cores and memory too.
-func Pods(client kubernetes.Interface, inv *inventory.Inventory) *Feed {
+// asked for us use devices, cores and memory too. key verifies which pods are
+// ours; when it returns another one than before, the feed is to be relisted.
+func Pods(client kubernetes.Interface, inv *inventory.Inventory, key func() []byte) *Feed {
 	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "pods", corev1.NamespaceAll, everything)
 	return NewFeed("pods", lw, &corev1.Pod{},
-		func(o runtime.Object) error { inv.SetPod(inventory.PodOf(o.(*corev1.Pod))); return nil },
+		func(o runtime.Object) error { inv.SetPod(inventory.PodOf(o.(*corev1.Pod), key())); return nil },
 		func(n types.NamespacedName) { inv.DeletePod(n.Namespace, n.Name) },
 		reducePod)
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"testing"
@@ -12,7 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/record"
 )
 
 // list is a ResourceList of names and amounts in turn.
@@ -88,6 +91,19 @@ func TestFeedGoesOnAfterAnObjectItCannotTake(t *testing.T) {
 	}
 }
 
+// testKey seals the records of ours.
+var testKey = bytes.Repeat([]byte{7}, 32)
+
+// ours is the annotations of a pod of namespace that the webhook admitted, with
+// the given container for the inference.
+func ours(namespace, container string) map[string]string {
+	content := `{"container":"` + container + `","inference":"face-recognition","kind":"GPU"}`
+	return map[string]string{
+		accel.ReasonAnnotation: "because", accel.ReservationAnnotation: "id",
+		accel.OriginalAnnotation: record.Seal(content, testKey, namespace, "id"),
+	}
+}
+
 // TestReducingLosesNothing compares the record of a whole pod with that of
 // what is left of it after reducing.
 func TestReducingLosesNothing(t *testing.T) {
@@ -95,10 +111,7 @@ func TestReducingLosesNothing(t *testing.T) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "default", Name: "p", UID: "1", Labels: map[string]string{"a": "b"},
-			Annotations: map[string]string{
-				"heteroaccel.io/inference": "face-recognition", "heteroaccel.io/selected": "GPU",
-				"heteroaccel.io/reason": "because", "heteroaccel.io/reservation": "id",
-			},
+			Annotations:     ours("default", "a"),
 			OwnerReferences: []metav1.OwnerReference{{Kind: "Job", Name: "j", Controller: &controller}},
 			ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
 		},
@@ -111,7 +124,7 @@ func TestReducingLosesNothing(t *testing.T) {
 				{Name: "sidecar", Resources: requests("cpu", "100m"), RestartPolicy: new(corev1.ContainerRestartPolicyAlways)},
 			},
 			Containers: []corev1.Container{
-				{Name: "a", Image: "i", Env: []corev1.EnvVar{{Name: "E"}}, Resources: requests("gpu.intel.com/i915", "1", "heteroaccel.io/accelerator", "1")},
+				{Name: "a", Image: "i", Env: []corev1.EnvVar{{Name: "E"}}, Resources: requests("gpu.intel.com/i915", "1")},
 				{Name: "b", Resources: requests("memory", "1Gi")},
 			},
 			Volumes: []corev1.Volume{{Name: "v"}},
@@ -124,12 +137,12 @@ func TestReducingLosesNothing(t *testing.T) {
 			},
 		},
 	}
-	want := inventory.PodOf(pod)
+	want := inventory.PodOf(pod, testKey)
 	reduced, err := reducePod(pod.DeepCopy())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := inventory.PodOf(reduced.(*corev1.Pod))
+	r := inventory.PodOf(reduced.(*corev1.Pod), testKey)
 	if diff := cmp.Diff(want.Needs, r.Needs); diff != "" {
 		t.Errorf("needs (-whole +reduced):\n%s", diff)
 	}
@@ -148,7 +161,7 @@ func TestReducingLosesNothing(t *testing.T) {
 // the inference, which may be an init container.
 func TestReducingKeepsTheRun(t *testing.T) {
 	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: metav1.Unix(100, 0), FinishedAt: metav1.Unix(107, 0)}}
-	inference := corev1.Container{Name: "inference", Resources: requests("gpu.intel.com/i915", "1", "heteroaccel.io/accelerator", "1")}
+	inference := corev1.Container{Name: "inference", Resources: requests("gpu.intel.com/i915", "1")}
 	other := corev1.Container{Name: "other"}
 	statuses := []corev1.ContainerStatus{{Name: "other", State: ended}, {Name: "inference", State: ended, RestartCount: 2}}
 	for name, pod := range map[string]*corev1.Pod{
@@ -163,12 +176,13 @@ func TestReducingKeepsTheRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			pod.Status.Phase = corev1.PodSucceeded
-			want := inventory.PodOf(pod)
+			pod.Annotations = ours("", "inference")
+			want := inventory.PodOf(pod, testKey)
 			reduced, err := reducePod(pod.DeepCopy())
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := inventory.PodOf(reduced.(*corev1.Pod))
+			got := inventory.PodOf(reduced.(*corev1.Pod), testKey)
 			if diff := cmp.Diff(want.Run, got.Run); diff != "" {
 				t.Errorf("run (-whole +reduced):\n%s", diff)
 			}

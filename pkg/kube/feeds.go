@@ -30,8 +30,9 @@ type Feeds struct {
 }
 
 // NewFeeds prepares the feeds; Run starts them. A profile that cannot be used
-// is logged and left out.
-func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.Inventory, store *profile.Store, log zerolog.Logger) (*Feeds, error) {
+// is logged and left out. key verifies which pods are ours; nil where that is
+// not known yet: see RelistPods.
+func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.Inventory, store *profile.Store, key func() []byte, log zerolog.Logger) (*Feeds, error) {
 	profiles, err := profile.NewClient(config)
 	if err != nil {
 		return nil, err
@@ -46,7 +47,7 @@ func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.I
 	if err != nil {
 		return nil, fmt.Errorf("follow the InferenceProfiles: %w", err)
 	}
-	pods := Pods(client, inv)
+	pods := Pods(client, inv, key)
 	return &Feeds{
 		feeds:    []*Feed{Nodes(client, inv), pods},
 		pods:     pods,
@@ -70,6 +71,9 @@ func (f *Feeds) Profiles() cache.SharedIndexInformer { return f.profiles }
 func (f *Feeds) FollowPods(set func(*corev1.Pod), remove func(types.NamespacedName)) {
 	f.pods.Follow(Follower{Set: func(o runtime.Object) { set(o.(*corev1.Pod)) }, Remove: remove})
 }
+
+// RelistPods has every pod read once more, once there is another key.
+func (f *Feeds) RelistPods() { f.pods.Relist() }
 
 // Run feeds until ctx ends.
 func (f *Feeds) Run(ctx context.Context) error {

@@ -1,10 +1,14 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
+	"sync/atomic"
+	"time"
 
+	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,10 +18,12 @@ import (
 // keyLength is that of an HMAC-SHA-256 key, in bytes.
 const keyLength = 32
 
+// keyField is where a Secret has the key.
+const keyField = "key"
+
 // Key returns the key kept in a Secret, and makes it if there is none: all
 // replicas, and every restart, get the same.
 func Key(ctx context.Context, client kubernetes.Interface, namespace, name string) ([]byte, error) {
-	const field = "key"
 	secrets := client.CoreV1().Secrets(namespace)
 	s, err := secrets.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -25,7 +31,7 @@ func Key(ctx context.Context, client kubernetes.Interface, namespace, name strin
 		rand.Read(key) // never fails, by its contract
 		s, err = secrets.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
-			Data:       map[string][]byte{field: key},
+			Data:       map[string][]byte{keyField: key},
 		}, metav1.CreateOptions{})
 		if apierrors.IsAlreadyExists(err) { // another replica was faster
 			s, err = secrets.Get(ctx, name, metav1.GetOptions{})
@@ -34,8 +40,73 @@ func Key(ctx context.Context, client kubernetes.Interface, namespace, name strin
 	if err != nil {
 		return nil, fmt.Errorf("keep a key in secret %s/%s: %w", namespace, name, err)
 	}
-	if len(s.Data[field]) < keyLength {
-		return nil, fmt.Errorf("secret %s/%s holds no key of %d bytes in %q: delete it, and a new one is made", namespace, name, keyLength, field)
+	return keyOf(s)
+}
+
+func keyOf(s *corev1.Secret) ([]byte, error) {
+	if len(s.Data[keyField]) < keyLength {
+		return nil, fmt.Errorf("secret %s/%s holds no key of %d bytes in %q: delete it, and a new one is made", s.Namespace, s.Name, keyLength, keyField)
 	}
-	return s.Data[field], nil
+	return s.Data[keyField], nil
+}
+
+// SharedKey is the key of another program, which may be installed later or
+// replace it: it is looked at now and then.
+type SharedKey struct {
+	client          kubernetes.Interface
+	namespace, name string
+	changed         func()
+	log             zerolog.Logger
+	key             atomic.Pointer[[]byte]
+}
+
+// NewSharedKey returns the key in a Secret of another program, nothing until
+// Run has read it. changed is called whenever it became another.
+func NewSharedKey(client kubernetes.Interface, namespace, name string, changed func(), log zerolog.Logger) *SharedKey {
+	return &SharedKey{client: client, namespace: namespace, name: name, changed: changed, log: log}
+}
+
+// Key is the key, nil while there is none.
+func (k *SharedKey) Key() []byte {
+	if key := k.key.Load(); key != nil {
+		return *key
+	}
+	return nil
+}
+
+// Run reads the key until ctx ends: every second while there is none, and
+// every half minute from then on.
+func (k *SharedKey) Run(ctx context.Context) error {
+	said := ""
+	for {
+		pause := 30 * time.Second
+		if err := k.read(ctx); err != nil {
+			pause = time.Second
+			if ctx.Err() == nil && err.Error() != said {
+				said = err.Error()
+				k.log.Warn().Err(err).Msg("the webhook's key is not readable: until it is, no pod is known to be HeteroAccel's")
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (k *SharedKey) read(ctx context.Context) error {
+	s, err := k.client.CoreV1().Secrets(k.namespace).Get(ctx, k.name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("read secret %s/%s: %w", k.namespace, k.name, err)
+	}
+	key, err := keyOf(s)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(key, k.Key()) {
+		k.key.Store(&key)
+		k.changed()
+	}
+	return nil
 }

@@ -76,8 +76,8 @@ func rank(candidates []inventory.Candidate, compare func(a, b Ranked) int) []Ran
 // order sorts candidates whose estimates are made.
 func order(ranked []Ranked, compare func(a, b Ranked) int) []Ranked {
 	slices.SortStableFunc(ranked, func(a, b Ranked) int {
-		if refusedA, refusedB := a.Refused != nil, b.Refused != nil; refusedA != refusedB {
-			return boolFirst(refusedB)
+		if c := cmp.Compare(against(a.Refused), against(b.Refused)); c != 0 {
+			return c
 		}
 		if thereA, thereB := a.Nodes > 0, b.Nodes > 0; thereA != thereB {
 			return boolFirst(thereA)
@@ -85,6 +85,18 @@ func order(ranked []Ranked, compare func(a, b Ranked) int) []Ranked {
 		return cmp.Or(compare(a, b), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Index, b.Index))
 	})
 	return ranked
+}
+
+// against orders refusals: none, one that leaves the pod waiting, one that
+// keeps it from being created.
+func against(r *inventory.Refusal) int {
+	switch {
+	case r == nil:
+		return 0
+	case r.Waits:
+		return 1
+	}
+	return 2
 }
 
 // finishFirst compares by expected finish. Among kinds that are never expected

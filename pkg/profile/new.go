@@ -106,8 +106,6 @@ func devices(kind accel.Kind, limits corev1.ResourceList) (corev1.ResourceList, 
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		amount := limits[name]
 		switch {
-		case name == accel.MarkerResource:
-			return nil, fmt.Errorf("limit %s is added to pods by HeteroAccel itself: leave it out", name)
 		case amount.Sign() <= 0:
 			return nil, fmt.Errorf("limit %s: %s is not greater than 0", name, amount.String())
 		case !accel.IsDeviceResource(name):

@@ -96,12 +96,9 @@ func TestNewRefuses(t *testing.T) {
 		"kind with a comma": {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Accelerator = "gpu,npu" }, "is not an accelerator kind"},
 		"empty image":       {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Image = "" }, "the image is empty"},
 		"negative time":     {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].ServiceTime.Duration = -1 }, "not greater than 0"},
-		"marker": {func(s *v1alpha1.InferenceProfileSpec) {
-			s.Variants[0].Limits[accel.MarkerResource] = resource.MustParse("1")
-		}, "leave it out"},
-		"half a device":   {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Limits = limits("gpu.intel.com/i915", "0.5") }, "cannot be divided"},
-		"no device":       {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Limits = limits("cpu", "1") }, "limits names no device"},
-		"CPU without cpu": {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[1].Limits = limits("memory", "1Gi") }, "limits cpu"},
+		"half a device":     {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Limits = limits("gpu.intel.com/i915", "0.5") }, "cannot be divided"},
+		"no device":         {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Limits = limits("cpu", "1") }, "limits names no device"},
+		"CPU without cpu":   {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[1].Limits = limits("memory", "1Gi") }, "limits cpu"},
 		"CPU with a device": {func(s *v1alpha1.InferenceProfileSpec) {
 			s.Variants[1].Limits["gpu.intel.com/i915"] = resource.MustParse("1")
 		}, "no extended resource"},

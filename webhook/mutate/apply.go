@@ -10,6 +10,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
+	sealed "heteroaccel.io/pkg/record"
 )
 
 // Decision is what the mutation writes back for people and for re-admission.
@@ -46,8 +47,8 @@ var annotations = [...]string{
 	accel.ReadmissionsAnnotation,
 }
 
-// Apply returns pod with in.Target running in.Variant: image, resources and
-// marker, device flag, HETEROACCEL_DEVICE, extra args, env, mounts, volumes,
+// Apply returns pod with in.Target running in.Variant: image, resources,
+// device flag, HETEROACCEL_DEVICE, extra args, env, mounts, volumes,
 // groups, selectors, tolerations, and the annotations that explain it and make
 // it undoable. pod is never changed; the result shares with it what did not
 // change. The rules are told at setDevice, resourcesFor and Compatible.
@@ -66,7 +67,7 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 	if c == nil {
 		return nil, errNoContainer(in.Target)
 	}
-	r := record{Container: c.Name}
+	r := record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind}}
 	if err := applyToContainer(c, in, &r); err != nil {
 		return nil, err
 	}

@@ -128,7 +128,7 @@ func Check(pod *Pod) error {
 		return fmt.Errorf("spec.nodeName is already set to %q: remove it, so that the scheduler can choose a node that has the accelerator", pod.Spec.NodeName)
 	}
 	if r := pod.Spec.Resources; r != nil && len(r.Requests)+len(r.Limits)+len(r.Claims) > 0 {
-		return fmt.Errorf("spec.resources (pod-level resources) cannot stand beside an extended resource such as %s: move them to the containers", accel.MarkerResource)
+		return errors.New("spec.resources (pod-level resources) cannot stand beside an accelerator's extended resource: move them to the containers")
 	}
 	return nil
 }

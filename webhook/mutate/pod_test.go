@@ -140,8 +140,7 @@ func TestResources(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := &profile.Variant{Kind: c.kind, Spec: &v1alpha1.Variant{Limits: amountsOf("cpu=2 x.io/d=1")}}
 			got := resourcesFor(corev1.ResourceRequirements{Limits: amountsOf(c.limits), Requests: amountsOf(c.requests)}, v, nil)
-			marker := string(" " + accel.MarkerResource + "=1")
-			want := corev1.ResourceRequirements{Limits: amountsOf(c.wantLimits + marker), Requests: amountsOf(c.wantRequests + marker)}
+			want := corev1.ResourceRequirements{Limits: amountsOf(c.wantLimits), Requests: amountsOf(c.wantRequests)}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("resources (-want +got):\n%s", diff)
 			}

@@ -1,18 +1,16 @@
 package mutate
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	sealed "heteroaccel.io/pkg/record"
 )
 
 // record is what a mutation replaced and added: enough to take it back, and to
@@ -20,14 +18,13 @@ import (
 // the annotation "original". Every part is absent where nothing changed, so the
 // record stays small however large the pod is.
 type record struct {
-	// Container is a name, not an index: other webhooks insert containers.
-	Container string      `json:"container"`
-	Image     *text       `json:"image,omitempty"`
-	Pull      *text       `json:"pull,omitempty"` // when the image is pulled
-	Command   *listRecord `json:"command,omitempty"`
-	Args      *listRecord `json:"args,omitempty"`
-	Limits    amounts     `json:"limits,omitempty"`
-	Requests  amounts     `json:"requests,omitempty"`
+	sealed.Given
+	Image    *text       `json:"image,omitempty"`
+	Pull     *text       `json:"pull,omitempty"` // when the image is pulled
+	Command  *listRecord `json:"command,omitempty"`
+	Args     *listRecord `json:"args,omitempty"`
+	Limits   amounts     `json:"limits,omitempty"`
+	Requests amounts     `json:"requests,omitempty"`
 	// Env are the variables that were replaced, as they were; EnvAdded the
 	// names of new ones.
 	Env      []corev1.EnvVar `json:"env,omitempty"`
@@ -110,42 +107,13 @@ func unedited(s string, edits []listEdit) (was string, ok bool) {
 func digest(words []string) string {
 	h := sha256.New()
 	for _, w := range words {
-		writePart(h, w)
+		sealed.WritePart(h, w)
 	}
 	var sum [sha256.Size]byte
 	return base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0])[:16])
 }
 
-// writePart writes s after its length, so that no two sequences of parts write
-// the same bytes.
-func writePart(h hash.Hash, s string) {
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(len(s)))
-	h.Write(n[:])
-	_, _ = io.WriteString(h, s) // a hash never fails
-}
-
-// maxRecord bounds the annotation, in bytes: Kubernetes takes 256 KiB of
-// annotations in all.
-const maxRecord = 128 << 10
-
-// recordVersion is part of what is authenticated: a record of another format
-// does not verify.
-const recordVersion = "heteroaccel.io/original.v1"
-
-// authenticate returns the code of a record's JSON for a pod of namespace that
-// carries reservation.
-func authenticate(key []byte, namespace, reservation, content string) string {
-	h := hmac.New(sha256.New, key)
-	writePart(h, recordVersion)
-	writePart(h, namespace)
-	writePart(h, reservation)
-	writePart(h, content)
-	var sum [sha256.Size]byte
-	return base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0]))
-}
-
-// seal encodes r as the value of the annotation: its code, a space, its JSON.
+// seal encodes r as the value of the annotation.
 // The same record gives the same bytes. The error is a sentence for the person
 // who wrote the pod, or says that the key is missing.
 func (r *record) seal(key []byte, namespace, reservation string) (string, error) {
@@ -156,21 +124,18 @@ func (r *record) seal(key []byte, namespace, reservation string) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("encode the record of a mutation: %w", err)
 	}
-	if len(content) > maxRecord {
+	if len(content) > sealed.MaxContent {
 		return "", fmt.Errorf("container %q has too many device flags or too large variables to be recorded: the record would be %d KiB and may be %d",
-			r.Container, len(content)>>10, maxRecord>>10)
+			r.Container, len(content)>>10, sealed.MaxContent>>10)
 	}
-	return authenticate(key, namespace, reservation, string(content)) + " " + string(content), nil
+	return sealed.Seal(string(content), key, namespace, reservation), nil
 }
 
 // unseal returns the record that seal encoded; ok is false for anything that
 // was not sealed with this key, for this namespace and reservation.
-func unseal(sealed string, key []byte, namespace, reservation string) (r *record, ok bool) {
-	if len(key) == 0 || len(sealed) > 2*maxRecord {
-		return nil, false
-	}
-	code, content, found := strings.Cut(sealed, " ")
-	if !found || !hmac.Equal([]byte(code), []byte(authenticate(key, namespace, reservation, content))) {
+func unseal(original string, key []byte, namespace, reservation string) (r *record, ok bool) {
+	content, ok := sealed.Unseal(original, key, namespace, reservation)
+	if !ok {
 		return nil, false
 	}
 	r = &record{}

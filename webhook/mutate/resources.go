@@ -12,9 +12,6 @@ import (
 	"heteroaccel.io/pkg/profile"
 )
 
-// markerAmount is how much of the marker a mutated container has.
-var markerAmount = resource.MustParse("1")
-
 // Planned is pod as far as its resources are concerned if target t got variant
 // v; nil when there is no such container. known is as in Input.
 func Planned(pod *Pod, t Target, v *profile.Variant, known func(corev1.ResourceName) bool) *corev1.Pod {
@@ -29,18 +26,16 @@ func Planned(pod *Pod, t Target, v *profile.Variant, known func(corev1.ResourceN
 
 // Requests is what a whole planned pod would request: cpu, memory, ephemeral
 // storage and devices, init containers, sidecars and overhead counted as the
-// scheduler counts them. The marker is left out: no node offers it.
+// scheduler counts them.
 func Requests(planned *corev1.Pod) corev1.ResourceList {
-	list := resourcehelper.PodRequests(planned, resourcehelper.PodResourcesOptions{})
-	delete(list, accel.MarkerResource)
-	return list
+	return resourcehelper.PodRequests(planned, resourcehelper.PodResourcesOptions{})
 }
 
 // resourcesFor returns r as variant v wants it. The maps of r stay as they are.
 //
 //   - Every known accelerator resource is taken out, of whatever vendor.
 //   - The variant's extended resources stand in limits and requests alike, as
-//     Kubernetes demands, and so does the marker.
+//     Kubernetes demands.
 //   - Of the variant's other limits (memory, cpu beside a GPU) each is set
 //     where the user limits nothing; a request of the user's stays, and raises
 //     that limit to itself. Where the user has neither, it is requested too.
@@ -51,8 +46,8 @@ func Requests(planned *corev1.Pod) corev1.ResourceList {
 // So a request never exceeds its limit when it did not in r. The user's other
 // requests and limits stay.
 func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, known func(corev1.ResourceName) bool) corev1.ResourceRequirements {
-	limits := make(corev1.ResourceList, len(r.Limits)+len(v.Spec.Limits)+1)
-	requests := make(corev1.ResourceList, len(r.Requests)+len(v.Spec.Limits)+1)
+	limits := make(corev1.ResourceList, len(r.Limits)+len(v.Spec.Limits))
+	requests := make(corev1.ResourceList, len(r.Requests)+len(v.Spec.Limits))
 	maps.Copy(limits, r.Limits)
 	maps.Copy(requests, r.Requests)
 	for _, list := range []corev1.ResourceList{limits, requests} {
@@ -72,7 +67,6 @@ func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, known func(
 			setDefault(limits, requests, name, amount)
 		}
 	}
-	limits[accel.MarkerResource], requests[accel.MarkerResource] = markerAmount, markerAmount
 	r.Limits, r.Requests = limits, requests
 	return r
 }

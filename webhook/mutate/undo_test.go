@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"heteroaccel.io/pkg/accel"
+	sealed "heteroaccel.io/pkg/record"
 )
 
 // asked returns a pod that asks for an inference, with one container.
@@ -41,7 +42,7 @@ func TestForgedRecord(t *testing.T) {
 	genuine := mutated(t, asked(corev1.Container{Image: "a:1", Args: []string{"-d", "GPU"}}), "NPU")
 	original := genuine.Metadata.Annotations[accel.OriginalAnnotation]
 	code, content, _ := strings.Cut(original, " ")
-	huge := strings.Repeat("x", 3*maxRecord)
+	huge := strings.Repeat("x", 3*sealed.MaxContent)
 	cases := map[string]struct {
 		original, reservation, namespace string
 		key                              []byte
@@ -61,8 +62,8 @@ func TestForgedRecord(t *testing.T) {
 		"longer":                {original + " ", "r-1", "default", testKey},
 		"empty":                 {"", "r-1", "default", testKey},
 		"huge":                  {huge, "r-1", "default", testKey},
-		"huge, genuine":         {authenticate(testKey, "default", "r-1", huge) + " " + huge, "r-1", "default", testKey},
-		"genuine, not a record": {authenticate(testKey, "default", "r-1", "[1]") + " [1]", "r-1", "default", testKey},
+		"huge, genuine":         {sealed.Seal(huge, testKey, "default", "r-1"), "r-1", "default", testKey},
+		"genuine, not a record": {sealed.Seal("[1]", testKey, "default", "r-1"), "r-1", "default", testKey},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -73,7 +73,7 @@ func waiterOf(pod *corev1.Pod, key []byte) (w *waiter, ok bool) {
 		pod.Status.NominatedNodeName != "" || cmp.Or(pod.Status.Phase, corev1.PodPending) != corev1.PodPending {
 		return nil, false
 	}
-	if pod.Labels[accel.ReleasedLabel] != "" || !marked(pod) {
+	if pod.Labels[accel.ReleasedLabel] != "" {
 		return nil, false
 	}
 	controller := metav1.GetControllerOf(pod)
@@ -134,13 +134,6 @@ func slim(pod *corev1.Pod) *mutate.Pod {
 		Metadata: mutate.Metadata{Name: pod.Name, GenerateName: pod.GenerateName, Namespace: pod.Namespace, Annotations: pod.Annotations},
 		Spec:     pod.Spec,
 	}
-}
-
-// marked reports whether a container has the marker resource, which cannot be
-// added to a pod once it was created.
-func marked(pod *corev1.Pod) bool {
-	has := func(c corev1.Container) bool { _, ok := c.Resources.Limits[accel.MarkerResource]; return ok }
-	return slices.ContainsFunc(pod.Spec.Containers, has) || slices.ContainsFunc(pod.Spec.InitContainers, has)
 }
 
 // keyOf is the same for classes whose pods could run in the same ways. It is

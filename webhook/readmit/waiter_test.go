@@ -122,7 +122,6 @@ func TestWaiterOf(t *testing.T) {
 		"ended":                 {after: func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }},
 		"no record":             {after: func(p *corev1.Pod) { delete(p.Annotations, accel.OriginalAnnotation) }},
 		"record of another pod": {after: func(p *corev1.Pod) { p.Annotations[accel.ReservationAnnotation] = "other" }},
-		"no marker":             {after: func(p *corev1.Pod) { delete(p.Spec.Containers[0].Resources.Limits, accel.MarkerResource) }},
 		"asks for nothing now":  {after: func(p *corev1.Pod) { delete(p.Annotations, accel.InferenceAnnotation) }},
 		"another namespace's":   {after: func(p *corev1.Pod) { p.Namespace = "elsewhere" }},
 		"says nothing it got":   {after: func(p *corev1.Pod) { delete(p.Annotations, accel.SelectedAnnotation) }},

@@ -56,7 +56,7 @@ func benchWebhook(b *testing.B, nodes int) http.Handler {
 			held := pod("held-"+name, "face-recognition", "any")
 			held.Spec.NodeName = name
 			held.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceName(kinds[i%len(kinds)]): resource.MustParse("1")}
-			r.inv.SetPod(inventory.PodOf(held))
+			r.inv.SetPod(inventory.PodOf(held, testKey))
 		}
 	}
 	return r.srv.Handler()

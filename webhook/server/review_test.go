@@ -44,7 +44,7 @@ func TestMutation(t *testing.T) {
 	p, _ := r.admit(t, pod("p", "face-recognition", "npu"))
 	c := p.Spec.Containers[0]
 	one := resource.MustParse("1")
-	want := corev1.ResourceList{npu: one, accel.MarkerResource: one}
+	want := corev1.ResourceList{npu: one}
 	for name, got := range map[string]corev1.ResourceList{"limits": c.Resources.Limits, "requests": c.Resources.Requests} {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -35,6 +35,9 @@ const (
 	fpga = "fpga.intel.com/arria10.dcp1.2-nlb0"
 )
 
+// testKey seals the records.
+var testKey = []byte(strings.Repeat("k", 32))
+
 // rig is a webhook over an inventory that the test fills.
 type rig struct {
 	inv *inventory.Inventory
@@ -69,7 +72,7 @@ func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)
 			p, _ := profiles.Get(inference)
 			return p.Variant(k).ServiceTime
 		},
-		Key:      []byte(strings.Repeat("k", 32)),
+		Key:      testKey,
 		Ready:    func() error { return nil },
 		Registry: prometheus.NewRegistry(),
 		Log:      zerolog.Nop(),
@@ -249,5 +252,5 @@ func (r *rig) admitted(p *corev1.Pod, body []byte) (*corev1.Pod, *admissionv1.Ad
 func (r *rig) arrives(p *corev1.Pod, node string) {
 	q := p.DeepCopy()
 	q.Spec.NodeName = node
-	r.inv.SetPod(inventory.PodOf(q))
+	r.inv.SetPod(inventory.PodOf(q, testKey))
 }

@@ -52,7 +52,6 @@ type Variant struct {
 	// from here.
 	//
 	// +kubebuilder:validation:MaxProperties=16
-	// +kubebuilder:validation:XValidation:rule="!('heteroaccel.io/accelerator' in self)",message="leave out heteroaccel.io/accelerator: HeteroAccel adds it to pods by itself"
 	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory', 'ephemeral-storage'] || r.startsWith('hugepages-') || r.matches('^[a-z0-9][-a-z0-9.]*/[A-Za-z0-9][-A-Za-z0-9_.]*$') && !r.matches('^requests[.]|^(.+[.])?kubernetes[.]io/'))",message="a limit is for cpu, memory, ephemeral-storage, hugepages-SIZE or an extended resource with its vendor's domain, such as gpu.intel.com/i915"
 	// +kubebuilder:validation:XValidation:rule="self.all(r, isQuantity(string(self[r])) && quantity(string(self[r])).isGreaterThan(quantity('0')))",message="every limit is a quantity greater than 0, such as \"2\", 500m or 1Gi"
 	// +kubebuilder:validation:XValidation:rule="self.all(r, !r.contains('/') || !isQuantity(string(self[r])) || quantity(string(self[r])).isInteger())",message="an extended resource comes in whole numbers: a device cannot be divided"

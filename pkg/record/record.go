@@ -1,0 +1,94 @@
+// Package record authenticates what the webhook writes on a pod about its own
+// mutation, so that a pod of ours is known by it.
+//
+// The content of a record, a pod's namespace and the id of its reservation
+// enter; the sealed annotation leaves, and back. Annotations are anybody's to
+// write: what does not verify is treated as if it were not there. The package
+// never reads what a mutation replaced, which is the mutation's own business,
+// and never decides anything.
+//
+// A record is bound to its namespace and reservation, not to its pod: at
+// admission a pod has no UID and perhaps no name. Whoever may write pods in a
+// namespace can therefore copy one within it.
+package record
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"hash"
+	"io"
+	"strings"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// MaxContent bounds the content of a record, in bytes: Kubernetes takes 256 KiB
+// of annotations in all.
+const MaxContent = 128 << 10
+
+// version is part of what is authenticated: a record of another format does
+// not verify.
+const version = "heteroaccel.io/original.v2"
+
+// Given is the part of a record that says what a pod was given. The rest of
+// its content belongs to the mutation.
+type Given struct {
+	// Container is the one that runs the inference: a name and not an index,
+	// since other webhooks insert containers.
+	Container string `json:"container"`
+	// Inference is the profile's name, and Kind the kind of the variant.
+	Inference string     `json:"inference"`
+	Kind      accel.Kind `json:"kind"`
+}
+
+// Of returns what a pod of a namespace was given, by the record among its
+// annotations; ok is false for a pod without one that verifies.
+func Of(annotations map[string]string, namespace string, key []byte) (g Given, ok bool) {
+	content, ok := Unseal(annotations[accel.OriginalAnnotation], key, namespace, annotations[accel.ReservationAnnotation])
+	if !ok || json.Unmarshal([]byte(content), &g) != nil {
+		return Given{}, false
+	}
+	return g, true
+}
+
+// Seal returns the value of the annotation: a code, a space, the content. The
+// same content gives the same bytes. key must not be empty.
+func Seal(content string, key []byte, namespace, reservation string) string {
+	return Code(key, version, namespace, reservation, content) + " " + content
+}
+
+// Unseal returns the content that Seal was given; ok is false for anything
+// that was not sealed with this key for this namespace and reservation.
+func Unseal(sealed string, key []byte, namespace, reservation string) (content string, ok bool) {
+	if len(key) == 0 || len(sealed) > 2*MaxContent {
+		return "", false
+	}
+	code, content, found := strings.Cut(sealed, " ")
+	if !found || !hmac.Equal([]byte(code), []byte(Code(key, version, namespace, reservation, content))) {
+		return "", false
+	}
+	return content, true
+}
+
+// Code is an HMAC-SHA-256 over parts, in URL-safe base64. The first part names
+// what is authenticated, so that a code for one purpose serves no other.
+func Code(key []byte, parts ...string) string {
+	h := hmac.New(sha256.New, key)
+	for _, p := range parts {
+		WritePart(h, p)
+	}
+	var sum [sha256.Size]byte
+	return base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0]))
+}
+
+// WritePart writes s after its length, so that no two sequences of parts write
+// the same bytes.
+func WritePart(h hash.Hash, s string) {
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], uint64(len(s)))
+	h.Write(n[:])
+	_, _ = io.WriteString(h, s) // a hash never fails
+}
