@@ -20,6 +20,9 @@ func (s *soak) report(ctx context.Context, owners []*judge.Owner, left []string,
 	took := s.ledger.Waits()
 	fmt.Fprintf(s.out, "\n%d pods were created; those that were bound waited %s in the median, %s at the 99th percentile, %s at most\n",
 		s.ledger.Made(), round(judge.Quantile(took, 0.5)), round(judge.Quantile(took, 0.99)), round(judge.Quantile(took, 1)))
+	if owner, longest := s.ledger.Lacked(time.Now()); longest > 0 {
+		fmt.Fprintf(s.out, "%s was without a pod that had been deleted for %s, the longest of all\n", s.owner[owner].Key(), round(longest))
+	}
 	for _, line := range s.counted(ctx) {
 		fmt.Fprintln(s.out, line)
 	}

@@ -119,7 +119,7 @@ func print(out io.Writer, p *plan.Plan) {
 		fmt.Fprintf(out, "%6.1fs %s: %d × %s on %v\n", o.At.Seconds(), o.Key(), o.Count, o.Inference, o.Kinds)
 	}
 	for _, e := range p.Events {
-		fmt.Fprintln(out, e)
+		fmt.Fprintf(out, "%6.1fs %s\n", e.At.Seconds(), e)
 	}
 }
 

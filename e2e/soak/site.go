@@ -19,6 +19,7 @@ import (
 
 	"heteroaccel.io/e2e/soak/ledger"
 	"heteroaccel.io/e2e/soak/plan"
+	"heteroaccel.io/e2e/soak/twin"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -98,11 +99,13 @@ func (s *soak) stop() {
 	s.Stack.Stop()
 }
 
-// follow keeps the ledger.
+// follow keeps the ledger, of which twins are no part.
 func (s *soak) follow(ctx context.Context) error {
 	feed, end := context.WithCancel(context.Background())
 	s.endFeed = end
-	factory := informers.NewSharedInformerFactory(s.client, 0)
+	factory := informers.NewSharedInformerFactoryWithOptions(s.client, 0, informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+		o.LabelSelector = "!" + twin.Label
+	}))
 	handled, err := factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { s.ledger.Set(o.(*corev1.Pod), time.Now()) },
 		UpdateFunc: func(_, o any) { s.ledger.Set(o.(*corev1.Pod), time.Now()) },

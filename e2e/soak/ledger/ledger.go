@@ -46,6 +46,10 @@ type account struct {
 	desired, live, owed, succeeded int
 	shortSince                     time.Time
 	lost                           *corev1.Pod // the last one that went without good reason
+	// lacksSince is since when it has fewer than it is owed, lacked the longest
+	// that it ever had.
+	lacksSince time.Time
+	lacked     time.Duration
 }
 
 type wait struct{ since, bound time.Time }
@@ -128,6 +132,12 @@ func (l *Ledger) count(owner string, now time.Time) {
 		}
 	}
 	a.owed = max(a.owed, min(a.live, a.desired))
+	switch {
+	case a.live < a.owed && a.lacksSince.IsZero():
+		a.lacksSince = now
+	case a.live >= a.owed && !a.lacksSince.IsZero():
+		a.lacked, a.lacksSince = max(a.lacked, now.Sub(a.lacksSince)), time.Time{}
+	}
 	switch {
 	case a.live >= a.desired:
 		a.shortSince = time.Time{}
@@ -227,6 +237,24 @@ func (l *Ledger) Waits() []time.Duration {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// Lacked is the longest that an owner was without a pod that it is owed, now
+// included.
+func (l *Ledger) Lacked(now time.Time) (owner string, longest time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(l.owners)) {
+		a := l.owners[name]
+		lacked := a.lacked
+		if !a.lacksSince.IsZero() {
+			lacked = max(lacked, now.Sub(a.lacksSince))
+		}
+		if lacked > longest {
+			owner, longest = name, lacked
+		}
+	}
+	return owner, longest
 }
 
 // Made counts the pods that were seen.

@@ -152,3 +152,20 @@ func TestWaits(t *testing.T) {
 		t.Errorf("%d pods are there, want 3", got)
 	}
 }
+
+func TestLacked(t *testing.T) {
+	l := New("owner")
+	l.Want("web", 1)
+	if owner, longest := l.Lacked(start.Add(time.Hour)); longest != 0 {
+		t.Errorf("%s lacked a pod for %s before it had one", owner, longest)
+	}
+	l.Set(pod("a"), start)
+	l.Delete(pod("a"), start.Add(time.Second))
+	l.Set(pod("b"), start.Add(4*time.Second))
+	l.Delete(pod("b"), start.Add(5*time.Second))
+	for now, want := range map[time.Duration]time.Duration{6 * time.Second: 3 * time.Second, 15 * time.Second: 10 * time.Second} {
+		if owner, longest := l.Lacked(start.Add(now)); owner != "web" || longest != want {
+			t.Errorf("after %s %q has lacked a pod for %s, want web for %s", now, owner, longest, want)
+		}
+	}
+}

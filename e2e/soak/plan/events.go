@@ -46,20 +46,19 @@ type Event struct {
 	Pod string
 }
 
-// String is the event as a line of the log.
+// String is the event for a log, without its time.
 func (e Event) String() string {
-	at := fmt.Sprintf("%6.1fs %s", e.At.Seconds(), e.Verb)
 	switch {
 	case e.Verb == Mend:
-		return fmt.Sprintf("%s (%s) %s %s", at, e.Fault, e.Node, e.Device)
+		return fmt.Sprintf("mended (%s): %s %s", e.Fault, e.Node, e.Device)
 	case e.Owner != nil && e.Verb == Scale:
-		return fmt.Sprintf("%s %s to %d", at, e.Owner.Key(), e.Count)
+		return fmt.Sprintf("scale %s to %d", e.Owner.Key(), e.Count)
 	case e.Owner != nil:
-		return fmt.Sprintf("%s a pod of %s", at, e.Owner.Key())
+		return "evict a pod of " + e.Owner.Key()
 	case e.Pod != "":
-		return at + " " + e.Pod
+		return "delete " + e.Pod
 	}
-	return fmt.Sprintf("%s %s %s", at, e.Node, e.Device)
+	return fmt.Sprintf("%s: %s %s", e.Verb, e.Node, e.Device)
 }
 
 // drawEvents draws faults, a fifth of which last, evictions, changes of size
