@@ -30,6 +30,9 @@ type settings struct {
 	race     bool
 	keep     bool
 	planOnly bool
+	// only are the owners to keep, separated by commas; "" for all.
+	only string
+	calm bool
 }
 
 func main() {
@@ -65,6 +68,8 @@ func parse(args []string, out io.Writer) (settings, error) {
 	fs.IntVar(&s.size.Pods, "pods", 200, "how many pods there are to be; a tenth as many nodes")
 	fs.BoolVar(&s.race, "race", false, "run the programs under the race detector")
 	fs.BoolVar(&s.keep, "keep", false, "leave the work directory, with the logs")
+	fs.StringVar(&s.only, "only", "", "keep only these owners of the plan, separated by commas, to cut a failure down")
+	fs.BoolVar(&s.calm, "calm", false, "have nothing fail")
 	fs.BoolVar(&s.planOnly, "plan", false, "only print what would be done")
 	if err := fs.Parse(args); err != nil {
 		return s, err
@@ -79,5 +84,12 @@ func parse(args []string, out io.Writer) (settings, error) {
 
 // again is the command that repeats a soak.
 func (s settings) again() string {
-	return fmt.Sprintf("go run ./e2e/soak -seed %d -duration %s -pods %d", s.seed, s.size.Duration, s.size.Pods)
+	command := fmt.Sprintf("go run ./e2e/soak -seed %d -duration %s -pods %d", s.seed, s.size.Duration, s.size.Pods)
+	if s.only != "" {
+		command += " -only " + s.only
+	}
+	if s.calm {
+		command += " -calm"
+	}
+	return command
 }

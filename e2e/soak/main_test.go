@@ -40,7 +40,7 @@ func TestParse(t *testing.T) {
 
 // TestAgain: the command that is printed repeats the soak.
 func TestAgain(t *testing.T) {
-	set := settings{seed: 9, size: plan.Size{Pods: 60, Duration: 40 * time.Second}}
+	set := settings{seed: 9, size: plan.Size{Pods: 60, Duration: 40 * time.Second}, only: "a,b", calm: true}
 	args, ok := strings.CutPrefix(set.again(), "go run ./e2e/soak ")
 	if !ok {
 		t.Fatalf("it is %q", set.again())

@@ -29,6 +29,13 @@ const (
 // counts what must not be.
 func run(ctx context.Context, set settings, out io.Writer) (failures int, err error) {
 	p := plan.New(set.seed, set.size)
+	var names []string
+	if set.only != "" {
+		names = strings.Split(set.only, ",")
+	}
+	if unknown := p.Keep(names, !set.calm); len(unknown) > 0 {
+		return 0, fmt.Errorf("the plan of this seed and size has no owner %s: -plan lists them", strings.Join(unknown, ", "))
+	}
 	describe(out, set, p)
 	if set.planOnly {
 		print(out, p)

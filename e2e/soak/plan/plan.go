@@ -96,3 +96,18 @@ func storage() *storagev1.StorageClass {
 func chance(r *rand.Rand, percent int) bool { return r.IntN(100) < percent }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
+
+// Keep leaves only some owners in the plan, by name, with what happens to them,
+// so that a failure can be cut down. What happens to nodes stays if faults is
+// set. It returns the names that no owner has.
+func (p *Plan) Keep(names []string, faults bool) (unknown []string) {
+	for _, name := range names {
+		if !slices.ContainsFunc(p.Owners, func(o *Owner) bool { return o.Name == name }) {
+			unknown = append(unknown, name)
+		}
+	}
+	kept := func(o *Owner) bool { return len(names) == 0 || slices.Contains(names, o.Name) }
+	p.Owners = slices.DeleteFunc(p.Owners, func(o *Owner) bool { return !kept(o) })
+	p.Events = slices.DeleteFunc(p.Events, func(e Event) bool { return e.Owner != nil && !kept(e.Owner) || e.Node != "" && !faults })
+	return unknown
+}

@@ -160,3 +160,47 @@ func TestFaultsDoNotMendEachOther(t *testing.T) {
 		}
 	}
 }
+
+func TestKeep(t *testing.T) {
+	whole := New(1, sizes["full"])
+	i := slices.IndexFunc(whole.Events, func(e Event) bool { return e.Verb == Evict })
+	name := whole.Events[i].Owner.Name
+	tests := map[string]struct {
+		names   []string
+		faults  bool
+		unknown []string
+		owners  int
+	}{
+		"all":                {nil, true, nil, len(whole.Owners)},
+		"all, without fault": {nil, false, nil, len(whole.Owners)},
+		"one":                {[]string{name}, true, nil, 1},
+		"one, without fault": {[]string{name}, false, nil, 1},
+		"one there is not":   {[]string{name, "nobody"}, true, []string{"nobody"}, 1},
+	}
+	for test, c := range tests {
+		t.Run(test, func(t *testing.T) {
+			p := New(1, sizes["full"])
+			if diff := cmp.Diff(c.unknown, p.Keep(c.names, c.faults)); diff != "" {
+				t.Errorf("unknown (-want +got):\n%s", diff)
+			}
+			if len(p.Owners) != c.owners {
+				t.Errorf("%d owners are left, want %d", len(p.Owners), c.owners)
+			}
+			faults, evictions := 0, 0
+			for _, e := range p.Events {
+				if e.Node != "" {
+					faults++
+				}
+				if e.Owner != nil {
+					evictions++
+					if c.owners == 1 && e.Owner.Name != name {
+						t.Errorf("it is left: %s", e)
+					}
+				}
+			}
+			if (faults > 0) != c.faults || evictions == 0 {
+				t.Errorf("%d faults and %d evictions are left, faults wanted: %v", faults, evictions, c.faults)
+			}
+		})
+	}
+}
