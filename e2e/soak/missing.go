@@ -56,7 +56,7 @@ func (s *soak) owners(ctx context.Context) ([]*judge.Owner, error) {
 			s.say("late, but there: %s", s.owner[o.Name].Key())
 		}
 	}
-	s.settle(ctx, quiet, settleLimit)
+	s.settle(ctx, quiet, settleLimit/2)
 	all, _, err = s.standings(ctx)
 	return all, err
 }

@@ -19,7 +19,7 @@ const (
 	// quiet is for how long nothing may change before all has come to rest.
 	quiet = 15 * time.Second
 	// settleLimit is how long the work that ends may take to be done.
-	settleLimit = 4 * time.Minute
+	settleLimit = 5 * time.Minute
 	// comeLimit is how long an owner that is asked to look again has to get its
 	// pods.
 	comeLimit = 45 * time.Second

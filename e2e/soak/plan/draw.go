@@ -33,7 +33,7 @@ func (p *Plan) drawOwners(r *rand.Rand) {
 	for pods < p.Size.Pods {
 		sort := pick(r, Job, Job, IndexedJob, Bare, Bare, Bare, Bare)
 		o := p.drawOwner(r, sort, true, min(4, p.Size.Pods-pods))
-		o.At = p.within(r, 0.75)
+		o.At = p.within(r, 0.7)
 		pods += o.Count
 	}
 }
@@ -76,7 +76,7 @@ func (p *Plan) drawOwner(r *rand.Rand, sort Sort, ends bool, most int) *Owner {
 	if sort == Job || sort == IndexedJob {
 		o.Completions = o.Count
 		if ends {
-			o.Completions *= 1 + int(p.Size.Duration/time.Minute) + r.IntN(2)
+			o.Completions *= 1 + int(p.Size.Duration/(2*time.Minute)) + r.IntN(2)
 		}
 	}
 	p.drawTemplate(r, o, wish)
