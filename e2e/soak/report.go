@@ -45,12 +45,7 @@ func (s *soak) report(ctx context.Context, owners []*judge.Owner, left []string,
 			failures++
 		}
 	}
-	for _, w := range waits {
-		if w.Verdict() == judge.Right {
-			fmt.Fprintf(s.out, "\n%s", w.Line())
-		}
-	}
-	fmt.Fprintln(s.out)
+	fmt.Fprintf(s.out, "\n%s\n", strings.Join(judge.Lines(waits, judge.Right), "\n"))
 	for _, w := range waits {
 		if w.Verdict() != judge.Right {
 			fmt.Fprintf(s.out, "\n%s\n", w)

@@ -131,3 +131,19 @@ func TestQuantile(t *testing.T) {
 		t.Errorf("of nothing it is %d", got)
 	}
 }
+
+func TestLines(t *testing.T) {
+	waits := []*Wait{
+		{Owner: "Job a/x", Own: "GPU", Message: "none"},
+		{Owner: "Job a/x", Own: "GPU", Tries: []Try{{Kind: "GPU", Node: "n"}}},
+		{Owner: "Job a/y", Own: "NPU"},
+		{Owner: "Job a/x", Own: "GPU", Message: "none"},
+	}
+	want := []string{
+		"right: 2 pods of Job a/x wait for GPU: none",
+		"right: 1 pods of Job a/y wait for NPU: the scheduler said nothing",
+	}
+	if diff := cmp.Diff(want, Lines(waits, Right)); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}

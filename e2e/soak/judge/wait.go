@@ -75,9 +75,24 @@ func (w *Wait) Verdict() Verdict {
 	return verdict
 }
 
-// Line is a wait in one line.
-func (w *Wait) Line() string {
-	return fmt.Sprintf("%s: pod %s waits for %s: %s", w.Verdict(), w.Pod, w.Own, cmp.Or(w.Message, "the scheduler said nothing"))
+// Lines are the waits of a verdict in a line for each owner, kind and message.
+func Lines(waits []*Wait, verdict Verdict) (lines []string) {
+	type group struct{ owner, says string }
+	pods := map[group]int{}
+	var order []group
+	for _, w := range waits {
+		if w.Verdict() != verdict {
+			continue
+		}
+		g := group{w.Owner, fmt.Sprintf("for %s: %s", w.Own, cmp.Or(w.Message, "the scheduler said nothing"))}
+		if pods[g]++; pods[g] == 1 {
+			order = append(order, g)
+		}
+	}
+	for _, g := range order {
+		lines = append(lines, fmt.Sprintf("%s: %d pods of %s wait %s", verdict, pods[g], g.owner, g.says))
+	}
+	return lines
 }
 
 // String is a wait with all that was said about it.

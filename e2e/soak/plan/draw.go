@@ -19,11 +19,11 @@ var wishes = []string{"any", "any", "gpu,npu", "gpu,npu", "npu,gpu", "npu,gpu", 
 // API server refuses there.
 const refusable = 4
 
-// drawOwners draws owners until they have their pods together: a third of them
+// drawOwners draws owners until they have their pods together: a quarter of them
 // servers, which do not end, in the first quarter of the time, and the rest
 // work that ends, spread over most of it.
 func (p *Plan) drawOwners(r *rand.Rand) {
-	servers, pods := p.Size.Pods/3, 0
+	servers, pods := p.Size.Pods/4, 0
 	for pods < servers {
 		sort := pick(r, Deployment, Deployment, Deployment, StatefulSet, StatefulSet, StatefulSet, Controller, DaemonSet, Bare, Bare, Job)
 		o := p.drawOwner(r, sort, false, min(4, servers-pods))

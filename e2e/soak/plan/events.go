@@ -62,7 +62,8 @@ func (e Event) String() string {
 }
 
 // drawEvents draws faults, a fifth of which last, evictions, changes of size
-// and leavings: about one in two seconds in all.
+// and leavings: about one in two seconds
+// in all.
 func (p *Plan) drawEvents(r *rand.Rand) {
 	seconds := int(p.Size.Duration.Seconds())
 	// Two faults of one machine at a time would mend each other.
@@ -92,14 +93,17 @@ func (p *Plan) drawEvents(r *rand.Rand) {
 			p.Events = append(p.Events, Event{At: whole.to, Verb: Mend, Fault: e.Verb, Node: e.Node, Device: e.Device})
 		}
 	}
-	for range max(4, seconds/6) {
-		if o := pick(r, p.Owners...); evictable(o) {
+	evicted, scaled := owners(p, evictable), owners(p, scalable)
+	for range max(4, seconds/10) {
+		if len(evicted) > 0 {
+			o := pick(r, evicted...)
 			p.Events = append(p.Events, Event{At: p.within(r, 0.9), Verb: Evict, Owner: o, Index: r.IntN(64)})
 		}
 	}
-	for range max(2, seconds/12) {
-		if o := pick(r, p.Owners...); (o.Sort == Deployment || o.Sort == Controller) && len(o.Claims) == 0 {
-			p.Events = append(p.Events, Event{At: p.within(r, 0.9), Verb: Scale, Owner: o, Count: r.IntN(o.Count + 1)})
+	for range max(6, seconds/6) {
+		if len(scaled) > 0 {
+			o := pick(r, scaled...)
+			p.Events = append(p.Events, Event{At: p.within(r, 0.9), Verb: Scale, Owner: o, Count: r.IntN(o.Count + 2)})
 		}
 	}
 	for _, f := range p.Foreign {
@@ -113,6 +117,16 @@ func (p *Plan) drawEvents(r *rand.Rand) {
 // does not come back.
 func evictable(o *Owner) bool {
 	return o.Sort != Job && o.Sort != IndexedJob && o.Sort != Bare
+}
+
+// scalable: one volume is for one pod, and what keeps apart may have no room
+// for one more.
+func scalable(o *Owner) bool {
+	return (o.Sort == Deployment || o.Sort == Controller) && len(o.Claims) == 0 && o.Template.Spec.Affinity == nil
+}
+
+func owners(p *Plan, which func(*Owner) bool) []*Owner {
+	return slices.DeleteFunc(slices.Clone(p.Owners), func(o *Owner) bool { return !which(o) })
 }
 
 // devicesOf are the devices that a plugin of the machine serves: with the
