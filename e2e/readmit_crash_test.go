@@ -25,6 +25,7 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/webhook/option"
 	"heteroaccel.io/webhook/readmit"
+	against "heteroaccel.io/webhook/refusals"
 )
 
 // crash is a transport over which, from a certain call on, nothing arrives any
@@ -117,7 +118,7 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		Client: client, Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: times},
 		Policy: policy.PricedFinish, Key: key, Namespace: stack.Namespace, Ready: feeds.Synced,
 		Rules:    readmit.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
-		BarePods: true, Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})
 	feeds.FollowPods(r.SetPod, r.DeletePod)
 	done := make(chan struct{}, 2)

@@ -151,7 +151,8 @@ func extenderAway(t *testing.T, s *stack.Stack) {
 		podSays(t, s, p, reason(p))
 	}
 	nodeSays(t, s, "g", "default/unextended-0")
-	after := create(t, s, anyPod("after", "face-recognition", "cpu"))
+	vacate(t, s, pods[0])
+	after := create(t, s, anyPod("after", "face-recognition", "gpu"))
 	running(t, s, after)
 	podSays(t, s, after, "scheduler asked")
 }

@@ -35,6 +35,7 @@ type flags struct {
 	identity             string
 	readmission          bool
 	readmitBare          bool
+	readmitDryRun        bool
 	rules                readmit.Rules
 	log                  serve.LogFlags
 }
@@ -56,10 +57,11 @@ func parse(args []string) (flags, error) {
 	fs.StringVar(&f.webhookConfiguration, "webhook-configuration", "heteroaccel", "MutatingWebhookConfiguration whose caBundle is kept right when the certificate is self-signed")
 	fs.BoolVar(&f.leaderElect, "leader-elect", true, "take part in choosing the one replica that decides")
 	fs.StringVar(&f.identity, "identity", hostname(), "this replica's name in the election")
-	fs.BoolVar(&f.readmission, "readmission", true, "make a pod that waits again when another kind that it may have is idle and better")
+	fs.BoolVar(&f.readmission, "readmission", true, "recreate a pod that waits when another kind that it may have is idle and better")
 	fs.BoolVar(&f.readmitBare, "readmission-bare-pods", true, "do so with pods that have no controller as well")
+	fs.BoolVar(&f.readmitDryRun, "readmission-dry-run", true, "ask the API server by a dry run whether it would let in the new pod before the old one is deleted, which takes the right to create pods and to get their controllers; without it a pod is only moved to a kind that another pod of its controller was given, and pods of OnDelete controllers are not told from others")
 	fs.DurationVar(&f.rules.Margin, "readmission-margin", 250*time.Millisecond, "by how much sooner the pod must be expected to be done then")
-	fs.DurationVar(&f.rules.Backoff, "readmission-backoff", 5*time.Second, "how long a pod that was made again is left alone, doubling with each time, up to an hour")
+	fs.DurationVar(&f.rules.Backoff, "readmission-backoff", 5*time.Second, "how long a pod that was recreated is left alone, doubling with each time, up to an hour")
 	fs.DurationVar(&f.rules.Patience, "readmission-patience", 5*time.Minute, "how long a pod waits before it goes before those of a higher priority")
 	f.log.Add(fs)
 	if err := fs.Parse(args); err != nil {

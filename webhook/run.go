@@ -24,6 +24,7 @@ import (
 	"heteroaccel.io/pkg/serve/servetls"
 	"heteroaccel.io/webhook/option"
 	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/server"
 )
 
@@ -79,18 +80,25 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
+	against := refusals.New(time.Now)
+	announce := server.Announce(recorder)
 	inv := inventory.New(inventory.Options{
 		MaxSampleAge:   f.samples.MaxAge,
 		ReservationTTL: f.reservationTTL,
 		ServiceTime:    times,
-		Admitted:       server.Announce(recorder),
-		Finished:       learned.Finished,
+		Admitted: func(p *inventory.Pod) {
+			against.Came(p.Namespace, p.Managed.Reservation)
+			announce(p)
+		},
+		Finished: learned.Finished,
 	})
 	feeds, err := kube.NewFeeds(client, config, inv, profiles, func() []byte { return key }, log)
 	if err != nil {
 		return err
 	}
 	feeds.FollowQuotas(client, inv)
+	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
+	refused := newRefusedCreates(against, inv, leads)
 	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
@@ -104,11 +112,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	decides := func() error { return errors.Join(synced(), leads()) }
 	served := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: times,
-		Key: key, Registry: registry, Log: log, Ready: decides,
+		Refusals: against, Key: key, Registry: registry, Log: log, Ready: decides,
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
 			Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: times}, Policy: f.policy,
+			Refusals: against, Suspended: suspension.Suspended,
 			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
 		})
 		if err != nil {
@@ -131,6 +140,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	ready.set(func() error { return errors.Join(synced(), leads(), healthy(certificate)) })
 
 	group.Go(func() error { return feeds.Run(ctx) })
+	group.Go(func() error { return suspension.Run(ctx) })
+	group.Go(func() error { return kube.FailedCreates(client, refused.tell).Run(ctx) })
+	group.Go(func() error { return refused.run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
 	group.Go(func() error { return learned.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), servetls.Config(certificate), log) })
@@ -157,7 +169,7 @@ func newReadmitter(config *rest.Config, f flags, c readmit.Config) (*readmit.Rea
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	c.Client, c.Namespace, c.Rules, c.BarePods = client, f.namespace, f.rules, f.readmitBare
+	c.Client, c.Namespace, c.Rules, c.BarePods, c.DryRun = client, f.namespace, f.rules, f.readmitBare, f.readmitDryRun
 	return readmit.New(c), nil
 }
 

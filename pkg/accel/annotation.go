@@ -11,6 +11,10 @@ const (
 	AcceleratorAnnotation = Prefix + "accelerator"
 	// ContainerAnnotation names the container to mutate.
 	ContainerAnnotation = Prefix + "container"
+	// ReadmissionAnnotation is "false" on a pod that is never to be recreated
+	// for another kind, and "true" on one whose controller recreates pods only
+	// when somebody deletes them (OnDelete) and that may be all the same.
+	ReadmissionAnnotation = Prefix + "readmission"
 
 	// The bare keys count only when both stand together, so that nobody
 	// else's annotation makes a pod ours.
@@ -30,9 +34,12 @@ const (
 	ReservationAnnotation = Prefix + "reservation"
 	// OriginalAnnotation records, authenticated, what the mutation replaced.
 	OriginalAnnotation = Prefix + "original"
-	// ReadmissionsAnnotation is how often the pod was made again for another
+	// ReadmissionsAnnotation is how often the pod was recreated for another
 	// kind; absent when it never was.
 	ReadmissionsAnnotation = Prefix + "readmissions"
+	// IntendedAnnotation names, authenticated, the kind that a dry run of the
+	// webhook's own is about. No pod that is created keeps it.
+	IntendedAnnotation = Prefix + "intended"
 	// RetryAnnotation is changed on a pod that waits, so that kube-scheduler
 	// looks at it again.
 	RetryAnnotation = Prefix + "retry"

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // account is a quota, and what the pods and reservations of its namespace come
@@ -155,13 +157,30 @@ func (inv *Inventory) charge(namespace string, needs Resources, c *Charge, sign 
 	}
 }
 
-// refusal says which quota would refuse a pod made for an option, nil when none
-// would.
-func (inv *Inventory) refusal(namespace string, o *Option, now time.Time) *Refusal {
-	for _, a := range inv.accounts[namespace] {
-		if r := a.quota.refuses(a.counted(now), o.Needs, &o.Charge); r != nil {
+// refusal says which quota would refuse a pod created for an option of a query,
+// nil when none would.
+func (inv *Inventory) refusal(q *Query, o *Option, now time.Time) *Refusal {
+	accounts := inv.accounts[q.Namespace]
+	if len(accounts) == 0 {
+		return nil
+	}
+	replaced := inv.pods[types.NamespacedName{Namespace: q.Namespace, Name: q.Replaced}]
+	for _, a := range accounts {
+		if r := a.quota.refuses(a.counted(now), a.chargeOf(replaced), o.Needs, &o.Charge); r != nil {
 			return r
 		}
 	}
 	return nil
+}
+
+// chargeOf is what the quota counts of a pod, by amount; nil of none.
+func (a *account) chargeOf(p *Pod) []int64 {
+	if !p.charged() || !a.quota.counts(p.terms()) {
+		return nil
+	}
+	charge := make([]int64, len(a.quota.Amounts))
+	for i := range charge {
+		charge[i] = a.quota.Amounts[i].measure.of(p.Needs, p.terms())
+	}
+	return charge
 }

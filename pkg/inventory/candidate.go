@@ -74,6 +74,9 @@ type Query struct {
 	// Instead is a reservation that was held for this very pod, and is given
 	// back in the same step; "" for none. A dry run only leaves it out.
 	Instead string
+	// Replaced is the name of a pod that the chosen one would come in the place
+	// of: quotas no longer count it then. "" for none.
+	Replaced string
 }
 
 // Decide hands the candidates of a query to choose, in the order of the
@@ -117,7 +120,7 @@ func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
 	for i, o := range q.Options {
 		candidates[i] = inv.candidate(o, now)
 		if candidates[i].Refused = o.Barred; o.Barred == nil {
-			candidates[i].Refused = inv.refusal(q.Namespace, &o, now)
+			candidates[i].Refused = inv.refusal(&q, &o, now)
 		}
 	}
 	return candidates

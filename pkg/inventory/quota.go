@@ -171,8 +171,9 @@ func (r *Refusal) String() string {
 
 // refuses says why the quota would refuse one more pod, nil when it would not.
 // counted has for each amount what is known to count against it: the API
-// server's own count may come later, or know of pods that we do not.
-func (q *Quota) refuses(counted []int64, needs Resources, c *Charge) *Refusal {
+// server's own count may come later, or know of pods that we do not. freed,
+// which may be nil, has what of both will be gone by then.
+func (q *Quota) refuses(counted, freed []int64, needs Resources, c *Charge) *Refusal {
 	if !q.counts(c) {
 		return nil
 	}
@@ -181,7 +182,11 @@ func (q *Quota) refuses(counted []int64, needs Resources, c *Charge) *Refusal {
 		if c.Unset&a.measure.demands != 0 {
 			return &Refusal{Quota: q.Name, Resource: a.Resource, Unset: true}
 		}
-		left := max(0, a.Hard-max(a.Used, counted[i]))
+		taken := max(a.Used, counted[i])
+		if freed != nil {
+			taken = max(0, taken-freed[i])
+		}
+		left := max(0, a.Hard-taken)
 		// What is not asked for is not refused, however much too much there is.
 		if more := a.measure.of(needs, c); more > left {
 			return &Refusal{Quota: q.Name, Resource: a.Resource, Hard: a.Hard, Left: left, Needs: more, unit: a.measure.unit}

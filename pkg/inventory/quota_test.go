@@ -92,7 +92,7 @@ func TestQuotaRefuses(t *testing.T) {
 				counted[0] = c.counted
 			}
 			got := ""
-			if r := c.quota.refuses(counted, onGPU, &c.charge); r != nil {
+			if r := c.quota.refuses(counted, nil, onGPU, &c.charge); r != nil {
 				got = r.String()
 			}
 			if got != c.want {

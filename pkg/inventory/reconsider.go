@@ -13,8 +13,7 @@ func (inv *Inventory) Candidates(q Query) []Candidate {
 }
 
 // Reconsider is Decide for a pod that waits already, whose own claim is left
-// out of the candidates. For quotas the pod counts all the same: until it is
-// gone, and its going has been counted, the API server counts it too. choose
+// out of the candidates, and for quotas its charge. choose
 // may decline with an index below 0. ok is false when it did, or when the pod
 // with this UID waits no more: then nothing is reserved.
 func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose func([]Candidate) int) (chosen Candidate, ok bool) {
@@ -28,6 +27,7 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 	now := inv.opts.Now()
 	inv.refresh(now)
 	inv.expire(now)
+	q.Replaced = name
 	inv.leftOut = own
 	candidates := inv.candidates(q, now)
 	inv.leftOut = nil

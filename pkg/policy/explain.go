@@ -71,6 +71,8 @@ func (r Ranked) taken() string {
 // short is how a kind that was not chosen stands.
 func (r Ranked) short() string {
 	switch {
+	case r.Refused != nil && strings.HasPrefix(r.Refused.Reason, "was refused by "):
+		return fmt.Sprintf("%s %s", r.Kind, r.Refused)
 	case r.Refused != nil:
 		return fmt.Sprintf("no %s (%s)", r.Kind, r.Refused)
 	case r.Nodes == 0:

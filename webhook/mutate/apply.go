@@ -44,7 +44,7 @@ type Input struct {
 var annotations = [...]string{
 	accel.SelectedAnnotation, accel.ReasonAnnotation,
 	accel.ReservationAnnotation, accel.OriginalAnnotation,
-	accel.ReadmissionsAnnotation,
+	accel.ReadmissionsAnnotation, accel.IntendedAnnotation,
 }
 
 // Apply returns pod with in.Target running in.Variant: image, resources,

@@ -25,6 +25,7 @@ type record struct {
 	UID             types.UID       `json:"uid"`
 	ResourceVersion string          `json:"resourceVersion"`
 	From            accel.Kind      `json:"from"`
+	To              accel.Kind      `json:"to"`
 	Count           int             `json:"count"`
 	Pod             json.RawMessage `json:"pod"` // the manifest to create
 }
@@ -43,8 +44,8 @@ var Slots = []string{
 
 var errNoSlot = errors.New("as many bare pods as possible are being made again already")
 
-// recreate makes a bare pod again.
-func (r *Readmitter) recreate(ctx context.Context, w *waiter, k *Ticket) error {
+// recreate deletes a bare pod and creates it for a kind.
+func (r *Readmitter) recreate(ctx context.Context, w *waiter, k *Ticket, to accel.Kind) error {
 	raw, pod, err := r.read(ctx, w)
 	if err != nil {
 		return err
@@ -55,16 +56,18 @@ func (r *Readmitter) recreate(ctx context.Context, w *waiter, k *Ticket) error {
 	}
 	// Nothing is deleted that could not be created: the API server is asked
 	// first, and must find nothing wrong but that the pod is there already.
-	switch err := r.create(ctx, w.namespace, manifest, true); {
-	case apierrors.IsAlreadyExists(err):
-	case err == nil:
-		return errLost
-	case definite(err):
-		return refusal{fmt.Sprintf("it could not be created again as it is: %v", err)}
-	default:
+	asked, err := annotated(manifest, accel.IntendedAnnotation, intend(r.Key, w.place(), to))
+	if err != nil {
 		return err
 	}
-	content, err := json.Marshal(record{w.namespace, w.name, w.uid, pod.ResourceVersion, k.From, k.Count, manifest})
+	answer := r.create(ctx, w.namespace, asked, true)
+	if answer == nil {
+		return errLost
+	}
+	if err := r.verdict(w, pod, to, answer); err != nil {
+		return err
+	}
+	content, err := json.Marshal(record{w.namespace, w.name, w.uid, pod.ResourceVersion, k.From, to, k.Count, manifest})
 	if err != nil {
 		return fmt.Errorf("encode the record of a pod: %w", err)
 	}

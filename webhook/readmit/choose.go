@@ -45,18 +45,30 @@ func (r Rules) Rested(created time.Time, count int) time.Time {
 var overhead = map[ownerKind]time.Duration{ownerNone: 100 * time.Millisecond, ownerController: 100 * time.Millisecond, ownerJob: time.Second}
 
 // Better finds what a pod that waits for kind should rather have: the policy's
-// first choice, if kind has nothing usable while that is idle, no quota refuses
-// it, and the pod is done there sooner by more than margin. to is an index into candidates, -1
+// first choice, if kind has nothing usable while that is idle, nobody refuses
+// it, and the pod is done there sooner by more than margin. A pod for which the
+// scheduler finds no node on its kind, usable or not, should have the policy's
+// first choice even if that is not idle. to is an index into candidates, -1
 // when the pod is best left waiting. gain is policy.Never where nothing of kind
 // is ever expected to free.
 func Better(choose policy.Policy, candidates []inventory.Candidate, kind accel.Kind, margin time.Duration) (to int, gain time.Duration) {
 	own := slices.IndexFunc(candidates, func(c inventory.Candidate) bool { return c.Kind == kind })
-	if own < 0 || candidates[own].Usable > 0 || !slices.ContainsFunc(candidates, func(c inventory.Candidate) bool { return c.Idle() > 0 }) {
+	if own < 0 {
+		return -1, 0
+	}
+	stuck := candidates[own].Refused != nil && candidates[own].Refused.Waits
+	if !stuck && (candidates[own].Usable > 0 || !slices.ContainsFunc(candidates, func(c inventory.Candidate) bool { return c.Idle() > 0 })) {
 		return -1, 0
 	}
 	ranked := choose(candidates)
 	best := ranked[0]
-	if best.Index == own || best.Refused != nil || best.Idle() == 0 || best.Finish == policy.Never {
+	if best.Index == own || best.Refused != nil || best.Nodes == 0 {
+		return -1, 0
+	}
+	if stuck {
+		return best.Index, policy.Never
+	}
+	if best.Idle() == 0 || best.Finish == policy.Never {
 		return -1, 0
 	}
 	i := slices.IndexFunc(ranked, func(r policy.Ranked) bool { return r.Index == own })

@@ -291,7 +291,7 @@ func TestTickets(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	all := tickets{}
 	under := placeOf("ns", "owner", "whatever-1")
-	first, second := &Ticket{Count: 1}, &Ticket{Count: 2}
+	first, second := &Ticket{Count: 1}, &Ticket{Count: 2, Hold: "hold"}
 	all.issue(under, first, now)
 	all.issue(under, second, now)
 	if !all.withdraw(under, first) || all.withdraw(under, first) {
@@ -302,20 +302,37 @@ func TestTickets(t *testing.T) {
 			t.Errorf("got %+v, %v", k, ok)
 		}
 	}
-	if k, ok := all.take(placeOf("ns", "owner", "another-name"), now); !ok || k.Count != 2 {
+	if k, ok := all.take(placeOf("ns", "owner", "another-name"), "r1", now); !ok || k.Count != 2 || k.Hold != "hold" {
 		t.Errorf("got %+v, %v", k, ok)
 	}
-	if _, ok := all.take(under, now); ok {
-		t.Error("a ticket was given twice")
+	if all.withdraw(under, second) {
+		t.Error("a ticket that was taken can be withdrawn")
+	}
+	// Nothing came of it: its controller gets it once more, and what it reserved
+	// the first time is given back.
+	if k, ok := all.take(under, "r2", now.Add(time.Second)); !ok || k.Count != 2 || k.Hold != "r1" {
+		t.Errorf("asking again got %+v, %v", k, ok)
+	}
+	if all.arrived(under, "r1"); len(all[under]) != 1 {
+		t.Error("the pod of another reservation used the ticket up")
+	}
+	all.arrived(under, "r2")
+	if _, ok := all.take(under, "r3", now); ok {
+		t.Error("a ticket was given after its pod had come")
+	}
+	all.issue(under, &Ticket{}, now)
+	all.take(under, "r4", now)
+	if _, ok := all.take(under, "r5", now.Add(insistence+time.Second)); ok {
+		t.Error("a controller insists for ever")
 	}
 	named := placeOf("ns", "", "name")
 	all.issue(named, first, now)
 	for _, other := range []place{placeOf("ns", "", "other"), placeOf("other", "", "name"), placeOf("ns", "owner", "name")} {
-		if _, ok := all.take(other, now); ok {
+		if _, ok := all.take(other, "r", now); ok {
 			t.Errorf("%+v took the ticket of another", other)
 		}
 	}
-	if _, ok := all.take(named, now.Add(ticketLife+time.Second)); ok {
+	if _, ok := all.take(named, "r", now.Add(ticketLife+time.Second)); ok {
 		t.Error("an expired ticket was given")
 	}
 	all.issue(named, first, now)

@@ -103,7 +103,7 @@ func (r *Readmitter) expect(p place, rec *record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.tickets[p]) == 0 {
-		r.tickets.issue(p, &Ticket{Count: rec.Count, From: rec.From}, time.Now())
+		r.tickets.issue(p, &Ticket{Count: rec.Count, From: rec.From, Kind: rec.To}, time.Now())
 	}
 }
 

@@ -22,9 +22,12 @@ import (
 // own that is deleted as failed; one that is no longer its own it replaces
 // within a second, whatever its backoffLimit. A crash in between leaves a pod
 // with our mark, which the sweep deletes.
-func (r *Readmitter) release(ctx context.Context, w *waiter) error {
+func (r *Readmitter) release(ctx context.Context, w *waiter, to accel.Kind) error {
 	pod, err := r.current(ctx, w)
 	if err != nil {
+		return err
+	}
+	if err := r.ask(ctx, w, pod, to); err != nil {
 		return err
 	}
 	patch, err := releasePatch(pod, r.Key)

@@ -8,6 +8,7 @@ import (
 
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/webhook/refusals"
 )
 
 // ways are the options of a class, as long as its profile stays the same.
@@ -26,9 +27,9 @@ type line struct {
 	own inventory.Candidate
 }
 
-// query asks how the options of a line stand.
+// query asks how the options of a line stand for one of its pods.
 func (l *line) query() inventory.Query {
-	return inventory.Query{Namespace: l.class.pod.Metadata.Namespace, Options: l.options}
+	return inventory.Query{Namespace: l.class.pod.Metadata.Namespace, Options: l.options, Replaced: l.waiters[0].name}
 }
 
 // lines gathers the pods that wait, and forgets what there was about others.
@@ -84,10 +85,15 @@ func (r *Readmitter) optionsOf(c *class) []inventory.Option {
 		}
 		r.ways[c] = w
 	}
-	for i := range w.options {
-		w.options[i].Service = r.Options.ServiceTime(c.req.Inference, w.options[i].Kind)
+	options := slices.Clone(w.options)
+	for i := range options {
+		o := &options[i]
+		o.Service = r.Options.ServiceTime(c.req.Inference, o.Kind)
+		if o.Barred == nil {
+			o.Barred = r.Refusals.Against(refusals.Owner{}, c.shared, o.Kind)
+		}
 	}
-	return w.options
+	return options
 }
 
 func flat(lines []*line) []*waiter {

@@ -32,19 +32,19 @@ func refused(err error) bool {
 	return ok
 }
 
-// make has a pod made again. Nothing is done twice: every change is bound to
-// the UID and the resourceVersion of the pod that was looked at.
-func (r *Readmitter) make(ctx context.Context, w *waiter, k *Ticket, to accel.Kind) error {
+// replace has a pod recreated for a kind. Nothing is done twice: every change is
+// bound to the UID and the resourceVersion of the pod that was looked at.
+func (r *Readmitter) replace(ctx context.Context, w *waiter, k *Ticket, to accel.Kind) error {
 	const tries = 3
 	var err error
 	for range tries {
 		switch w.owner {
 		case ownerController:
-			err = r.delete(ctx, w)
+			err = r.giveUp(ctx, w, to)
 		case ownerJob:
-			err = r.release(ctx, w)
+			err = r.release(ctx, w, to)
 		default:
-			err = r.recreate(ctx, w, k)
+			err = r.recreate(ctx, w, k, to)
 		}
 		if !apierrors.IsConflict(err) {
 			break // else it was only touched, by the scheduler for instance
@@ -77,15 +77,18 @@ func (r *Readmitter) same(pod *corev1.Pod, w *waiter) error {
 	_, options, err := r.Options.Of(now.class.pod, now.class.req)
 	i := slices.IndexFunc(options, func(o inventory.Option) bool { return o.Kind == now.class.kind })
 	if err != nil || i < 0 || !slices.Equal(options[i].Needs.Devices, inventory.PodOf(pod, r.Key).Needs.Devices) {
-		return refusal{fmt.Sprintf("it asks for something else than %s does now: delete it, and it is made again as things are", now.class.kind)}
+		return refusal{fmt.Sprintf("it asks for something else than %s does now: delete it, and it is created as things are", now.class.kind)}
 	}
 	return nil
 }
 
-// delete leaves the rest to the pod's controller.
-func (r *Readmitter) delete(ctx context.Context, w *waiter) error {
+// giveUp deletes a pod and leaves the rest to its controller.
+func (r *Readmitter) giveUp(ctx context.Context, w *waiter, to accel.Kind) error {
 	pod, err := r.current(ctx, w)
 	if err != nil {
+		return err
+	}
+	if err := r.ask(ctx, w, pod, to); err != nil {
 		return err
 	}
 	return r.deletePod(ctx, pod.Namespace, pod.Name, metav1.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})

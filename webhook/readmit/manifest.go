@@ -119,6 +119,19 @@ func strip(raw []byte) ([]byte, error) {
 	return out, nil
 }
 
+// annotated returns a manifest with one more annotation.
+func annotated(manifest []byte, name, value string) ([]byte, error) {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{name: value}}})
+	if err != nil {
+		return nil, fmt.Errorf("encode an annotation: %w", err)
+	}
+	out, err := jsonpatch.MergePatch(manifest, patch)
+	if err != nil {
+		return nil, fmt.Errorf("annotate the manifest of a pod: %w", err)
+	}
+	return out, nil
+}
+
 // unsetRetry removes the annotation we may have touched the pod with.
 func unsetRetry(metadata map[string]json.RawMessage) error {
 	var meta metav1.ObjectMeta

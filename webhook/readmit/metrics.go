@@ -7,8 +7,9 @@ import (
 )
 
 type metrics struct {
-	done    *prometheus.CounterVec
-	retries prometheus.Counter
+	done     *prometheus.CounterVec
+	retries  prometheus.Counter
+	verdicts prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, r *Readmitter) *metrics {
@@ -22,7 +23,20 @@ func newMetrics(reg prometheus.Registerer, r *Readmitter) *metrics {
 			Help: "Pods that were touched so that kube-scheduler looks at them again.",
 		}),
 	}
-	reg.MustRegister(m.done, m.retries,
+	m.verdicts = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "heteroaccel_webhook_scheduler_verdicts_total",
+		Help: "Times kube-scheduler was believed that a kind which counts as usable has no node for a class of pods.",
+	})
+	reg.MustRegister(m.done, m.retries, m.verdicts,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "heteroaccel_webhook_readmission_suspended",
+			Help: "Whether somebody has stopped all moves of waiting pods: 1 yes, 0 no.",
+		}, func() float64 {
+			if r.Suspended() {
+				return 1
+			}
+			return 0
+		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_waiting_pods",
 			Help: "Pods that wait for the kind they were given and could be made again.",

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/events"
@@ -17,6 +18,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/webhook/option"
+	"heteroaccel.io/webhook/refusals"
 )
 
 // Config is what a Readmitter needs; every field is required.
@@ -33,7 +35,14 @@ type Config struct {
 	// yet, or another replica decides.
 	Ready    func() error
 	Rules    Rules
-	BarePods bool // make pods again that have no controller
+	BarePods bool // recreate pods that have no controller
+	// DryRun has the API server be asked before a pod is given up. Without it
+	// only kinds are moved to that the pod's controller has already.
+	DryRun bool
+	// Suspended reports whether somebody has stopped all moves.
+	Suspended func() bool
+	// Refusals is what is known against kinds; admission reads it too.
+	Refusals *refusals.Memory
 	Recorder events.EventRecorder
 	Registry prometheus.Registerer
 	Log      zerolog.Logger
@@ -102,7 +111,14 @@ func New(c Config) *Readmitter {
 func (r *Readmitter) SetPod(pod *corev1.Pod) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.book.set(pod, r.Key)
+	r.book.set(pod, r.Key, time.Now())
+	if id := pod.Annotations[accel.ReservationAnnotation]; id != "" && len(r.tickets) > 0 {
+		var controller types.UID
+		if c := metav1.GetControllerOfNoCopy(pod); c != nil {
+			controller = c.UID
+		}
+		r.tickets.arrived(placeOf(pod.Namespace, controller, pod.Name), id)
+	}
 }
 
 // DeletePod takes a pod's leaving.
@@ -113,14 +129,19 @@ func (r *Readmitter) DeletePod(name types.NamespacedName) {
 }
 
 // Replaces tells in whose place a new pod comes, given its controller's UID,
-// or "", and its name. Each ticket is given once; a dry run only looks at it.
-func (r *Readmitter) Replaces(namespace string, owner types.UID, name string, dryRun bool) (Ticket, bool) {
+// or "", its name, and the reservation it would carry. Each ticket is given
+// once, but for a controller that asks again since nothing came of it. A dry
+// run, which has no reservation, only looks at it.
+func (r *Readmitter) Replaces(namespace string, owner types.UID, name, reservation string) (Ticket, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if dryRun {
-		return r.tickets.next(placeOf(namespace, owner, name), time.Now())
+	if reservation != "" {
+		return r.tickets.take(placeOf(namespace, owner, name), reservation, time.Now())
 	}
-	return r.tickets.take(placeOf(namespace, owner, name), time.Now())
+	if k, ok := r.tickets.next(placeOf(namespace, owner, name), time.Now()); ok {
+		return *k, true
+	}
+	return Ticket{}, false
 }
 
 // Run makes pods again whenever this replica is the one that decides, until
@@ -185,8 +206,10 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 	var turns []turn
 	standing := map[*class]*line{}
 	for _, l := range lines {
-		if soon := r.retry(ctx, l, now); soon > 0 && (next == 0 || soon < next) {
-			next = soon
+		for _, soon := range []time.Duration{r.believe(l, now), r.retry(ctx, l, now)} {
+			if soon > 0 && (next == 0 || soon < next) {
+				next = soon
+			}
 		}
 		if _, gain := Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain > 0 {
 			standing[l.class] = l
@@ -195,7 +218,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 			}
 		}
 	}
-	if len(turns) == 0 {
+	if len(turns) == 0 || r.Suspended() {
 		return next
 	}
 	before := ahead(flat(lines))
@@ -232,7 +255,7 @@ func (r *Readmitter) rests(w *waiter, now time.Time) time.Duration {
 	until := r.Rules.Rested(w.created, w.count)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.book.own(w) || w.owner == ownerNone && !r.BarePods {
+	if !r.book.own(w) || w.optOut || w.owner == ownerNone && !r.BarePods {
 		return tick
 	}
 	if s := r.states[w.uid]; s != nil {
@@ -246,10 +269,21 @@ func (r *Readmitter) rests(w *waiter, now time.Time) time.Duration {
 	return max(0, until.Sub(now))
 }
 
+// against marks, in candidates that are nobody else's, what the API server is
+// known to refuse the pods of a waiter's controller.
+func (r *Readmitter) against(w *waiter, candidates []inventory.Candidate) []inventory.Candidate {
+	for i := range candidates {
+		if c := &candidates[i]; c.Refused == nil {
+			c.Refused = r.Refusals.Against(w.refused(), "", c.Kind)
+		}
+	}
+	return candidates
+}
+
 // gains reports whether one pod of a line would gain, with so many before it.
 // It takes no lock: most of a long queue may be better off waiting.
 func (r *Readmitter) gains(l *line, w *waiter, before int64) bool {
-	to, _ := Better(r.Policy, Placed(l.candidates, w.class.kind, before), w.class.kind, r.Rules.Margin+overhead[w.owner])
+	to, _ := Better(r.Policy, r.against(w, Placed(l.candidates, w.class.kind, before)), w.class.kind, r.Rules.Margin+overhead[w.owner])
 	return to >= 0
 }
 
@@ -260,17 +294,17 @@ func (r *Readmitter) move(ctx context.Context, w *waiter, l *line, before int64,
 	q.Reservation = "readmit-" + rand.Text()
 	margin := r.Rules.Margin + overhead[w.owner]
 	chosen, ok := r.Inventory.Reconsider(q, w.name, w.uid, func(c []inventory.Candidate) int {
-		to, _ := Better(r.Policy, Placed(c, w.class.kind, before), w.class.kind, margin)
+		to, _ := Better(r.Policy, r.against(w, Placed(c, w.class.kind, before)), w.class.kind, margin)
 		return to
 	})
 	if !ok {
 		return false
 	}
 	r.working <- struct{}{} // has room: only the loop puts in
-	k := &Ticket{Hold: q.Reservation, Count: w.count + 1, From: w.class.kind}
+	k := &Ticket{Hold: q.Reservation, Kind: chosen.Kind, Count: w.count + 1, From: w.class.kind}
 	r.begin(w, k, now)
 	r.tasks.Go(func() {
-		err := r.make(ctx, w, k, chosen.Kind)
+		err := r.replace(ctx, w, k, chosen.Kind)
 		r.end(w, k, chosen.Kind, err)
 		<-r.working
 		r.nudge()
@@ -289,7 +323,9 @@ func (r *Readmitter) begin(w *waiter, k *Ticket, now time.Time) {
 func (r *Readmitter) end(w *waiter, k *Ticket, to accel.Kind, err error) {
 	r.mu.Lock()
 	s := r.state(w.uid)
-	s.busy, s.until = false, time.Now().Add(pause)
+	if s.busy = false; !refused(err) || r.Refusals.Against(w.refused(), "", to) == nil {
+		s.until = time.Now().Add(pause) // else another kind is tried at once
+	}
 	tell := err != nil && !s.told && refused(err)
 	s.told = s.told || tell
 	withdrawn := err != nil && r.tickets.withdraw(w.place(), k)

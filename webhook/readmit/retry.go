@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +22,62 @@ const (
 	longestRetryPause = 5 * time.Minute
 )
 
+// unserved is the pod of a line that the scheduler tries first, if it found no
+// node for it while its kind counts as usable, and since when that has been so;
+// nil when it is not.
+func (r *Readmitter) unserved(l *line, now time.Time) (since time.Time, first *waiter) {
+	if l.own.Usable == 0 {
+		delete(r.usable, l.class)
+		return now, nil
+	}
+	since, known := r.usable[l.class]
+	if !known {
+		since = now
+		r.usable[l.class] = now
+	}
+	for _, w := range l.waiters {
+		if w.unschedulable && (first == nil || inLine(w, first) < 0) {
+			first = w
+		}
+	}
+	return since, first
+}
+
+const (
+	// verdictGrace is how long the scheduler has to give a pod what became
+	// usable: longer than the longest pause between its tries of one pod
+	// (podMaxBackoffSeconds, 10 s).
+	verdictGrace = 12 * time.Second
+	// freshVerdictGrace is how long it has where it spoke after the kind had
+	// become usable: its own view may be behind ours by a moment, and then it
+	// tries again after a second (podInitialBackoffSeconds).
+	freshVerdictGrace = 3 * time.Second
+)
+
+// believe takes the scheduler's word for it that a kind which counts as usable
+// is not usable for the pods of a line. Its plugins know more than we do: of
+// volumes, of other pods' places, of ports. It returns in how long it wants to
+// look again, 0 for not.
+func (r *Readmitter) believe(l *line, now time.Time) time.Duration {
+	r.Refusals.Changed(l.class.shared, &l.own)
+	since, first := r.unserved(l, now)
+	if first == nil || l.own.Refused != nil && l.own.Refused.Waits {
+		return 0
+	}
+	due := since.Add(verdictGrace)
+	if fresh := first.judged.Add(freshVerdictGrace); first.judged.After(since) && fresh.Before(due) {
+		due = fresh
+	}
+	if wait := due.Sub(now); wait > 0 {
+		return wait
+	}
+	r.Refusals.Unschedulable(l.class.shared, &l.own, first.words)
+	r.metrics.verdicts.Inc()
+	r.Log.Info().Str("pod", first.key().String()).Str("kind", string(l.class.kind)).Str("scheduler", first.words).
+		Msg("the scheduler finds no node for a pod although its kind counts as usable: its word is taken")
+	return lull
+}
+
 // retry has kube-scheduler look again at the first pod of a line whose own
 // kind is usable while that pod was found unschedulable. It returns in how long
 // it wants to look again, 0 for not.
@@ -32,20 +87,10 @@ const (
 // what only the extender rejected; what a plugin of the scheduler's rejected is
 // requeued by the events that the plugin waits for.
 func (r *Readmitter) retry(ctx context.Context, l *line, now time.Time) time.Duration {
-	if l.own.Usable == 0 {
-		delete(r.usable, l.class)
+	since, first := r.unserved(l, now)
+	if first == nil {
 		return 0
 	}
-	since, known := r.usable[l.class]
-	if !known {
-		since = now
-		r.usable[l.class] = now
-	}
-	waiting := slices.DeleteFunc(slices.Clone(l.waiters), func(w *waiter) bool { return !w.unschedulable })
-	if len(waiting) == 0 {
-		return 0
-	}
-	first := slices.MinFunc(waiting, inLine)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.state(first.uid)

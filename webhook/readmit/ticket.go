@@ -12,17 +12,29 @@ import (
 type Ticket struct {
 	// Hold is the reservation that was held for it, "" for none.
 	Hold string
-	// Count is how often the pod was made again, this time included.
+	// Kind is what the pod before it was given up for: what was held, and what
+	// the API server would let in.
+	Kind accel.Kind
+	// Count is how often the pod was recreated, this time included.
 	Count int
 	// From is the kind that the pod before it waited for.
 	From accel.Kind
 
 	expires time.Time
+	// taken is when it was taken first, by the pod that would carry Hold: until
+	// that has come, its controller may have to ask again.
+	taken time.Time
 }
 
-// ticketLife is how long a new pod is expected for. Its hold ends with the
-// reservation's own time.
-const ticketLife = 2 * time.Minute
+const (
+	// ticketLife is how long a new pod is expected for. Its hold ends with the
+	// reservation's own time.
+	ticketLife = 2 * time.Minute
+	// insistence is for how long a controller whose create was refused gets
+	// the same again. A quota for instance counts the pod before it off a
+	// moment after that is gone.
+	insistence = 5 * time.Second
+)
 
 // place is where a new pod is expected: under a controller, whatever its name,
 // or else under a name.
@@ -48,29 +60,48 @@ func (t tickets) issue(p place, k *Ticket, now time.Time) {
 	t[p] = append(t[p], k)
 }
 
-// next returns the oldest ticket for a place, if any is left.
-func (t tickets) next(p place, now time.Time) (Ticket, bool) {
-	t.drop(p, func(k *Ticket) bool { return now.After(k.expires) })
-	if len(t[p]) == 0 {
-		return Ticket{}, false
+// next returns the oldest ticket for a place that was not taken yet, or else
+// one that was taken just now and whose pod has not come.
+func (t tickets) next(p place, now time.Time) (*Ticket, bool) {
+	t.drop(p, func(k *Ticket) bool {
+		return now.After(k.expires) || !k.taken.IsZero() && now.Sub(k.taken) > insistence
+	})
+	for _, k := range t[p] {
+		if k.taken.IsZero() {
+			return k, true
+		}
 	}
-	return *t[p][0], true
+	if len(t[p]) > 0 {
+		return t[p][0], true
+	}
+	return nil, false
 }
 
-// take returns the next ticket, and it is gone.
-func (t tickets) take(p place, now time.Time) (Ticket, bool) {
+// take returns the next ticket, for a pod that will carry a reservation.
+func (t tickets) take(p place, reservation string, now time.Time) (Ticket, bool) {
 	k, ok := t.next(p, now)
-	if ok {
-		first := t[p][0]
-		t.drop(p, func(k *Ticket) bool { return k == first })
+	if !ok {
+		return Ticket{}, false
 	}
-	return k, ok
+	given := *k
+	k.Hold = reservation
+	if k.taken.IsZero() {
+		k.taken = now
+	}
+	return given, true
+}
+
+// arrived drops the ticket of a pod that has come.
+func (t tickets) arrived(p place, reservation string) {
+	if len(t[p]) > 0 {
+		t.drop(p, func(k *Ticket) bool { return !k.taken.IsZero() && k.Hold == reservation })
+	}
 }
 
 // withdraw takes a ticket back; false when it was taken already.
 func (t tickets) withdraw(p place, k *Ticket) bool {
 	n := len(t[p])
-	t.drop(p, func(o *Ticket) bool { return o == k })
+	t.drop(p, func(o *Ticket) bool { return o == k && k.taken.IsZero() })
 	return len(t[p]) < n
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/webhook/mutate"
+	"heteroaccel.io/webhook/refusals"
 )
 
 // ownerKind says how a pod is made again.
@@ -47,9 +48,23 @@ type waiter struct {
 	reservation     string
 	// count is how often it was made again already.
 	count int
-	// unschedulable is set once kube-scheduler has found no node for it.
+	// unschedulable is set once kube-scheduler has found no node for it, words
+	// is what it said, and judged when these words were first seen.
 	unschedulable bool
+	words         string
+	judged        time.Time
+	// optOut and optIn are what the pod's annotation says about recreating it.
+	optOut, optIn bool
 	class         *class
+}
+
+// refused is whom the API server's refusals are remembered for.
+func (w *waiter) refused() refusals.Owner {
+	var controller types.UID
+	if w.controller != nil {
+		controller = w.controller.UID
+	}
+	return refusals.OwnerOf(w.namespace, controller, w.name, "")
 }
 
 func (w *waiter) key() types.NamespacedName {
@@ -60,6 +75,9 @@ func (w *waiter) key() types.NamespacedName {
 // decides in which ways they could run, and what its quotas leave them.
 type class struct {
 	key string
+	// shared is the key of all classes that differ from this one only in the
+	// kind they wait for: what the scheduler says of a kind holds for them all.
+	shared string
 	// pod is one of them without its mutation.
 	pod  *mutate.Pod
 	req  accel.Request
@@ -91,15 +109,19 @@ func waiterOf(pod *corev1.Pod, key []byte) (w *waiter, ok bool) {
 		return nil, false
 	}
 	c := &class{pod: undone, req: req, kind: kind}
-	c.key = keyOf(c)
+	c.shared = ClassKey(undone, req)
+	c.key = c.shared + "/" + string(kind) + "/" + undone.Recorded
 	w = &waiter{
 		namespace: pod.Namespace, name: pod.Name, uid: pod.UID, created: pod.CreationTimestamp.Time,
 		owner: owner, controller: controller, class: c,
 		reservation: pod.Annotations[accel.ReservationAnnotation], count: Count(pod.Annotations),
 	}
-	w.unschedulable = slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable
-	})
+	w.optOut, w.optIn = optionOf(pod)
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			w.unschedulable, w.words = true, c.Message
+		}
+	}
 	if pod.Spec.Priority != nil {
 		w.priority = *pod.Spec.Priority
 	}
@@ -136,19 +158,28 @@ func slim(pod *corev1.Pod) *mutate.Pod {
 	}
 }
 
-// keyOf is the same for classes whose pods could run in the same ways. It is
-// a digest of all that options are made from, less the volume of the service
-// account's token, whose name differs in every pod.
-func keyOf(c *class) string {
+// optionOf reads what a pod's annotation says about recreating it. It cannot be
+// set on what was admitted without it by anybody who could not delete the pod.
+func optionOf(pod *corev1.Pod) (out, in bool) {
+	said := strings.ToLower(strings.TrimSpace(pod.Annotations[accel.ReadmissionAnnotation]))
+	return said == "false", said == "true"
+}
+
+// ClassKey is the same for pods without a mutation that could run in the same
+// ways, and for which the scheduler finds the same nodes. It is a digest of all
+// that both turn on, less the volume of the service account's token, whose name
+// differs in every pod.
+func ClassKey(pod *mutate.Pod, req accel.Request) string {
 	type container struct {
 		Name      string
 		Resources corev1.ResourceRequirements
 		Mounts    []corev1.VolumeMount
+		Ports     []corev1.ContainerPort
 		Restart   *corev1.ContainerRestartPolicy
 	}
 	token := map[string]bool{}
 	var volumes []corev1.Volume
-	for _, v := range c.pod.Spec.Volumes {
+	for _, v := range pod.Spec.Volumes {
 		if v.Projected != nil && strings.HasPrefix(v.Name, "kube-api-access-") {
 			token[v.Name] = true
 			continue
@@ -158,21 +189,18 @@ func keyOf(c *class) string {
 	reduce := func(from []corev1.Container) (out []container) {
 		for _, c := range from {
 			mounts := slices.DeleteFunc(slices.Clone(c.VolumeMounts), func(m corev1.VolumeMount) bool { return token[m.Name] })
-			out = append(out, container{c.Name, c.Resources, mounts, c.RestartPolicy})
+			out = append(out, container{c.Name, c.Resources, mounts, c.Ports, c.RestartPolicy})
 		}
 		return out
 	}
-	var affinity *corev1.NodeAffinity
-	if c.pod.Spec.Affinity != nil {
-		affinity = c.pod.Spec.Affinity.NodeAffinity
-	}
+	spec := &pod.Spec
 	content, err := json.Marshal([]any{
-		c.pod.Metadata.Namespace, c.req, c.kind, c.pod.Recorded, reduce(c.pod.Spec.Containers), reduce(c.pod.Spec.InitContainers), volumes,
-		c.pod.Spec.NodeSelector, affinity, c.pod.Spec.Tolerations, c.pod.Spec.Overhead, c.pod.Spec.Resources,
-		c.pod.Spec.PriorityClassName, c.pod.Spec.ActiveDeadlineSeconds,
+		pod.Metadata.Namespace, req, reduce(spec.Containers), reduce(spec.InitContainers), volumes,
+		spec.NodeSelector, spec.Affinity, spec.TopologySpreadConstraints, spec.Tolerations, spec.Overhead, spec.Resources,
+		spec.PriorityClassName, spec.ActiveDeadlineSeconds, spec.HostNetwork, spec.ResourceClaims,
 	})
 	if err != nil { // a pod that was decoded can be encoded; were it not so, it would be alone in its class
-		content = []byte(c.pod.Metadata.Namespace + "/" + c.pod.Metadata.Name)
+		content = []byte(pod.Metadata.Namespace + "/" + pod.Metadata.Name)
 	}
 	sum := sha256.Sum256(content)
 	return string(sum[:])

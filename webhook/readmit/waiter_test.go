@@ -156,19 +156,19 @@ func TestClasses(t *testing.T) {
 		}
 	}
 	b := newBook()
-	b.set(admitted(t, "a", "1", token("abcde")), testKey)
-	b.set(admitted(t, "b", "2", token("fghij")), testKey)
+	b.set(admitted(t, "a", "1", token("abcde")), testKey, time.Now())
+	b.set(admitted(t, "b", "2", token("fghij")), testKey, time.Now())
 	if len(b.classes) != 1 {
 		t.Errorf("%d classes, want 1", len(b.classes))
 	}
-	b.set(admitted(t, "c", "3", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"x": "y"} }), testKey)
+	b.set(admitted(t, "c", "3", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"x": "y"} }), testKey, time.Now())
 	if len(b.classes) != 2 || len(b.waiting) != 3 {
 		t.Errorf("%d classes of %d pods, want 2 of 3", len(b.classes), len(b.waiting))
 	}
 	// Quotas tell pods apart by more than that.
-	b.set(admitted(t, "d", "4", func(p *corev1.Pod) { p.Spec.PriorityClassName = "urgent" }), testKey)
-	b.set(admitted(t, "e", "5", func(p *corev1.Pod) { p.Spec.ActiveDeadlineSeconds = new(int64(60)) }), testKey)
-	b.set(admitted(t, "a", "6", func(p *corev1.Pod) { p.Namespace = "elsewhere" }), testKey)
+	b.set(admitted(t, "d", "4", func(p *corev1.Pod) { p.Spec.PriorityClassName = "urgent" }), testKey, time.Now())
+	b.set(admitted(t, "e", "5", func(p *corev1.Pod) { p.Spec.ActiveDeadlineSeconds = new(int64(60)) }), testKey, time.Now())
+	b.set(admitted(t, "a", "6", func(p *corev1.Pod) { p.Namespace = "elsewhere" }), testKey, time.Now())
 	if len(b.classes) != 5 || len(b.waiting) != 6 {
 		t.Errorf("%d classes of %d pods, want 5 of 6", len(b.classes), len(b.waiting))
 	}
@@ -186,18 +186,18 @@ func TestClasses(t *testing.T) {
 func TestOwnRecord(t *testing.T) {
 	b := newBook()
 	mine := admitted(t, "mine", "r")
-	b.set(mine, testKey)
+	b.set(mine, testKey, time.Now())
 	w := b.waiting[types.NamespacedName{Namespace: "ns", Name: "mine"}]
 	if !b.own(w) {
 		t.Error("a record of its own is not believed")
 	}
 	copied := admitted(t, "copied", "other")
-	b.set(copied, testKey)
+	b.set(copied, testKey, time.Now())
 	copied = copied.DeepCopy()
 	for _, name := range []string{accel.ReservationAnnotation, accel.OriginalAnnotation} {
 		copied.Annotations[name] = mine.Annotations[name]
 	}
-	b.set(copied, testKey)
+	b.set(copied, testKey, time.Now())
 	if b.own(w) {
 		t.Error("a record that two pods carry is believed")
 	}
@@ -208,7 +208,7 @@ func TestOwnRecord(t *testing.T) {
 	// A new pod of the name is another pod.
 	again := admitted(t, "copied", "third")
 	again.UID = "new"
-	b.set(again, testKey)
+	b.set(again, testKey, time.Now())
 	if c := b.waiting[types.NamespacedName{Namespace: "ns", Name: "copied"}]; !b.own(c) {
 		t.Error("the record of a new pod is not believed")
 	}

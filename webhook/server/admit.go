@@ -15,6 +15,7 @@ import (
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/option"
 	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/refusals"
 )
 
 // admit decides about one pod. It returns the patch that carries the decision
@@ -89,27 +90,45 @@ func allowed(options []inventory.Option, kind accel.Kind) bool {
 }
 
 // decide asks the policy, and reserves what it chose unless it is a dry run.
-// When a quota refuses every kind it decides all the same, so that the API
-// server, which knows best, says so to the user.
+// When everything is refused it decides all the same, so that the API server,
+// which knows best, says so to the user.
 func (s *Server) decide(r *request, options []inventory.Option) (mutate.Decision, outcome) {
 	id := rand.Text()
 	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id}
+	controller := r.controller()
+	owner := refusals.OwnerOf(r.Namespace, controller, r.Object.Metadata.Name, r.Object.Metadata.GenerateName)
 	if r.DryRun {
 		query.Reservation = ""
+	} else {
+		// Its owner asks again: what it asked for before, and did not get,
+		// counts no more.
+		for _, lost := range s.Refusals.Asks(owner) {
+			s.Inventory.Release(r.Namespace, lost)
+		}
 	}
-	ticket, again := s.replaces(r)
+	s.bar(options, owner, r)
+	ticket, again := s.Replaces(r.Namespace, controller, r.Object.Metadata.Name, query.Reservation)
 	query.Instead = ticket.Hold
+	intended := ticket.Kind
+	if r.DryRun {
+		if kind, ok := readmit.Intended(r.Object.Metadata.Annotations, s.Key, r.Namespace, controller, r.Object.Metadata.Name); ok {
+			intended = kind
+		}
+	}
 	var ranked []policy.Ranked
 	chosen := s.Inventory.Decide(query, func(c []inventory.Candidate) int {
-		ranked = s.Policy(c)
+		ranked = first(s.Policy(c), intended, r.DryRun)
 		return ranked[0].Index
 	})
 	o := outcomeWaits
 	switch {
-	case chosen.Refused != nil:
+	case chosen.Refused != nil && !chosen.Refused.Waits:
 		o = outcomeOverQuota
 	case chosen.Idle() > 0:
 		o = outcomeIdle
+	}
+	if !r.DryRun {
+		s.Refusals.Decided(owner, id, chosen.Kind)
 	}
 	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: ticket.Count}
 	if again {
@@ -118,17 +137,47 @@ func (s *Server) decide(r *request, options []inventory.Option) (mutate.Decision
 	return d, o
 }
 
-// replaces tells in whose place the pod comes, if it was made again for
-// another kind. A dry run finds what it would find then: before a pod is made
-// again it is asked that way whether it would come through.
-func (s *Server) replaces(r *request) (readmit.Ticket, bool) {
-	var owner types.UID
-	for _, o := range r.Object.Metadata.OwnerReferences {
-		if o.Controller != nil && *o.Controller {
-			owner = o.UID
+// first puts a kind that was held for the pod, and that the API server has been
+// asked about, before what the policy finds best by now; unless it is idle no
+// more. The dry run that asks about a kind gets it in any case.
+func first(ranked []policy.Ranked, intended accel.Kind, dryRun bool) []policy.Ranked {
+	i := slices.IndexFunc(ranked, func(r policy.Ranked) bool { return r.Kind == intended })
+	if i < 0 || !dryRun && (ranked[i].Idle() == 0 || ranked[i].Barred != nil) {
+		return ranked
+	}
+	r := ranked[i]
+	if r.Barred == nil {
+		r.Refused = nil // a quota counts the pod that this one replaces
+	}
+	return slices.Insert(slices.Delete(ranked, i, i+1), 0, r)
+}
+
+// bar marks the options that somebody with the last word is against.
+func (s *Server) bar(options []inventory.Option, owner refusals.Owner, r *request) {
+	class := ""
+	if s.Refusals.Verdicts() {
+		pod, _ := mutate.Undo(r.Object, s.Key, r.Namespace)
+		if req, ours, err := accel.ParseRequest(pod.Metadata.Annotations); ours && err == nil {
+			named := *pod
+			named.Metadata.Namespace = r.Namespace
+			class = readmit.ClassKey(&named, req)
 		}
 	}
-	return s.Replaces(r.Namespace, owner, r.Object.Metadata.Name, r.DryRun)
+	for i := range options {
+		if options[i].Barred == nil {
+			options[i].Barred = s.Refusals.Against(owner, class, options[i].Kind)
+		}
+	}
+}
+
+// controller is the UID of the pod's controller, "" when it has none.
+func (r *request) controller() types.UID {
+	for _, o := range r.Object.Metadata.OwnerReferences {
+		if o.Controller != nil && *o.Controller {
+			return o.UID
+		}
+	}
+	return ""
 }
 
 var errKey = errors.New("a webhook needs a key of at least 32 bytes for its records")

@@ -21,8 +21,8 @@ import (
 func TestMadeAgain(t *testing.T) {
 	asked := 0
 	r := newRig(t, func(c *Config) {
-		c.Replaces = func(namespace string, owner types.UID, name string, dryRun bool) (readmit.Ticket, bool) {
-			if !dryRun {
+		c.Replaces = func(namespace string, owner types.UID, name, reservation string) (readmit.Ticket, bool) {
+			if reservation != "" {
 				asked++
 			}
 			if asked > 1 || namespace != "default" || owner != "rs" {

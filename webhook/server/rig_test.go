@@ -26,6 +26,7 @@ import (
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/webhook/refusals"
 )
 
 // The paper's kinds as extended resources.
@@ -72,6 +73,7 @@ func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)
 			p, _ := profiles.Get(inference)
 			return p.Variant(k).ServiceTime
 		},
+		Refusals: refusals.New(func() time.Time { return inv.Now() }),
 		Key:      testKey,
 		Ready:    func() error { return nil },
 		Registry: prometheus.NewRegistry(),

@@ -16,6 +16,7 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/refusals"
 )
 
 // Config is what a Server needs; every field is required.
@@ -25,10 +26,12 @@ type Config struct {
 	Policy    policy.Policy
 	// ServiceTime is how long a run is expected to take, 0 when unknown.
 	ServiceTime func(inference string, kind accel.Kind) time.Duration
-	// Replaces tells in whose place a pod comes that was made again for
-	// another kind; nil when nothing is. Called once for each such pod, and for
-	// dry runs.
-	Replaces func(namespace string, owner types.UID, name string, dryRun bool) (readmit.Ticket, bool)
+	// Replaces tells in whose place a pod comes that was recreated for another
+	// kind, given the reservation it would carry, "" in a dry run; nil when
+	// nothing is.
+	Replaces func(namespace string, owner types.UID, name, reservation string) (readmit.Ticket, bool)
+	// Refusals is what is known against kinds.
+	Refusals *refusals.Memory
 	// Key authenticates the records of what was replaced.
 	Key []byte
 	// Ready says why nothing can be decided here now: the cluster is not known
@@ -54,7 +57,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	if c.Replaces == nil {
-		c.Replaces = func(string, types.UID, string, bool) (readmit.Ticket, bool) { return readmit.Ticket{}, false }
+		c.Replaces = func(string, types.UID, string, string) (readmit.Ticket, bool) { return readmit.Ticket{}, false }
 	}
 	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory)}, nil
 }

@@ -1,0 +1,113 @@
+package readmit
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// controller is what is asked about the controller of a pod.
+type controller struct {
+	kind     string
+	uid      types.UID
+	template corev1.PodTemplateSpec
+	// onDelete is set when the controller takes a pod's deletion for the sign
+	// to replace it by a newer version.
+	onDelete bool
+}
+
+// controllerOf reads the controller of a pod that has one.
+func (r *Readmitter) controllerOf(ctx context.Context, w *waiter) (*controller, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	c := &controller{kind: w.controller.Kind}
+	apps, core, get := r.Client.AppsV1(), r.Client.CoreV1(), metav1.GetOptions{}
+	var err error
+	switch w.controller.Kind {
+	case "ReplicaSet":
+		var o *appsv1.ReplicaSet
+		if o, err = apps.ReplicaSets(w.namespace).Get(ctx, w.controller.Name, get); err == nil {
+			c.uid, c.template = o.UID, o.Spec.Template
+		}
+	case "StatefulSet":
+		var o *appsv1.StatefulSet
+		if o, err = apps.StatefulSets(w.namespace).Get(ctx, w.controller.Name, get); err == nil {
+			c.uid, c.template = o.UID, o.Spec.Template
+			c.onDelete = o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType
+		}
+	case "DaemonSet":
+		var o *appsv1.DaemonSet
+		if o, err = apps.DaemonSets(w.namespace).Get(ctx, w.controller.Name, get); err == nil {
+			c.uid, c.template = o.UID, o.Spec.Template
+			c.onDelete = o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType
+		}
+	case "ReplicationController":
+		var o *corev1.ReplicationController
+		if o, err = core.ReplicationControllers(w.namespace).Get(ctx, w.controller.Name, get); err == nil {
+			c.uid = o.UID
+			if o.Spec.Template != nil {
+				c.template = *o.Spec.Template
+			}
+		}
+	case "Job":
+		o, getErr := r.Client.BatchV1().Jobs(w.namespace).Get(ctx, w.controller.Name, get)
+		if err = getErr; err == nil {
+			c.uid, c.template = o.UID, o.Spec.Template
+		}
+	default:
+		return nil, errLost
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at the pod's %s: %w", w.controller.Kind, err)
+	}
+	if c.uid != w.controller.UID {
+		return nil, errLost
+	}
+	return c, nil
+}
+
+// replacement is the pod that the controller creates once old is gone: from its
+// template, with what it adds by itself, which is read off old.
+func (c *controller) replacement(old *corev1.Pod) *corev1.Pod {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: old.Namespace, GenerateName: old.GenerateName,
+			Labels: old.Labels, OwnerReferences: old.OwnerReferences, Finalizers: old.Finalizers,
+			Annotations: maps.Clone(c.template.Annotations),
+		},
+		Spec: *c.template.Spec.DeepCopy(),
+	}
+	if pod.Annotations == nil {
+		pod.Annotations = map[string]string{}
+	}
+	for name, value := range old.Annotations {
+		if strings.HasPrefix(name, "batch.kubernetes.io/") {
+			pod.Annotations[name] = value
+		}
+	}
+	if c.kind == "StatefulSet" || old.GenerateName == "" {
+		pod.Name, pod.GenerateName = old.Name, ""
+	}
+	spec := &pod.Spec
+	switch c.kind {
+	case "StatefulSet":
+		spec.Hostname, spec.Subdomain = old.Spec.Hostname, old.Spec.Subdomain
+		for _, v := range old.Spec.Volumes { // those of its claim templates
+			if v.PersistentVolumeClaim != nil && !slices.ContainsFunc(spec.Volumes, func(o corev1.Volume) bool { return o.Name == v.Name }) {
+				spec.Volumes = append(spec.Volumes, v)
+			}
+		}
+	case "DaemonSet": // the node that the pod is for
+		spec.Affinity, spec.Tolerations = old.Spec.Affinity, old.Spec.Tolerations
+	case "Job": // an Indexed Job's pods have a host name each
+		spec.Hostname = old.Spec.Hostname
+	}
+	return pod
+}
