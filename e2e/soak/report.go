@@ -84,7 +84,7 @@ func (s *soak) counted(ctx context.Context) []string {
 	}
 	var lines []string
 	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "heteroaccel_webhook_readmissions_total") || strings.HasPrefix(line, "heteroaccel_webhook_scheduler_retries_total") {
+		if strings.HasPrefix(line, "heteroaccel_webhook_readmission") || strings.HasPrefix(line, "heteroaccel_webhook_scheduler_") {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/soak/judge"
 	"heteroaccel.io/e2e/soak/ledger"
+	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
 )
 
@@ -87,7 +89,16 @@ func (s *soak) suspend(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("suspend re-admission: %w", err)
 	}
-	return nil
+	suspended := false
+	err = s.until(ctx, 20*time.Second, func() (bool, error) {
+		text, err := stack.Get(ctx, s.URL("webhook status", "/metrics"))
+		suspended = strings.Contains(text, "\nheteroaccel_webhook_readmission_suspended 1\n")
+		return suspended, err
+	})
+	if err == nil && !suspended && ctx.Err() == nil {
+		err = fmt.Errorf("the webhook does not say that re-admission is suspended, though ConfigMap %s/%s has it so", ourNamespace, switchName)
+	}
+	return err
 }
 
 func (s *soak) secrets(ctx context.Context) ([]corev1.Secret, error) {
