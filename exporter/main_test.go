@@ -239,11 +239,11 @@ func TestExporterEndToEnd(t *testing.T) {
 	address, _ := launch(t, "--node", "g", "--sys", filepath.Join(root, "sys"), "--proc", filepath.Join(root, "proc"), "--podresources", socket)
 
 	gpu := accel.Device{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics",
-		Driver: "i915", PluginID: "card0-0", Healthy: true, Slots: 1, Outside: "blender"}
+		Driver: "i915", PluginID: "card0-0", Health: accel.Healthy, Slots: 1, Outside: "blender"}
 	fpga := accel.Device{Kind: "FPGA", ID: "0000:3b:00.0", Resource: "fpga.intel.com/af-1", Vendor: "Intel", Model: "Arria 10 GX",
-		Driver: "dfl-pci", PluginID: "dfl-port.0", Healthy: true, Slots: 1, Allocated: 1,
+		Driver: "dfl-pci", PluginID: "dfl-port.0", Health: accel.Healthy, Slots: 1, Allocated: 1,
 		Holders: []accel.Holder{{Namespace: "ns", Pod: "p", Container: "c", Slots: 1}}}
-	stick := accel.Device{Kind: "NPU", ID: "1-2", Resource: "vpu.intel.com/hddl", Vendor: "Intel", Model: "Neural Compute Stick 2", PluginID: "hddl-0", Healthy: true, Slots: 1}
+	stick := accel.Device{Kind: "NPU", ID: "1-2", Resource: "vpu.intel.com/hddl", Vendor: "Intel", Model: "Neural Compute Stick 2", PluginID: "hddl-0", Health: accel.Healthy, Slots: 1}
 	want := telemetry.Sample{Node: "g", CPUCores: 1, CPUBusy: 0.5, Devices: []accel.Device{fpga, gpu, stick}}
 	ignore := cmpopts.IgnoreFields(telemetry.Sample{}, "Collectors")
 

@@ -21,6 +21,10 @@ type Machine struct {
 	// Complete is set when everything could be read: only then is a device
 	// that is not among Devices known to be gone.
 	Complete bool
+	// Present are all that the kernel has by the names that plugins use most,
+	// accelerator or not: PCI addresses, cards, render nodes, accel devices. It
+	// is nil when that could not be read.
+	Present map[string]bool
 }
 
 // Merge returns the node's accelerators in the order of kind, then id.
@@ -34,7 +38,14 @@ type Machine struct {
 // it does not list is unhealthy, and one that only it knows is reported under
 // the plugin's name, so that nothing it serves is invisible. It is unhealthy
 // if that name is the kernel's own and the kernel has no such device any more:
-// its driver let go of it, and the plugin has not noticed.
+// its driver let go of it, and the plugin has not noticed. Whether it works is
+// unknown where the kernel has devices of its kind that do not, and nobody
+// tells which they are.
+//
+// What a resource serves of a device, the whole, shares or parts, are slots of
+// the device. One that is served under several resources, as a card that is
+// divided into parts of several sizes, is reported once for each of them, and
+// all are as healthy as the card.
 //
 // Of what DRA drivers serve, the kubelet lists only what containers hold. Such
 // a device is allocated, as often as containers hold it; and when a device
@@ -44,24 +55,31 @@ func Merge(machine Machine, kubelet *podresources.Answer, used map[string]string
 	out := make([]accel.Device, 0, len(found))
 	if kubelet == nil {
 		for _, f := range found {
+			if f.Optional {
+				continue
+			}
 			d := describe(f, used)
+			d.judge(f, false)
 			d.Resource, d.Allocated = f.Resource, -1
-			out = append(out, d)
+			out = append(out, d.Device)
 		}
 		return distinct(out)
 	}
 
-	served := match(found, gather(*kubelet), gatherClaims(kubelet.Claims))
+	known := namesOf(found)
+	served := match(machine, known, gather(*kubelet, known, machine.Present), gatherClaims(kubelet.Claims))
 	for i, f := range found {
-		out = append(out, onMachine(f, served.devices[i], served.strangers[f.Kind], used))
+		out = append(out, onMachine(f, served.devices[i], served.strangers[f.Kind], used)...)
 	}
-	names := namesOf(found)
 	for _, u := range served.unknown {
 		d := fromKubelet(u)
-		if machine.Complete && kernelName.MatchString(u.name) && !names[u.name] {
-			d.Healthy = false
+		switch {
+		case machine.gone(known, u):
+			d.fault(lost)
+		case served.doubtful[u.kind]:
+			d.doubt("one of the node's devices of this kind does not work, and which it is cannot be told")
 		}
-		out = append(out, d)
+		out = append(out, d.Device)
 	}
 	for _, c := range served.unknownClaims {
 		out = append(out, fromClaims(c))
@@ -69,13 +87,55 @@ func Merge(machine Machine, kubelet *podresources.Answer, used map[string]string
 	return distinct(out)
 }
 
-// describe is a found device without what the kubelet says of it.
-func describe(f discovery.Device, used map[string]string) accel.Device {
-	d := accel.Device{
+// gone tells that a unit has the kernel's name for a device that the kernel has
+// not, or not any more.
+func (m Machine) gone(known names, u *unit) bool {
+	if !exact.MatchString(u.name) || len(known.by[u.name]) > 0 || m.Present[u.name] {
+		return false
+	}
+	if kernelName.MatchString(u.name) {
+		return m.Complete
+	}
+	return u.apart && m.Present != nil
+}
+
+// device is one that is being put together.
+type device struct{ accel.Device }
+
+// fault says why the device is unhealthy; the first reason stands.
+func (d *device) fault(reason string) {
+	if d.Health != accel.Unhealthy {
+		d.Health, d.Reason = accel.Unhealthy, reason
+	}
+}
+
+// doubt says why it is unknown whether the device, which nobody calls
+// unhealthy, works.
+func (d *device) doubt(reason string) {
+	if d.Health == accel.Healthy {
+		d.Health, d.Reason = accel.HealthUnknown, reason
+	}
+}
+
+// judge takes the kernel's word. What is set aside for virtual machines is
+// served to these, when it is served.
+func (d *device) judge(f discovery.Device, served bool) {
+	if f.Fault != "" && !(f.Aside && served) {
+		d.fault(f.Fault)
+	}
+	if f.Doubt != "" {
+		d.doubt(f.Doubt)
+	}
+}
+
+// describe is a found device without what anybody says of its health or who
+// serves it.
+func describe(f discovery.Device, used map[string]string) device {
+	d := device{accel.Device{
 		Kind: f.Kind, ID: f.ID,
 		Vendor: f.Vendor, Model: f.Model, Driver: f.Driver, NUMA: f.NUMA,
-		Healthy: f.Fault == "", Slots: 1,
-	}
+		Health: accel.Healthy, Slots: 1,
+	}}
 	for _, file := range f.Files {
 		if command := used[file]; command != "" {
 			d.Outside = command
@@ -85,59 +145,79 @@ func describe(f discovery.Device, used map[string]string) accel.Device {
 	return d
 }
 
-// onMachine is a found device with what the kubelet serves it as. strangers
+// onMachine is a found device with what the kubelet serves it as, once for each
+// resource; none for one that is an accelerator only if it is served. strangers
 // tells that the kubelet serves devices of this kind that could not be told
 // apart: this may be one of them.
-func onMachine(f discovery.Device, s serving, strangers bool, used map[string]string) accel.Device {
+func onMachine(f discovery.Device, s serving, strangers bool, used map[string]string) []accel.Device {
 	d := describe(f, used)
+	d.judge(f, len(s.units) > 0 || s.claimed != nil)
+	if len(s.units) > 0 {
+		out := make([]accel.Device, len(s.units))
+		for i, u := range s.units {
+			one := d
+			one.serve(u)
+			if s.claimed != nil {
+				one.claim(s.claimed, i == 0)
+			}
+			out[i] = one.Device
+		}
+		return out
+	}
 	switch {
-	case s.unit != nil:
-		d.Resource, d.PluginID = s.unit.resource, s.unit.pluginID()
-		d.Healthy = d.Healthy && s.unit.allocatable > 0
-		d.Slots, d.Allocated, d.Holders = len(s.unit.slots), s.unit.held, s.unit.holders()
-	case s.claimed == nil && strangers:
+	case s.claimed != nil:
+		d.Holders, d.Allocated = s.claimed.holders()
+		d.PluginID, d.Slots = s.claimed.name(), d.Allocated
+	case f.Optional:
+		return nil
+	case strangers:
 		d.Allocated = -1
-	case s.claimed == nil:
-		d.Resource, d.Healthy = f.Resource, false
+	default:
+		d.Resource = f.Resource
+		d.fault(unserved)
 	}
-	if s.claimed == nil {
-		return d
+	return []accel.Device{d.Device}
+}
+
+// serve adds what a device plugin serves the device as.
+func (d *device) serve(u *unit) {
+	d.Resource, d.PluginID = u.resource, u.pluginID()
+	if u.allocatable == 0 {
+		d.fault(withdrawn)
 	}
-	holders, held := s.claimed.holders()
-	if s.unit == nil {
-		d.PluginID = s.claimed.name()
-		d.Slots, d.Allocated, d.Holders = held, held, holders
-		return d
+	d.Slots, d.Allocated, d.Holders = len(u.slots), u.held, u.holders()
+}
+
+// claim adds to a device that a device plugin serves what containers hold of it
+// through a DRA driver; count tells whether it is counted here.
+func (d *device) claim(c *claimed, count bool) {
+	d.fault(twice)
+	if !count {
+		return
 	}
-	d.Healthy = false
+	holders, held := c.holders()
 	d.Slots += held
 	d.Allocated += held
 	d.Holders = append(d.Holders, holders...)
 	sortHolders(d.Holders)
-	return d
 }
+
+// Why a device that the kernel finds no fault with is unhealthy.
+const (
+	withdrawn = "the kubelet does not offer it: its device plugin calls it unhealthy, or is gone"
+	unserved  = "no device plugin and no DRA driver offers it"
+	twice     = "both a device plugin and a DRA driver offer it"
+	lost      = "the kernel has no such device any more"
+)
 
 // kernelName matches what the kernel calls a GPU or NPU that has its driver.
 var kernelName = regexp.MustCompile(`^(card|accel|renderD)[0-9]+$`)
 
-// namesOf are all the names that the kernel's devices go by.
-func namesOf(found []discovery.Device) map[string]bool {
-	out := make(map[string]bool, 6*len(found))
-	for _, f := range found {
-		for _, name := range f.Names {
-			out[name] = true
-		}
-	}
-	return out
-}
-
 // fromKubelet is a device that only a device plugin knows.
-func fromKubelet(u *unit) accel.Device {
-	return accel.Device{
-		Kind: u.kind, ID: u.name, Resource: u.resource, PluginID: u.pluginID(),
-		Healthy: u.allocatable > 0,
-		Slots:   len(u.slots), Allocated: u.held, Holders: u.holders(),
-	}
+func fromKubelet(u *unit) device {
+	d := device{accel.Device{Kind: u.kind, ID: u.name, Health: accel.Healthy}}
+	d.serve(u)
+	return d
 }
 
 // fromClaims is a device that only a DRA driver knows.
@@ -145,7 +225,7 @@ func fromClaims(c *claimed) accel.Device {
 	holders, held := c.holders()
 	return accel.Device{
 		Kind: c.kind, ID: c.name(), PluginID: c.name(),
-		Healthy: true, Slots: held, Allocated: held, Holders: holders,
+		Health: accel.Healthy, Slots: held, Allocated: held, Holders: holders,
 	}
 }
 

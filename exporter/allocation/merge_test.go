@@ -39,7 +39,7 @@ func unusable(d discovery.Device) discovery.Device {
 
 // gpu is what is expected of a card: healthy, one slot, idle.
 func gpu(id string, change ...func(*accel.Device)) accel.Device {
-	d := accel.Device{Kind: "GPU", ID: id, Resource: i915, Driver: "i915", Healthy: true, Slots: 1}
+	d := accel.Device{Kind: "GPU", ID: id, Resource: i915, Driver: "i915", Health: accel.Healthy, Slots: 1}
 	for _, f := range change {
 		f(&d)
 	}
@@ -77,7 +77,7 @@ func TestMerge(t *testing.T) {
 		"kubelet not asked: allocation unknown, resource by driver": {
 			[]discovery.Device{card0, fpga}, nil, nil,
 			[]accel.Device{
-				{Kind: "FPGA", ID: "0000:3b:00.0", Driver: "dfl-pci", Healthy: true, Slots: 1, Allocated: -1},
+				{Kind: "FPGA", ID: "0000:3b:00.0", Driver: "dfl-pci", Health: accel.Healthy, Slots: 1, Allocated: -1},
 				gpu("0000:00:02.0", func(d *accel.Device) { d.Allocated = -1 }),
 			},
 		},
@@ -101,16 +101,16 @@ func TestMerge(t *testing.T) {
 		},
 		"one of two cards is not in the kubelet's list": {
 			[]discovery.Device{card0, card1}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
-			[]accel.Device{gpu("0000:00:02.0"), gpu("0000:03:00.0", func(d *accel.Device) { d.Healthy = false })},
+			[]accel.Device{gpu("0000:00:02.0"), gpu("0000:03:00.0", func(d *accel.Device) { d.Health = accel.Unhealthy })},
 		},
 		"the only card is not in the kubelet's list": {
 			[]discovery.Device{card0}, kubelet(nil, nil), nil,
-			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Healthy = false })},
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Health = accel.Unhealthy })},
 		},
 		"gone bad while a pod holds it": {
 			[]discovery.Device{card0}, kubelet(nil, held{{Resource: i915, DeviceID: "card0-0"}: "a"}), nil,
 			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) {
-				d.Healthy, d.Allocated, d.Holders = false, 1, []accel.Holder{holder("a", 1)}
+				d.Health, d.Allocated, d.Holders = accel.Unhealthy, 1, []accel.Holder{holder("a", 1)}
 			})},
 		},
 		"ids that say nothing for one of two cards: it is the other": {
@@ -121,16 +121,16 @@ func TestMerge(t *testing.T) {
 			[]discovery.Device{card1}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
 			[]accel.Device{
 				gpu("0000:03:00.0", func(d *accel.Device) { d.Resource, d.Allocated = "", -1 }),
-				gpu("card0", func(d *accel.Device) { d.Healthy, d.Driver = false, "" }),
+				gpu("card0", func(d *accel.Device) { d.Health, d.Driver = accel.Unhealthy, "" }),
 			},
 		},
 		"a card that has no number since its driver let go of it": {
 			[]discovery.Device{func() discovery.Device { d := unusable(card0); d.Names = []string{d.ID}; return d }()}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
-			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Healthy, d.Driver = false, "" })},
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Health, d.Driver = accel.Unhealthy, "" })},
 		},
 		"no driver, whatever the kubelet says": {
 			[]discovery.Device{unusable(card0)}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
-			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Healthy, d.Driver = false, "" })},
+			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Health, d.Driver = accel.Unhealthy, "" })},
 		},
 		"by PCI address, another resource than the driver's": {
 			[]discovery.Device{card0}, kubelet(ids{"example.com/gpu": {"0000:00:02.0"}}, nil), nil,
@@ -143,17 +143,17 @@ func TestMerge(t *testing.T) {
 		},
 		"an FPGA, whose resource only the kubelet knows": {
 			[]discovery.Device{fpga}, kubelet(ids{"fpga.intel.com/af-abc": {"dfl-port.0"}}, nil), nil,
-			[]accel.Device{{Kind: "FPGA", ID: "0000:3b:00.0", Resource: "fpga.intel.com/af-abc", Driver: "dfl-pci", Healthy: true, Slots: 1}},
+			[]accel.Device{{Kind: "FPGA", ID: "0000:3b:00.0", Resource: "fpga.intel.com/af-abc", Driver: "dfl-pci", Health: accel.Healthy, Slots: 1}},
 		},
 		"an id that says nothing, and the only device it can be": {
 			[]discovery.Device{stick}, kubelet(ids{hddl: {"hddl-0"}}, held{{Resource: hddl, DeviceID: "hddl-0"}: "a"}), nil,
-			[]accel.Device{{Kind: "NPU", ID: "1-2", Resource: hddl, Healthy: true, Slots: 1, Allocated: 1, Holders: []accel.Holder{holder("a", 1)}}},
+			[]accel.Device{{Kind: "NPU", ID: "1-2", Resource: hddl, Health: accel.Healthy, Slots: 1, Allocated: 1, Holders: []accel.Holder{holder("a", 1)}}},
 		},
 		"the same beside another NPU": {
 			[]discovery.Device{stick, vpu}, kubelet(ids{hddl: {"hddl-0"}, npu: {"accel0-0"}}, nil), nil,
 			[]accel.Device{
-				{Kind: "NPU", ID: "0000:00:0b.0", Resource: npu, Driver: "intel_vpu", Healthy: true, Slots: 1},
-				{Kind: "NPU", ID: "1-2", Resource: hddl, Healthy: true, Slots: 1},
+				{Kind: "NPU", ID: "0000:00:0b.0", Resource: npu, Driver: "intel_vpu", Health: accel.Healthy, Slots: 1},
+				{Kind: "NPU", ID: "1-2", Resource: hddl, Health: accel.Healthy, Slots: 1},
 			},
 		},
 		"ids that say nothing for two cards: which is which is unknown": {
@@ -167,11 +167,11 @@ func TestMerge(t *testing.T) {
 		},
 		"only the kubelet knows it": {
 			nil, kubelet(ids{"nvidia.com/gpu": {"GPU-8d1c3b1e-1b5a-4c0e-9f10-0123456789ab::0", "GPU-8d1c3b1e-1b5a-4c0e-9f10-0123456789ab::1"}}, nil), nil,
-			[]accel.Device{{Kind: "GPU", ID: "GPU-8d1c3b1e-1b5a-4c0e-9f10-0123456789ab", Resource: "nvidia.com/gpu", Healthy: true, Slots: 2}},
+			[]accel.Device{{Kind: "GPU", ID: "GPU-8d1c3b1e-1b5a-4c0e-9f10-0123456789ab", Resource: "nvidia.com/gpu", Health: accel.Healthy, Slots: 2}},
 		},
 		"a resource whose name says nothing is one device": {
 			nil, kubelet(ids{"devices.example.com/kvm": {"kvm1", "kvm2", "kvm3"}}, nil), nil,
-			[]accel.Device{{Kind: "KVM", ID: "devices.example.com/kvm", Resource: "devices.example.com/kvm", Healthy: true, Slots: 3}},
+			[]accel.Device{{Kind: "KVM", ID: "devices.example.com/kvm", Resource: "devices.example.com/kvm", Health: accel.Healthy, Slots: 3}},
 		},
 		"monitoring is no device": {
 			[]discovery.Device{card0}, kubelet(ids{i915: {"card0-0"}, "gpu.intel.com/i915_monitoring": {"all"}}, nil), nil,
@@ -181,13 +181,13 @@ func TestMerge(t *testing.T) {
 			[]discovery.Device{card0}, kubelet(ids{"a.com/gpu": {"card0"}, i915: {"card0-0"}, "z.com/gpu": {"0000:00:02.0"}}, nil), nil,
 			[]accel.Device{
 				gpu("0000:00:02.0"),
-				gpu("card0", func(d *accel.Device) { d.Resource, d.Driver = "a.com/gpu", "" }),
-				gpu("z.com/gpu/0000:00:02.0", func(d *accel.Device) { d.Resource, d.Driver = "z.com/gpu", "" }),
+				gpu("a.com/gpu/0000:00:02.0", func(d *accel.Device) { d.Resource = "a.com/gpu" }),
+				gpu("z.com/gpu/0000:00:02.0", func(d *accel.Device) { d.Resource = "z.com/gpu" }),
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, Merge(Machine{Devices: tc.found, Complete: true}, tc.kubelet, tc.used), noPluginID); diff != "" {
+			if diff := cmp.Diff(tc.want, Merge(Machine{Devices: tc.found, Complete: true}, tc.kubelet, tc.used), noPluginID, noReason); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -196,6 +196,9 @@ func TestMerge(t *testing.T) {
 
 // noPluginID leaves out what TestPluginID is about.
 var noPluginID = cmpopts.IgnoreFields(accel.Device{}, "PluginID")
+
+// noReason leaves out what TestReason is about.
+var noReason = cmpopts.IgnoreFields(accel.Device{}, "Reason")
 
 func TestPluginID(t *testing.T) {
 	nvidia := discovery.Device{Kind: "GPU", ID: "0000:17:00.0", Resource: "nvidia.com/gpu", Names: []string{"0000:17:00.0", "GPU-82523fd8-3897-f599-d088-ccd04ae45ec1"}}
@@ -263,10 +266,34 @@ func TestLostDriver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got []bool
 			for _, d := range Merge(tc.machine, served, nil) {
-				got = append(got, d.Healthy)
+				got = append(got, d.Health == accel.Healthy)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("healthy (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Why a device is unhealthy is the first thing that is known to be wrong.
+func TestReason(t *testing.T) {
+	held := map[podresources.Slot]string{{Resource: i915, DeviceID: "card0-0"}: "a"}
+	for name, tc := range map[string]struct {
+		found   []discovery.Device
+		kubelet *podresources.Answer
+		want    string
+	}{
+		"healthy":                         {[]discovery.Device{card0}, kubelet(map[string][]string{i915: {"card0-0"}}, nil), ""},
+		"the kernel's word":               {[]discovery.Device{unusable(card0)}, kubelet(nil, nil), "no driver is bound to it"},
+		"nobody serves it":                {[]discovery.Device{card0}, kubelet(nil, nil), unserved},
+		"the kubelet does not list it":    {[]discovery.Device{card0}, kubelet(nil, held), withdrawn},
+		"the same, unknown to the kernel": {nil, kubelet(nil, held), withdrawn},
+		"the kernel has lost it":          {nil, kubelet(map[string][]string{i915: {"card0-0"}}, nil), lost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Merge(Machine{Devices: tc.found, Complete: true}, tc.kubelet, nil)
+			if len(got) != 1 || got[0].Reason != tc.want || (got[0].Health == accel.Healthy) != (tc.want == "") {
+				t.Errorf("got %+v, want the reason %q", got, tc.want)
 			}
 		})
 	}

@@ -19,6 +19,37 @@ var words = []struct {
 	{"gpu", "GPU"},
 }
 
+// gpuPart matches the resources that parts of GPUs are served as under names of
+// their own: NVIDIA's MIG devices, and AMD's partitions by compute and memory.
+var gpuPart = regexp.MustCompile(`^nvidia\.com/mig-|^amd\.com/[sdtqc]px(_nps[0-9]+)?$`)
+
+// makers are words in the domain of a resource that say whose devices it has,
+// as discovery calls the maker.
+var makers = []struct{ word, maker string }{
+	{"intel", "Intel"}, {"altera", "Intel"}, {"nvidia", "NVIDIA"}, {"amd.com", "AMD"}, {"xilinx", "AMD"},
+	{"habana", "Habana Labs"}, {"qualcomm", "Qualcomm"},
+	{"hailo", "Hailo"}, {"huawei", "Huawei"}, {"rebellions", "Rebellions"}, {"furiosa", "FuriosaAI"},
+	{"cambricon", "Cambricon"}, {"google", "Google"}, {"amazon", "Amazon"}, {"axelera", "Axelera"},
+	{"memryx", "MemryX"}, {"tenstorrent", "Tenstorrent"}, {"metax", "MetaX"}, {"mthreads", "Moore Threads"},
+}
+
+// foreign tells whether a resource is of another maker than a device.
+func foreign(resource, vendor string) bool {
+	domain, _, _ := strings.Cut(strings.ToLower(resource), "/")
+	of := ""
+	known := false
+	for _, m := range makers {
+		if of == "" && strings.Contains(domain, m.word) {
+			of = m.maker
+		}
+		known = known || m.maker == vendor
+	}
+	if vendor == "Xilinx" {
+		vendor, known = "AMD", true
+	}
+	return of != "" && known && of != vendor
+}
+
 // kindOf returns the kind that an extended resource serves. apart is false for
 // a resource whose name says nothing: its slots may be shares of anything (some
 // plugins offer a thousand of one device), so they count as one device, of a
@@ -31,11 +62,18 @@ func kindOf(resource string) (kind accel.Kind, apart bool) {
 		}
 	}
 	_, name, _ := strings.Cut(resource, "/")
+	if gpuPart.MatchString(lower) {
+		return "GPU", true
+	}
 	if kind, err := accel.ParseKind(name); err == nil && kind != accel.CPU {
 		return kind, false
 	}
 	return "OTHER", false
 }
+
+// isPart tells whether an id is one of a part of a GPU, whatever its resource is
+// called: nvidia.com/mig-1g.10gb has those of MIG devices.
+func isPart(id string) bool { return strings.HasPrefix(id, "MIG-") }
 
 // monitoring tells whether a resource only lets its holder watch devices, as
 // that of Intel's GPU plugin does.

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"heteroaccel.io/exporter/machines"
+	"heteroaccel.io/pkg/accel"
 )
 
 // Whatever a file of the machine holds, or is, there is a page, and a monitor
@@ -36,7 +37,7 @@ func TestEveryFileBroken(t *testing.T) {
 		"loop":    func(path string) error { return os.Symlink(filepath.Base(path), path) },
 		"upwards": func(path string) error { return os.Symlink("..", path) },
 	}
-	for _, name := range []string{"arria10-opae", "core-ultra", "nvidia-drm", "stick-booted"} {
+	for _, name := range []string{"arria10-opae", "core-ultra", "gaudi2", "nvidia-drm", "stick-booted"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sys, proc := machines.Write(t, name)
@@ -56,7 +57,7 @@ func TestEveryFileBroken(t *testing.T) {
 						t.Errorf("%s is %s: %+v", path, how, s)
 					}
 					for _, d := range s.Devices {
-						if d.Healthy && d.Resource == "" && len(d.Holders) == 0 && d.Allocated >= 0 {
+						if d.Health == accel.Healthy && d.Resource == "" && len(d.Holders) == 0 && d.Allocated >= 0 {
 							t.Errorf("%s is %s: %s %s is idle, and nobody serves it", path, how, d.Kind, d.ID)
 						}
 					}

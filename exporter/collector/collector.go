@@ -97,6 +97,7 @@ func (c *Collector) read() telemetry.Sample {
 		found    []discovery.Device
 		machine  []telemetry.Collector
 		complete bool
+		present  map[string]bool
 		used     map[string]string
 		cpu      discovery.CPU
 		cpuState telemetry.Collector
@@ -106,6 +107,10 @@ func (c *Collector) read() telemetry.Sample {
 	wg.Go(func() {
 		found, machine = c.scan(ctx)
 		complete = !slices.ContainsFunc(machine, func(s telemetry.Collector) bool { return !s.OK })
+		var err error
+		if present, err = discovery.Present(c.mounts()); err != nil {
+			complete = false // a directory that a scan could read and this could not
+		}
 		if c.config.Outside {
 			var state telemetry.Collector
 			used, state = probe(ctx, c, "outside", func(context.Context) (map[string]string, error) {
@@ -126,7 +131,7 @@ func (c *Collector) read() telemetry.Sample {
 	})
 	wg.Wait()
 
-	seen := allocation.Machine{Devices: found, Complete: complete}
+	seen := allocation.Machine{Devices: found, Complete: complete, Present: present}
 	out := telemetry.Sample{Node: c.config.Node, Collectors: append(machine, cpuState, kubelet)}
 	if kubelet.OK {
 		out.Devices = allocation.Merge(seen, &answer, used)
@@ -149,7 +154,7 @@ func (c *Collector) scan(ctx context.Context) ([]discovery.Device, []telemetry.C
 	for i, s := range scans {
 		wg.Go(func() {
 			found[i], states[i] = probe(ctx, c, s.name, func(context.Context) ([]discovery.Device, error) {
-				return s.find(discovery.Mounts{Sys: c.config.Sys, Proc: c.config.Proc})
+				return s.find(c.mounts())
 			})
 		})
 	}
@@ -159,6 +164,10 @@ func (c *Collector) scan(ctx context.Context) ([]discovery.Device, []telemetry.C
 		all = append(all, f...)
 	}
 	return discovery.Merge(all), states
+}
+
+func (c *Collector) mounts() discovery.Mounts {
+	return discovery.Mounts{Sys: c.config.Sys, Proc: c.config.Proc}
 }
 
 // files are the device files of all the devices.

@@ -82,7 +82,7 @@ func TestSample(t *testing.T) {
 	got := New(machine(t), serving, zerolog.Nop()).Sample()
 	want := telemetry.Sample{Node: "g", CPUCores: 2, CPUBusy: 0.25, Devices: []accel.Device{{
 		Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics", Driver: "i915",
-		PluginID: "card0-0", Healthy: true, Slots: 1, Allocated: 1, Outside: "blender",
+		PluginID: "card0-0", Health: accel.Healthy, Slots: 1, Allocated: 1, Outside: "blender",
 		Holders: []accel.Holder{{Namespace: "ns", Pod: "p", Container: "c", Slots: 1}},
 	}}}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(telemetry.Sample{}, "Collectors")); diff != "" {

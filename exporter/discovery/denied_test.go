@@ -48,6 +48,11 @@ func TestPermissionDenied(t *testing.T) {
 	if len(got.found) != 2 || got.found[0].Driver != "i915" || got.found[1].Model != "NPU of Meteor Lake" || got.found[1].Activity.Busy != nil {
 		t.Errorf("found %+v", got.found)
 	}
+	for _, d := range got.found {
+		if d.Fault != "" || d.Doubt == "" {
+			t.Errorf("%s: fault %q, doubt %q; what cannot be read is unknown", d.ID, d.Fault, d.Doubt)
+		}
+	}
 	if got.err == nil || !strings.Contains(got.err.Error(), "permission denied") {
 		t.Errorf("error %v", got.err)
 	}

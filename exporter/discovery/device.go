@@ -20,7 +20,8 @@ type Mounts struct {
 type Device struct {
 	// Kind is what sort of accelerator it is.
 	Kind accel.Kind
-	// ID is its PCI address ("0000:00:02.0") or its USB path ("1-2.1").
+	// ID is its PCI address ("0000:00:02.0") or its USB path ("1-2.1"); what
+	// is on another bus has the name it has there ("fb000000.gpu").
 	ID string
 	// Vendor and Model describe it in words, Driver is the kernel's; any may
 	// be "".
@@ -29,6 +30,18 @@ type Device struct {
 	NUMA *int
 	// Fault says in words why the kernel cannot use it, "" when it can.
 	Fault string
+	// Doubt says in words why the kernel does not tell whether it can be used,
+	// "" when it does. It counts where there is no Fault.
+	Doubt string `json:",omitempty"`
+	// Aside is set where Fault is only that it is set aside for virtual
+	// machines: whoever serves it serves these.
+	Aside bool `json:",omitempty"`
+	// Optional is set for graphics that are part of nearly every system on a
+	// chip: an accelerator only where somebody serves it as one.
+	Optional bool `json:",omitempty"`
+	// Instances is how many parts it is divided into of which the kernel does
+	// not tell the names that a device plugin has for them; 0 when undivided.
+	Instances int `json:",omitempty"`
 	// Resource is the extended resource under which the device plugin of its
 	// driver serves it, as a rule; "" where no rule is known.
 	Resource string

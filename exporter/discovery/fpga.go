@@ -50,7 +50,7 @@ func readFPGA(dir, name string) (*Device, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil // a region of something that is on no bus
 	}
-	d := pciDevice("FPGA", h, name)
+	d := deviceOf("FPGA", h, name)
 	if own != "" {
 		d.Names = append(d.Names, own)
 	}

@@ -46,28 +46,36 @@ func computes(h hardware) bool {
 	return h.vendor != "" && !vendor && !console && !strings.HasPrefix(h.id, "virtio")
 }
 
-// GPUs finds the graphics cards that compute, through <sys>/class/drm. Cards
-// without a PCI vendor are firmware framebuffers and are not reported. The
+// GPUs finds the graphics cards that compute, through <sys>/class/drm. Of what is
+// not on the PCI bus, framebuffers and display controllers are passed over. The
 // primary node, /dev/dri/card0, is not among a card's Files: display servers
 // keep it open for as long as they run, and computing goes through the render
 // node (Documentation/gpu/drm-uapi.rst, "Render nodes").
 func GPUs(m Mounts) ([]Device, error) {
-	return each(filepath.Join(m.Sys, "class/drm"), card, func(dir, name string) (*Device, error) {
+	cards, err := each(filepath.Join(m.Sys, "class/drm"), card, func(dir, name string) (*Device, error) {
 		return readGPU(m, dir, name)
 	})
+	return cards, errors.Join(err, addPartitions(m, cards))
 }
 
 func readGPU(m Mounts, dir, name string) (*Device, error) {
 	h, err := readHardware(filepath.Join(dir, "device"))
-	if !computes(h) {
+	onChip := chipGraphics(h)
+	if !onChip && !computes(h) {
 		return nil, err
 	}
 	nodes, errNodes := list(filepath.Join(h.dir, "drm"), renderNode)
-	d := pciDevice("GPU", h, append([]string{name}, nodes...)...)
+	if onChip && len(nodes) == 0 {
+		return nil, errors.Join(err, errNodes)
+	}
+	errHealth := errors.Join(h.readDriverHealth(dir), h.inherit())
+	d := deviceOf("GPU", h, append([]string{name}, nodes...)...)
+	d.Optional = onChip
+	errParts := addParts(&d, h)
 	for _, node := range nodes {
 		d.Files = append(d.Files, "/dev/dri/"+node)
-		if h.driver == "amdgpu" { // what its DRA driver calls it
-			d.Names = append(d.Names, "gpu.amd.com/gpu-"+strings.TrimPrefix(name, "card")+"-"+strings.TrimPrefix(node, "renderD"))
+		if h.driver == "amdgpu" {
+			d.Names = append(d.Names, amdClaim(name, node))
 		}
 	}
 	var errActivity, errNVIDIA error
@@ -75,5 +83,5 @@ func readGPU(m Mounts, dir, name string) (*Device, error) {
 	if h.driver == nvidia {
 		errNVIDIA = describeNVIDIA(m, &d)
 	}
-	return &d, errors.Join(err, errNodes, errActivity, errNVIDIA)
+	return &d, errors.Join(err, errNodes, errHealth, errParts, errActivity, errNVIDIA)
 }

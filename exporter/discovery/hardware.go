@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -19,8 +20,15 @@ type hardware struct {
 	dir                         string
 	id, vendor, product, driver string
 	numa                        *int
-	// fault is why it cannot be used though its driver has it, "" if it can.
-	fault string
+	// bus is what it is on: pci, platform, auxiliary; "" when no link tells.
+	bus string
+	// compatible is the device tree's first name for what it is, "" on others.
+	compatible string
+	// modalias is what the kernel looks for a driver by.
+	modalias string
+	// fault is why it cannot be used though its driver has it, "" if it can;
+	// doubt why that is unknown.
+	fault, doubt string
 	// asleep tells that it is powered down, and would be woken by whoever
 	// reads its registers.
 	asleep bool
@@ -37,9 +45,14 @@ func readHardware(link string) (hardware, error) {
 	if err != nil {
 		return hardware{}, fmt.Errorf("resolve %s: %w", link, err)
 	}
-	h := hardware{dir: dir}
+	bus, errBus := readLink(dir, "subsystem")
+	if behind[bus] {
+		dir = cmp.Or(pciAncestor(dir), dir)
+		bus, errBus = readLink(dir, "subsystem")
+	}
+	h := hardware{dir: dir, bus: bus}
 	uevent, errUevent := readUevent(dir)
-	h.driver = uevent["DRIVER"]
+	h.driver, h.compatible, h.modalias = uevent["DRIVER"], uevent["OF_COMPATIBLE_0"], uevent["MODALIAS"]
 	// A link leads to the directory named for the address; in a tree without
 	// links it is called device.
 	switch base := filepath.Base(dir); {
@@ -48,7 +61,7 @@ func readHardware(link string) (hardware, error) {
 	case base != "device":
 		h.id = base
 	}
-	var errs [7]error
+	var errs [8]error
 	h.vendor, errs[0] = readAttribute(dir, "vendor")
 	h.product, errs[1] = readAttribute(dir, "device")
 	driver, err := readLink(dir, "driver")
@@ -63,8 +76,36 @@ func readHardware(link string) (hardware, error) {
 	h.numa, errs[3] = readNUMA(dir)
 	errs[4] = h.readPower()
 	errs[5] = h.readConfig()
-	errs[6] = errUevent
+	h.doubtful("its power state cannot be read", errs[4])
+	h.doubtful("whether it answers on the PCI bus cannot be read", errs[5])
+	errs[6], errs[7] = errUevent, errBus
 	return h, errors.Join(errs[:]...)
+}
+
+// behind are the buses of what a driver makes of a part of a PCI function: the
+// function is the device (Documentation/driver-api/auxiliary_bus.rst).
+var behind = map[string]bool{"auxiliary": true, "mhi": true}
+
+// pciAncestor is the PCI function that a device is behind, "" when there is
+// none.
+func pciAncestor(dir string) string {
+	for at := filepath.Dir(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
+		if pciAddress.MatchString(filepath.Base(at)) {
+			return at
+		}
+	}
+	return ""
+}
+
+// onPCI tells whether it is a PCI function. Only there is a driver bound to the
+// very device that a class shows: elsewhere the class may show a device that a
+// driver made for itself, as that of the NPU of an RK3588 does for its three
+// cores (drivers/accel/rocket/rocket_drv.c), to which none is bound.
+func (h *hardware) onPCI() bool {
+	if h.bus != "" {
+		return h.bus == "pci"
+	}
+	return h.vendor != "" && !strings.HasPrefix(h.id, "virtio") || pciAddress.MatchString(h.id)
 }
 
 // readNUMA returns the NUMA node of a device, nil for one that the kernel puts
@@ -122,9 +163,9 @@ func (h *hardware) readConfig() error {
 	return nil
 }
 
-// pciDevice describes hardware that needs a driver to be of use. The name is
-// that of its class: it stands in for an id where the bus gives none.
-func pciDevice(kind accel.Kind, h hardware, names ...string) Device {
+// deviceOf describes hardware. The name is that of its class: it stands in for
+// an id where the bus gives none. A PCI function needs a driver to be of use.
+func deviceOf(kind accel.Kind, h hardware, names ...string) Device {
 	id := h.id
 	if id == "" && len(names) > 0 {
 		id = names[0]
@@ -133,18 +174,20 @@ func pciDevice(kind accel.Kind, h hardware, names ...string) Device {
 		Kind:     kind,
 		ID:       id,
 		Vendor:   vendorName(h.vendor),
-		Model:    modelName(h.vendor, h.product),
+		Model:    cmp.Or(modelName(h.vendor, h.product), h.compatible),
 		Driver:   h.driver,
 		NUMA:     h.numa,
 		Fault:    h.fault,
+		Doubt:    h.doubt,
 		Resource: resourceOfDriver[h.driver],
 		Names:    namesOf(id, h.product, names),
 	}
-	switch h.driver {
-	case "":
+	switch {
+	case h.driver == "" && h.onPCI():
 		d.Fault = "no driver is bound to it"
-	case "vfio-pci":
-		d.Fault = "it is set aside for a virtual machine"
+	case strings.Contains(h.driver, "vfio"), h.driver == "pci-stub":
+		d.Aside = d.Fault == ""
+		d.Fault = cmp.Or(d.Fault, "it is set aside for a virtual machine")
 	}
 	return d
 }

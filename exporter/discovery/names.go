@@ -6,10 +6,12 @@ import "strings"
 // a driver serves its devices. For FPGAs only the kubelet knows: the name has
 // the bitstream in it.
 var resourceOfDriver = map[string]string{
-	"i915":      "gpu.intel.com/i915",
-	"xe":        "gpu.intel.com/xe",
-	"intel_vpu": "npu.intel.com/accel",
-	"nvidia":    "nvidia.com/gpu",
+	"i915":       "gpu.intel.com/i915",
+	"xe":         "gpu.intel.com/xe",
+	"intel_vpu":  "npu.intel.com/accel",
+	"habanalabs": "habana.ai/gaudi",
+	"qaic":       "qualcomm.com/qaic",
+	"nvidia":     "nvidia.com/gpu",
 }
 
 // vendors are PCI vendors in words.
@@ -19,6 +21,8 @@ var vendors = map[string]string{
 	"0x10de": "NVIDIA",
 	"0x1172": "Intel", // Altera
 	"0x10ee": "Xilinx",
+	"0x17cb": "Qualcomm",
+	"0x1da3": "Habana Labs",
 	"0x8086": "Intel",
 }
 
@@ -27,6 +31,7 @@ var vendors = map[string]string{
 var models = map[string]string{
 	"0x1002 0x740f": "Instinct MI210",
 	"0x1002 0x744c": "Radeon RX 7900",
+	"0x1002 0x74a1": "Instinct MI300X",
 	"0x1022 0x1502": "NPU of Phoenix",
 	"0x1022 0x17f0": "NPU of Strix",
 	"0x10de 0x1eb8": "Tesla T4",
@@ -37,6 +42,12 @@ var models = map[string]string{
 	"0x10de 0x25b6": "A2",
 	"0x10de 0x26b9": "L40S",
 	"0x10de 0x27b8": "L4",
+	"0x17cb 0xa080": "Cloud AI 80",
+	"0x17cb 0xa100": "Cloud AI 100",
+	"0x1da3 0x0001": "Goya",
+	"0x1da3 0x1000": "Gaudi",
+	"0x1da3 0x1010": "Gaudi",
+	"0x1da3 0x1020": "Gaudi 2",
 	"0x8086 0x09c4": "Arria 10 GX",
 	"0x8086 0x0b2b": "Stratix 10 SX (PAC D5005)",
 	"0x8086 0x0bd5": "Data Center GPU Max 1550",

@@ -10,7 +10,8 @@ var accelDevice = regexp.MustCompile(`^accel[0-9]+$`)
 
 // NPUs finds compute accelerators through <sys>/class/accel, the kernel's
 // class for them since 6.2 (Documentation/accel/introduction.rst): the NPU of
-// a Core Ultra, and its like.
+// a Core Ultra, and its like, on whatever bus. One of them may stand for several
+// cores.
 func NPUs(m Mounts) ([]Device, error) {
 	return each(filepath.Join(m.Sys, "class/accel"), accelDevice, readNPU)
 }
@@ -20,9 +21,11 @@ func readNPU(dir, name string) (*Device, error) {
 	if h.dir == "" {
 		return nil, err
 	}
-	d := pciDevice("NPU", h, name)
+	errHealth := errors.Join(h.readDriverHealth(dir), h.inherit())
+	d := deviceOf("NPU", h, name)
+	errParts := addParts(&d, h)
 	d.Files = []string{"/dev/accel/" + name}
 	var errActivity error
 	d.Activity, errActivity = activityOf(h, dir)
-	return &d, errors.Join(err, errActivity)
+	return &d, errors.Join(err, errHealth, errParts, errActivity)
 }

@@ -44,13 +44,18 @@ func readPCI(m Mounts, dir, name string) (*Device, error) {
 	if display && graphics[h.vendor] && computes(h) {
 		kind = "GPU"
 	}
+	if !display && h.vendor == amd {
+		kind = "GPU" // an Instinct
+	}
 	if h.id == "" || kind == "" {
 		return nil, err
 	}
-	d := pciDevice(kind, h)
+	errHealth := h.readDriverHealth("")
+	d := deviceOf(kind, h)
+	errParts := addParts(&d, h)
+	err = errors.Join(err, errHealth, errParts)
 	if h.driver == nvidia {
-		errNVIDIA := describeNVIDIA(m, &d)
-		return &d, errors.Join(err, errNVIDIA)
+		return &d, errors.Join(err, describeNVIDIA(m, &d))
 	}
 	if d.Fault == "" && !shown(h.dir) {
 		d.Fault = "its driver " + h.driver + " offers no way to use it"
@@ -58,8 +63,10 @@ func readPCI(m Mounts, dir, name string) (*Device, error) {
 	return &d, err
 }
 
+const amd = "0x1002"
+
 // graphics are the vendors whose display controllers compute.
-var graphics = map[string]bool{"0x1002": true, "0x10de": true, "0x8086": true}
+var graphics = map[string]bool{amd: true, "0x10de": true, "0x8086": true}
 
 // shown tells whether a driver shows the device in its class. Where that cannot
 // be known it is left to the class to say.
@@ -79,6 +86,12 @@ var classes = map[string]*regexp.Regexp{"drm": card, "accel": accelDevice, "fpga
 
 // kinds are processing accelerators by their numbers.
 var kinds = map[string]accel.Kind{
+	"0x17cb 0xa080": "NPU",
+	"0x17cb 0xa100": "NPU",
+	"0x1da3 0x0001": "NPU",
+	"0x1da3 0x1000": "NPU",
+	"0x1da3 0x1010": "NPU",
+	"0x1da3 0x1020": "NPU",
 	"0x1022 0x1502": "NPU",
 	"0x1022 0x17f0": "NPU",
 	"0x8086 0x09c4": "FPGA",

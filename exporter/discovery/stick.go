@@ -51,6 +51,7 @@ func readStick(dir, name string) (*Device, error) {
 		Kind: "NPU", ID: name,
 		Vendor: movidiusCompany, Model: stickModel, Driver: h.driver,
 		Fault:    h.fault,
+		Doubt:    h.doubt,
 		Resource: stickResource,
 		Names:    []string{name, "usb-" + name},
 	}
@@ -71,10 +72,8 @@ func readStick(dir, name string) (*Device, error) {
 // controllerNUMA is the NUMA node of the PCI function that a USB device is
 // behind.
 func controllerNUMA(dir string) (*int, error) {
-	for at := filepath.Dir(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
-		if pciAddress.MatchString(filepath.Base(at)) {
-			return readNUMA(at)
-		}
+	if at := pciAncestor(dir); at != "" {
+		return readNUMA(at)
 	}
 	return nil, nil
 }

@@ -65,8 +65,8 @@ func (q *Query) Filter(n *inventory.Node) Verdict {
 }
 
 // sound is how many slots of a resource are left for the pod on devices that
-// are healthy and not used from outside, by the node's sample. With blocked
-// false every device is.
+// are not unhealthy and not used from outside, by the node's sample. With
+// blocked false every device is so.
 //
 // The sample tells which slots of a bad device pods held when it was taken.
 // Those whose pod is gone since are not free: their device is still bad.
@@ -124,7 +124,7 @@ func explain(n *inventory.Node, need inventory.Devices, left int64) Verdict {
 			continue
 		}
 		cause, why := Unhealthy, " is unhealthy"
-		if d.Healthy {
+		if d.Health != accel.Unhealthy {
 			cause, why = Outside, " is used outside Kubernetes by "+d.Outside
 		}
 		if bad++; bad == 1 {

@@ -82,14 +82,15 @@ func cpus(n string) corev1.ResourceList { return corev1.ResourceList{"cpu": reso
 
 // device is a healthy, idle GPU of one slot, changed by edits.
 func device(id string, edits ...func(*accel.Device)) accel.Device {
-	d := accel.Device{Kind: "GPU", ID: id, Resource: gpu, Healthy: true, Slots: 1}
+	d := accel.Device{Kind: "GPU", ID: id, Resource: gpu, Health: accel.Healthy, Slots: 1}
 	for _, edit := range edits {
 		edit(&d)
 	}
 	return d
 }
 
-func sick(d *accel.Device) { d.Healthy = false }
+func sick(d *accel.Device)     { d.Health = accel.Unhealthy }
+func doubtful(d *accel.Device) { d.Health = accel.HealthUnknown }
 
 func outside(command string) func(*accel.Device) {
 	return func(d *accel.Device) { d.Outside = command }
@@ -127,8 +128,14 @@ func TestFilter(t *testing.T) {
 		"stale sample passes":         {with("1").sample(stale, 0, device("a", sick)), gpus("1"), "", placement.Verdict{}},
 		"no such device":              {with("0").sample(fresh, 0), gpus("1"), "", placement.Verdict{placement.Absent, "this node offers no " + gpu}},
 		"no such device, stale":       {with("0"), gpus("1"), "", placement.Verdict{placement.Absent, "this node offers no " + gpu}},
-		"unhealthy":                   {with("1").sample(fresh, 0, device("0000:00:02.0", sick)), gpus("1"), "", placement.Verdict{placement.Unhealthy, "GPU 0000:00:02.0 is unhealthy"}},
-		"outside":                     {with("1").sample(fresh, 0, device("0000:00:02.0", outside("ffmpeg"))), gpus("1"), "", placement.Verdict{placement.Outside, "GPU 0000:00:02.0 is used outside Kubernetes by ffmpeg"}},
+		"unknown health":              {with("1").sample(fresh, 0, device("a", doubtful)), gpus("1"), "", placement.Verdict{}},
+		"all unknown, two needed":     {with("2").sample(fresh, 0, device("a", doubtful), device("b", doubtful)), gpus("2"), "", placement.Verdict{}},
+		"one unknown, one unhealthy": {with("2").sample(fresh, 0, device("a", doubtful), device("b", sick)), gpus("2"), "",
+			placement.Verdict{placement.Unhealthy, "GPU b is unhealthy, 1 of the 2 needed are left"}},
+		"unknown, and used from outside": {with("1").sample(fresh, 0, device("a", doubtful, outside("x"))), gpus("1"), "",
+			placement.Verdict{placement.Outside, "GPU a is used outside Kubernetes by x"}},
+		"unhealthy": {with("1").sample(fresh, 0, device("0000:00:02.0", sick)), gpus("1"), "", placement.Verdict{placement.Unhealthy, "GPU 0000:00:02.0 is unhealthy"}},
+		"outside":   {with("1").sample(fresh, 0, device("0000:00:02.0", outside("ffmpeg"))), gpus("1"), "", placement.Verdict{placement.Outside, "GPU 0000:00:02.0 is used outside Kubernetes by ffmpeg"}},
 		"held by a pod in our view alone is no harm": {with("1").sample(fresh, 0, device("a", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{}},
 		"held in our view before any sample saw it":  {with("1").sample(fresh, 0, device("a")).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{}},
 		"CPU kind passes anything":                   {with("1").sample(fresh, 8, device("a", sick)), cpus("64"), "", placement.Verdict{}},
@@ -191,6 +198,16 @@ func TestScore(t *testing.T) {
 		"one of four, held by itself": {with("4").sample(fresh, 0, device("a"), device("b"), device("c"), device("d")).pod("new", "new", gpus("1")), gpus("1"), "n", 9},
 		// 4 + round(4·½ + 2·1): one is out of use
 		"one of four, one unhealthy": {with("4").sample(fresh, 0, device("a", sick), device("b"), device("c"), device("d")), gpus("1"), "", 8},
+		// 1 + round(2·0): nothing of it is known to be idle, as on a stale node
+		"the only device, unknown": {with("1").sample(fresh, 0, device("a", doubtful)), gpus("1"), "", 1},
+		// 1 + round(2·¾)
+		"all of four unknown": {with("4").sample(fresh, 0, device("a", doubtful), device("b", doubtful), device("c", doubtful), device("d", doubtful)), gpus("1"), "", 3},
+		// 4 + round(4·½ + 2·1): the unknown one is not counted as idle
+		"one of four, one unknown": {with("4").sample(fresh, 0, device("a", doubtful), device("b"), device("c"), device("d")), gpus("1"), "", 8},
+		// 4 + round(4·½ + 2·1): its holder counts already
+		"one of four, one unknown and held": {with("4").sample(fresh, 0, device("a", doubtful, heldBy("o")), device("b"), device("c"), device("d")).pod("o", "o", gpus("1")), gpus("1"), "", 8},
+		// 1 + round(2·0): one sound device is not the two it needs
+		"two needed, one of two unknown": {with("2").sample(fresh, 0, device("a", doubtful), device("b")), gpus("2"), "", 1},
 		// 4 + round(4·0 + 2·1), not below
 		"more needed than there is": {with("1").sample(fresh, 0, device("a")), gpus("3"), "", 6},
 		// 1 + round(2·¾) = 1 + round(1.5)
@@ -227,6 +244,19 @@ func TestScore(t *testing.T) {
 				t.Errorf("score %d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+// An idle device of which it is not known whether it works ranks below one that
+// works, however little else speaks for the latter.
+func TestUnknownRanksBelowKnown(t *testing.T) {
+	q := query(gpus("1"))
+	const age = time.Second
+	q.Oldest = now.Add(-maxAge)
+	worst := with("8").sample(age, 8, device("a", shared(8))).pod("old", "o", gpus("7")).node()
+	best := with("8").sample(age, 0, device("a", shared(8), doubtful)).node()
+	if known, unknown := q.Score(worst), q.Score(best); unknown >= known {
+		t.Errorf("known and busy %d, unknown and idle %d", known, unknown)
 	}
 }
 

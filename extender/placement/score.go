@@ -5,6 +5,7 @@ import (
 
 	extenderv1 "k8s.io/kube-scheduler/extender/v1"
 
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 )
 
@@ -23,6 +24,7 @@ const (
 //
 //	unknown node             0
 //	stale, needs devices     1 + round(2·free)                       1 …  3
+//	fresh, but not sure      the same
 //	stale, CPU kind          1 + round(1·free) + spare               1 …  3
 //	fresh, needs devices     4 + round(4·free + 2·(1−load))          4 … 10
 //	fresh, CPU kind          4 + round(3·free + 2·(1−load)) + spare  4 … 10
@@ -33,6 +35,10 @@ const (
 //	       cores, that is left once the pod is there, 0 to 1; of several
 //	       resources the scarcest; by the sample too when it is fresh
 //	load   the busy share of the node's cores, 0 to 1; ½ when unknown
+//	not sure  the pod would need a device of which the sample does not tell
+//	       whether it can be used: it may be placed there, and a node whose
+//	       devices are known to be idle comes first. What is free on a sure
+//	       node leaves such devices out
 //	spare  1 when no device of the node is idle: the cores of a node with
 //	       idle devices are kept, mildly, for feeding them
 func (q *Query) Score(n *inventory.Node) int64 {
@@ -44,16 +50,17 @@ func (q *Query) Score(n *inventory.Node) int64 {
 	if !known {
 		load = unknownLoad
 	}
-	free := q.free(n, fresh)
+	sure := fresh && q.sure(n)
+	free := q.free(n, fresh, sure)
 	devices := len(q.Needs.Devices) > 0
 	var score, spare int64
 	if !devices && !idleDevices(n, fresh) {
 		spare = 1
 	}
 	switch {
-	case fresh && devices:
+	case sure && devices:
 		score = freshScore + round(4*free+2*(1-load))
-	case fresh:
+	case fresh && !devices:
 		score = freshScore + round(3*free+2*(1-load)) + spare
 	case devices:
 		score = staleScore + round(2*free)
@@ -63,8 +70,33 @@ func (q *Query) Score(n *inventory.Node) int64 {
 	return min(score, mostScore)
 }
 
-// free is the share of what the pod needs that is left on n with it there.
-func (q *Query) free(n *inventory.Node, fresh bool) float64 {
+// sure reports whether the pod can do without the devices of which a fresh
+// sample does not tell whether they can be used.
+func (q *Query) sure(n *inventory.Node) bool {
+	for _, d := range q.Needs.Devices {
+		doubtful := doubtful(n, d.Resource)
+		if doubtful > 0 && n.Usable(d.Resource, true)+q.counted(n, d.Resource)-doubtful < d.Count {
+			return false
+		}
+	}
+	return true
+}
+
+// doubtful is how many slots of a resource no pod holds on devices of which
+// the node's sample does not tell whether they can be used.
+func doubtful(n *inventory.Node, resource string) (slots int64) {
+	for i := range n.Sample.Devices {
+		d := &n.Sample.Devices[i]
+		if d.Resource == resource && d.Health == accel.HealthUnknown && d.Usable() {
+			slots += max(0, int64(d.Slots)-stillHeld(n, d))
+		}
+	}
+	return slots
+}
+
+// free is the share of what the pod needs that is left on n with it there; of
+// devices that are known to be healthy when sure.
+func (q *Query) free(n *inventory.Node, fresh, sure bool) float64 {
 	if len(q.Needs.Devices) == 0 {
 		left := n.Allocatable.CPU - n.Held.CPU
 		if q.Bound != n.Name {
@@ -75,6 +107,9 @@ func (q *Query) free(n *inventory.Node, fresh bool) float64 {
 	free := 1.0
 	for _, d := range q.Needs.Devices {
 		left := n.Usable(d.Resource, fresh) + q.counted(n, d.Resource)
+		if sure {
+			left -= doubtful(n, d.Resource)
+		}
 		free = min(free, share(left-d.Count, n.Capacity.Device(d.Resource)))
 	}
 	return free

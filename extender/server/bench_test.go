@@ -60,7 +60,11 @@ func benchHandler(b *testing.B, names []string) http.Handler {
 	r := &rig{inv: inventory.New(inventory.Options{Now: fixed})}
 	for i, name := range names {
 		r.node(name, nil, gpu, "2")
-		r.sample(name, time.Second, device("GPU", "0000:00:02.0", gpu, func(d *accel.Device) { d.Healthy = i%10 != 0 }))
+		r.sample(name, time.Second, device("GPU", "0000:00:02.0", gpu, func(d *accel.Device) {
+			if i%10 == 0 {
+				sick(d)
+			}
+		}))
 		r.inv.SetPod(podRecord(managed(fmt.Sprintf("held-%d", i), name, "GPU", nil, gpu, "1")))
 	}
 	h, err := New(Config{

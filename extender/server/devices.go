@@ -23,8 +23,11 @@ type deviceView struct {
 	NUMA *int `json:"numaNode,omitempty"`
 	// Load is the share of the time for which it worked between the last two
 	// scrapes, 0 to 1; nil when the sample is stale or the kernel does not tell.
-	Load    *float64 `json:"load,omitempty"`
-	Healthy bool     `json:"healthy"`
+	Load *float64 `json:"load,omitempty"`
+	// Healthy is null when the sample does not tell; Reason says why it is not
+	// true, where that is known.
+	Healthy *bool  `json:"healthy"`
+	Reason  string `json:"reason,omitempty"`
 	// Slots is how many pods may share the device.
 	Slots int `json:"slots"`
 	// Allocated is how many slots the kubelet had given out at the time of
@@ -70,8 +73,11 @@ func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unplaced []
 		v := deviceView{
 			Kind: d.Kind, ID: d.ID, Resource: d.Resource, Vendor: d.Vendor, Model: d.Model, Driver: d.Driver,
 			PluginID: d.PluginID, NUMA: d.NUMA,
-			Healthy: d.Healthy, Slots: d.Slots, Allocated: d.Allocated, Outside: d.Outside,
+			Reason: d.Reason, Slots: d.Slots, Allocated: d.Allocated, Outside: d.Outside,
 			Holders: []holderView{},
+		}
+		if d.Health != accel.HealthUnknown {
+			v.Healthy = new(d.Health == accel.Healthy)
 		}
 		if fresh {
 			v.Load = d.Busy
@@ -106,7 +112,8 @@ func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unplaced []
 }
 
 // state is the word for a device. Without a fresh sample it may be unhealthy
-// or used from outside for all that is known, so that it is busy or unknown.
+// or used from outside for all that is known, so that it is busy or unknown; so
+// it is when a fresh one does not tell its health.
 func state(d accel.Device, holders []holderView, fresh bool) string {
 	var held int64
 	for _, h := range holders {
@@ -114,7 +121,7 @@ func state(d accel.Device, holders []holderView, fresh bool) string {
 	}
 	slots := int64(d.Slots)
 	switch {
-	case fresh && !d.Healthy:
+	case fresh && d.Health == accel.Unhealthy:
 		return "unhealthy"
 	case fresh && d.Outside != "":
 		return "outside (" + d.Outside + ")"
@@ -122,7 +129,7 @@ func state(d accel.Device, holders []holderView, fresh bool) string {
 		return fmt.Sprintf("shared %d of %d", held, slots)
 	case held > 0:
 		return "busy"
-	case !fresh || d.Allocated < 0:
+	case !fresh || d.Allocated < 0 || d.Health == accel.HealthUnknown:
 		return "unknown"
 	default:
 		return "idle"

@@ -96,14 +96,22 @@ func (d deviceView) text(p *page) {
 	if d.NUMA != nil {
 		p.field(2, "numa node", strconv.Itoa(*d.NUMA))
 	}
-	health := "healthy"
-	if !d.Healthy {
-		health = "unhealthy"
-	}
-	p.field(2, "health", health)
+	p.field(2, "health", d.health())
 	allocated := fmt.Sprintf("%d, %d allocated by the kubelet", d.Slots, d.Allocated)
 	if d.Allocated < 0 {
 		allocated = fmt.Sprintf("%d, the kubelet could not be asked which are allocated", d.Slots)
 	}
 	p.field(2, "slots", allocated)
+}
+
+// health is the word for the device's health, with the reason.
+func (d deviceView) health() string {
+	health := "unknown"
+	if d.Healthy != nil {
+		health = map[bool]string{true: "healthy", false: "unhealthy"}[*d.Healthy]
+	}
+	if d.Reason != "" {
+		health += ": " + d.Reason
+	}
+	return health
 }

@@ -18,7 +18,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-func sick(d *accel.Device)  { d.Healthy = false }
+func sick(d *accel.Device)  { d.Health = accel.Unhealthy }
 func taken(d *accel.Device) { d.Outside = "ffmpeg" }
 
 // gpuNodes are one node of each sort there is.
@@ -269,7 +269,9 @@ func TestHammer(t *testing.T) {
 			}
 			name := names[i%len(names)]
 			d := device("GPU", "g", gpu)
-			d.Healthy = i%3 != 0
+			if i%3 == 0 {
+				sick(&d)
+			}
 			s := sampleOf(name, d)
 			s.Time = time.Now()
 			r.inv.SetSample(s)

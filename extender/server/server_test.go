@@ -150,7 +150,7 @@ func (r *rig) sample(node string, age time.Duration, devices ...accel.Device) {
 }
 
 func device(kind accel.Kind, id, resource string, edits ...func(*accel.Device)) accel.Device {
-	d := accel.Device{Kind: kind, ID: id, Resource: resource, Healthy: true, Slots: 1}
+	d := accel.Device{Kind: kind, ID: id, Resource: resource, Health: accel.Healthy, Slots: 1}
 	for _, edit := range edits {
 		edit(&d)
 	}

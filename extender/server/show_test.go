@@ -139,6 +139,38 @@ func TestDeviceHeldByAClaim(t *testing.T) {
 	}
 }
 
+// A device of which the sample does not tell whether it works is neither idle
+// nor unhealthy, and one that does not work says why.
+func TestHealthOfDevices(t *testing.T) {
+	r := newRig(t, fixed)
+	r.node("node-h", nil, gpu, "3")
+	r.sample("node-h", time.Second,
+		device("GPU", "0000:03:00.0", gpu, func(d *accel.Device) { d.Health, d.Reason = accel.HealthUnknown, "its driver resets it" }),
+		device("GPU", "0000:04:00.0", gpu, sick, func(d *accel.Device) { d.Reason = "no driver is bound to it" }))
+	_, _, text := r.get(t, "/nodes/node-h")
+	for _, want := range []string{
+		"GPU 0000:03:00.0\n  state        unknown\n", "  health       unknown: its driver resets it\n",
+		"GPU 0000:04:00.0\n  state        unhealthy\n", "  health       unhealthy: no driver is bound to it\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, text)
+		}
+	}
+	_, _, page := r.get(t, "/nodes/node-h?format=json")
+	var view struct {
+		Devices []struct {
+			State, Reason string
+			Healthy       *bool
+		}
+	}
+	if err := json.Unmarshal([]byte(page), &view); err != nil {
+		t.Fatal(err)
+	}
+	if d := view.Devices; len(d) != 2 || d[0].Healthy != nil || d[0].State != "unknown" || d[0].Reason == "" || d[1].Healthy == nil || *d[1].Healthy {
+		t.Errorf("devices %s", page)
+	}
+}
+
 func TestNothingThere(t *testing.T) {
 	r := newRig(t, fixed)
 	r.inv.SetPod(inventory.PodOf(managed("plain", "", "GPU", nil), []byte("another key")))

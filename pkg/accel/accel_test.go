@@ -1,6 +1,7 @@
 package accel
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -53,20 +54,44 @@ func TestBlocked(t *testing.T) {
 		device Device
 		want   int
 	}{
-		"healthy":                       {Device{Healthy: true, Slots: 4, Allocated: 1}, 0},
-		"unhealthy":                     {Device{Slots: 4, Allocated: 1}, 3},
-		"used from outside":             {Device{Healthy: true, Outside: "ffmpeg", Slots: 4, Allocated: 1}, 3},
-		"unhealthy, holders unknown":    {Device{Slots: 4, Allocated: -1}, 4},
-		"more allocated than there are": {Device{Slots: 1, Allocated: 2}, 0},
+		"healthy":                       {Device{Health: Healthy, Slots: 4, Allocated: 1}, 0},
+		"unhealthy":                     {Device{Health: Unhealthy, Slots: 4, Allocated: 1}, 3},
+		"unknown":                       {Device{Health: HealthUnknown, Slots: 4, Allocated: 1}, 0},
+		"used from outside":             {Device{Health: Healthy, Outside: "ffmpeg", Slots: 4, Allocated: 1}, 3},
+		"unknown and used from outside": {Device{Outside: "ffmpeg", Slots: 4, Allocated: 1}, 3},
+		"unhealthy, holders unknown":    {Device{Health: Unhealthy, Slots: 4, Allocated: -1}, 4},
+		"more allocated than there are": {Device{Health: Unhealthy, Slots: 1, Allocated: 2}, 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			if got := tt.device.Blocked(); got != tt.want {
 				t.Errorf("got %d, want %d", got, tt.want)
 			}
-			if usable := tt.device.Usable(); usable != (name == "healthy") {
+			if usable := tt.device.Usable(); usable != (name == "healthy" || name == "unknown") {
 				t.Errorf("usable: %v", usable)
 			}
 		})
+	}
+}
+
+func TestHealth(t *testing.T) {
+	for word, health := range map[string]Health{"healthy": Healthy, "unhealthy": Unhealthy, "unknown": HealthUnknown} {
+		text, err := json.Marshal(Device{Health: health})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), `"health":"`+word+`"`) {
+			t.Errorf("%s is written as %s", word, text)
+		}
+		var d Device
+		if err := json.Unmarshal(text, &d); err != nil || d.Health != health {
+			t.Errorf("%s is read as %s, %v", text, d.Health, err)
+		}
+	}
+	if (Device{}).Health != HealthUnknown {
+		t.Error("what nobody has said is not unknown")
+	}
+	if err := json.Unmarshal([]byte(`{"health":"well"}`), new(Device)); err == nil || !strings.Contains(err.Error(), "healthy, unhealthy or unknown") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -26,8 +26,11 @@ type Device struct {
 	// began to look. Each is nil where the kernel does not tell.
 	Busy        *float64 `json:"busy,omitempty"`
 	BusySeconds *float64 `json:"busySeconds,omitempty"`
-	// Healthy is false for a device that no pod should be given.
-	Healthy bool `json:"healthy"`
+	// Health is what is known of whether it can be used, and Reason says in
+	// words why it is not healthy, or why that is not known; "" for a healthy
+	// device, and where nobody says.
+	Health Health `json:"health"`
+	Reason string `json:"reason,omitempty"`
 	// Slots is how many pods may share the device; 1 unless it is shared.
 	Slots int `json:"slots"`
 	// Allocated counts the slots that containers hold, by the kubelet. -1
@@ -51,9 +54,10 @@ type Holder struct {
 	Claim string `json:"claim,omitempty"`
 }
 
-// Usable reports whether pods should be given the device: it is healthy and not
-// used from outside Kubernetes.
-func (d Device) Usable() bool { return d.Healthy && d.Outside == "" }
+// Usable reports whether nothing speaks against giving pods the device: it is
+// not unhealthy, and not used from outside Kubernetes. One of which that is
+// unknown is usable: the last word on it is Kubernetes' own accounting.
+func (d Device) Usable() bool { return d.Health != Unhealthy && d.Outside == "" }
 
 // Blocked is how many of the device's slots nobody may be given although no
 // pod holds them: all the free ones when it is unhealthy or used from outside.

@@ -187,14 +187,15 @@ func wants(resource string, podSpec ...podOption) Option {
 }
 
 func device(id, resource string, change ...func(*accel.Device)) accel.Device {
-	d := accel.Device{Kind: "GPU", ID: id, Resource: resource, Healthy: true, Slots: 1}
+	d := accel.Device{Kind: "GPU", ID: id, Resource: resource, Health: accel.Healthy, Slots: 1}
 	for _, c := range change {
 		c(&d)
 	}
 	return d
 }
 
-func unhealthy(d *accel.Device) { d.Healthy = false }
+func unhealthy(d *accel.Device) { d.Health = accel.Unhealthy }
+func unknown(d *accel.Device)   { d.Health = accel.HealthUnknown }
 
 func usedBy(command string) func(*accel.Device) {
 	return func(d *accel.Device) { d.Outside = command }

@@ -105,7 +105,7 @@ func (n *Node) Fresh(now time.Time, most time.Duration) bool {
 //	min(allocatable − held, capacity − held − blocked), never below 0
 //
 // Blocked are the free slots of unhealthy devices and of those used from
-// outside Kubernetes. The kubelet takes an unhealthy device out of allocatable
+// outside Kubernetes; not those of devices whose health is unknown. The kubelet takes an unhealthy device out of allocatable
 // itself once it knows; the capacity still counts it, so nothing is taken away
 // twice. With a stale sample Kubernetes' own accounting counts alone.
 func (n *Node) Usable(resource string, fresh bool) int64 {

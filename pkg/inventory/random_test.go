@@ -97,7 +97,8 @@ func randomSample(r *rand.Rand, node string, now time.Time) telemetry.Sample {
 		s.CPUCores, s.CPUBusy = 8, float64(r.IntN(9))
 	}
 	for i := range r.IntN(4) {
-		d := accel.Device{Kind: "GPU", ID: fmt.Sprint(i), Resource: []string{gpu, npu, ""}[r.IntN(3)], Slots: 1 + r.IntN(2), Healthy: r.IntN(3) > 0}
+		d := accel.Device{Kind: "GPU", ID: fmt.Sprint(i), Resource: []string{gpu, npu, ""}[r.IntN(3)], Slots: 1 + r.IntN(2),
+			Health: []accel.Health{accel.Unhealthy, accel.Healthy, accel.Healthy, accel.HealthUnknown}[r.IntN(4)]}
 		if r.IntN(4) == 0 {
 			d.Outside = "ffmpeg"
 		}

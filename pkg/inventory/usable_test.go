@@ -35,6 +35,13 @@ func TestUsable(t *testing.T) {
 			},
 			want: sums{Nodes: 1, Total: 2, Usable: 1},
 		},
+		"health unknown: Kubernetes' own accounting stands": { // 2 − 0 held − 0 blocked
+			do: func(w *world) {
+				w.SetNode(aNode("g", has(gpu, 2)))
+				w.sample("g", 0, device("0", gpu, unknown), device("1", gpu))
+			},
+			want: sums{Nodes: 1, Total: 2, Usable: 2},
+		},
 		"unhealthy, the kubelet knows: taken away once": { // min(1 − 0, 2 − 0 − 1)
 			do: func(w *world) {
 				w.SetNode(aNode("g", allocatable(gpu, 1), capacity(gpu, 2)))

@@ -1,9 +1,14 @@
 package kube
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -56,3 +61,39 @@ func (s *Switch) On(key string) bool {
 
 // Suspended reports whether re-admission is stopped: data suspended: "true".
 func (s *Switch) Suspended() bool { return s.On("suspended") }
+
+const (
+	// StatusName is the ConfigMap in which the webhook says which pods it could
+	// not recreate, in UnwantedField.
+	StatusName    = "heteroaccel-readmission-status"
+	UnwantedField = "notRecreated"
+)
+
+// Unwanted is a pod that was deleted to be recreated and that the API server
+// refuses.
+type Unwanted struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	// Secret has its manifest, in the webhook's namespace.
+	Secret string    `json:"secret"`
+	Since  time.Time `json:"since"`
+	Tries  int       `json:"tries"`
+	// Refused is what the API server said last.
+	Refused string `json:"refused"`
+}
+
+// Unwanted are the pods that the webhook could not recreate, by name. s must
+// follow StatusName.
+func (s *Switch) Unwanted() []Unwanted {
+	data := s.data.Load()
+	if data == nil {
+		return nil
+	}
+	var bySlot map[string]Unwanted
+	if json.Unmarshal([]byte((*data)[UnwantedField]), &bySlot) != nil {
+		return nil // somebody else wrote it: it explains, and nothing else
+	}
+	return slices.SortedFunc(maps.Values(bySlot), func(a, b Unwanted) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+}

@@ -53,7 +53,7 @@ func serve(t *testing.T, h http.Handler) *httptest.Server {
 // gpu is the sample of a node with a GPU of which so many slots are held.
 func gpu(node string, allocated int) telemetry.Sample {
 	return telemetry.Sample{Node: node, CPUCores: 4, CPUBusy: 1, Devices: []accel.Device{
-		{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Healthy: true, Slots: 4, Allocated: allocated},
+		{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Health: accel.Healthy, Slots: 4, Allocated: allocated},
 	}}
 }
 

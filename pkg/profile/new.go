@@ -26,6 +26,7 @@ const defaultDeviceFlag = "-d"
 func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 	p := &Profile{
 		Name:        in.Name,
+		UID:         in.UID,
 		Container:   in.Spec.Container,
 		DeviceFlags: in.Spec.DeviceFlags,
 		Variants:    make([]Variant, 0, len(in.Spec.Variants)),

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/learn"
@@ -15,6 +16,7 @@ import (
 // defaults filled in. It is shared between goroutines and never changed.
 type Profile struct {
 	Name        string
+	UID         types.UID
 	Container   string
 	DeviceFlags []string
 	// Template is the pod for a request that comes without one, or nil.

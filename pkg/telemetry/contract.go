@@ -21,6 +21,7 @@ const (
 	exporterInfo      = "heteroaccel_exporter_info"
 	deviceInfo        = "heteroaccel_device_info"
 	deviceHealthy     = "heteroaccel_device_healthy"
+	deviceHealthInfo  = "heteroaccel_device_health_info"
 	deviceSlots       = "heteroaccel_device_slots"
 	deviceAllocated   = "heteroaccel_device_allocated_slots"
 	deviceHolder      = "heteroaccel_device_holder_slots"
@@ -49,6 +50,8 @@ const (
 	labelPod       = "pod"
 	labelContainer = "container"
 	labelCommand   = "command"
+	labelHealth    = "health"
+	labelReason    = "reason"
 	labelCollector = "collector"
 )
 
@@ -67,6 +70,8 @@ func Metrics() []Metric {
 		one(deviceInfo, "Always 1: an accelerator of the node, what it is, and as what it is served: the extended resource, and what the device plugin or DRA driver calls it.",
 			device(labelResource, labelVendor, labelModel, labelDriver, labelNUMA, labelPluginID)...),
 		one(deviceHealthy, "Whether the device may be given to a pod: 1 yes, 0 no.", device()...),
+		one(deviceHealthInfo, "Always 1: a device that is not known to be healthy, and why: whether it is unhealthy, or that is unknown and it has no heteroaccel_device_healthy.",
+			device(labelHealth, labelReason)...),
 		one(deviceSlots, "How many pods may share the device.", device()...),
 		one(deviceAllocated, "How many slots containers hold, by the kubelet. Absent when the kubelet could not be asked.", device()...),
 		one(deviceHolder, "How many slots of the device this container holds, and by which ResourceClaim if by one.",

@@ -63,6 +63,7 @@ func (k deviceKey) String() string { return fmt.Sprintf("%s %s", k.kind, k.id) }
 type partial struct {
 	accel.Device
 	info, healthy, slots bool
+	healthInfo           *accel.Health
 }
 
 // builder gathers the series of one scrape.
@@ -171,8 +172,11 @@ func (d *partial) check() error {
 	switch {
 	case !d.info:
 		return fmt.Errorf("metric %s is missing", deviceInfo)
-	case !d.healthy:
+	case !d.healthy && (d.healthInfo == nil || *d.healthInfo != accel.HealthUnknown):
+		// That health is unknown must be said: what was cut off is no word.
 		return fmt.Errorf("metric %s is missing", deviceHealthy)
+	case d.healthInfo != nil && *d.healthInfo != d.Health:
+		return fmt.Errorf("metric %s: the device is %s, but %s says otherwise", deviceHealthInfo, *d.healthInfo, deviceHealthy)
 	case !d.slots:
 		return fmt.Errorf("metric %s is missing", deviceSlots)
 	case d.Allocated > d.Slots:

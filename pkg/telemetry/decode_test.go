@@ -21,16 +21,18 @@ func node() Sample {
 		Node: "g", Time: noon, CPUCores: 8, CPUBusy: 1.25,
 		Devices: []accel.Device{
 			{Kind: "FPGA", ID: "0000:3b:00.0", Resource: "fpga.intel.com/arria10", Vendor: "Intel", Driver: "dfl-pci",
-				Healthy: true, Slots: 1, Allocated: -1},
+				Health: accel.Healthy, Slots: 1, Allocated: -1},
 			{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe", Driver: "i915",
 				PluginID: "card0", NUMA: new(0), Busy: new(0.25), BusySeconds: new(1e6),
-				Healthy: true, Slots: 4, Allocated: 3, Outside: "blender",
+				Health: accel.Healthy, Slots: 4, Allocated: 3, Outside: "blender",
 				Holders: []accel.Holder{
 					{Namespace: "default", Pod: "face-1", Container: "a", Slots: 1},
 					{Namespace: "default", Pod: "face-1", Container: "b", Slots: 1, Claim: "one"},
 					{Namespace: "default", Pod: "face-1", Container: "b", Slots: 1, Claim: "two"},
 				}},
-			{Kind: "NPU", ID: "1-2", Slots: 1},
+			{Kind: "NPU", ID: "0000:19:00.0", Health: accel.HealthUnknown, Reason: "its driver resets it", Slots: 1},
+			{Kind: "NPU", ID: "1-2", Health: accel.Unhealthy, Reason: "no driver is bound to it", Slots: 1},
+			{Kind: "NPU", ID: "rknn", Health: accel.Unhealthy, Slots: 1},
 		},
 		Collectors: []Collector{{"gpu", true, 0.001}, {"podresources", false, 2}},
 	}
@@ -160,6 +162,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"collector twice":        {collectorSuccess, twice, "twice"},
 		"cores twice":            {cpuCores, twice, "twice"},
 		"no health":              {deviceHealthy, none, "heteroaccel_device_healthy is missing"},
+		"unknown health unsaid":  {deviceHealthInfo, none, "heteroaccel_device_healthy is missing"},
+		"health that is none":    {deviceHealthInfo, relabel("health", "well"), "label health"},
+		"health info is not 1":   {deviceHealthInfo, set(0), "must be 1"},
+		"health info twice":      {deviceHealthInfo, twice, "twice"},
+		"half a health":          {deviceHealthInfo, relabel("health", "unhealthy"), "heteroaccel_device_healthy is missing"},
 		"no slots metric":        {deviceSlots, none, "heteroaccel_device_slots is missing"},
 		"no device info":         {deviceInfo, none, "heteroaccel_device_info is missing"},
 		"no exporter info":       {exporterInfo, none, "heteroaccel_exporter_info is missing"},
@@ -185,6 +192,18 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Error("no series are no report")
 		}
 	})
+}
+
+func TestDecodeRefusesTwoHealths(t *testing.T) {
+	series := Encode(Sample{Node: "g", Devices: []accel.Device{{Kind: "GPU", ID: "x", Health: accel.Unhealthy, Slots: 1}}})
+	for i := range series {
+		if series[i].Name == deviceHealthy {
+			series[i].Value = 1
+		}
+	}
+	if _, err := Decode(series, noon); err == nil || !strings.Contains(err.Error(), "heteroaccel_device_healthy says otherwise") {
+		t.Errorf("error %v", err)
+	}
 }
 
 func TestEncodeReplacesBytesThatAreNotText(t *testing.T) {

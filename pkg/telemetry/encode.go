@@ -44,7 +44,7 @@ func (e *encoder) device(d accel.Device) {
 	}
 	of(deviceInfo, 1, labelResource, d.Resource, labelVendor, d.Vendor, labelModel, d.Model, labelDriver, d.Driver,
 		labelNUMA, numa, labelPluginID, d.PluginID)
-	of(deviceHealthy, truth(d.Healthy))
+	e.health(d, of)
 	of(deviceSlots, float64(d.Slots))
 	if d.Allocated >= 0 {
 		of(deviceAllocated, float64(d.Allocated))
@@ -60,6 +60,18 @@ func (e *encoder) device(d accel.Device) {
 	}
 	if d.BusySeconds != nil {
 		of(deviceBusySeconds, *d.BusySeconds)
+	}
+}
+
+// health appends what is known of a device's health. One that is unknown has no
+// truth value, which a rule over it would take for a fault or for none, and
+// says so in the labels instead.
+func (e *encoder) health(d accel.Device, of func(name string, value float64, labels ...string)) {
+	if d.Health != accel.HealthUnknown {
+		of(deviceHealthy, truth(d.Health == accel.Healthy))
+	}
+	if d.Health != accel.Healthy {
+		of(deviceHealthInfo, 1, labelHealth, d.Health.String(), labelReason, d.Reason)
 	}
 }
 

@@ -15,6 +15,7 @@ var readers = map[string]reader{
 	exporterInfo:      readExporterInfo,
 	deviceInfo:        readDeviceInfo,
 	deviceHealthy:     readHealthy,
+	deviceHealthInfo:  readHealthInfo,
 	deviceSlots:       readSlots,
 	deviceAllocated:   readAllocated,
 	deviceHolder:      readHolder,
@@ -68,8 +69,28 @@ func readHealthy(b *builder, s Series) error {
 		return errors.New("is there twice for the same device")
 	}
 	d.healthy = true
-	d.Healthy, err = boolean(s)
+	sound, err := boolean(s)
+	d.Health = accel.Unhealthy
+	if sound {
+		d.Health = accel.Healthy
+	}
 	return err
+}
+
+func readHealthInfo(b *builder, s Series) error {
+	d, err := b.device(s)
+	if err != nil {
+		return err
+	}
+	if d.healthInfo != nil {
+		return errors.New("is there twice for the same device")
+	}
+	var health accel.Health
+	if err := health.UnmarshalText([]byte(label(s.Labels, labelHealth))); err != nil {
+		return fmt.Errorf("label health: %w", err)
+	}
+	d.healthInfo, d.Reason = &health, label(s.Labels, labelReason)
+	return one(s)
 }
 
 func readSlots(b *builder, s Series) error {

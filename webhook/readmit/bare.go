@@ -11,38 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
 )
-
-// record is all that is needed to finish what was begun with a bare pod. It
-// is written before the pod is touched, and says what to do from the start:
-// every step can be done again.
-type record struct {
-	Namespace       string          `json:"namespace"`
-	Name            string          `json:"name"`
-	UID             types.UID       `json:"uid"`
-	ResourceVersion string          `json:"resourceVersion"`
-	From            accel.Kind      `json:"from"`
-	To              accel.Kind      `json:"to"`
-	Count           int             `json:"count"`
-	Pod             json.RawMessage `json:"pod"` // the manifest to create
-}
-
-const (
-	// largestRecord is less than the 1 MiB a Secret may have.
-	largestRecord = 900 << 10
-	recordField   = "record"
-)
-
-// Slots are the names of the Secrets that keep records; RBAC names them too.
-var Slots = []string{
-	"heteroaccel-readmission-0", "heteroaccel-readmission-1", "heteroaccel-readmission-2", "heteroaccel-readmission-3",
-	"heteroaccel-readmission-4", "heteroaccel-readmission-5", "heteroaccel-readmission-6", "heteroaccel-readmission-7",
-}
-
-var errNoSlot = errors.New("as many bare pods as possible are being made again already")
 
 // recreate deletes a bare pod and creates it for a kind.
 func (r *Readmitter) recreate(ctx context.Context, w *waiter, k *Ticket, to accel.Kind) error {
@@ -72,18 +43,19 @@ func (r *Readmitter) recreate(ctx context.Context, w *waiter, k *Ticket, to acce
 		return fmt.Errorf("encode the record of a pod: %w", err)
 	}
 	if len(content) > largestRecord {
-		return refusal{fmt.Sprintf("its manifest has %d KiB, and %d can be kept safe while it is made again", len(content)>>10, largestRecord>>10)}
+		return refusal{fmt.Sprintf("its manifest has %d KiB, and %d can be kept safe while it is recreated", len(content)>>10, largestRecord>>10)}
 	}
-	slot, ok := r.takeSlot()
+	slot, ok := r.takeSlot(w.namespace)
 	if !ok {
 		return errNoSlot
 	}
-	if err := r.keep(ctx, slot, content); err != nil {
+	kept, err := r.keep(ctx, slot, content)
+	if err != nil {
 		// It may be there all the same.
 		r.tasks.Go(func() { r.resume(ctx, slot) })
 		return err
 	}
-	return r.finish(ctx, slot, content, true)
+	return r.finish(ctx, kept, true)
 }
 
 // read returns a pod as the API server has it, field for field: fields newer
@@ -117,36 +89,6 @@ func (r *Readmitter) create(ctx context.Context, namespace string, manifest []by
 		return fmt.Errorf("create the pod: %w", err)
 	}
 	return nil
-}
-
-// keep writes a record.
-func (r *Readmitter) keep(ctx context.Context, slot string, content []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
-	defer cancel()
-	_, err := r.Client.CoreV1().Secrets(r.Namespace).Create(ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: slot},
-		Type:       accel.Prefix + "readmission",
-		Data:       map[string][]byte{recordField: content},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("keep the pod's manifest in secret %s/%s: %w", r.Namespace, slot, err)
-	}
-	return nil
-}
-
-// forget removes a record that is of no more use, however often it takes, and
-// frees its name.
-func (r *Readmitter) forget(ctx context.Context, slot string) {
-	r.untilDone(ctx, "remove the record of a pod that was made again", func(ctx context.Context) error {
-		err := r.Client.CoreV1().Secrets(r.Namespace).Delete(ctx, slot, metav1.DeleteOptions{})
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return err
-	})
-	if ctx.Err() == nil {
-		r.freeSlot(slot)
-	}
 }
 
 // untilDone tries again, with longer and longer pauses, until do succeeds or

@@ -30,6 +30,12 @@ func claimed(n int64) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) { c.Claimed = n }
 }
 
+func noNode(c *inventory.Candidate) { c.Refused = &inventory.Refusal{Reason: "no node", Waits: true} }
+
+func refusedHere(c *inventory.Candidate) {
+	c.Refused = &inventory.Refusal{Reason: "was refused by the API server"}
+}
+
 func overQuota(c *inventory.Candidate) { c.Refused = &inventory.Refusal{Quota: "q"} }
 
 // ending is held by one pod that ends by itself after service.
@@ -63,6 +69,23 @@ func TestBetter(t *testing.T) {
 			candidates: []inventory.Candidate{candidate("GPU", 1, 1, second, claimed(1)), candidate("NPU", 1, 1, 2*second)},
 		},
 		// The GPU frees in 3 s, and the next pod starts 1 s later: 5 s against 2.
+		"the scheduler finds no node on its kind, another is idle": {
+			candidates: []inventory.Candidate{candidate("GPU", 2, 1, second, noNode), candidate("NPU", 1, 1, 2*second)},
+			want:       "NPU", gain: policy.Never,
+		},
+		"and nothing is": {
+			candidates: []inventory.Candidate{candidate("GPU", 2, 1, second, noNode), candidate("NPU", 1, 0, 2*second), candidate("CPU", 0, 0, second, noNode)},
+			want:       "NPU", gain: policy.Never,
+		},
+		"and there is no other": {
+			candidates: []inventory.Candidate{candidate("GPU", 2, 1, second, noNode), candidate("NPU", 1, 1, 2*second, refusedHere)},
+		},
+		"the API server refuses what is idle": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second), candidate("NPU", 1, 1, 2*second, refusedHere)},
+		},
+		"the API server would refuse its own kind now": {
+			candidates: []inventory.Candidate{candidate("GPU", 1, 1, second, refusedHere), candidate("NPU", 1, 1, 2*second)},
+		},
 		"sooner elsewhere": {
 			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second, ending(second, 4*second)), candidate("NPU", 1, 1, 2*second)},
 			want:       "NPU", gain: 3 * second,

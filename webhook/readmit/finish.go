@@ -10,11 +10,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/webhook/refusals"
 )
 
 // errLeft says that a record is still to be finished, which goes on in the
 // background.
 var errLeft = errors.New("the pod will be created as soon as the API server lets it")
+
+const (
+	// promptTries is how often a create that the API server refuses is tried in
+	// quick succession: once for every kind that the pod may have, and some. From
+	// then on it is tried once in a while, as somebody must change something.
+	promptTries = 8
+	refusedWait = 5 * time.Minute
+)
 
 // finish carries out a kept record: delete, create, forget. It can be begun
 // any number of times, by this process or the next. fresh is set the first
@@ -23,17 +33,18 @@ var errLeft = errors.New("the pod will be created as soon as the API server lets
 // Only an answer of the API server ends a step. While a delete has none it is
 // sent again: it is bound to the resourceVersion, so once the pod has changed,
 // none that is still under way can hit it, and only then is the pod left.
-func (r *Readmitter) finish(ctx context.Context, slot string, content []byte, fresh bool) error {
+func (r *Readmitter) finish(ctx context.Context, kept *corev1.Secret, fresh bool) error {
 	var rec record
-	if err := json.Unmarshal(content, &rec); err != nil {
-		return fmt.Errorf("read the record in secret %s/%s: %w; see what it holds, then delete it", r.Namespace, slot, err)
+	if err := json.Unmarshal(kept.Data[recordField], &rec); err != nil {
+		return fmt.Errorf("read the record in secret %s/%s: %w; see what it holds, then delete it", r.Namespace, kept.Name, err)
 	}
+	r.occupy(kept.Name, rec.Namespace)
 	gone, err := r.vacate(ctx, &rec, fresh)
 	if err != nil {
 		return err
 	}
 	if !gone {
-		r.forget(ctx, slot)
+		r.forget(ctx, kept)
 		return errLost
 	}
 	putting := ctx
@@ -42,11 +53,15 @@ func (r *Readmitter) finish(ctx context.Context, slot string, content []byte, fr
 		putting, cancel = context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 	}
-	if r.put(putting, &rec) {
-		r.forget(ctx, slot)
+	switch done, err := r.put(putting, kept, &rec); {
+	case done:
+		r.forget(ctx, kept)
 		return nil
+	case errors.Is(err, errTaken):
+		r.freeSlot(kept.Name)
+		return err
 	}
-	r.tasks.Go(func() { r.resume(ctx, slot) })
+	r.tasks.Go(func() { r.resume(ctx, kept.Name) })
 	return errLeft
 }
 
@@ -54,7 +69,7 @@ func (r *Readmitter) finish(ctx context.Context, slot string, content []byte, fr
 // that its place is free because of that.
 func (r *Readmitter) vacate(ctx context.Context, rec *record, fresh bool) (gone bool, err error) {
 	tries := 0
-	r.untilDone(ctx, "delete a pod that is to be made again", func(context.Context) error {
+	r.untilDone(ctx, "delete a pod that is to be recreated", func(context.Context) error {
 		tries++
 		err = r.deletePod(ctx, rec.Namespace, rec.Name, metav1.Preconditions{UID: &rec.UID, ResourceVersion: &rec.ResourceVersion})
 		switch {
@@ -65,7 +80,7 @@ func (r *Readmitter) vacate(ctx context.Context, rec *record, fresh bool) (gone 
 		case apierrors.IsConflict(err):
 			err = nil
 		case definite(err):
-			r.Log.Error().Err(err).Msg("a pod that was to be made again is left")
+			r.Log.Error().Err(err).Msg("a pod that was to be recreated is left")
 			err = nil
 		}
 		return err
@@ -76,34 +91,76 @@ func (r *Readmitter) vacate(ctx context.Context, rec *record, fresh bool) (gone 
 	return gone, err
 }
 
-// put creates the pod of a record; true once it is there, or has no place any
-// more.
-func (r *Readmitter) put(ctx context.Context, rec *record) (done bool) {
-	p := placeOf(rec.Namespace, "", rec.Name)
-	r.untilDone(ctx, "create a pod that was deleted to be made again", func(context.Context) error {
-		r.expect(p, rec)
-		err := r.create(ctx, rec.Namespace, rec.Pod, false)
-		switch {
-		case err == nil:
-		case apierrors.IsAlreadyExists(err):
-			err = r.taken(ctx, rec)
-		case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
-			r.Log.Info().Str("pod", rec.Namespace+"/"+rec.Name).Msg("a pod is not created again: its namespace goes")
-			err = nil
+// put creates the pod of a record; done once it is there, or has no place any
+// more. The error is errTaken, or that of a context which ended.
+func (r *Readmitter) put(ctx context.Context, kept *corev1.Secret, rec *record) (done bool, err error) {
+	for tries := 1; ; tries++ {
+		held, err := r.hold(ctx, kept, tries)
+		if errors.Is(err, errTaken) {
+			return false, err
 		}
-		done = err == nil
-		return err
-	})
-	return done
+		wait := min(50*time.Millisecond<<min(tries, 20), 30*time.Second)
+		if err == nil {
+			kept = held
+			if err = r.tryToPut(ctx, rec); err == nil {
+				return true, nil
+			}
+			if definite(err) {
+				r.unwelcome(kept.Name, rec, err, tries)
+				if tries >= promptTries {
+					wait = refusedWait
+				}
+			}
+		}
+		if ctx.Err() == nil {
+			r.Log.Warn().Err(err).Str("pod", rec.Namespace+"/"+rec.Name).Dur("again in", wait).Msg("create a pod that was deleted to be recreated")
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// tryToPut creates the pod of a record once. It is no error that the pod has no
+// place any more.
+func (r *Readmitter) tryToPut(ctx context.Context, rec *record) error {
+	r.expect(rec)
+	err := r.create(ctx, rec.Namespace, rec.Pod, false)
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		return r.taken(ctx, rec)
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
+		r.Log.Info().Str("pod", rec.Namespace+"/"+rec.Name).Msg("a pod is not recreated: its namespace goes")
+		return nil
+	}
+	return err
+}
+
+// unwelcome notes that the API server refused to create the pod of a record:
+// the next try is for another kind. Once all were tried, whoever looks after the
+// profile is told.
+func (r *Readmitter) unwelcome(slot string, rec *record, err error, tries int) {
+	lost, _ := r.Refusals.Failed(refusals.OwnerOf(rec.Namespace, "", rec.Name, ""), err.Error())
+	for _, id := range lost {
+		r.Inventory.Release(rec.Namespace, id)
+	}
+	r.notRecreated(slot, rec, err)
+	if tries == promptTries {
+		r.tellProfile(slot, rec, err)
+	}
 }
 
 // expect sees to it that there is a ticket for the pod: after a restart, or
 // when an earlier try was refused, there is none.
-func (r *Readmitter) expect(p place, rec *record) {
+func (r *Readmitter) expect(rec *record) {
+	p := placeOf(rec.Namespace, "", rec.Name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.tickets[p]) == 0 {
-		r.tickets.issue(p, &Ticket{Count: rec.Count, From: rec.From, Kind: rec.To}, time.Now())
+	now := time.Now()
+	if _, ok := r.tickets.next(p, now); !ok {
+		r.tickets.issue(p, &Ticket{Count: rec.Count, From: rec.From, Kind: rec.To}, now)
 	}
 }
 
@@ -117,59 +174,4 @@ func (r *Readmitter) taken(ctx context.Context, rec *record) error {
 		return errors.New("the pod that was deleted is still there")
 	}
 	return err
-}
-
-// recover looks for records, and finishes those it finds. Until a name was
-// looked at, no record is kept under it.
-func (r *Readmitter) recover(ctx context.Context) {
-	for _, slot := range Slots {
-		r.mu.Lock()
-		r.slots[slot] = true
-		r.mu.Unlock()
-	}
-	for _, slot := range Slots {
-		r.tasks.Go(func() { r.resume(ctx, slot) })
-	}
-}
-
-// resume finishes the record that a Secret has, if it has one, in the
-// background if it must.
-func (r *Readmitter) resume(ctx context.Context, slot string) {
-	var secret *corev1.Secret
-	r.untilDone(ctx, "look for records of pods to be made again", func(ctx context.Context) (err error) {
-		secret, err = r.Client.CoreV1().Secrets(r.Namespace).Get(ctx, slot, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			secret, err = nil, nil
-		}
-		return err
-	})
-	switch {
-	case ctx.Err() != nil: // the next term begins by looking
-	case secret == nil:
-		r.freeSlot(slot)
-	default:
-		r.Log.Info().Str("secret", slot).Msg("a pod that was to be made again is found")
-		if err := r.finish(ctx, slot, secret.Data[recordField], false); err != nil {
-			r.Log.Info().Err(err).Str("secret", slot).Msg("it is not made again now")
-		}
-	}
-}
-
-// takeSlot returns a name that is free.
-func (r *Readmitter) takeSlot() (string, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, slot := range Slots {
-		if used, known := r.slots[slot]; known && !used {
-			r.slots[slot] = true
-			return slot, true
-		}
-	}
-	return "", false
-}
-
-func (r *Readmitter) freeSlot(slot string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.slots[slot] = false
 }

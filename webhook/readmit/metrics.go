@@ -47,13 +47,13 @@ func newMetrics(reg prometheus.Registerer, r *Readmitter) *metrics {
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_readmission_records",
-			Help: "Bare pods that are being made again: at rest it is 0.",
+			Help: "Bare pods that are being recreated: at rest it is 0.",
 		}, func() float64 {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			n := 0
 			for _, used := range r.slots {
-				if used {
+				if used != "" {
 					n++
 				}
 			}

@@ -16,6 +16,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/webhook/option"
 	"heteroaccel.io/webhook/refusals"
@@ -58,12 +59,21 @@ type Readmitter struct {
 	// tasks are what a term has going besides its loop.
 	tasks sync.WaitGroup
 
+	// holder is how this process signs the records that it goes on with.
+	holder string
+
 	mu      sync.Mutex
 	book    book
 	tickets tickets
 	states  map[types.UID]*state
-	// slots are the names under which a record can be kept, those in use true.
-	slots map[string]bool
+	// slots are the names under which a record can be kept, with the namespace
+	// of the pod whose record it is, "" for none.
+	slots map[string]string
+
+	// publishing is held while unwanted is written.
+	publishing sync.Mutex
+	// unwanted are the pods of records that the API server refuses, by slot.
+	unwanted map[string]kube.Unwanted
 
 	// What follows is the loop's alone.
 	ways   map[*class]*ways
@@ -99,7 +109,7 @@ const (
 func New(c Config) *Readmitter {
 	r := &Readmitter{
 		Config: c, wake: make(chan struct{}, 1), working: make(chan struct{}, atOnce),
-		book: newBook(), tickets: tickets{}, states: map[types.UID]*state{}, slots: map[string]bool{},
+		book: newBook(), tickets: tickets{}, states: map[types.UID]*state{}, slots: map[string]string{}, holder: rand.Text(), unwanted: map[string]kube.Unwanted{},
 		ways: map[*class]*ways{}, usable: map[*class]time.Time{},
 	}
 	r.metrics = newMetrics(c.Registry, r)
@@ -167,7 +177,7 @@ func (r *Readmitter) term(ctx context.Context) {
 	ctx, end := context.WithCancel(ctx)
 	defer r.tasks.Wait()
 	defer end()
-	r.tasks.Go(func() { r.recover(ctx) })
+	r.tasks.Go(func() { r.recoverRecords(ctx) })
 	r.tasks.Go(func() { r.sweepOften(ctx) })
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"heteroaccel.io/pkg/accel"
 )
 
@@ -92,16 +90,15 @@ func (m *Memory) Asks(o Owner) (lost []string) {
 	return lost
 }
 
-// Failed takes a controller's report that the API server refused to create a
+// Failed takes the report of an owner that the API server refused to create a
 // pod. It returns the reservations to give back. Where pods of several kinds
 // are outstanding it cannot be told which was refused, unless all but those of
 // one kind are too young to be known of: ok is false then, and the report can be
 // given again when the pods that were let in have been seen.
-func (m *Memory) Failed(namespace string, controller types.UID, message string) (lost []string, ok bool) {
+func (m *Memory) Failed(o Owner, message string) (lost []string, ok bool) {
 	if !bySomebodyElse(message) {
 		return nil, true
 	}
-	o := Owner{Namespace: namespace, UID: controller}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	pending := m.pending[o]

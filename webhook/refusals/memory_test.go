@@ -59,7 +59,7 @@ func TestFailed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBed()
 			b.Decided(owner, "r", "GPU")
-			lost, ok := b.Failed("ns", "rs", tt.message)
+			lost, ok := b.Failed(owner, tt.message)
 			if diff := cmp.Diff(tt.lost, lost); diff != "" || !ok {
 				t.Errorf("ok %v; to give back (-want +got):\n%s", ok, diff)
 			}
@@ -78,17 +78,17 @@ func TestFailedAmongSeveral(t *testing.T) {
 	b := newBed()
 	b.Decided(owner, "g", "GPU")
 	b.Decided(owner, "n", "NPU")
-	if lost, ok := b.Failed("ns", "rs", forbidden); ok || len(lost) > 0 {
+	if lost, ok := b.Failed(owner, forbidden); ok || len(lost) > 0 {
 		t.Errorf("it was told which of two kinds was refused: %v", lost)
 	}
 	b.Came("ns", "g")
-	if lost, ok := b.Failed("ns", "rs", forbidden); !ok || !cmp.Equal(lost, []string{"n"}) {
+	if lost, ok := b.Failed(owner, forbidden); !ok || !cmp.Equal(lost, []string{"n"}) {
 		t.Errorf("to give back: %v, %v", lost, ok)
 	}
 	if b.against(owner, "GPU") != "" || b.against(owner, "NPU") == "" {
 		t.Errorf("against the GPU %q, the NPU %q", b.against(owner, "GPU"), b.against(owner, "NPU"))
 	}
-	if lost, ok := b.Failed("ns", "rs", forbidden); !ok || len(lost) > 0 {
+	if lost, ok := b.Failed(owner, forbidden); !ok || len(lost) > 0 {
 		t.Errorf("a report of nothing outstanding gave back %v", lost)
 	}
 }
@@ -232,7 +232,7 @@ func TestAtOnce(t *testing.T) {
 				m.Asks(o)
 				m.Decided(o, id, "GPU")
 				m.Against(o, "class", "GPU")
-				m.Failed("ns", "nobody", forbidden)
+				m.Failed(OwnerOf("ns", "nobody", "", ""), forbidden)
 				m.Unschedulable("class", &inventory.Candidate{Option: inventory.Option{Kind: "GPU"}}, "no")
 				m.Came("ns", id)
 			}

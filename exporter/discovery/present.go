@@ -1,0 +1,28 @@
+package discovery
+
+import (
+	"errors"
+	"path/filepath"
+	"regexp"
+)
+
+// Present lists what the kernel has by the names that device plugins use most,
+// accelerator or not: PCI addresses, cards, render nodes and accel devices.
+// It is nil when not all of it could be read: then nothing is known to be gone.
+func Present(m Mounts) (map[string]bool, error) {
+	out := map[string]bool{}
+	var errs []error
+	for dir, names := range map[string]*regexp.Regexp{"bus/pci/devices": pciAddress, "class/drm": drmNode, "class/accel": accelDevice} {
+		found, err := list(filepath.Join(m.Sys, dir), names)
+		errs = append(errs, err)
+		for _, name := range found {
+			out[name] = true
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+var drmNode = regexp.MustCompile(`^(card|renderD)[0-9]+$`)
