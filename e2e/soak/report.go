@@ -37,6 +37,9 @@ func (s *soak) report(ctx context.Context, owners []*judge.Owner, left []string,
 		twins += len(w.Tries)
 	}
 	fmt.Fprintf(s.out, "pods that wait: %d, after %d twins: %s\n", len(waits), twins, tally(verdicts, judge.Right, judge.Justified, judge.Stuck, judge.Unknown))
+	for _, line := range judge.Beside(waits) {
+		fmt.Fprintln(s.out, line)
+	}
 	for _, o := range owners {
 		if o.Outcome() != judge.Complete {
 			fmt.Fprintf(s.out, "\n%s\n", o)

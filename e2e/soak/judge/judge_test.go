@@ -147,3 +147,17 @@ func TestLines(t *testing.T) {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 }
+
+func TestBeside(t *testing.T) {
+	bound := func(own accel.Kind, tries ...Try) *Wait { return &Wait{Own: own, Tries: tries} }
+	waits := []*Wait{
+		bound("GPU", Try{Kind: "NPU", Node: "b"}),
+		bound("GPU", Try{Kind: "NPU", Node: "b"}, Try{Kind: "FPGA", Node: "a"}),
+		bound("GPU", Try{Kind: "NPU", Message: "none"}),
+		{Own: "GPU", Ending: []time.Duration{1}, Tries: []Try{{Kind: "CPU", Node: "a"}}},
+	}
+	want := []string{"FPGA of a: 1 pods are stuck beside it", "NPU of b: 2 pods are stuck beside it"}
+	if diff := cmp.Diff(want, Beside(waits)); diff != "" {
+		t.Errorf("devices (-want +got):\n%s", diff)
+	}
+}

@@ -3,6 +3,8 @@ package judge
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,6 +93,23 @@ func Lines(waits []*Wait, verdict Verdict) (lines []string) {
 	}
 	for _, g := range order {
 		lines = append(lines, fmt.Sprintf("%s: %d pods of %s wait %s", verdict, pods[g], g.owner, g.says))
+	}
+	return lines
+}
+
+// Beside are the devices that pods are stuck beside, each with how many: often
+// it is one device and one cause.
+func Beside(waits []*Wait) (lines []string) {
+	pods := map[string]int{}
+	for _, w := range waits {
+		for _, t := range w.Tries {
+			if t.Node != "" && w.Verdict() == Stuck {
+				pods[fmt.Sprintf("%s of %s", t.Kind, t.Node)]++
+			}
+		}
+	}
+	for _, device := range slices.Sorted(maps.Keys(pods)) {
+		lines = append(lines, fmt.Sprintf("%s: %d pods are stuck beside it", device, pods[device]))
 	}
 	return lines
 }
