@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
+	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
@@ -250,25 +251,32 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// TestRegistrationAndSchedulerAgree with the words in the code.
-func TestRegistrationAndSchedulerAgree(t *testing.T) {
+// TestSchedulerAsksAboutEveryProfile: the shipped configuration is what the
+// extender itself prints, and has every resource of the shipped profiles.
+func TestSchedulerAsksAboutEveryProfile(t *testing.T) {
 	config := decode(t, read(t, "scheduler/kube-scheduler.yaml"))[0].(*schedulerv1.KubeSchedulerConfiguration)
-	asked := map[string]bool{}
-	for _, r := range config.Extenders[0].ManagedResources {
-		asked[r.Name] = true
-		if r.IgnoredByScheduler {
-			t.Errorf("the scheduler ignores %s, which is for it to account for", r.Name)
-		}
-	}
-	for _, p := range slices.Concat(registry(t, "registry"), registry(t, "registry/examples")) {
-		for _, v := range p.Variants {
-			for name := range v.Devices {
-				if !asked[string(name)] {
-					t.Errorf("the extender is not asked about %s, which profile %s has pods request", name, p.Name)
+	var used []string
+	for _, dir := range []string{"registry", "registry/examples"} {
+		for _, p := range registry(t, dir) {
+			for _, v := range p.Variants {
+				for name := range v.Devices {
+					used = append(used, string(name))
 				}
 			}
 		}
 	}
+	all, added := schedulerconfig.Resources(used)
+	if len(added) > 0 {
+		t.Errorf("the shipped profiles use %v, which is not among the well-known resources", added)
+	}
+	want := []schedulerv1.Extender{schedulerconfig.Entry("http://heteroaccel-extender.heteroaccel-system.svc:8888/scheduler", all)}
+	if diff := cmp.Diff(want, config.Extenders); diff != "" {
+		t.Errorf("extenders (-want +got):\n%s", diff)
+	}
+}
+
+// TestRegistrationAgrees with the words in the code.
+func TestRegistrationAgrees(t *testing.T) {
 	registration := decode(t, read(t, "base/webhook/registration.yaml"))[0].(*admissionv1.MutatingWebhookConfiguration)
 	expression := registration.Webhooks[0].MatchConditions[0].Expression
 	for _, annotation := range []string{accel.InferenceAnnotation, accel.AcceleratorAnnotation} {

@@ -115,7 +115,7 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		t.Fatal(err)
 	}
 	r := readmit.New(readmit.Config{
-		Client: client, Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: times},
+		Client: client, Inventory: inv, Options: option.Source{Profiles: profiles},
 		Policy: policy.PricedFinish, Key: key, Namespace: stack.Namespace, Ready: feeds.Synced,
 		Rules:    readmit.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
 		BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),

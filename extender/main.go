@@ -23,6 +23,7 @@ type flags struct {
 	listen          string
 	kubeconfig      string
 	samples         monitor.Flags
+	unmanaged       bool
 	tlsCert, tlsKey string
 	namespace       string
 	log             serve.LogFlags
@@ -35,6 +36,7 @@ func parse(args []string) (flags, error) {
 	fs.StringVar(&f.listen, "listen", ":8888", "address of everything; HTTPS with --tls-cert, else HTTP")
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the pod's service account")
 	f.samples.Add(fs)
+	fs.BoolVar(&f.unmanaged, "unmanaged-pods", true, "also keep pods that HeteroAccel did not admit, such as those pinned to an accelerator by hand, off devices that are unhealthy or used from outside Kubernetes; false leaves those pods alone")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "certificate file, read again when it changes")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "private key file of --tls-cert")
 	fs.StringVar(&f.namespace, "namespace", envOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of the webhook, whose key verifies which pods are ours")

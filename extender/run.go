@@ -45,13 +45,19 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 
+	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
+	status := kube.NewSwitch(client, f.namespace, kube.StatusName)
 	handler, err := server.New(server.Config{
-		Inventory:  inv,
-		Profiles:   profiles,
-		Ready:      func() error { return errors.Join(feeds.Synced(), samples.Synced()) },
-		Registerer: registry,
-		Metrics:    promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
-		Log:        log,
+		Inventory:   inv,
+		Profiles:    profiles,
+		Ready:       func() error { return errors.Join(feeds.Synced(), samples.Synced()) },
+		FollowPods:  feeds.FollowPods,
+		Suspended:   suspension.Suspended,
+		Unwanted:    status.Unwanted,
+		ManagedOnly: !f.unmanaged,
+		Registerer:  registry,
+		Metrics:     promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Log:         log,
 	})
 	if err != nil {
 		return err
@@ -67,6 +73,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		group.Go(func() error { return servetls.Start(ctx, certificate) })
 	}
 	group.Go(func() error { return key.Run(ctx) })
+	group.Go(func() error { return suspension.Run(ctx) })
+	group.Go(func() error { return status.Run(ctx) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.listen, handler, tlsConfig, log) })

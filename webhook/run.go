@@ -111,12 +111,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	decides := func() error { return errors.Join(synced(), leads()) }
 	served := server.Config{
-		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: times,
+		Inventory: inv, Profiles: profiles, Policy: f.policy,
 		Refusals: against, Key: key, Registry: registry, Log: log, Ready: decides,
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
-			Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: times}, Policy: f.policy,
+			Inventory: inv, Options: option.Source{Profiles: profiles}, Policy: f.policy,
 			Refusals: against, Suspended: suspension.Suspended,
 			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
 		})
@@ -173,13 +173,12 @@ func newReadmitter(config *rest.Config, f flags, c readmit.Config) (*readmit.Rea
 	return readmit.New(c), nil
 }
 
-// serviceTimes reads the profiles: what was learned, or else their hints.
+// serviceTimes reads the profiles: what was learned or is hinted, or what
+// follows from that.
 func serviceTimes(profiles *profile.Store) func(string, accel.Kind) time.Duration {
 	return func(inference string, kind accel.Kind) time.Duration {
 		if p, ok := profiles.Get(inference); ok {
-			if v := p.Variant(kind); v != nil {
-				return v.Expected
-			}
+			return p.Time(kind)
 		}
 		return 0
 	}

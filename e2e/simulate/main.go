@@ -1,6 +1,7 @@
-// Simulate compares the policies in virtual time: the paper's closed loop, open
-// loops of mixes of inferences under rising load, failing nodes, wrong service
-// times, and fleets that grow. It prints tables and writes plots.
+// Simulate compares the policies in virtual time: what it costs to begin without
+// service times, the paper's closed loop, open loops of mixes of inferences under
+// rising load, failing nodes, wrong service times, and fleets that grow. It
+// prints tables and writes plots.
 //
 // What it prints of virtual time depends on the seed alone; what a decision
 // costs, on the machine.
@@ -21,6 +22,7 @@ import (
 type settings struct {
 	seed                uint64
 	slots, types, turns int
+	draws               int
 	mixes               []string
 	loads               []float64
 	largest             int
@@ -35,10 +37,15 @@ func main() {
 	flag.IntVar(&s.types, "types", 50, "inference types in the open loops")
 	flag.IntVar(&s.turns, "turns", 40, "how often every device serves on average; the first half is not measured")
 	flag.IntVar(&s.largest, "largest", 100_000, "the largest fleet of those that grow")
+	flag.IntVar(&s.draws, "draws", 20, "fleets that regret is the mean of")
 	flag.StringVar(&mixes, "mixes", mixes, "mixes of inferences")
 	flag.StringVar(&loads, "loads", loads, "arrivals, in parts of the bound")
 	flag.StringVar(&s.out, "out", "bin/simulate", "directory for the plots")
 	flag.Parse()
+	if s.draws < 1 {
+		fmt.Fprintf(os.Stderr, "-draws: %d is not a positive number\n", s.draws)
+		os.Exit(2)
+	}
 	s.mixes = strings.Split(mixes, ",")
 	for l := range strings.SplitSeq(loads, ",") {
 		load, err := strconv.ParseFloat(l, 64)

@@ -61,8 +61,9 @@ func (s *Stack) samples() (string, error) {
 	return "exporters=" + strings.Join(urls, ","), nil
 }
 
-// StartExtender runs the extender and waits until it is ready.
-func (s *Stack) StartExtender(ctx context.Context) error {
+// StartExtender runs the extender, with further flags after those of the
+// configuration, and waits until it is ready.
+func (s *Stack) StartExtender(ctx context.Context, further ...string) error {
 	kubeconfig, err := s.identity("heteroaccel-extender")
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func (s *Stack) StartExtender(ctx context.Context) error {
 		"--samples", samples,
 		"--sample-interval", "250ms",
 	}, s.cfg.Extender...)
-	if err := s.run("extender", "extender", args...); err != nil {
+	if err := s.run("extender", "extender", append(args, further...)...); err != nil {
 		return err
 	}
 	return s.ready(ctx, "extender", s.URL("extender", "/readyz"))

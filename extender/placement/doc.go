@@ -1,5 +1,5 @@
-// Package placement judges nodes for one pod: may it go there, and how well
-// would it sit.
+// Package placement judges nodes for one pod: may it go there, how well would
+// it sit, and is anybody there worth evicting for it.
 //
 // A pod's needs, immutable node records of the inventory (nil for a node that
 // is not known yet) and the time enter; verdicts with a sentence and scores

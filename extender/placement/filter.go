@@ -30,11 +30,14 @@ type Verdict struct {
 
 // Filter judges one node:
 //
-//   - A pod of the CPU kind passes everywhere.
+//   - A pod of the CPU kind passes everywhere, and so does one that is to be
+//     left alone.
 //
 //   - An unknown node (nil) passes: kube-scheduler knows more of it.
 //
-//   - A node with no capacity for a device the pod needs is Absent.
+//   - A node with no capacity for a device the pod needs is Absent, unless the
+//     pod is a foreign one: that the node offers it in another manner, as by a
+//     ResourceClaim of the scheduler's making, is not ours to deny.
 //
 //   - A node without a fresh sample passes: Kubernetes' accounting stands.
 //
@@ -45,7 +48,7 @@ type Verdict struct {
 //
 // Blocked are the slots of such devices that no pod holds.
 func (q *Query) Filter(n *inventory.Node) Verdict {
-	if n == nil {
+	if n == nil || q.Alone {
 		return Verdict{}
 	}
 	fresh := q.fresh(n)
@@ -54,9 +57,11 @@ func (q *Query) Filter(n *inventory.Node) Verdict {
 		case n.Usable(d.Resource, fresh) >= d.Count:
 			// the usual case, and the cheapest to find out
 		case n.Capacity.Device(d.Resource) == 0 && n.Allocatable.Device(d.Resource) == 0:
-			return Verdict{Absent, "this node offers no " + d.Resource}
+			if !q.Foreign {
+				return Verdict{Absent, "this node offers no " + d.Resource}
+			}
 		case fresh:
-			if sound, blocked := q.sound(n, d.Resource); blocked && sound < d.Count {
+			if sound, blocked := q.sound(n, d.Resource, nil); blocked && sound < d.Count {
 				return explain(n, d, max(0, sound))
 			}
 		}
@@ -64,41 +69,62 @@ func (q *Query) Filter(n *inventory.Node) Verdict {
 	return Verdict{}
 }
 
+// Behind reports whether the record of a node that Filter rejected is older than
+// what kube-scheduler knows: by its count the pod does not even fit by
+// Kubernetes' accounting, which kube-scheduler has just found it does. Some pod
+// is gone, and which device it held decides: a later record will tell.
+func (q *Query) Behind(n *inventory.Node) bool {
+	for _, d := range q.Needs.Devices {
+		if n.Held.Device(d.Resource)-q.counted(n, d.Resource)+d.Count > n.Allocatable.Device(d.Resource) {
+			return true
+		}
+	}
+	return false
+}
+
+// broken reports whether the sample says for certain that no pod should be
+// given the device.
+func broken(d *accel.Device) bool { return !d.Usable() }
+
 // sound is how many slots of a resource are left for the pod on devices that
-// are not unhealthy and not used from outside, by the node's sample. With
-// blocked false every device is so.
+// are not unhealthy and not used from outside, by the node's sample, once the
+// pods of gone are. With blocked false every device is so.
 //
 // The sample tells which slots of a bad device pods held when it was taken.
 // Those whose pod is gone since are not free: their device is still bad.
-func (q *Query) sound(n *inventory.Node, resource string) (slots int64, blocked bool) {
+func (q *Query) sound(n *inventory.Node, resource string, gone []*inventory.Pod) (slots int64, blocked bool) {
 	var bad, heldOnBad int64
 	for i := range n.Sample.Devices {
 		d := &n.Sample.Devices[i]
-		if d.Resource != resource || d.Usable() {
+		if d.Resource != resource || !broken(d) {
 			continue
 		}
 		blocked = true
 		bad += int64(d.Slots)
-		heldOnBad += stillHeld(n, d)
+		heldOnBad += stillHeld(n, d, gone)
 	}
 	held := n.Held.Device(resource) - q.counted(n, resource)
+	for _, p := range gone {
+		held -= p.Needs.Device(resource)
+	}
 	return n.Capacity.Device(resource) - bad - max(0, held-heldOnBad), blocked
 }
 
-// stillHeld is how many slots of a device pods hold: those the kubelet had
-// given out when the sample was taken, less those of pods that have gone since.
-func stillHeld(n *inventory.Node, d *accel.Device) int64 {
+// stillHeld is how many slots of a device pods hold once those of gone are:
+// those the kubelet had given out when the sample was taken, less those of pods
+// that are not bound here any more.
+func stillHeld(n *inventory.Node, d *accel.Device, gone []*inventory.Pod) int64 {
 	held := int64(max(d.Allocated, 0))
 	for _, h := range d.Holders {
-		if !bound(n, h) {
+		if !among(n.Holders, h) || among(gone, h) {
 			held -= int64(h.Slots)
 		}
 	}
 	return max(0, held)
 }
 
-func bound(n *inventory.Node, h accel.Holder) bool {
-	for _, p := range n.Holders {
+func among(pods []*inventory.Pod, h accel.Holder) bool {
+	for _, p := range pods {
 		if p.Name == h.Pod && p.Namespace == h.Namespace {
 			return true
 		}
@@ -120,7 +146,7 @@ func explain(n *inventory.Node, need inventory.Devices, left int64) Verdict {
 			continue
 		}
 		devices++
-		if d.Usable() {
+		if !broken(d) {
 			continue
 		}
 		cause, why := Unhealthy, " is unhealthy"

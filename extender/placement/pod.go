@@ -17,6 +17,13 @@ type Query struct {
 	// Bound is the node that the inventory counts this very pod on already,
 	// "" for none: there it is not counted against itself.
 	Bound string
+	// Foreign is set for a pod that HeteroAccel did not admit, as one pinned to
+	// an accelerator by hand: it is kept off broken devices, and judged by
+	// nothing else.
+	Foreign bool
+	// Alone is set for a pod that is to be left alone: every node passes, none
+	// scores above another.
+	Alone bool
 	// Oldest is the time since when a sample counts as fresh: now, less how
 	// old one may be.
 	Oldest time.Time

@@ -22,7 +22,7 @@ const (
 
 // Score ranks one node for the pod, from 0 to MaxExtenderPriority (10):
 //
-//	unknown node             0
+//	unknown node             0, and every node of a pod left alone
 //	stale, needs devices     1 + round(2·free)                       1 …  3
 //	fresh, but not sure      the same
 //	stale, CPU kind          1 + round(1·free) + spare               1 …  3
@@ -42,7 +42,7 @@ const (
 //	spare  1 when no device of the node is idle: the cores of a node with
 //	       idle devices are kept, mildly, for feeding them
 func (q *Query) Score(n *inventory.Node) int64 {
-	if n == nil {
+	if n == nil || q.Alone {
 		return unknownScore
 	}
 	fresh := q.fresh(n)
@@ -88,7 +88,7 @@ func doubtful(n *inventory.Node, resource string) (slots int64) {
 	for i := range n.Sample.Devices {
 		d := &n.Sample.Devices[i]
 		if d.Resource == resource && d.Health == accel.HealthUnknown && d.Usable() {
-			slots += max(0, int64(d.Slots)-stillHeld(n, d))
+			slots += max(0, int64(d.Slots)-stillHeld(n, d, nil))
 		}
 	}
 	return slots

@@ -33,6 +33,35 @@ func BenchmarkVerbs(b *testing.B) {
 	}
 }
 
+// BenchmarkPreempt measures preempt the same way, with a victim on each node.
+func BenchmarkPreempt(b *testing.B) {
+	names := nodeNames(5000)
+	targets := []servetest.Target{
+		servetest.Echo[extenderv1.ExtenderPreemptionArgs](),
+		{Name: "preempt", Handler: benchHandler(b, names), Path: "/scheduler/preempt"},
+	}
+	for _, n := range []int{100, 500} { // kube-scheduler looks at a tenth of the nodes
+		body := preemptBody(b, names[:n])
+		b.Run(fmt.Sprintf("candidates=%d", n), func(b *testing.B) { servetest.Compare(b, 1, body, targets...) })
+	}
+}
+
+func preemptBody(b *testing.B, names []string) []byte {
+	b.Helper()
+	args := extenderv1.ExtenderPreemptionArgs{NodeNameToMetaVictims: map[string]*extenderv1.MetaVictims{}}
+	if err := json.Unmarshal(benchBody(b, nil), &args); err != nil { // its pod
+		b.Fatal(err)
+	}
+	for i, name := range names {
+		args.NodeNameToMetaVictims[name] = victims(0, fmt.Sprintf("uid-held-%d", i))
+	}
+	body, err := json.Marshal(args)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return body
+}
+
 // BenchmarkHandler measures the same without the network.
 func BenchmarkHandler(b *testing.B) {
 	names := nodeNames(5000)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"github.com/bytedance/sonic"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"heteroaccel.io/pkg/accel"
 )
 
 // args is the part of extenderv1.ExtenderArgs that is read. A whole pod and
@@ -31,6 +34,9 @@ type podArgs struct {
 		Name      string `json:"name"`
 		Namespace string `json:"namespace"`
 		UID       string `json:"uid"`
+		// Annotations are read only for a pod that the inventory does not
+		// know yet: see claims.
+		Annotations sonic.NoCopyRawMessage `json:"annotations"`
 	} `json:"metadata"`
 	Spec struct {
 		Containers     []containerArgs     `json:"containers"`
@@ -58,9 +64,9 @@ type nodeList struct {
 // point into the input instead of being copied one by one.
 var codec = sonic.Config{ValidateString: true, UseUnicodeErrors: true}.Froze()
 
-// pretouch compiles the decoder ahead of the first request.
+// pretouch compiles the decoders ahead of the first request.
 func pretouch() error {
-	return sonic.Pretouch(reflect.TypeFor[args]())
+	return errors.Join(sonic.Pretouch(reflect.TypeFor[args]()), sonic.Pretouch(reflect.TypeFor[preemptArgs]()))
 }
 
 // scratch is what one request needs, reused by the next.
@@ -113,7 +119,7 @@ func (s *scratch) decode(body []byte) error {
 		return errors.New("the body is not valid UTF-8")
 	}
 	if err := codec.UnmarshalFromString(unsafe.String(unsafe.SliceData(body), len(body)), &s.args); err != nil {
-		return unreadable(err)
+		return unreadable(err, "ExtenderArgs")
 	}
 	named := s.args.NodeNames != nil
 	if len(s.args.NodeNames) > 0 && isUnset(s.args.NodeNames[0]) {
@@ -135,13 +141,13 @@ func (s *scratch) decode(body []byte) error {
 
 // unreadable puts a decoder's error in a sentence, without its drawing of the
 // place. What is wrong with a quantity comes from Kubernetes' own parser.
-func unreadable(err error) error {
+func unreadable(err error, what string) error {
 	for _, wrong := range []error{resource.ErrFormatWrong, resource.ErrNumeric, resource.ErrSuffix} {
 		if errors.Is(err, wrong) {
 			return fmt.Errorf("%w: %w", errPod, err)
 		}
 	}
-	return errors.New("the body is not the JSON of ExtenderArgs that kube-scheduler sends")
+	return fmt.Errorf("the body is not the JSON of %s that kube-scheduler sends", what)
 }
 
 // nameItems fills NodeNames with the names of full nodes.
@@ -159,6 +165,12 @@ func (s *scratch) nameItems() error {
 		s.args.NodeNames = append(s.args.NodeNames, node.Metadata.Name)
 	}
 	return nil
+}
+
+// claims reports whether the pod says of itself that the webhook admitted it. A
+// quote inside of a value is escaped, so that only a key looks like this.
+func (p *podArgs) claims() bool {
+	return bytes.Contains(p.Metadata.Annotations, []byte(`"`+accel.SelectedAnnotation+`":`))
 }
 
 // pod is the pod as far as its requests go.

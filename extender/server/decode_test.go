@@ -6,6 +6,7 @@ import (
 
 	"github.com/bytedance/sonic"
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	extenderv1 "k8s.io/kube-scheduler/extender/v1"
 
 	"heteroaccel.io/extender/placement"
@@ -53,6 +54,63 @@ func FuzzDecode(f *testing.F) {
 		if want.NodeNames != nil {
 			if diff := cmp.Diff(append([]string{}, *want.NodeNames...), append([]string{}, sc.args.NodeNames...)); diff != "" {
 				t.Errorf("names (-encoding/json +ours):\n%s", diff)
+			}
+		}
+	})
+}
+
+// FuzzDecodePreempt does the same for what comes with a preemption.
+func FuzzDecodePreempt(f *testing.F) {
+	pod := managed("a", "", "GPU", nil, gpu, "1")
+	for _, args := range []extenderv1.ExtenderPreemptionArgs{
+		{Pod: pod, NodeNameToMetaVictims: map[string]*extenderv1.MetaVictims{"a": victims(3, "x", "b\"\\\u00e9"), "n": nil}},
+		{Pod: pod, NodeNameToVictims: map[string]*extenderv1.Victims{"a": {Pods: []*corev1.Pod{pod, nil}, NumPDBViolations: 1}}},
+	} {
+		whole, err := json.Marshal(args)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(whole)
+	}
+	for _, seed := range []string{
+		``, `{}`, `null`, `{"pod":{},"nodenametometavictims":{}}`, `{"Pod":{},"NodeNameToMetaVictims":{"a":{"Pods":[null,{"UID":null}]}}}`,
+		`{"Pod":{},"NodeNameToVictims":{"a":{"Pods":null}}}`, `{"Pod":{},"NodeNameToMetaVictims":{"\ud800":{}}}`, "{\"Pod\":{},\"NodeNameToMetaVictims\":{\"\xff\":{}}}",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := decodePreempt(append([]byte(nil), body...))
+		if err == nil && !json.Valid(body) {
+			t.Fatalf("accepted what is not JSON: %q", body)
+		}
+		var want extenderv1.ExtenderPreemptionArgs
+		if err != nil || json.Unmarshal(body, &want) != nil || want.Pod == nil {
+			return
+		}
+		if diff := cmp.Diff(placement.NeedsOf(want.Pod), placement.NeedsOf(got.Pod.pod())); diff != "" {
+			t.Errorf("needs (-encoding/json +ours):\n%s", diff)
+		}
+		for node, v := range got.NodeNameToMetaVictims {
+			var uids []string
+			for _, p := range v.pods() {
+				uids = append(uids, p.UID)
+			}
+			var wanted []string
+			if m := want.NodeNameToMetaVictims[node]; m != nil {
+				for _, p := range m.Pods {
+					if p != nil {
+						wanted = append(wanted, p.UID)
+					}
+				}
+			} else if m := want.NodeNameToVictims[node]; m != nil && want.NodeNameToMetaVictims == nil {
+				for _, p := range m.Pods {
+					if p != nil {
+						wanted = append(wanted, string(p.UID))
+					}
+				}
+			}
+			if diff := cmp.Diff(wanted, uids); diff != "" {
+				t.Errorf("victims of %q (-encoding/json +ours):\n%s", node, diff)
 			}
 		}
 	})

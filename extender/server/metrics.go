@@ -32,8 +32,10 @@ func (v *verb) done(r result, since time.Time) {
 }
 
 type metrics struct {
-	filter, prioritize verb
-	rejected           map[placement.Cause]prometheus.Counter
+	filter, prioritize, preempt verb
+	// rejected counts nodes that a filter, spared those that preempt took out.
+	rejected, spared map[placement.Cause]prometheus.Counter
+	unasked          *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
@@ -47,18 +49,33 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 		Name: "heteroaccel_extender_nodes_rejected_total",
 		Help: "Nodes that the filter rejected, by reason.",
 	}, []string{"reason"})
+	spared := auto.NewCounterVec(prometheus.CounterOpts{
+		Name: "heteroaccel_extender_preemption_nodes_rejected_total",
+		Help: "Nodes on which kube-scheduler would have evicted pods for a device that could not be used, by reason.",
+	}, []string{"reason"})
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "heteroaccel_extender_stale_nodes",
 		Help: "Nodes without a fresh sample, for which Kubernetes' own accounting counts alone.",
 	}, func() float64 { return float64(stale(inv)) })
 
-	m := &metrics{rejected: map[placement.Cause]prometheus.Counter{}}
+	m := &metrics{
+		rejected: map[placement.Cause]prometheus.Counter{},
+		spared:   map[placement.Cause]prometheus.Counter{},
+		unasked: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "heteroaccel_extender_unasked_pods_total",
+			Help: "Pods that request a profile's resource and were bound without the extender being asked, by resource.",
+		}, []string{"resource"}),
+	}
 	for r, name := range resultNames {
 		m.filter.seconds[r] = seconds.WithLabelValues("filter", name)
 		m.prioritize.seconds[r] = seconds.WithLabelValues("prioritize", name)
+		m.preempt.seconds[r] = seconds.WithLabelValues("preempt", name)
 	}
 	for _, c := range []placement.Cause{placement.Absent, placement.Unhealthy, placement.Outside} {
 		m.rejected[c] = rejected.WithLabelValues(string(c))
+	}
+	for _, c := range []placement.Cause{placement.Unhealthy, placement.Outside} {
+		m.spared[c] = spared.WithLabelValues(string(c))
 	}
 	return m
 }

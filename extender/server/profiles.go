@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile"
 )
 
@@ -20,6 +21,9 @@ import (
 type profileView struct {
 	Inference string        `json:"inference"`
 	Variants  []variantView `json:"variants"`
+	// Unasked are those of its resources that a scheduler does not ask the
+	// extender about.
+	Unasked []unaskedView `json:"unasked,omitempty"`
 }
 
 // variantView is one inference on one kind, as JSON.
@@ -31,11 +35,14 @@ type variantView struct {
 	Device string `json:"device"`
 	Image  string `json:"image"`
 	// HintedSeconds is the service time the profile states, LearnedSeconds
-	// what was observed; nil where there is none. UsedSeconds is the one that
-	// decisions are made with.
+	// what was observed; nil where there is none. Speed is how fast it is said
+	// to be beside the others. UsedSeconds is what decisions are made with, and
+	// UsedFrom what that rests on: learned, hint, speed or order.
 	HintedSeconds  *float64 `json:"hintedSeconds,omitempty"`
 	LearnedSeconds *float64 `json:"learnedSeconds,omitempty"`
+	Speed          float64  `json:"speed,omitempty"`
 	UsedSeconds    *float64 `json:"usedSeconds,omitempty"`
+	UsedFrom       string   `json:"usedFrom"`
 	// Runs is how many were observed, the latest of them, which was over at
 	// LastObserved, included.
 	Runs         int64      `json:"runs"`
@@ -47,10 +54,13 @@ type variantView struct {
 // profilesView is what /profiles shows.
 type profilesView struct {
 	Profiles []*profileView `json:"profiles"`
+	// Unasked are the resources that a scheduler does not ask the extender
+	// about.
+	Unasked []unaskedView `json:"unasked,omitempty"`
 }
 
 func (s *server) profileList(*http.Request) (view, error) {
-	v := &profilesView{Profiles: []*profileView{}}
+	v := &profilesView{Profiles: []*profileView{}, Unasked: s.follower.report()}
 	for _, p := range s.profiles.All() {
 		v.Profiles = append(v.Profiles, s.viewProfile(p))
 	}
@@ -63,16 +73,23 @@ func (s *server) profile(r *http.Request) (view, error) {
 	if !ok {
 		return nil, missing(fmt.Sprintf("there is no InferenceProfile %q: see /profiles for those there are", name))
 	}
-	return s.viewProfile(p), nil
+	v := s.viewProfile(p)
+	for _, u := range s.follower.report() {
+		if slices.ContainsFunc(v.Variants, func(w variantView) bool { return w.Devices[u.Resource] > 0 }) {
+			v.Unasked = append(v.Unasked, u)
+		}
+	}
+	return v, nil
 }
 
 func (s *server) viewProfile(p *profile.Profile) *profileView {
 	v := &profileView{Inference: p.Name, Variants: []variantView{}}
 	for _, variant := range p.Variants {
-		learned, used := variant.Learned.Time(), variant.Expected
+		learned, used := variant.Learned.Time(), variant.Estimate
 		w := variantView{
 			Kind: variant.Kind, Devices: map[string]int64{}, Device: variant.Device, Image: variant.Spec.Image,
 			HintedSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned), UsedSeconds: seconds(used),
+			Speed: variant.Speed, UsedFrom: variant.Basis.String(),
 			Runs: variant.Learned.Samples, LastObserved: known(variant.Learned.Last),
 			hinted: variant.ServiceTime, learned: learned, used: used,
 		}
@@ -110,6 +127,19 @@ func (v variantView) learnedText() string {
 	return fmt.Sprintf("%s, from %d runs", timeText(v.learned), v.Runs)
 }
 
+// usedText says where the time in use comes from.
+func (v variantView) usedText() string {
+	switch v.UsedFrom {
+	case learn.Learned.String():
+		return "as learned"
+	case learn.Hinted.String():
+		return "as hinted"
+	case learn.Speed.String():
+		return fmt.Sprintf("by its speed of %v", v.Speed)
+	}
+	return "by its place in the profile"
+}
+
 // devices lists what a variant takes: "gpu.intel.com/i915", or "2 x/y".
 func (v variantView) devices() string {
 	var parts []string
@@ -127,13 +157,14 @@ func (v *profilesView) text(p *page) {
 		p.line("There are no InferenceProfiles: apply one with kubectl.")
 		return
 	}
-	t := table{head: []string{"INFERENCE", "KIND", "DEVICES", "HINTED", "LEARNED", "RUNS", "IMAGE"}, cut: true}
+	t := table{head: []string{"INFERENCE", "KIND", "DEVICES", "HINTED", "LEARNED", "RUNS", "IN USE", "IMAGE"}, cut: true}
 	for _, profile := range v.Profiles {
 		for _, w := range profile.Variants {
-			t.add(profile.Inference, string(w.Kind), w.devices(), timeText(w.hinted), timeText(w.learned), strconv.FormatInt(w.Runs, 10), w.Image)
+			t.add(profile.Inference, string(w.Kind), w.devices(), timeText(w.hinted), timeText(w.learned), strconv.FormatInt(w.Runs, 10), fmt.Sprintf("%s (%s)", timeText(w.used), w.UsedFrom), w.Image)
 		}
 	}
 	p.table(&t)
+	p.unasked(v.Unasked)
 }
 
 func (v *profileView) text(p *page) {
@@ -146,6 +177,7 @@ func (v *profileView) text(p *page) {
 		p.field(2, "device flag", w.Device)
 		p.field(2, "hinted", timeText(w.hinted))
 		p.field(2, "learned", w.learnedText())
-		p.field(2, "in use", timeText(w.used))
+		p.field(2, "in use", timeText(w.used)+", "+w.usedText())
 	}
+	p.unasked(v.Unasked)
 }

@@ -14,6 +14,13 @@ import (
 // nodes than Kubernetes supports, or some hundreds of full nodes.
 const bodyLimit = 16 << 20
 
+const (
+	// patience is the most that one filter call waits for news of nodes whose
+	// records are behind: a small part of the scheduler's httpTimeout.
+	patience = 100 * time.Millisecond
+	glance   = 5 * time.Millisecond
+)
+
 // filter answers POST /scheduler/filter: an ExtenderFilterResult.
 func (s *server) filter(w http.ResponseWriter, r *http.Request) {
 	s.serve(w, r, &s.metrics.filter, s.appendVerdicts, appendFailure)
@@ -54,10 +61,12 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, v *verb,
 	v.done(outcome, start)
 }
 
-// query is the pod of a request at a time, and its nodes as the inventory has
-// them.
-func (s *server) query(sc *scratch, now time.Time) (placement.Query, []*inventory.Node) {
-	pod := sc.args.Pod
+// query is the pod of a request at a time.
+//
+// Whether it is one of ours the inventory says. Until the informer has shown
+// it, its own word counts: who claims falsely to be ours is kept off broken
+// devices, no more.
+func (s *server) query(pod *podArgs, now time.Time) placement.Query {
 	q := placement.Query{
 		Needs:  placement.NeedsOf(pod.pod()),
 		Oldest: now.Add(-s.inventory.MaxSampleAge()),
@@ -65,23 +74,29 @@ func (s *server) query(sc *scratch, now time.Time) (placement.Query, []*inventor
 	known := s.inventory.Pod(pod.Metadata.Namespace, pod.Metadata.Name)
 	if known != nil && !known.Done && string(known.UID) == pod.Metadata.UID {
 		q.Bound = known.Node
+		q.Foreign = known.Managed == nil
+	} else {
+		q.Foreign = !pod.claims()
 	}
-	return q, s.inventory.Lookup(sc.args.NodeNames)
+	q.Alone = q.Foreign && s.managedOnly
+	return q
 }
 
 func (s *server) appendVerdicts(b []byte, sc *scratch) []byte {
 	now := s.inventory.Now()
-	q, nodes := s.query(sc, now)
+	q, nodes := s.query(sc.args.Pod, now), s.inventory.Lookup(sc.args.NodeNames)
 	if sc.args.Nodes == nil {
 		b = append(b, `{"Nodes":null,"NodeNames":[`...)
 	} else {
 		b = append(b, `{"Nodes":{"metadata":{},"items":[`...)
 	}
-	passed := 0
+	passed, left := 0, patience
 	for i, n := range nodes {
 		if v := q.Filter(n); v.Cause != placement.Fits {
-			sc.rejected = append(sc.rejected, rejection{n, v})
-			continue
+			if n, v = s.catchUp(&q, n, v, &left); v.Cause != placement.Fits {
+				sc.rejected = append(sc.rejected, rejection{n, v})
+				continue
+			}
 		}
 		if passed++; passed > 1 {
 			b = append(b, ',')
@@ -105,11 +120,31 @@ func (s *server) appendVerdicts(b []byte, sc *scratch) []byte {
 		s.metrics.rejected[sc.rejected[i].verdict.Cause].Inc()
 	}
 	s.memory.remember(sc.args.Pod.Metadata.UID, now, passed, sc.rejected)
+	s.follower.askedAbout(q.Needs, now)
 	return append(b, `,"Error":""}`...)
 }
 
+// catchUp judges a node that was rejected anew while its record is behind what
+// kube-scheduler knows, for as long as is left. The scheduler comes right after
+// a pod is gone, some milliseconds before our informer has it; rejected then,
+// the pod would wait for the next event, which may be long in coming.
+func (s *server) catchUp(q *placement.Query, n *inventory.Node, v placement.Verdict, left *time.Duration) (*inventory.Node, placement.Verdict) {
+	for v.Cause != placement.Fits && q.Behind(n) && *left > 0 {
+		time.Sleep(glance)
+		*left -= glance
+		newer := s.inventory.Lookup([]string{n.Name})[0]
+		if newer == nil {
+			break
+		}
+		if newer != n {
+			n, v = newer, q.Filter(newer)
+		}
+	}
+	return n, v
+}
+
 func (s *server) appendScores(b []byte, sc *scratch) []byte {
-	q, nodes := s.query(sc, s.inventory.Now())
+	q, nodes := s.query(sc.args.Pod, s.inventory.Now()), s.inventory.Lookup(sc.args.NodeNames)
 	b = append(b, '[')
 	for i, n := range nodes {
 		if i > 0 {

@@ -3,22 +3,37 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
 )
 
 // Config is what the server reads and reports to. All of it is needed but
-// Registerer.
+// Registerer and FollowPods.
 type Config struct {
 	Inventory *inventory.Inventory
 	Profiles  *profile.Store
 	// Ready says what is missing before requests should come here, or nil.
 	Ready func() error
+	// FollowPods has set and remove called with every pod once the inventory
+	// has it, one at a time, as kube.Feeds does; nil for never: then no pod
+	// that was bound unasked is noticed.
+	FollowPods func(set func(*corev1.Pod), remove func(types.NamespacedName))
+	// Suspended reports whether somebody has stopped the recreation of pods that
+	// wait; nil for never.
+	Suspended func() bool
+	// Unwanted are the pods that could not be recreated; nil for none.
+	Unwanted func() []kube.Unwanted
+	// ManagedOnly leaves pods alone that HeteroAccel did not admit.
+	ManagedOnly bool
 	// Registerer takes the server's metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
 	// Metrics serves /metrics.
@@ -27,11 +42,15 @@ type Config struct {
 }
 
 type server struct {
-	inventory *inventory.Inventory
-	profiles  *profile.Store
-	memory    *memory
-	metrics   *metrics
-	log       zerolog.Logger
+	inventory   *inventory.Inventory
+	profiles    *profile.Store
+	memory      *memory
+	follower    *follower
+	suspended   func() bool
+	unwanted    func() []kube.Unwanted
+	managedOnly bool
+	metrics     *metrics
+	log         zerolog.Logger
 }
 
 // endpoint is one line of what there is.
@@ -54,8 +73,10 @@ var endpoints = []endpoint{
 	{"GET", "/healthz", "whether the process serves"},
 	{"GET", "/readyz", "whether it knows the cluster yet, and what is missing"},
 	{"GET", "/metrics", "metrics for Prometheus"},
+	{"GET", "/scheduler/config", "what kube-scheduler's configuration needs, with every profile's resources"},
 	{"POST", "/scheduler/filter", "for kube-scheduler: which nodes have a usable device"},
 	{"POST", "/scheduler/prioritize", "for kube-scheduler: which of them are best"},
+	{"POST", "/scheduler/preempt", "for kube-scheduler: where evicting pods would help"},
 }
 
 // New returns the handler of everything the extender serves.
@@ -63,21 +84,41 @@ func New(c Config) (http.Handler, error) {
 	if err := pretouch(); err != nil {
 		return nil, fmt.Errorf("prepare the decoder of scheduler requests: %w", err)
 	}
-	memory, err := newMemory()
+	memory, err := newMemory(c.Inventory.Now())
 	if err != nil {
 		return nil, fmt.Errorf("make room for verdicts: %w", err)
 	}
+	metrics := newMetrics(c.Registerer, c.Inventory)
 	s := &server{
-		inventory: c.Inventory,
-		profiles:  c.Profiles,
-		memory:    memory,
-		metrics:   newMetrics(c.Registerer, c.Inventory),
-		log:       c.Log,
+		inventory:   c.Inventory,
+		profiles:    c.Profiles,
+		memory:      memory,
+		managedOnly: c.ManagedOnly,
+		metrics:     metrics,
+		log:         c.Log,
+		suspended:   c.Suspended,
+		unwanted:    c.Unwanted,
+		follower: &follower{
+			inventory: c.Inventory, profiles: c.Profiles, memory: memory, ready: c.Ready, counter: metrics.unasked, log: c.Log,
+			uids: map[types.NamespacedName]types.UID{}, known: map[types.UID]struct{}{}, awaited: map[types.NamespacedName]types.UID{},
+			unasked: map[string]*unasked{}, asked: map[string]time.Time{},
+		},
+	}
+	if s.suspended == nil {
+		s.suspended = func() bool { return false }
+	}
+	if s.unwanted == nil {
+		s.unwanted = func() []kube.Unwanted { return nil }
+	}
+	if c.FollowPods != nil {
+		c.FollowPods(s.follower.set, s.follower.remove)
 	}
 	r := serve.Router(c.Log)
 	r.NotFound(notFound)
 	r.Post("/scheduler/filter", s.filter)
 	r.Post("/scheduler/prioritize", s.prioritize)
+	r.Post("/scheduler/preempt", s.preempt)
+	r.Get("/scheduler/config", show(s.schedulerConfig))
 	r.Get("/", show(s.index))
 	r.Get("/nodes", show(s.nodes))
 	r.Get("/nodes/{name}", show(s.node))
@@ -93,5 +134,5 @@ func New(c Config) (http.Handler, error) {
 
 // notFound answers a path that does not exist with those that do.
 func notFound(w http.ResponseWriter, r *http.Request) {
-	fail(w, r, http.StatusNotFound, fmt.Sprintf("there is nothing at %s: here is what there is", r.URL.Path), &index{endpoints})
+	fail(w, r, http.StatusNotFound, fmt.Sprintf("there is nothing at %s: here is what there is", r.URL.Path), &index{Endpoints: endpoints})
 }

@@ -45,12 +45,23 @@ var testKey = bytes.Repeat([]byte{7}, 32)
 // rig is a served extender and what it reads.
 type rig struct {
 	*httptest.Server
-	inv     *inventory.Inventory
-	reg     *prometheus.Registry
-	missing atomic.Pointer[string]
+	inv      *inventory.Inventory
+	profiles *profile.Store
+	reg      *prometheus.Registry
+	missing  atomic.Pointer[string]
+	log      bytes.Buffer
+
+	set    func(*corev1.Pod)
+	remove func(types.NamespacedName)
 }
 
-func newRig(tb testing.TB, clock func() time.Time) *rig {
+// pod has the API server show a pod, as kube.Feeds does.
+func (r *rig) pod(p *corev1.Pod) {
+	r.inv.SetPod(podRecord(p))
+	r.set(p)
+}
+
+func newRig(tb testing.TB, clock func() time.Time, edits ...func(*Config)) *rig {
 	tb.Helper()
 	r := &rig{
 		inv: inventory.New(inventory.Options{Now: clock}),
@@ -73,9 +84,13 @@ func newRig(tb testing.TB, clock func() time.Time) *rig {
 		}
 		profiles.Set(ready)
 	}
-	h, err := New(Config{
+	r.profiles = profiles
+	c := Config{
 		Inventory: r.inv,
-		Profiles:  profiles,
+		FollowPods: func(set func(*corev1.Pod), remove func(types.NamespacedName)) {
+			r.set, r.remove = set, remove
+		},
+		Profiles: profiles,
 		Ready: func() error {
 			if m := r.missing.Load(); m != nil {
 				return errors.New(*m)
@@ -84,8 +99,12 @@ func newRig(tb testing.TB, clock func() time.Time) *rig {
 		},
 		Registerer: r.reg,
 		Metrics:    promhttp.HandlerFor(r.reg, promhttp.HandlerOpts{}),
-		Log:        zerolog.New(zerolog.NewTestWriter(tb)),
-	})
+		Log:        zerolog.New(zerolog.MultiLevelWriter(zerolog.NewTestWriter(tb), zerolog.SyncWriter(&r.log))),
+	}
+	for _, edit := range edits {
+		edit(&c)
+	}
+	h, err := New(c)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -270,6 +289,10 @@ func nodeNames(n int) []string {
 		names[i] = fmt.Sprintf("node-%05d.edge.example", i)
 	}
 	return names
+}
+
+func podName(p *corev1.Pod) types.NamespacedName {
+	return types.NamespacedName{Namespace: p.Namespace, Name: p.Name}
 }
 
 func podRecord(p *corev1.Pod) *inventory.Pod { return inventory.PodOf(p, testKey) }

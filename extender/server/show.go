@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/serve"
 )
 
@@ -105,12 +106,19 @@ func param(r *http.Request, key string) string {
 	return raw
 }
 
-// index is the view of all endpoints.
+// index is the view of all endpoints, and of what is wrong.
 type index struct {
 	Endpoints []endpoint `json:"endpoints"`
+	// Unasked are the resources that a scheduler does not ask about.
+	Unasked []unaskedView `json:"unasked,omitempty"`
+	// ReadmissionSuspended is set while somebody has stopped the recreation of
+	// pods that wait.
+	ReadmissionSuspended bool `json:"readmissionSuspended,omitempty"`
 }
 
-func (s *server) index(*http.Request) (view, error) { return &index{endpoints}, nil }
+func (s *server) index(*http.Request) (view, error) {
+	return &index{endpoints, s.follower.report(), s.suspended()}, nil
+}
 
 func (i *index) text(p *page) {
 	t := table{head: []string{"METHOD", "PATH", "SHOWS"}}
@@ -120,4 +128,17 @@ func (i *index) text(p *page) {
 	p.table(&t)
 	p.line("")
 	p.line("Tables are for people; add ?format=json, or Accept: application/json, for JSON.")
+	p.unasked(i.Unasked)
+	if i.ReadmissionSuspended {
+		p.line("")
+		p.field(0, "STOPPED", "pods that wait are not recreated for idle accelerators: ConfigMap "+kube.SwitchName+" of the webhook's namespace says so; delete it to let them go on")
+	}
+}
+
+// unasked warns of resources that a scheduler does not ask about.
+func (p *page) unasked(views []unaskedView) {
+	for _, u := range views {
+		p.line("")
+		p.field(0, "WARNING", u.Message)
+	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	extenderv1 "k8s.io/kube-scheduler/extender/v1"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
@@ -18,7 +20,9 @@ import (
 
 // scene is a small cluster with one of everything that pages show.
 func scene(t *testing.T) *rig {
-	r := newRig(t, fixed)
+	clock := now.Add(-time.Hour) // the extender's start
+	r := newRig(t, func() time.Time { return clock })
+	clock = now
 	r.node("node-g", nil, gpu, "1")
 	r.node("node-f", func(n *corev1.Node) { n.Spec.Unschedulable = true }, fpga, "1")
 	r.node("node-n", func(n *corev1.Node) {
@@ -40,31 +44,42 @@ func scene(t *testing.T) *rig {
 		managed("picky", "", "GPU", func(p *corev1.Pod) {
 			p.Spec.NodeSelector = map[string]string{"room": "node-g"}
 		}, gpu, "1"),
+		managed("volume", "", "GPU", func(p *corev1.Pod) {
+			p.Status.Conditions = unschedulable("0/6 nodes are available: 2 Insufficient gpu.intel.com/i915, 4 node(s) didn't match PersistentVolume's node affinity.")
+		}, gpu, "1"),
+		managed("crowd", "", "CPU", func(p *corev1.Pod) {
+			p.Status.Conditions = unschedulable("0/6 nodes are available: 6 Insufficient cpu.")
+		}, "cpu", "7"),
 	} {
-		r.inv.SetPod(podRecord(p))
+		r.pod(p)
 	}
-	held := func(pod string) func(*accel.Device) {
-		return func(d *accel.Device) {
-			d.Allocated = 1
-			d.Holders = []accel.Holder{{Namespace: "default", Pod: pod, Container: "inference", Slots: 1}}
-		}
-	}
-	r.sample("node-g", 2*time.Second, device("GPU", "0000:00:02.0", gpu, held("face-0"), func(d *accel.Device) {
+	r.sample("node-g", 2*time.Second, device("GPU", "0000:00:02.0", gpu, allocated("face-0"), func(d *accel.Device) {
 		d.Vendor, d.Model, d.Driver = "Intel", "TigerLake-LP GT2 [Iris Xe Graphics]", "i915"
 		d.PluginID, d.NUMA, d.Busy = "card0-0", new(0), new(0.625)
 	}))
 	r.sample("node-f", 3*time.Second, device("FPGA", "0000:3b:00.0", fpga))
-	r.sample("node-n", 4*time.Second, device("NPU", "1-1.2", npu, held("face-1")), device("NPU", "1-1.3", npu),
+	r.sample("node-n", 4*time.Second, device("NPU", "1-1.2", npu, allocated("face-1")), device("NPU", "1-1.3", npu),
 		device("GPU", "0000:01:00.0", gpu, taken))
 	r.sample("node-s", time.Minute, device("GPU", "0000:03:00.0", gpu, func(d *accel.Device) { d.Slots = 4 }))
 	r.sample("node-u", 2*time.Second, device("GPU", "0000:00:02.0", gpu, sick))
 	return r
 }
 
+// unschedulable are the conditions of a pod for which kube-scheduler found no
+// node.
+func unschedulable(message string) []corev1.PodCondition {
+	return []corev1.PodCondition{{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable,
+		Message: message, LastTransitionTime: metav1.NewTime(now.Add(-80 * time.Second)),
+	}}
+}
+
 func TestPages(t *testing.T) {
 	r := scene(t)
 	waiter := managed("waiter", "", "GPU", nil, gpu, "1")
 	r.filter(t, waiter, "node-u", "node-n", "node-z")
+	r.filter(t, managed("face-0", "", "GPU", nil, gpu, "1"), "node-g")
+	r.preempt(t, waiter, map[string]*extenderv1.MetaVictims{"node-g": victims(0, "uid-face-0"), "node-u": victims(0, "uid-plain")})
 	pages := map[string]string{
 		"index":    "/",
 		"nodes":    "/nodes",
@@ -75,6 +90,10 @@ func TestPages(t *testing.T) {
 		"waiter":   "/pods/default/waiter",
 		"picky":    "/pods/default/picky",
 		"face-0":   "/pods/default/face-0",
+		"volume":   "/pods/default/volume",
+		"crowd":    "/pods/default/crowd",
+		"face-1":   "/pods/default/face-1",
+		"face-3":   "/pods/default/face-3",
 		"profiles": "/profiles",
 		"profile":  "/profiles/face-recognition",
 		"typo":     "/ndoes",

@@ -31,6 +31,9 @@ type waitView struct {
 	Usable  int64 `json:"usable"`
 	Claimed int64 `json:"claimed"`
 	Queued  int64 `json:"queued"`
+	// Unconfirmed is set while the scheduler says that there is no node for the
+	// pod: it is right, whatever Usable counts.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 	// Standings say of each node that has the kind how it stands to the pod.
 	Standings []standing `json:"standings"`
 	// Without counts the other nodes.
@@ -45,7 +48,7 @@ type needsView struct {
 
 // How a node stands to a pod that waits.
 const (
-	free     = "free"     // it could take the pod now
+	free     = "free"     // what the pod needs is free there, by our count
 	full     = "full"     // what the pod needs is held
 	excluded = "excluded" // kube-scheduler keeps the pod off it
 	rejected = "rejected" // our filter keeps the pod off it
@@ -63,7 +66,7 @@ type standing struct {
 
 func (s *server) viewWait(p *inventory.Pod) *waitView {
 	v := &waitView{
-		Kind: p.Managed.Kind, Gated: p.Gated, Deleted: p.Deleted, Standings: []standing{},
+		Kind: p.Managed.Kind, Gated: p.Gated, Deleted: p.Deleted, Unconfirmed: p.Verdict != "", Standings: []standing{},
 		Needs: needsView{cores(p.Needs.CPU), map[string]int64{}},
 	}
 	for _, d := range p.Needs.Devices {
@@ -97,6 +100,8 @@ func stand(p *inventory.Pod, n *inventory.Node, verdict placement.Verdict, fresh
 		return standing{n.Name, excluded, exclusion(p.Constraints, n)}
 	case verdict.Cause != placement.Fits:
 		return standing{n.Name, rejected, verdict.Message}
+	case n.Slots(p.Needs, fresh) > 0 && p.Verdict != "":
+		return standing{n.Name, free, "free by the extender's count; the scheduler found no node, see below"}
 	case n.Slots(p.Needs, fresh) > 0:
 		return standing{n.Name, free, "it could take the pod now"}
 	}

@@ -52,9 +52,13 @@ func (v *waitView) situation() string {
 	if v.Nodes == 0 {
 		return "no node that this pod may run on has any"
 	}
-	s := fmt.Sprintf("the %s it may run on could take %d such %s, %d now; %d %s for it",
-		plural(v.Nodes, "node", fmt.Sprintf("%d nodes", v.Nodes)), v.Total, plural(int(v.Total), "pod", "pods"), v.Usable,
-		v.Claimed+v.Queued, plural(int(v.Claimed+v.Queued), "waits", "wait"))
+	nodes := plural(v.Nodes, "node", fmt.Sprintf("%d nodes", v.Nodes))
+	s := fmt.Sprintf("the %s it may run on could take %d such %s, %d now", nodes, v.Total, plural(int(v.Total), "pod", "pods"), v.Usable)
+	if v.Unconfirmed {
+		s = fmt.Sprintf("by the extender's count the %s with the kind %s room for %d such %s, %d of them now; the scheduler's word below is what counts",
+			nodes, plural(v.Nodes, "has", "have"), v.Total, plural(int(v.Total), "pod", "pods"), v.Usable)
+	}
+	s += fmt.Sprintf("; %d %s for it", v.Claimed+v.Queued, plural(int(v.Claimed+v.Queued), "waits", "wait"))
 	if !v.Gated && !v.Deleted {
 		s += ", this one among them"
 	}

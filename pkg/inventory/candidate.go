@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/learn"
 )
 
 // Option is one way a pod could run, as a decision is asked about it.
@@ -22,6 +23,13 @@ type Option struct {
 	// Barred is why this option comes last whatever is idle; nil when nothing
 	// is known against it. What quotas say is found out by the inventory.
 	Barred *Refusal
+	// Hint is what the profile says of Service, 0 for nothing. Basis is where
+	// it comes from, Timed what of it was timed.
+	Hint  time.Duration
+	Basis learn.Basis
+	Timed learn.Timed
+	// Try is for the policies that spend a run on learning now and then.
+	Try Try
 }
 
 // Candidate is what a decision needs to know of an option: the state of its

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"time"
+	"unicode/utf8"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,6 +36,12 @@ type Pod struct {
 	// Deleted is set once the pod is being deleted: it holds what it has until
 	// it is gone, but the scheduler binds it no more.
 	Deleted bool
+	// Verdict is why kube-scheduler last found no node for the pod, in its own
+	// words, at most mostVerdict bytes, and VerdictTime since when it has found
+	// none, in whole seconds. Both are zero while it has not said so, and once
+	// the pod is bound.
+	Verdict     string
+	VerdictTime time.Time
 
 	// charge is shared by the pods of one template.
 	charge unique.Handle[Charge]
@@ -100,6 +108,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		Gated:     len(pod.Spec.SchedulingGates) > 0,
 		Deleted:   pod.DeletionTimestamp != nil,
 	}
+	p.Verdict, p.VerdictTime = verdictOf(pod)
 	p.Needs = ResourcesOf(resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true}))
 	given, ours := record.Of(pod.Annotations, pod.Namespace, key)
 	if ours {
@@ -118,4 +127,43 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		}
 	}
 	return p
+}
+
+// mostVerdict bounds the scheduler's words that are kept, in bytes.
+const mostVerdict = 1 << 10
+
+// verdictOf reads the condition PodScheduled. What scheduling gates keep from
+// the scheduler it has said nothing of.
+func verdictOf(pod *corev1.Pod) (verdict string, since time.Time) {
+	if pod.Spec.NodeName != "" || len(pod.Spec.SchedulingGates) > 0 {
+		return "", time.Time{}
+	}
+	for i := range pod.Status.Conditions {
+		c := &pod.Status.Conditions[i]
+		if c.Type != corev1.PodScheduled || c.Status != corev1.ConditionFalse {
+			continue
+		}
+		verdict = c.Message
+		switch {
+		case verdict == "":
+			verdict = c.Reason
+		case c.Reason != corev1.PodReasonUnschedulable:
+			verdict = c.Reason + ": " + verdict
+		}
+		// Pods that wait for the same share the scheduler's words.
+		return unique.Make(shorten(verdict)).Value(), c.LastTransitionTime.Time
+	}
+	return "", time.Time{}
+}
+
+// shorten cuts a text to mostVerdict bytes, between runes.
+func shorten(s string) string {
+	if len(s) <= mostVerdict {
+		return s
+	}
+	end := mostVerdict - len("…")
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
 }

@@ -12,6 +12,10 @@ const (
 	// one that hung could be the median.
 	Enough = 3
 
+	// Old is the age from which on a time is worth another look: a driver may
+	// have been updated since, or a card cooled down.
+	Old = 6 * time.Hour
+
 	// Shortest and Longest bound what a run is taken to last. No estimate is
 	// ever 0, and no sum over a window overflows.
 	Shortest = 10 * time.Millisecond
@@ -43,9 +47,14 @@ func (e Estimate) Observe(took time.Duration, ended time.Time) Estimate {
 	return e.Then(Estimate{Recent: []time.Duration{bounded(took)}, Samples: 1, Last: ended})
 }
 
-// Then adds the runs of another estimate, as later ones.
+// Then adds the runs of another estimate, as later ones. Of runs that are Old
+// by then few are kept, so that what has changed since shows.
 func (e Estimate) Then(later Estimate) Estimate {
-	recent := slices.Concat(e.Recent, later.Recent)
+	earlier := e.Recent
+	if !e.Last.IsZero() && later.Last.Sub(e.Last) > Old {
+		earlier = earlier[max(0, len(earlier)-(Enough-1)):]
+	}
+	recent := slices.Concat(earlier, later.Recent)
 	sum := Estimate{
 		Recent:  recent[max(0, len(recent)-Window):],
 		Samples: min(counted(e.Samples)+counted(later.Samples), mostSamples),
@@ -75,8 +84,45 @@ func (e Estimate) Time() time.Duration {
 	return (sum / time.Duration(n)).Round(time.Millisecond)
 }
 
+// Timed is what a decision needs to know of an Estimate besides its Time.
+type Timed struct {
+	// Runs is how many there were in all, Recent how many of them are kept.
+	Runs   int64
+	Recent int
+	// Least is the shortest of the latest Enough, 0 with none.
+	Least time.Duration
+	// Age is how long ago the latest ended, 0 when unknown.
+	Age time.Duration
+}
+
+// Timed sums the estimate up.
+func (e Estimate) Timed(now time.Time) Timed {
+	t := Timed{Runs: counted(e.Samples), Recent: len(e.Recent)}
+	if latest := e.Recent[max(0, len(e.Recent)-Enough):]; len(latest) > 0 {
+		t.Least = slices.Min(latest)
+	}
+	if !e.Last.IsZero() {
+		t.Age = max(0, now.Sub(e.Last))
+	}
+	return t
+}
+
 // Reliable reports whether the estimate is better than a hint.
 func (e Estimate) Reliable() bool { return e.Samples >= Enough && len(e.Recent) >= Enough }
+
+// Expect is how long a run is expected to take by a hint, 0 for none, and by
+// what was learned: as learned, once there were enough runs; until then as
+// hinted; with no hint, what few runs there were say. It is 0, and the basis
+// Unknown, when nobody knows.
+func Expect(hint time.Duration, e Estimate) (time.Duration, Basis) {
+	switch took := e.Time(); {
+	case hint > 0 && !e.Reliable():
+		return hint, Hinted
+	case took > 0:
+		return took, Learned
+	}
+	return 0, Unknown
+}
 
 func bounded(took time.Duration) time.Duration {
 	return min(max(took.Round(time.Millisecond), Shortest), Longest)

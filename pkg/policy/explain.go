@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"heteroaccel.io/pkg/learn"
 )
 
 // Explain says in one sentence, for the person who reads the pod, why the
@@ -25,7 +27,7 @@ func Explain(ranked []Ranked) string {
 		fmt.Fprintf(&b, "no node could take this pod, with all it asks for, on %s: waits for %s", anyOf(nowhere), first.Kind)
 		others = others[len(nowhere)-1:]
 	case first.Idle() > 0:
-		fmt.Fprintf(&b, "%s is free (%d of %d), %s", first.Kind, first.Idle(), first.Total, first.run())
+		fmt.Fprintf(&b, "%s is free (%d of %d), %s", first.Kind, first.Idle(), first.Total, first.run(others))
 	case first.Finish == Never:
 		fmt.Fprintf(&b, "nothing is free, nor expected to be: waits for %s (%s)", first.Kind, first.taken())
 	case sooner(others, first):
@@ -36,7 +38,7 @@ func Explain(ranked []Ranked) string {
 	for _, r := range others {
 		b.WriteString("; ")
 		b.WriteString(r.short())
-		if r.Refused == nil && r.Finish < first.Finish && r.Price > first.Price {
+		if first.Trial == NoTrial && r.Refused == nil && r.Finish < first.Finish && r.Price > first.Price {
 			b.WriteString(" but scarce")
 		}
 	}
@@ -48,12 +50,40 @@ func sooner(others []Ranked, first Ranked) bool {
 	return slices.ContainsFunc(others, func(r Ranked) bool { return r.Nodes > 0 && r.Refused == nil && r.Finish < first.Finish })
 }
 
-// run is how long a run takes.
-func (r Ranked) run() string {
-	if r.Service <= 0 {
+// run is how long a run takes, or is expected to beside the others.
+func (r Ranked) run(others []Ranked) string {
+	switch {
+	case r.Trial == FirstTrial:
+		return "tried once to learn how long a run takes there"
+	case r.Trial == AnotherTrial:
+		return fmt.Sprintf("tried again to learn how long a run takes there: of the last ones one took %s, %s is expected", about(r.Timed.Least), about(r.Service))
+	case r.Trial == OldTrial:
+		return fmt.Sprintf("tried again: its last run was %s ago", about(r.Timed.Age))
+	case r.Service <= 0:
 		return "no run has been timed yet"
+	case !r.guessed():
+		return "a run takes " + about(r.Service)
+	case slices.ContainsFunc(others, func(o Ranked) bool { return o.Nodes > 0 && o.Service > 0 && o.Service < r.Service }):
+		return fmt.Sprintf("not timed yet, %s expected by %s", about(r.Service), r.grounds())
 	}
-	return "a run takes " + about(r.Service)
+	return "not timed yet, expected first by " + r.grounds()
+}
+
+// guessed reports whether the service time follows from other kinds' times, or
+// from none at all.
+func (r Ranked) guessed() bool { return r.grounds() != "" }
+
+// grounds are what a guess follows from.
+func (r Ranked) grounds() string {
+	switch r.Basis {
+	case learn.Speed:
+		return "the profile's speeds"
+	case learn.ProfileOrder:
+		return "the profile's order"
+	case learn.PodOrder:
+		return "the pod's order"
+	}
+	return ""
 }
 
 // taken is "0 of 2 free", and who else is after it.
@@ -77,7 +107,7 @@ func (r Ranked) short() string {
 		return fmt.Sprintf("no %s (%s)", r.Kind, r.Refused)
 	case r.Nodes == 0:
 		return fmt.Sprintf("no %s", r.Kind)
-	case r.Idle() > 0 && r.Service <= 0:
+	case r.Idle() > 0 && (r.Service <= 0 || r.guessed()):
 		return fmt.Sprintf("%s free, not timed yet", r.Kind)
 	case r.Idle() > 0:
 		return fmt.Sprintf("%s free, %s", r.Kind, about(r.Finish))

@@ -28,6 +28,9 @@ type Ranked struct {
 	// takes from others, in parts of its service time. Only PricedFinish
 	// charges anything.
 	Price float64
+	// Trial says why a run is spent on this candidate to learn how long it
+	// takes, NoTrial when it is not.
+	Trial Trial
 }
 
 // Default is the policy of a program that was told none.
@@ -62,9 +65,10 @@ func IdleFirst(candidates []inventory.Candidate) []Ranked {
 	})
 }
 
-// EarliestFinish takes the smallest expected wait and service time together.
+// EarliestFinish takes the smallest expected wait and service time together,
+// but for a trial now and then.
 func EarliestFinish(candidates []inventory.Candidate) []Ranked {
-	return rank(candidates, finishFirst)
+	return try(rank(candidates, finishFirst))
 }
 
 // rank orders candidates; always last come those that a quota refuses, and

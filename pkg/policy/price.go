@@ -25,17 +25,18 @@ import (
 // choice is done within twice the time that a run takes there. And it takes a
 // slower kind that is idle only if a run there takes less than the wait for a
 // faster one and eight runs on it, or one more for each pod that is queued.
+// Only a trial, now and then, may take longer.
 func PricedFinish(candidates []inventory.Candidate) []Ranked {
 	ranked := estimate(candidates)
 	for i := range ranked {
 		ranked[i].Price = price(ranked[i])
 	}
-	return order(ranked, func(a, b Ranked) int {
+	return try(order(ranked, func(a, b Ranked) int {
 		if a.Finish == Never || b.Finish == Never {
 			return finishFirst(a, b)
 		}
 		return cmp.Compare(a.cost(), b.cost())
-	})
+	}))
 }
 
 // cost is what PricedFinish minimises, in seconds.

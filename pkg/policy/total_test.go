@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/learn"
 )
 
 // garbage are the amounts that break arithmetic.
@@ -29,6 +30,9 @@ func candidatesFrom(data []byte) []inventory.Candidate {
 			Option: inventory.Option{Kind: "GPU", Rank: int(next()), Service: time.Duration(next())},
 			Nodes:  int(next()), Total: next(), Usable: next(), Claimed: next(), Queued: next(), Ending: next(), Full: time.Duration(next()),
 		}
+		c.Basis, c.Hint = learn.Basis(next()), time.Duration(next())
+		c.Timed = learn.Timed{Runs: next(), Recent: int(next()), Least: time.Duration(next()), Age: time.Duration(next())}
+		c.Try = inventory.Try{Allowed: next()%2 == 0, Pods: next(), Here: next(), Tries: next(), Open: next()%2 == 0}
 		for range min(5, max(0, next())) {
 			c.Running = append(c.Running, inventory.Running{Elapsed: time.Duration(next()), Service: time.Duration(next()), Ends: next()%2 == 0})
 		}
@@ -38,12 +42,20 @@ func candidatesFrom(data []byte) []inventory.Candidate {
 }
 
 // checkTotal fails unless every candidate is ranked once, with a sane wait.
-func checkTotal(t *testing.T, cs []inventory.Candidate) {
+// It returns how many policies spent a run on learning.
+func checkTotal(t *testing.T, cs []inventory.Candidate) (trials int) {
 	t.Helper()
 	for name, policy := range policies {
 		ranked := policy(slices.Clone(cs))
 		if len(ranked) != len(cs) {
 			t.Fatalf("%s: %d of %d candidates ranked", name, len(ranked), len(cs))
+		}
+		first := ranked[0]
+		if first.Trial != NoTrial {
+			trials++
+		}
+		if first.Trial != NoTrial && (!first.Try.Allowed || first.Idle() == 0 || first.Nodes <= 0 || first.Refused != nil) {
+			t.Errorf("%s: a trial of %+v", name, first.Candidate)
 		}
 		seen := make([]bool, len(cs))
 		for i, r := range ranked {
@@ -69,6 +81,7 @@ func checkTotal(t *testing.T, cs []inventory.Candidate) {
 			t.Errorf("%s: no explanation", name)
 		}
 	}
+	return trials
 }
 
 func FuzzPolicies(f *testing.F) {
@@ -80,12 +93,16 @@ func FuzzPolicies(f *testing.F) {
 
 func TestPoliciesAreTotal(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
+	trials := 0
 	for range 20_000 {
 		data := make([]byte, r.IntN(60))
 		for i := range data {
 			data[i] = byte(r.Uint32())
 		}
-		checkTotal(t, candidatesFrom(data))
+		trials += checkTotal(t, candidatesFrom(data))
+	}
+	if trials == 0 {
+		t.Error("nothing was ever tried")
 	}
 	many := make([]byte, 8_000) // hundreds of kinds: sums of years must not overflow
 	for i := range many {

@@ -198,6 +198,7 @@ func TestHash(t *testing.T) {
 	for name, edit := range map[string]func(*v1alpha1.Variant){
 		"image":     func(v *v1alpha1.Variant) { v.Image += "x" },
 		"hint":      func(v *v1alpha1.Variant) { v.ServiceTime = &metav1.Duration{Duration: time.Second} },
+		"speed":     func(v *v1alpha1.Variant) { v.Speed = new(2.) },
 		"no hint":   func(v *v1alpha1.Variant) { v.ServiceTime = nil },
 		"arguments": func(v *v1alpha1.Variant) { v.Args = append(v.Args, "--fast") },
 		"limit":     func(v *v1alpha1.Variant) { v.Limits = limits("gpu.intel.com/i915", "2") },
@@ -213,6 +214,10 @@ func TestHash(t *testing.T) {
 	}
 	if variant(t, before, "GPU").Hash != variant(t, gpuAndCPU(), "GPU").Hash {
 		t.Error("the same variant has two hashes")
+	}
+	// A hash that is in the status of a cluster's profiles.
+	if got, want := variant(t, before, "GPU").Hash, "dfded236c73d086b"; got != want {
+		t.Errorf("the variant's hash is %s, was %s: what earlier versions learned is lost", got, want)
 	}
 }
 
@@ -270,4 +275,75 @@ func TestStatusByHand(t *testing.T) {
 			t.Errorf("%s: %s is expected, want the hint", name, got)
 		}
 	}
+}
+
+// TestExpectations follows what is expected of each kind, and why, from nothing
+// known to what was learned.
+func TestExpectations(t *testing.T) {
+	const ms = time.Millisecond
+	learned := func(kind accel.Kind, n int, took time.Duration) func(*testing.T, *v1alpha1.InferenceProfile) {
+		return func(t *testing.T, in *v1alpha1.InferenceProfile) {
+			r := ran(t, in, kind, n, took)[kind]
+			in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
+				Accelerator: string(kind), VariantHash: r.Hash, Samples: r.Samples,
+				Recent: learn.Encode(r.Recent), LastObserved: metav1.NewTime(r.Last),
+			})
+		}
+	}
+	hint := func(i int, d time.Duration) func(*testing.T, *v1alpha1.InferenceProfile) {
+		return func(_ *testing.T, in *v1alpha1.InferenceProfile) {
+			in.Spec.Variants[i].ServiceTime = &metav1.Duration{Duration: d}
+		}
+	}
+	speed := func(i int, s float64) func(*testing.T, *v1alpha1.InferenceProfile) {
+		return func(_ *testing.T, in *v1alpha1.InferenceProfile) { in.Spec.Variants[i].Speed = &s }
+	}
+	const gpu, cpu = 0, 1
+	tests := map[string]struct {
+		steps    []func(*testing.T, *v1alpha1.InferenceProfile)
+		gpu, cpu time.Duration
+		why      []learn.Basis
+		known    bool
+	}{
+		"nothing":              {nil, time.Second, 2 * time.Second, []learn.Basis{learn.ProfileOrder, learn.ProfileOrder}, false},
+		"speeds":               {steps(speed(gpu, 6), speed(cpu, 1)), time.Second, 6 * time.Second, []learn.Basis{learn.Speed, learn.Speed}, false},
+		"one hint":             {steps(hint(gpu, 76*ms)), 76 * ms, 152 * ms, []learn.Basis{learn.Hinted, learn.ProfileOrder}, true},
+		"a hint and speeds":    {steps(speed(gpu, 6), speed(cpu, 1), hint(cpu, 3*time.Second)), 500 * ms, 3 * time.Second, []learn.Basis{learn.Speed, learn.Hinted}, true},
+		"one run":              {steps(learned("CPU", 1, 9*time.Second)), 4500 * ms, 9 * time.Second, []learn.Basis{learn.ProfileOrder, learn.Learned}, true},
+		"a run against a hint": {steps(hint(gpu, 2*time.Second), learned("GPU", 1, time.Second)), 2 * time.Second, 4 * time.Second, []learn.Basis{learn.Hinted, learn.ProfileOrder}, true},
+		"runs against a hint":  {steps(hint(gpu, 2*time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []learn.Basis{learn.Learned, learn.ProfileOrder}, true},
+		"runs that confirm it": {steps(hint(gpu, time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []learn.Basis{learn.Learned, learn.ProfileOrder}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			in := gpuAndCPU()
+			in.Spec.Variants[gpu].ServiceTime = nil
+			for _, step := range tt.steps {
+				step(t, in)
+			}
+			p, err := profile.New(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range []time.Duration{tt.gpu, tt.cpu} {
+				v := p.Variants[i]
+				if v.Estimate != want || v.Basis != tt.why[i] {
+					t.Errorf("%s: %s is expected (%v), want %s (%v)", v.Kind, v.Estimate, v.Basis, want, tt.why[i])
+				}
+				if !tt.known {
+					want = 0
+				}
+				if got := p.Time(v.Kind); got != want {
+					t.Errorf("%s: the time of pods that run is %s, want %s", v.Kind, got, want)
+				}
+			}
+			if got := p.Time("NPU"); got != 0 {
+				t.Errorf("%s for a kind with no variant", got)
+			}
+		})
+	}
+}
+
+func steps(s ...func(*testing.T, *v1alpha1.InferenceProfile)) []func(*testing.T, *v1alpha1.InferenceProfile) {
+	return s
 }

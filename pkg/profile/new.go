@@ -12,11 +12,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
 // defaultDeviceFlag is that of OpenVINO's own samples and demos.
 const defaultDeviceFlag = "-d"
+
+// The speeds that a variant may state, as in its schema.
+const slowest, fastest = 0.000001, 1_000_000
 
 // New makes a Profile of its resource, which the Profile keeps referring to:
 // nobody may change it afterwards. Most of what New refuses the CRD refuses
@@ -57,11 +61,10 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 			return nil, fmt.Errorf("profile %s has several variants for %s: keep one for each kind", in.Name, v.Kind)
 		}
 		v.Hash, v.Learned = remembered(v.Spec, v.Kind, in.Status.Learned)
-		if v.Expected = v.ServiceTime; v.Expected == 0 || v.Learned.Reliable() {
-			v.Expected = v.Learned.Time()
-		}
+		v.Expected, v.Basis = learn.Expect(v.ServiceTime, v.Learned)
 		p.Variants = append(p.Variants, v)
 	}
+	p.estimate()
 	return p, nil
 }
 
@@ -76,6 +79,8 @@ func newVariant(in *v1alpha1.Variant) (Variant, error) {
 		return Variant{}, errors.New("the image is empty: name the container image that holds the inference for this kind")
 	case in.ServiceTime != nil && in.ServiceTime.Duration <= 0:
 		return Variant{}, fmt.Errorf("service time %s is not greater than 0: give how long one run takes, such as 76ms, or leave it out", in.ServiceTime.Duration)
+	case in.Speed != nil && !(*in.Speed >= slowest && *in.Speed <= fastest):
+		return Variant{}, fmt.Errorf("speed %v is not a number from %v to %v: give how many times as fast the variant is as one of speed 1, or leave it out", *in.Speed, slowest, float64(fastest))
 	}
 	v := Variant{Kind: kind, Device: in.Device, Spec: in}
 	if v.Device == "" {
@@ -83,6 +88,9 @@ func newVariant(in *v1alpha1.Variant) (Variant, error) {
 	}
 	if in.ServiceTime != nil {
 		v.ServiceTime = in.ServiceTime.Duration
+	}
+	if in.Speed != nil {
+		v.Speed = *in.Speed
 	}
 	if v.Devices, err = devices(kind, in.Limits); err != nil {
 		return Variant{}, err

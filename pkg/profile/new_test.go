@@ -1,6 +1,7 @@
 package profile_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
@@ -64,14 +66,18 @@ func TestNew(t *testing.T) {
 			Devices:     limits("gpu.intel.com/i915", "1"),
 			ServiceTime: 76 * time.Millisecond,
 			Expected:    76 * time.Millisecond,
+			Estimate:    76 * time.Millisecond,
+			Basis:       learn.Hinted,
 			Hash:        got.Variants[0].Hash,
 			Spec:        &in.Spec.Variants[0],
 		}, {
-			Kind:    "CPU",
-			Device:  "AUTO:CPU",
-			Devices: corev1.ResourceList{},
-			Hash:    got.Variants[1].Hash,
-			Spec:    &in.Spec.Variants[1],
+			Kind:     "CPU",
+			Device:   "AUTO:CPU",
+			Devices:  corev1.ResourceList{},
+			Estimate: 152 * time.Millisecond,
+			Basis:    learn.ProfileOrder,
+			Hash:     got.Variants[1].Hash,
+			Spec:     &in.Spec.Variants[1],
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -96,6 +102,9 @@ func TestNewRefuses(t *testing.T) {
 		"kind with a comma": {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Accelerator = "gpu,npu" }, "is not an accelerator kind"},
 		"empty image":       {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Image = "" }, "the image is empty"},
 		"negative time":     {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].ServiceTime.Duration = -1 }, "not greater than 0"},
+		"no speed":          {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Speed = new(0.) }, "speed 0 is not a number from"},
+		"speed of nothing":  {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Speed = new(math.NaN()) }, "leave it out"},
+		"speed of light":    {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Speed = new(math.Inf(1)) }, "leave it out"},
 		"half a device":     {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Limits = limits("gpu.intel.com/i915", "0.5") }, "cannot be divided"},
 		"no device":         {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Limits = limits("cpu", "1") }, "limits names no device"},
 		"CPU without cpu":   {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[1].Limits = limits("memory", "1Gi") }, "limits cpu"},

@@ -34,13 +34,19 @@ type Variant struct {
 	Devices corev1.ResourceList
 	// ServiceTime is the hint, 0 when there is none.
 	ServiceTime time.Duration
+	// Speed is how fast the variant is beside the others, 0 when not stated.
+	Speed float64
 	// Learned is what was observed of this very variant; what was observed of
 	// an earlier form of it is not in it.
 	Learned learn.Estimate
-	// Expected is how long a run is expected to take: as learned, once there
-	// were enough runs; until then the hint; with none, what few runs there
-	// were say. It is 0 when nobody knows.
+	// Expected is how long a run is expected to take, as learn.Expect has it; 0
+	// when nobody knows.
 	Expected time.Duration
+	// Estimate is Expected, or else what follows from the other variants' times,
+	// the stated speeds and the order of the profile: always greater than 0.
+	// Basis says which of them.
+	Estimate time.Duration
+	Basis    learn.Basis
 	// Hash is the same for variants that are written alike: see hash.
 	Hash string
 	// Spec is the variant as written.
@@ -63,4 +69,31 @@ func (p *Profile) Kinds() []accel.Kind {
 		kinds[i] = v.Kind
 	}
 	return kinds
+}
+
+// Time is how long a run is expected to take on a kind; 0 when there is no
+// variant for it, or not one time of any kind is known to reckon it from.
+func (p *Profile) Time(k accel.Kind) time.Duration {
+	v := p.Variant(k)
+	if v == nil || !slices.ContainsFunc(p.Variants, func(v Variant) bool { return v.Expected > 0 }) {
+		return 0
+	}
+	return v.Estimate
+}
+
+// estimate fills in what is to be expected of each variant.
+func (p *Profile) estimate() {
+	speeds, known := make([]float64, len(p.Variants)), make([]time.Duration, len(p.Variants))
+	for i, v := range p.Variants {
+		speeds[i], known[i] = v.Speed, v.Expected
+	}
+	for i, t := range learn.Reckon(known, learn.Relative(speeds)) {
+		v := &p.Variants[i]
+		if v.Estimate = t; v.Basis != learn.Unknown {
+			continue
+		}
+		if v.Basis = learn.ProfileOrder; v.Speed > 0 {
+			v.Basis = learn.Speed
+		}
+	}
 }

@@ -19,8 +19,8 @@ import (
 // Source is what options are made from.
 type Source struct {
 	Profiles *profile.Store
-	// ServiceTime is how long a run is expected to take, 0 when unknown.
-	ServiceTime func(inference string, kind accel.Kind) time.Duration
+	// Now is the clock that tells how old times are; nil for time.Now.
+	Now func() time.Time
 }
 
 // Of returns the ways a pod could run, one for each allowed variant that its
@@ -68,11 +68,17 @@ func (s Source) Of(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventor
 			Needs:       inventory.ResourcesOf(mutate.Requests(planned)),
 			Constraints: constraints(pod, v, own),
 			Charge:      inventory.ChargeOf(planned),
-			Service:     s.ServiceTime(p.Name, k),
+			Service:     v.Estimate,
+			Hint:        v.ServiceTime,
+			Basis:       v.Basis,
+			Timed:       v.Learned.Timed(s.now()),
 		})
 	}
 	if len(options) == 0 {
 		return in, nil, incompatible
+	}
+	if !req.Any() {
+		prefer(options)
 	}
 	return in, options, nil
 }

@@ -74,7 +74,8 @@ func (r *Readmitter) lines(now time.Time) []*line {
 }
 
 // optionsOf are the ways in which a class could run, with the service times of
-// now; nil when its profile has none for it any more.
+// now: what is learned makes another profile of it, as an edit does. They are
+// nil when the profile has none for it any more.
 func (r *Readmitter) optionsOf(c *class) []inventory.Option {
 	p, _ := r.Options.Profiles.Get(c.req.Inference)
 	w := r.ways[c]
@@ -87,9 +88,7 @@ func (r *Readmitter) optionsOf(c *class) []inventory.Option {
 	}
 	options := slices.Clone(w.options)
 	for i := range options {
-		o := &options[i]
-		o.Service = r.Options.ServiceTime(c.req.Inference, o.Kind)
-		if o.Barred == nil {
+		if o := &options[i]; o.Barred == nil {
 			o.Barred = r.Refusals.Against(refusals.Owner{}, c.shared, o.Kind)
 		}
 	}

@@ -42,7 +42,7 @@ func source(t *testing.T) option.Source {
 	}
 	profiles := profile.NewStore()
 	profiles.Set(p)
-	return option.Source{Profiles: profiles, ServiceTime: func(string, accel.Kind) time.Duration { return 0 }}
+	return option.Source{Profiles: profiles}
 }
 
 // admitted is a pod that was given a GPU, as the API server shows it.

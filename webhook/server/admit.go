@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
@@ -39,7 +40,7 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warning string, refusal err
 	if err != nil {
 		return nil, "", err
 	}
-	in, options, err := option.Source{Profiles: s.Profiles, ServiceTime: s.ServiceTime}.Of(pod, req)
+	in, options, err := option.Source{Profiles: s.Profiles}.Of(pod, req)
 	if err != nil {
 		return nil, "", err
 	}
@@ -55,7 +56,7 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warning string, refusal err
 		// Somebody changed the pod in between so that it may not run there
 		// any more.
 		s.Inventory.Release(r.Namespace, earlier.Reservation)
-		in.Decision, outcome = s.decide(r, options)
+		in.Decision, outcome = s.decide(r, req.Inference, options)
 	}
 	kind = in.Decision.Kind
 	in.Variant = in.Profile.Variant(kind)
@@ -92,7 +93,10 @@ func allowed(options []inventory.Option, kind accel.Kind) bool {
 // decide asks the policy, and reserves what it chose unless it is a dry run.
 // When everything is refused it decides all the same, so that the API server,
 // which knows best, says so to the user.
-func (s *Server) decide(r *request, options []inventory.Option) (mutate.Decision, outcome) {
+//
+// Only a pod that is timed when it ends, and is new here, may be spent on
+// learning: who was moved once to be done sooner is not sent anywhere else.
+func (s *Server) decide(r *request, inference string, options []inventory.Option) (mutate.Decision, outcome) {
 	id := rand.Text()
 	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id}
 	controller := r.controller()
@@ -115,9 +119,16 @@ func (s *Server) decide(r *request, options []inventory.Option) (mutate.Decision
 			intended = kind
 		}
 	}
+	teaches := !again && intended == "" && ends(&r.Object.Spec)
 	var ranked []policy.Ranked
 	chosen := s.Inventory.Decide(query, func(c []inventory.Candidate) int {
+		if teaches {
+			s.trials.Offer(inference, c)
+		}
 		ranked = first(s.Policy(c), intended, r.DryRun)
+		if teaches && !r.DryRun && ranked[0].Refused == nil {
+			s.trials.Decided(inference, ranked[0])
+		}
 		return ranked[0].Index
 	})
 	o := outcomeWaits
@@ -150,6 +161,11 @@ func first(ranked []policy.Ranked, intended accel.Kind, dryRun bool) []policy.Ra
 		r.Refused = nil // a quota counts the pod that this one replaces
 	}
 	return slices.Insert(slices.Delete(ranked, i, i+1), 0, r)
+}
+
+// ends reports whether a pod ends by itself, as those of Jobs do.
+func ends(spec *corev1.PodSpec) bool {
+	return spec.RestartPolicy == corev1.RestartPolicyNever || spec.RestartPolicy == corev1.RestartPolicyOnFailure
 }
 
 // bar marks the options that somebody with the last word is against.

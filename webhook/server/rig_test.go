@@ -69,10 +69,6 @@ func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)
 	}
 	c := Config{
 		Inventory: r.inv, Profiles: profiles, Policy: policy.EarliestFinish,
-		ServiceTime: func(inference string, k accel.Kind) time.Duration {
-			p, _ := profiles.Get(inference)
-			return p.Variant(k).ServiceTime
-		},
 		Refusals: refusals.New(func() time.Time { return inv.Now() }),
 		Key:      testKey,
 		Ready:    func() error { return nil },

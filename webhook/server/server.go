@@ -3,20 +3,19 @@ package server
 import (
 	"net/http"
 	"reflect"
-	"time"
 
 	"github.com/bytedance/sonic"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"k8s.io/apimachinery/pkg/types"
 
-	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/trial"
 )
 
 // Config is what a Server needs; every field is required.
@@ -24,8 +23,6 @@ type Config struct {
 	Inventory *inventory.Inventory
 	Profiles  *profile.Store
 	Policy    policy.Policy
-	// ServiceTime is how long a run is expected to take, 0 when unknown.
-	ServiceTime func(inference string, kind accel.Kind) time.Duration
 	// Replaces tells in whose place a pod comes that was recreated for another
 	// kind, given the reservation it would carry, "" in a dry run; nil when
 	// nothing is.
@@ -45,6 +42,7 @@ type Config struct {
 type Server struct {
 	Config
 	metrics *metrics
+	trials  *trial.Book
 }
 
 // New returns a server; Handler is what it serves.
@@ -59,7 +57,7 @@ func New(c Config) (*Server, error) {
 	if c.Replaces == nil {
 		c.Replaces = func(string, types.UID, string, string) (readmit.Ticket, bool) { return readmit.Ticket{}, false }
 	}
-	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory)}, nil
+	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory), trials: trial.NewBook()}, nil
 }
 
 // Handler routes POST /mutate.

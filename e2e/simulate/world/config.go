@@ -37,6 +37,9 @@ type Config struct {
 	Rate    float64
 	Cameras int
 
+	// Arrivals, when not 0, is after how many they end, if the horizon has not
+	// come before.
+	Arrivals int
 	// Horizon is when arrivals end; only what happens after Warmup is measured.
 	// Who arrived before is served to the end, so that nobody's latency is left
 	// out, least of all theirs who waited the longest.
@@ -49,6 +52,10 @@ type Config struct {
 	// Error is by what factor (the sigma of its logarithm) the expected
 	// service times are off.
 	Error float64
+
+	// Learning, when not nil, has the expected service times start from hints
+	// and be learned from the runs that end. Error does not matter then.
+	Learning *Learning
 
 	// Failing is the mean time between failures of a node, 0 for never;
 	// Repair is how long one is away.
@@ -67,6 +74,19 @@ type Readmit struct {
 	readmit.Rules
 	// Delay is how long it takes until the new pod is there.
 	Delay time.Duration
+}
+
+// Learning is what is known of service times at the start, and what the product
+// makes of it.
+type Learning struct {
+	// Hint is the profile's hint for a type on a kind, 0 for none; nil for none
+	// at all.
+	Hint func(typ, kind int) time.Duration
+	// Delay is how long it takes until a run that ended counts.
+	Delay time.Duration
+	// Plain leaves kinds that were never timed to the policy alone: no prior,
+	// and no run is spent on learning.
+	Plain bool
 }
 
 func (c *Config) check() error {

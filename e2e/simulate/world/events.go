@@ -18,6 +18,7 @@ const (
 	end
 	fail
 	repair
+	learned
 )
 
 // events is a heap of what is planned, the next one first.

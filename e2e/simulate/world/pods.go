@@ -14,7 +14,7 @@ import (
 // arrive is one request: of type typ by a camera, or with -1 the next of the
 // Poisson process.
 func (w *World) arrive(typ int) error {
-	if w.over {
+	if w.over || w.Arrivals > 0 && w.measured.arrivals == w.Arrivals {
 		return nil
 	}
 	j := job{typ: typ, arrived: w.now, factor: w.factor(), camera: typ >= 0, slot: -1}
@@ -46,7 +46,7 @@ func (w *World) admit(id int, delay time.Duration) error {
 	w.serial++
 	name := fmt.Sprintf("pod-%d", w.serial)
 	q := inventory.Query{Namespace: namespace, Options: w.options[j.typ], Reservation: name}
-	chosen, _ := w.decide(q, nil)
+	chosen := w.decide(q, w.Fleet.Types[j.typ].Name, w.teaches(j))
 	j.attempt++
 	j.kind, j.slot = w.kindOf[chosen.Kind], -1
 	j.pod = inventory.Pod{
@@ -64,25 +64,30 @@ func (w *World) admit(id int, delay time.Duration) error {
 	return nil
 }
 
-// decide asks the policy; seen, if not nil, changes what it is shown.
-func (w *World) decide(q inventory.Query, seen func([]inventory.Candidate)) (inventory.Candidate, []policy.Ranked) {
+// decide asks the policy. teaches says that the pod may be spent on learning.
+func (w *World) decide(q inventory.Query, inference string, teaches bool) inventory.Candidate {
 	var began time.Time
 	if w.Clock != nil {
 		began = w.Clock()
 	}
-	var ranked []policy.Ranked
 	chosen := w.inv.Decide(q, func(cs []inventory.Candidate) int {
-		if seen != nil {
-			seen(cs)
+		if teaches {
+			w.trials.Offer(inference, cs)
 		}
-		ranked = w.Policy(cs)
+		ranked := w.Policy(cs)
+		if teaches {
+			w.trials.Decided(inference, ranked[0])
+		}
+		if ranked[0].Trial != policy.NoTrial {
+			w.measured.trials++
+		}
 		return ranked[0].Index
 	})
 	w.measured.decisions++
 	if w.Clock != nil {
 		w.measured.deciding = append(w.measured.deciding, w.Clock().Sub(began))
 	}
-	return chosen, ranked
+	return chosen
 }
 
 // show is the informer: the inventory sees the job's pod as it is now.
@@ -116,6 +121,7 @@ func (w *World) started(id int) {
 func (w *World) ended(id int) error {
 	j := &w.jobs[id]
 	w.measured.complete(w, j)
+	w.report(j)
 	s := j.slot
 	w.vacate(s)
 	w.remove(id)

@@ -25,8 +25,9 @@ type Result struct {
 	Arrivals, Ended, Running, Waiting int
 	// Oldest is how long who waits the longest at the horizon has waited.
 	Oldest time.Duration
-	// Moves are re-admissions, Lost pods whose node failed; from the beginning.
-	Moves, Lost int
+	// Moves are re-admissions, Lost pods whose node failed, Trials those that
+	// were sent somewhere to learn; from the beginning.
+	Moves, Lost, Trials int
 	// Decisions is how often the policy was asked; Deciding and DecidingP99
 	// what a decision took by Config.Clock, in the middle and at its worst: a
 	// mean would tell what else the machine was doing.
@@ -35,12 +36,12 @@ type Result struct {
 }
 
 type measured struct {
-	atHorizon                                                    Result
-	arrivals, offered, ended, throughput, moves, lost, decisions int
-	deciding                                                     []time.Duration
-	completed, on                                                []int
-	latencies                                                    []time.Duration
-	held                                                         []time.Duration
+	atHorizon                                                            Result
+	arrivals, offered, ended, throughput, moves, lost, trials, decisions int
+	deciding                                                             []time.Duration
+	completed, on                                                        []int
+	latencies                                                            []time.Duration
+	held                                                                 []time.Duration
 }
 
 // complete notes the end of a job.
@@ -74,7 +75,7 @@ func (w *World) close() {
 	r := Result{
 		Completed: m.completed, On: m.on,
 		Arrivals: m.arrivals, Ended: m.ended,
-		Moves: m.moves, Lost: m.lost, Decisions: m.decisions,
+		Moves: m.moves, Lost: m.lost, Trials: m.trials, Decisions: m.decisions,
 		Offered:    float64(m.offered) / span.Seconds(),
 		Throughput: float64(m.throughput) / span.Seconds(),
 	}

@@ -8,6 +8,8 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/webhook/trial"
 )
 
 // epoch is when virtual time begins. The zero Time means unknown.
@@ -36,6 +38,12 @@ type World struct {
 	queues                    []queue // by kind
 	shares                    []float64
 	arrivals, noise, failures *rand.Rand
+
+	// estimates are what was learned, by type and kind; reports is what ended
+	// and is not learned yet, an event for each.
+	estimates [][]learn.Estimate
+	reports   []report
+	trials    *trial.Book
 
 	serial   int
 	over     bool // the horizon is behind
@@ -145,6 +153,7 @@ func newWorld(c Config) (*World, error) {
 	}
 	w.every = w.everyKind()
 	w.addTypes()
+	w.startLearning()
 	w.addNodes()
 	if c.Cameras > 0 {
 		for i := range c.Cameras {
@@ -216,6 +225,8 @@ func (w *World) take(e event) (err error) {
 		err = w.failed(e.what)
 	case repair:
 		err = w.repaired(e.what)
+	case learned:
+		w.learn(w.reports[e.what])
 	}
 	if err != nil {
 		return fmt.Errorf("at %v: %w", e.at, err)

@@ -216,6 +216,39 @@ func TestReadmission(t *testing.T) {
 	}
 }
 
+// TestLearning: from nothing, and from hints that are wrong, the expected times
+// become those that runs take, in few trials; and the same seed learns the same.
+func TestLearning(t *testing.T) {
+	wrong := func(typ, kind int) time.Duration { return time.Duration(1+3*((typ+kind)%2)) * 4 * time.Second }
+	for name, l := range map[string]*Learning{"no hints": {}, "wrong hints": {Hint: wrong, Delay: 2 * time.Second}} {
+		c := at(t, "aligned", 12, .5, 400)
+		c.Spread, c.Learning, c.Arrivals = .3, l, 2000
+		w, err := newWorld(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := w.run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Arrivals != 2000 || r.Trials == 0 || r.Trials > r.Decisions/10 {
+			t.Errorf("%s: %d arrived, %d of %d decisions were trials", name, r.Arrivals, r.Trials, r.Decisions)
+		}
+		for i, typ := range w.Fleet.Types {
+			for j, k := range w.Fleet.Kinds {
+				e := w.estimates[i][j]
+				got := w.expected[i][k.Name]
+				if e.Reliable() && (got > 2*typ.Service[j] || got < typ.Service[j]/2) {
+					t.Errorf("%s: %s on %s takes %v, %v is expected after %d runs", name, typ.Name, k.Name, typ.Service[j], got, e.Samples)
+				}
+			}
+		}
+		if diff := cmp.Diff(r, run(t, c)); diff != "" {
+			t.Errorf("%s: a second run differs (-first +second):\n%s", name, diff)
+		}
+	}
+}
+
 // TestNoChurn: a device that frees moves one pod at most, and most pods run
 // where they first waited, under whatever load and policy.
 func TestNoChurn(t *testing.T) {

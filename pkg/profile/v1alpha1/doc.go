@@ -9,4 +9,4 @@
 // +groupName=heteroaccel.io
 package v1alpha1
 
-//go:generate go tool controller-gen object crd paths=. output:object:dir=. output:crd:dir=../../../deploy/base/crd
+//go:generate go tool controller-gen object crd:allowDangerousTypes=true paths=. output:object:dir=. output:crd:dir=../../../deploy/base/crd

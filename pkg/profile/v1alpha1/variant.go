@@ -66,6 +66,16 @@ type Variant struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,9}([.][0-9]{1,9})?(ns|us|µs|ms|s)|[0-9]{1,6}([.][0-9]{1,9})?(m|h))+$') && duration(self) > duration('0s')",message="a service time is a duration greater than 0, such as 76ms or 1.5s"
 	ServiceTime *metav1.Duration `json:"serviceTime,omitempty"`
 
+	// speed is how fast this variant is beside the profile's others, when no
+	// time can be given, as for servers: one of speed 6 does a run in half the
+	// time that one of speed 3 takes. Only the ratios count, and only until
+	// serviceTime is given or runs were timed. Without a speed, each variant is
+	// taken to be half as fast as the one before it.
+	//
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.000001 && double(self) <= 1000000.0",message="a speed is a number from 0.000001 to 1000000, such as 6 or 1.5: how many times as fast the variant is as one of speed 1"
+	Speed *float64 `json:"speed,omitempty"`
+
 	// args are appended to the container's own.
 	//
 	// +optional

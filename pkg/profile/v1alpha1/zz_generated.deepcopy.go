@@ -162,6 +162,11 @@ func (in *Variant) DeepCopyInto(out *Variant) {
 		*out = new(v1.Duration)
 		**out = **in
 	}
+	if in.Speed != nil {
+		in, out := &in.Speed, &out.Speed
+		*out = new(float64)
+		**out = **in
+	}
 	if in.Args != nil {
 		in, out := &in.Args, &out.Args
 		*out = make([]string, len(*in))

@@ -1,0 +1,140 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	schedulerv1 "k8s.io/kube-scheduler/config/v1"
+
+	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/stack"
+)
+
+// nobodyAsks: a resource that is missing in the scheduler's configuration is
+// noticed, and the report goes once it is there.
+func nobodyAsks(t *testing.T, s *stack.Stack) {
+	const warning = "add " + gpuResource + " to managedResources"
+	root, err := cluster.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := stack.Extenders(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole {
+		whole[i].URLPrefix = s.URL("extender", "/scheduler")
+	}
+	less := slices.Clone(whole)
+	less[0].ManagedResources = slices.DeleteFunc(slices.Clone(less[0].ManagedResources), func(r schedulerv1.ExtenderManagedResource) bool { return r.Name == gpuResource })
+	restart := func(extenders []schedulerv1.Extender) {
+		t.Helper()
+		if err := s.RestartScheduler(t.Context(), extenders); err != nil {
+			t.Fatal(err)
+		}
+	}
+	index := func(ctx context.Context) (string, error) {
+		text, err := stack.Get(ctx, s.URL("extender", "/"))
+		return strings.Join(strings.Fields(text), " "), err
+	}
+	round := 0
+	placeOne := func(ctx context.Context) error { // one more pod that wants the GPU comes and goes
+		round++
+		p := create(t, s, pinned(fmt.Sprintf("round-%d", round), "g"))
+		running(t, s, p)
+		now := int64(0)
+		return s.Client().CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
+	}
+
+	restart(less)
+	s.Process("extender").Stop() // one that was never asked about the resource
+	if err := s.StartExtender(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func(ctx context.Context) error {
+		if err := placeOne(ctx); err != nil {
+			return err
+		}
+		text, err := index(ctx)
+		if err == nil && !strings.Contains(text, warning) {
+			err = fmt.Errorf("/ does not say %q: %s", warning, text)
+		}
+		return err
+	})
+	if n, err := metricOf(t.Context(), s, "extender", fmt.Sprintf("heteroaccel_extender_unasked_pods_total{resource=%q}", gpuResource)); err != nil || n < 1 {
+		t.Errorf("the metric counts %v pods, %v", n, err)
+	}
+	profiles, err := stack.Get(t.Context(), s.URL("extender", "/profiles"))
+	if err != nil || !strings.Contains(strings.Join(strings.Fields(profiles), " "), warning) {
+		t.Errorf("/profiles does not say %q: %v\n%s", warning, err, profiles)
+	}
+
+	restart(whole)
+	eventually(t, func(ctx context.Context) error {
+		if err := placeOne(ctx); err != nil {
+			return err
+		}
+		text, err := index(ctx)
+		if err == nil && strings.Contains(text, warning) {
+			err = fmt.Errorf("/ still says %q", warning)
+		}
+		return err
+	})
+}
+
+// theSchedulersWords: the page of a pod that the scheduler finds no node for
+// says so in its words, and not that there is one.
+func theSchedulersWords(t *testing.T, s *stack.Stack) {
+	if said, err := s.KubectlInput(t.Context(), volumeElsewhere, "create", "-f", "-"); err != nil {
+		t.Fatalf("kubectl create: %v: %s", err, said)
+	}
+	p := create(t, s, anyPod("bound-volume", "face-recognition", "gpu", onVolume))
+	var words string
+	eventually(t, func(ctx context.Context) error {
+		for _, c := range get(t, s, p).Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
+				words = c.Message
+				return nil
+			}
+		}
+		return errors.New("the scheduler has said nothing yet")
+	})
+	podSays(t, s, p, strings.Join(strings.Fields(words), " "))
+	podSays(t, s, p, "never asked: the scheduler's own plugins rejected every node, so the extender was not asked")
+	text, err := stack.Get(t.Context(), s.URL("extender", "/pods/default/bound-volume"))
+	if err != nil || strings.Contains(strings.Join(strings.Fields(text), " "), "could take the pod now") {
+		t.Errorf("the page contradicts the scheduler: %v\n%s", err, text)
+	}
+}
+
+// volumeElsewhere is a claim whose volume is on the node that has no GPU.
+const volumeElsewhere = `
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: on-n}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: ""
+  local: {path: /x}
+  claimRef: {namespace: default, name: data}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: ["n"]}]}]}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: default}
+spec: {accessModes: [ReadWriteOnce], storageClassName: "", volumeName: on-n, resources: {requests: {storage: 1Gi}}}
+`
+
+func onVolume(p *corev1.Pod) {
+	p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "data", VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"},
+	}})
+	p.Spec.Containers[0].VolumeMounts = append(p.Spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "data", MountPath: "/data"})
+}

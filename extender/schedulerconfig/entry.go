@@ -1,0 +1,69 @@
+// Package schedulerconfig is the extender's entry in kube-scheduler's
+// configuration: how to ask it, and about which resources, those that stand for
+// accelerators.
+//
+// The profiles' resources enter; the entry of the scheduler's configuration
+// leaves. It reads no configuration and asks nobody.
+package schedulerconfig
+
+import (
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	schedulerv1 "k8s.io/kube-scheduler/config/v1"
+)
+
+// WellKnown are the resources that vendors' device plugins serve accelerators
+// as, and those of the shipped profiles, sorted. The configuration under
+// deploy/scheduler lists the same.
+var WellKnown = []string{
+	"amd.com/gpu",
+	"fpga.intel.com/arria10.dcp1.2-nlb0",
+	"gpu.intel.com/i915",
+	"gpu.intel.com/xe",
+	"habana.ai/gaudi",
+	"npu.intel.com/accel",
+	"nvidia.com/gpu",
+	"vpu.intel.com/hddl",
+}
+
+// Resources are the well-known ones and those of further, which may repeat
+// them, sorted. added are those of further that are not well-known.
+func Resources(further []string) (all, added []string) {
+	for _, name := range further {
+		if !slices.Contains(WellKnown, name) && !slices.Contains(added, name) {
+			added = append(added, name)
+		}
+	}
+	slices.Sort(added)
+	all = append(slices.Clone(WellKnown), added...)
+	slices.Sort(all)
+	return all, added
+}
+
+// How the scheduler asks.
+const (
+	weight  = 5
+	timeout = 2 * time.Second
+)
+
+// Entry is the extender of a KubeSchedulerConfiguration that is asked at
+// urlPrefix about pods that request any of the resources. The scheduler goes
+// on accounting for them itself, and without the extender when it is away.
+func Entry(urlPrefix string, resources []string) schedulerv1.Extender {
+	e := schedulerv1.Extender{
+		URLPrefix:        urlPrefix,
+		FilterVerb:       "filter",
+		PrioritizeVerb:   "prioritize",
+		PreemptVerb:      "preempt",
+		Weight:           weight,
+		NodeCacheCapable: true,
+		HTTPTimeout:      metav1.Duration{Duration: timeout},
+		Ignorable:        true,
+	}
+	for _, name := range resources {
+		e.ManagedResources = append(e.ManagedResources, schedulerv1.ExtenderManagedResource{Name: name})
+	}
+	return e
+}
