@@ -7,7 +7,7 @@ GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster test test-cluster lint unit e2e bench experiment simulate generate vulnerabilities prepare
+.PHONY: help build demo cluster test test-all test-cluster lint unit e2e soak bench experiment simulate generate vulnerabilities prepare
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,8 @@ test-cluster: privileged ## Run the tests on real kubelets; needs root
 
 test: lint unit e2e ## Run every test, with the race detector
 
+test-all: test soak ## Run every test, and the soak
+
 lint: ## Check formatting, dependencies, vet and staticcheck
 	@./e2e/lint.sh
 
@@ -37,6 +39,9 @@ unit: ## Run the tests of the packages
 e2e: prepare ## Run the tests on a local control plane
 	@./e2e/needs.sh cc
 	go test -race -p 1 -timeout 30m ./e2e/...
+
+soak: prepare ## Keep 200 pods going for five minutes while devices fail, and look for what was lost or is stuck (SOAK=-help shows its flags)
+	@go run ./e2e/soak $(SOAK)
 
 bench: prepare ## Measure extender and webhook against an encoding/json echo, the inventory, and memory
 	go test -run '^$$' -bench . -benchmem ./extender/... ./webhook/... ./exporter/... ./pkg/...
