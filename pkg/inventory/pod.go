@@ -26,14 +26,20 @@ type Pod struct {
 	Managed *Managed
 	// Run is set for a pod that is after an accelerator, ours or not.
 	Run *Run
-	// Constraints say where an unbound pod may go; nil once it is bound, and
-	// for pods that compete for no accelerator.
+	// Constraints say where an unbound pod may go, the inventory's own record
+	// also by its volumes; nil once it is bound, and for pods that compete for
+	// no accelerator.
 	Constraints *Constraints
 	// Gated is set while scheduling gates keep the pod from the scheduler.
 	Gated bool
 	// Deleted is set once the pod is being deleted: it holds what it has until
 	// it is gone, but the scheduler binds it no more.
 	Deleted bool
+
+	// claims are those of an unbound pod, and unmounted its constraints without
+	// those of the volumes that they are bound to.
+	claims    []string
+	unmounted *Constraints
 
 	// charge is shared by the pods of one template.
 	charge unique.Handle[Charge]
@@ -115,6 +121,9 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		p.Run = runOf(pod, given.Container)
 		if p.Node == "" {
 			p.Constraints = ConstraintsOf(&pod.Spec)
+			if p.claims = ClaimsOf(pod.Spec.Volumes, pod.Name); len(p.claims) > 0 {
+				p.unmounted = p.Constraints
+			}
 		}
 	}
 	return p

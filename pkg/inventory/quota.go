@@ -134,8 +134,15 @@ func (q *Quota) wider(old *Quota) (raised, less bool) {
 	return raised, less
 }
 
-// Refusal is why a quota would refuse a pod.
+// Refusal is why a quota, or something else, would refuse a pod.
 type Refusal struct {
+	// Reason is the end of a sentence for a refusal that is no quota's, "" for
+	// a quota's.
+	Reason string
+	// Waits is set when the pod would be admitted, but the scheduler finds no
+	// node for it.
+	Waits bool
+
 	Quota, Resource string
 	// Hard is what the namespace may have, Left what is left of it, Needs what
 	// the pod is short of: milli-cores, bytes or pieces.
@@ -148,6 +155,9 @@ type Refusal struct {
 
 // String is the end of a sentence.
 func (r *Refusal) String() string {
+	if r.Reason != "" {
+		return r.Reason
+	}
 	if r.Unset {
 		return fmt.Sprintf("quota %s demands that every container sets %s", r.Quota, r.Resource)
 	}

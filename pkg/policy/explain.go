@@ -16,6 +16,8 @@ func Explain(ranked []Ranked) string {
 	first, others := ranked[0], ranked[1:]
 	var b strings.Builder
 	switch {
+	case first.Refused != nil && first.Refused.Reason != "":
+		fmt.Fprintf(&b, "every kind has something against it: %s", first.short())
 	case first.Refused != nil:
 		fmt.Fprintf(&b, "the quotas of its namespace allow no kind: %s", first.short())
 	case first.Nodes == 0:

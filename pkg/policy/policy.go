@@ -67,8 +67,9 @@ func EarliestFinish(candidates []inventory.Candidate) []Ranked {
 	return rank(candidates, finishFirst)
 }
 
-// rank orders candidates; always last come those that a quota refuses, and
-// before them those whose kind no node offers.
+// rank orders candidates; always last come those that would be refused, before
+// them those that the scheduler finds no node for, and before these those whose
+// kind no node offers.
 func rank(candidates []inventory.Candidate, compare func(a, b Ranked) int) []Ranked {
 	return order(estimate(candidates), compare)
 }
@@ -76,8 +77,8 @@ func rank(candidates []inventory.Candidate, compare func(a, b Ranked) int) []Ran
 // order sorts candidates whose estimates are made.
 func order(ranked []Ranked, compare func(a, b Ranked) int) []Ranked {
 	slices.SortStableFunc(ranked, func(a, b Ranked) int {
-		if refusedA, refusedB := a.Refused != nil, b.Refused != nil; refusedA != refusedB {
-			return boolFirst(refusedB)
+		if c := cmp.Compare(a.against(), b.against()); c != 0 {
+			return c
 		}
 		if thereA, thereB := a.Nodes > 0, b.Nodes > 0; thereA != thereB {
 			return boolFirst(thereA)
@@ -85,6 +86,19 @@ func order(ranked []Ranked, compare func(a, b Ranked) int) []Ranked {
 		return cmp.Or(compare(a, b), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Index, b.Index))
 	})
 	return ranked
+}
+
+// against is how much speaks against a candidate whatever is idle: 0 nothing,
+// 1 that the pod would only wait, 2 that it would be refused.
+func (r Ranked) against() int {
+	switch {
+	case r.Refused == nil:
+		return 0
+	case r.Refused.Waits:
+		return 1
+	default:
+		return 2
+	}
 }
 
 // finishFirst compares by expected finish. Among kinds that are never expected
