@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
@@ -91,6 +92,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return err
 	}
 	feeds.FollowQuotas(client, inv)
+	rules := admission.NewStore()
+	feeds.FollowRules(client, rules)
 	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
@@ -103,12 +106,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	decides := func() error { return errors.Join(synced(), leads()) }
 	served := server.Config{
-		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: times,
+		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: times, Rules: rules,
 		Key: key, Registry: registry, Log: log, Ready: decides,
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
-			Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: times}, Policy: f.policy,
+			Inventory: inv, Options: option.Source{Profiles: profiles, ServiceTime: times, Rules: rules}, Policy: f.policy,
 			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
 		})
 		if err != nil {

@@ -145,6 +145,11 @@ func keyOf(c *class) string {
 		Resources corev1.ResourceRequirements
 		Mounts    []corev1.VolumeMount
 		Restart   *corev1.ContainerRestartPolicy
+		// What a namespace's pod-security level asks about, here and below.
+		Security  *corev1.SecurityContext
+		Ports     []corev1.ContainerPort
+		Probes    [3]*corev1.Probe
+		Lifecycle *corev1.Lifecycle
 	}
 	token := map[string]bool{}
 	var volumes []corev1.Volume
@@ -158,7 +163,10 @@ func keyOf(c *class) string {
 	reduce := func(from []corev1.Container) (out []container) {
 		for _, c := range from {
 			mounts := slices.DeleteFunc(slices.Clone(c.VolumeMounts), func(m corev1.VolumeMount) bool { return token[m.Name] })
-			out = append(out, container{c.Name, c.Resources, mounts, c.RestartPolicy})
+			out = append(out, container{
+				c.Name, c.Resources, mounts, c.RestartPolicy,
+				c.SecurityContext, c.Ports, [3]*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe}, c.Lifecycle,
+			})
 		}
 		return out
 	}
@@ -170,6 +178,7 @@ func keyOf(c *class) string {
 		c.pod.Metadata.Namespace, c.req, c.kind, c.pod.Recorded, reduce(c.pod.Spec.Containers), reduce(c.pod.Spec.InitContainers), volumes,
 		c.pod.Spec.NodeSelector, affinity, c.pod.Spec.Tolerations, c.pod.Spec.Overhead, c.pod.Spec.Resources,
 		c.pod.Spec.PriorityClassName, c.pod.Spec.ActiveDeadlineSeconds,
+		c.pod.Spec.SecurityContext, c.pod.Spec.HostNetwork, c.pod.Spec.HostPID, c.pod.Spec.HostIPC, c.pod.Spec.HostUsers, c.pod.Spec.OS,
 	})
 	if err != nil { // a pod that was decoded can be encoded; were it not so, it would be alone in its class
 		content = []byte(c.pod.Metadata.Namespace + "/" + c.pod.Metadata.Name)

@@ -68,7 +68,7 @@ func admitted(t *testing.T, name, reservation string, change ...func(*corev1.Pod
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, _, err := source(t).Of(undone, req)
+	in, _, err := source(t).Of(pod.Namespace, undone, req)
 	if err != nil {
 		t.Fatal(err)
 	}

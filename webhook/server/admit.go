@@ -38,11 +38,11 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warning string, refusal err
 	if err != nil {
 		return nil, "", err
 	}
-	in, options, err := option.Source{Profiles: s.Profiles, ServiceTime: s.ServiceTime}.Of(pod, req)
+	in, options, err := option.Source{Profiles: s.Profiles, ServiceTime: s.ServiceTime, Rules: s.Rules}.Of(r.Namespace, pod, req)
 	if err != nil {
 		return nil, "", err
 	}
-	in.Namespace, in.Key = r.Namespace, s.Key
+	in.Key = s.Key
 
 	var earlier mutate.Decision
 	if verified {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
@@ -18,13 +19,16 @@ import (
 	"heteroaccel.io/webhook/readmit"
 )
 
-// Config is what a Server needs; every field is required.
+// Config is what a Server needs; every field is required that does not say
+// otherwise.
 type Config struct {
 	Inventory *inventory.Inventory
 	Profiles  *profile.Store
 	Policy    policy.Policy
 	// ServiceTime is how long a run is expected to take, 0 when unknown.
 	ServiceTime func(inference string, kind accel.Kind) time.Duration
+	// Rules are those of the namespaces; nil when none are known.
+	Rules *admission.Store
 	// Replaces tells in whose place a pod comes that was made again for
 	// another kind; nil when nothing is. Called once for each such pod, and for
 	// dry runs.
