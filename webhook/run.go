@@ -91,9 +91,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	feeds.FollowQuotas(client, inv)
 	rules := admission.NewStore()
 	feeds.FollowRules(client, rules)
+	feeds.FollowQuotas(client, inv)
 	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
@@ -106,7 +106,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	decides := func() error { return errors.Join(synced(), leads()) }
 	served := server.Config{
-		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: times, Rules: rules,
+		Inventory: inv, Profiles: profiles, Policy: f.policy, ServiceTime: times,
 		Key: key, Registry: registry, Log: log, Ready: decides,
 	}
 	if f.readmission {
@@ -121,6 +121,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		served.Replaces = readmitter.Replaces
 		group.Go(func() error { return readmitter.Run(ctx) })
 	}
+	served.Rules = rules
 	srv, err := server.New(served)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ type Option struct {
 	// Service is how long a run is expected to take, 0 when nobody knows.
 	Service time.Duration
 	// Barred is why this option comes last whatever is idle; nil when nothing
-	// is known against it.
+	// is known against it. What quotas say is found out by the inventory.
 	Barred *Refusal
 }
 
@@ -49,8 +49,8 @@ type Candidate struct {
 	// of them end: in a large cluster those of a sample of these nodes, spread
 	// evenly. It is filled in when nothing is idle, which is when it matters.
 	Running []Running
-	// Refused says what would refuse the pod, what it is barred for or else a
-	// ResourceQuota without room for it; nil when nothing would.
+	// Refused is the option's Barred, or else which ResourceQuota has no room
+	// for the pod; nil when nothing is known against it.
 	Refused *Refusal
 }
 

@@ -134,15 +134,16 @@ func (q *Quota) wider(old *Quota) (raised, less bool) {
 	return raised, less
 }
 
-// Refusal is why a quota, or something else, would refuse a pod.
+// Refusal is why an option comes after all others: somebody else, who has the
+// last word, is known to be against it.
 type Refusal struct {
-	// Reason is the end of a sentence for a refusal that is no quota's, "" for
-	// a quota's.
+	// Reason is the text of a refusal that is no quota's, the end of a sentence.
 	Reason string
-	// Waits is set when the pod would be admitted, but the scheduler finds no
+	// Waits is set when the pod would be admitted, but kube-scheduler finds no
 	// node for it.
 	Waits bool
 
+	// The rest is a ResourceQuota's.
 	Quota, Resource string
 	// Hard is what the namespace may have, Left what is left of it, Needs what
 	// the pod is short of: milli-cores, bytes or pieces.

@@ -16,10 +16,10 @@ func Explain(ranked []Ranked) string {
 	first, others := ranked[0], ranked[1:]
 	var b strings.Builder
 	switch {
-	case first.Refused != nil && first.Refused.Reason != "":
-		fmt.Fprintf(&b, "every kind has something against it: %s", first.short())
-	case first.Refused != nil:
+	case first.Refused != nil && first.Refused.Quota != "":
 		fmt.Fprintf(&b, "the quotas of its namespace allow no kind: %s", first.short())
+	case first.Refused != nil:
+		fmt.Fprintf(&b, "no kind is left to it: %s", first.short())
 	case first.Nodes == 0:
 		nowhere := slices.DeleteFunc(slices.Clone(ranked), func(r Ranked) bool { return r.Refused != nil })
 		fmt.Fprintf(&b, "no node could take this pod, with all it asks for, on %s: waits for %s", anyOf(nowhere), first.Kind)
@@ -71,6 +71,8 @@ func (r Ranked) taken() string {
 // short is how a kind that was not chosen stands.
 func (r Ranked) short() string {
 	switch {
+	case r.Refused != nil && strings.HasPrefix(r.Refused.Reason, "was refused by "):
+		return fmt.Sprintf("%s %s", r.Kind, r.Refused)
 	case r.Refused != nil:
 		return fmt.Sprintf("no %s (%s)", r.Kind, r.Refused)
 	case r.Nodes == 0:

@@ -67,9 +67,8 @@ func EarliestFinish(candidates []inventory.Candidate) []Ranked {
 	return rank(candidates, finishFirst)
 }
 
-// rank orders candidates; always last come those that would be refused, before
-// them those that the scheduler finds no node for, and before these those whose
-// kind no node offers.
+// rank orders candidates; always last come those that a quota refuses, and
+// before them those whose kind no node offers.
 func rank(candidates []inventory.Candidate, compare func(a, b Ranked) int) []Ranked {
 	return order(estimate(candidates), compare)
 }
@@ -77,7 +76,7 @@ func rank(candidates []inventory.Candidate, compare func(a, b Ranked) int) []Ran
 // order sorts candidates whose estimates are made.
 func order(ranked []Ranked, compare func(a, b Ranked) int) []Ranked {
 	slices.SortStableFunc(ranked, func(a, b Ranked) int {
-		if c := cmp.Compare(a.against(), b.against()); c != 0 {
+		if c := cmp.Compare(against(a.Refused), against(b.Refused)); c != 0 {
 			return c
 		}
 		if thereA, thereB := a.Nodes > 0, b.Nodes > 0; thereA != thereB {
@@ -88,17 +87,16 @@ func order(ranked []Ranked, compare func(a, b Ranked) int) []Ranked {
 	return ranked
 }
 
-// against is how much speaks against a candidate whatever is idle: 0 nothing,
-// 1 that the pod would only wait, 2 that it would be refused.
-func (r Ranked) against() int {
+// against orders refusals: none, one that leaves the pod waiting, one that
+// keeps it from being created.
+func against(r *inventory.Refusal) int {
 	switch {
-	case r.Refused == nil:
+	case r == nil:
 		return 0
-	case r.Refused.Waits:
+	case r.Waits:
 		return 1
-	default:
-		return 2
 	}
+	return 2
 }
 
 // finishFirst compares by expected finish. Among kinds that are never expected

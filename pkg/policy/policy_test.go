@@ -176,7 +176,7 @@ func TestExplain(t *testing.T) {
 			[]inventory.Candidate{kind(accel.CPU, 2, 529*ms, barred), gpu(takenFor(40 * time.Second))},
 			"waits for GPU (0 of 1 free), which is expected to be done first, in 41.1s; no CPU (LimitRange l: too much)",
 		},
-		"every kind barred":           {[]inventory.Candidate{gpu(barred), npu(refused)}, "every kind has something against it: no GPU (LimitRange l: too much); no NPU (quota team has 0 of 1 requests.example.com/npu left)"},
+		"every kind barred":           {[]inventory.Candidate{gpu(barred), npu(refused)}, "no kind is left to it: no GPU (LimitRange l: too much); no NPU (quota team has 0 of 1 requests.example.com/npu left)"},
 		"a quota's first, one barred": {[]inventory.Candidate{npu(barred), gpu(refused)}, "the quotas of its namespace allow no kind: no GPU (quota team has 0 of 1 requests.example.com/gpu left); no NPU (LimitRange l: too much)"},
 		"idle":                        {[]inventory.Candidate{gpu(), npu(), cores}, "GPU is free (1 of 1), a run takes 76ms; NPU free, 146ms; CPU free, 529ms"},
 		"the only":                    {[]inventory.Candidate{gpu()}, "GPU is free (1 of 1), a run takes 76ms"},

@@ -97,7 +97,7 @@ func TestEveryKindBarred(t *testing.T) {
 	rules.SetLimitRange(mostCores("default", "everybody", "1"))
 	r := ruled(t, rules)
 	p, resp := r.admit(t, pod("p", "face-recognition", "cpu"))
-	const want = "every kind has something against it: no CPU (LimitRange everybody: maximum cpu usage per Container is 1, but limit is 2)"
+	const want = "no kind is left to it: no CPU (LimitRange everybody: maximum cpu usage per Container is 1, but limit is 2)"
 	if selected(p) != "CPU" || len(resp.Warnings) != 1 || resp.Warnings[0] != want {
 		t.Errorf("got %s, warned of %q", selected(p), resp.Warnings)
 	}

@@ -25,10 +25,10 @@ type Config struct {
 	Inventory *inventory.Inventory
 	Profiles  *profile.Store
 	Policy    policy.Policy
-	// ServiceTime is how long a run is expected to take, 0 when unknown.
-	ServiceTime func(inference string, kind accel.Kind) time.Duration
 	// Rules are those of the namespaces; nil when none are known.
 	Rules *admission.Store
+	// ServiceTime is how long a run is expected to take, 0 when unknown.
+	ServiceTime func(inference string, kind accel.Kind) time.Duration
 	// Replaces tells in whose place a pod comes that was made again for
 	// another kind; nil when nothing is. Called once for each such pod, and for
 	// dry runs.
