@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -81,18 +82,35 @@ func note[V any](m *map[corev1.ResourceName]V, name corev1.ResourceName, v V) {
 	(*m)[name] = v
 }
 
-// contradiction says where a default leaves the container with a request above
-// its limit, which the API server finds invalid; "" for nowhere.
+// contradiction says where a default leaves the container with a request and a
+// limit that the API server finds invalid together; "" for nowhere.
 func (s *subject) contradiction() string {
 	for _, name := range slices.Sorted(maps.Keys(s.given)) {
 		request, limit := amount(s.requests, name), amount(s.limits, name)
-		if s.unknown[name] || request == nil || limit == nil || request.Cmp(*limit) <= 0 {
+		if s.unknown[name] || request == nil {
 			continue
 		}
-		return fmt.Sprintf("LimitRange %s: with its default, the %s request of container %s is %s, which must be less than or equal to its limit of %s",
-			s.given[name], name, s.name, request, limit)
+		wrong := ""
+		switch {
+		case limit == nil && !overcommits(name):
+			wrong = "needs a limit as well"
+		case limit == nil:
+		case !overcommits(name) && request.Cmp(*limit) != 0:
+			wrong = fmt.Sprintf("must be equal to its limit of %s", limit)
+		case request.Cmp(*limit) > 0:
+			wrong = fmt.Sprintf("must be less than or equal to its limit of %s", limit)
+		}
+		if wrong != "" {
+			return fmt.Sprintf("LimitRange %s: with its default, the %s request of container %s is %s, which %s", s.given[name], name, s.name, request, wrong)
+		}
 	}
 	return ""
+}
+
+// overcommits reports whether a container may be limited to more of a resource
+// than it requests: not so of extended resources and huge pages.
+func overcommits(name corev1.ResourceName) bool {
+	return !strings.Contains(string(name), "/") && !strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)
 }
 
 // wholePod is what the containers come to for a LimitRange: overhead does not

@@ -41,6 +41,13 @@ func refusedByRanges(ranges []*LimitRange, pod *corev1.Pod) string {
 		return ""
 	}
 	containers := filled(ranges, pod)
+	// What the defaults make of a container has to be valid, which is looked at
+	// first.
+	for i := range containers {
+		if why := containers[i].contradiction(); why != "" {
+			return why
+		}
+	}
 	whole := wholePod(containers, pod)
 	for _, l := range ranges {
 		for i := range l.items {
@@ -54,12 +61,6 @@ func refusedByRanges(ranges []*LimitRange, pod *corev1.Pod) string {
 					return fmt.Sprintf("LimitRange %s: %s", l.Name, why)
 				}
 			}
-		}
-	}
-	// What the defaults make of a container has to be valid, too.
-	for i := range containers {
-		if why := containers[i].contradiction(); why != "" {
-			return why
 		}
 	}
 	return ""

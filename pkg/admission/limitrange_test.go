@@ -174,6 +174,18 @@ func TestLimitRanges(t *testing.T) {
 			[]*LimitRange{limitRange("l", perContainer(defaults("memory", "256Mi"), defaultRequests("memory", "256Mi")))}, aPod(asks(list("memory", "1Gi"), nil)),
 			"LimitRange l: with its default, the memory request of container main is 1Gi, which must be less than or equal to its limit of 256Mi",
 		},
+		"defaults that contradict the pod go before what it breaks": {
+			[]*LimitRange{limitRange("l", perContainer(defaults("memory", "256Mi"), defaultRequests("memory", "256Mi"), most("cpu", "1")))}, aPod(asks(list("memory", "1Gi"), list("cpu", "2"))),
+			"LimitRange l: with its default, the memory request of container main is 1Gi, which must be less than or equal to its limit of 256Mi",
+		},
+		"a device requested by default, without a limit": {
+			[]*LimitRange{limitRange("l", perContainer(defaultRequests("gpu.intel.com/i915", "1")))}, aPod(),
+			"LimitRange l: with its default, the gpu.intel.com/i915 request of container main is 1, which needs a limit as well",
+		},
+		"fewer devices requested than there are by default": {
+			[]*LimitRange{limitRange("l", perContainer(defaults("gpu.intel.com/i915", "2"), defaultRequests("gpu.intel.com/i915", "1")))}, aPod(),
+			"LimitRange l: with its default, the gpu.intel.com/i915 request of container main is 1, which must be equal to its limit of 2",
+		},
 		"defaults in dispute": {
 			[]*LimitRange{limitRange("a", perContainer(defaults("cpu", "2"), defaultRequests("cpu", "2"))), limitRange("b", perContainer(defaults("cpu", "1"), defaultRequests("cpu", "1"), most("cpu", "1")))},
 			aPod(), "",
