@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
@@ -97,6 +98,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
+	rules := admission.NewStore()
+	feeds.FollowRules(client, rules)
 	feeds.FollowQuotas(client, inv)
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	refused := newRefusedCreates(against, inv, leads)
@@ -118,7 +121,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
-			Inventory: inv, Options: option.Source{Profiles: profiles, Schedulers: f.schedulers}, Policy: f.policy,
+			Inventory: inv, Options: option.Source{Profiles: profiles, Schedulers: f.schedulers, Rules: rules}, Policy: f.policy,
 			Refusals: against, Suspended: suspension.Suspended,
 			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
 		})
@@ -129,6 +132,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		served.Replaces = readmitter.Replaces
 		group.Go(func() error { return readmitter.Run(ctx) })
 	}
+	served.Rules = rules
 	srv, err := server.New(served)
 	if err != nil {
 		return err

@@ -126,6 +126,9 @@ func exclusion(c *inventory.Constraints, n *inventory.Node) string {
 			causes = append(causes, "it is tainted "+t.ToString())
 		}
 	}
+	if volume := c.KeptBy(n); volume != "" {
+		return strings.Join(append(causes, fmt.Sprintf("the pod's volume %s cannot be used there", volume)), ", ")
+	}
 	const labels = "the pod's node selector or affinity leaves it out"
 	if len(causes) == 0 {
 		return labels

@@ -18,6 +18,9 @@ type Option struct {
 	Constraints *Constraints
 	// Charge is what quotas ask about the pod beyond Needs.
 	Charge Charge
+	// Claims are the claims of the namespace whose volumes the pod would mount:
+	// those that are bound say where it could run, too.
+	Claims []string
 	// Service is how long a run is expected to take, 0 when nobody knows.
 	Service time.Duration
 	// Barred is why this option comes last whatever is idle; nil when nothing
@@ -72,6 +75,10 @@ type Running struct {
 // Idle is how many slots nobody holds, waits for or has reserved.
 func (c Candidate) Idle() int64 { return max(0, c.Usable-c.Claimed) }
 
+// Admitted reports whether a pod made for it would be admitted, as far as is
+// known.
+func (c Candidate) Admitted() bool { return c.Refused == nil || c.Refused.Waits }
+
 // Query is what a decision is about.
 type Query struct {
 	Namespace string
@@ -91,8 +98,9 @@ type Query struct {
 // options, and reserves what it chose. All of it is one step under the lock,
 // so that of two decisions the later one knows the earlier: choose must be
 // quick, must not block, and must return an index into the candidates, of
-// which there must be at least one. A choice that a quota refuses is not
-// reserved: the API server is about to refuse it too.
+// which there must be at least one. A choice that is refused is not
+// reserved, unless the pod would be admitted and wait: the API server is about
+// to refuse it too.
 func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -106,7 +114,7 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	}
 	candidates := inv.candidates(q, now)
 	chosen := candidates[choose(candidates)]
-	if q.Reservation != "" && chosen.Refused == nil {
+	if q.Reservation != "" && chosen.Admitted() {
 		inv.reserve(q.Reservation, q.Namespace, chosen.Option, now)
 	}
 	return chosen
@@ -126,6 +134,7 @@ func (inv *Inventory) leaveOut(r *reservation) func() {
 func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
 	candidates := make([]Candidate, len(q.Options))
 	for i, o := range q.Options {
+		o.Constraints = inv.bound(q.Namespace, o.Constraints, o.Claims)
 		candidates[i] = inv.candidate(o, now)
 		if candidates[i].Refused = o.Barred; o.Barred == nil {
 			candidates[i].Refused = inv.refusal(&q, &o, now)

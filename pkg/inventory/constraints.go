@@ -12,12 +12,14 @@ import (
 
 // Constraints say which nodes a pod may run on: its node selector, required
 // node affinity and tolerations, as kube-scheduler's NodeAffinity,
-// TaintToleration and NodeUnschedulable plugins read them. Affinity between
-// pods, topology spread and volumes are left to the scheduler. Nil is a pod
-// with none of them, which may run wherever nothing is tainted.
+// TaintToleration and NodeUnschedulable plugins read them, and the volumes that
+// are bound to its claims, as VolumeBinding and VolumeZone do. Affinity between
+// pods, topology spread and claims yet unbound are left to the scheduler. Nil is
+// a pod with none of them, which may run wherever nothing is tainted.
 type Constraints struct {
 	affinity    *nodeaffinity.RequiredNodeAffinity
 	tolerations []corev1.Toleration
+	volumes     []*Volume
 	// named are the only nodes there are by the affinity, nil when it names
 	// none. A DaemonSet's pods each name one.
 	named []string
@@ -95,7 +97,13 @@ func (c *Constraints) Allow(n *Node) bool {
 			return false
 		}
 	}
-	if c == nil || c.affinity == nil {
+	if c == nil {
+		return true
+	}
+	if c.KeptBy(n) != "" {
+		return false
+	}
+	if c.affinity == nil {
 		return true
 	}
 	ok, err := c.affinity.Match(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: n.traits.labels}})

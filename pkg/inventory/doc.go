@@ -1,7 +1,7 @@
 // Package inventory merges what is known of the cluster: which devices are
 // usable, where, now.
 //
-// Nodes, pods, quotas and samples enter through Set and Delete methods, which
+// Nodes, pods, quotas, claims, volumes and samples enter through Set and Delete methods, which
 // nothing but the informers and the monitor call; immutable Node and Pod
 // records, Candidates for a decision and reservations leave. It does no I/O,
 // starts nothing, and holds the project's only mutex: exported methods of

@@ -61,6 +61,8 @@ type Inventory struct {
 	// accounts are the quotas of each namespace, by name.
 	accounts map[string][]*account
 
+	storage storage
+
 	// What follows is derived from all of the above and kept in step with it,
 	// so that a decision does not have to look at every node: see shape.
 	shapes  map[string]*shape
@@ -99,6 +101,7 @@ func New(opts Options) *Inventory {
 		waiting:      map[types.NamespacedName]*shape{},
 		reservations: map[string]*reservation{},
 		accounts:     map[string][]*account{},
+		storage:      newStorage(),
 		shapes:       map[string]*shape{},
 		reaches:      map[string]*reach{},
 		gains:        make(chan struct{}, 1),
@@ -172,7 +175,7 @@ func (inv *Inventory) setPod(p *Pod) (kept *Pod, admitted, finished bool) {
 	if old != nil && old.UID != p.UID {
 		old = nil // another pod of the same name
 	}
-	p = p.watched(old, inv.opts.Now())
+	p = inv.mounted(p.watched(old, inv.opts.Now()))
 	inv.replacePod(p.name(), p)
 	return p, inv.fulfil(p), p.Done && old != nil && !old.Done
 }
@@ -203,8 +206,12 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 	waited := inv.waiting[name]
 	delete(inv.waiting, name)
 	delete(inv.pods, name)
+	delete(inv.storage.mounting, name)
 	if p != nil {
 		inv.pods[name] = p
+		if len(p.claims) > 0 {
+			inv.storage.mounting[name] = struct{}{}
+		}
 		if p.waits() && inv.schedules(p.Scheduler) {
 			inv.waiting[name] = inv.join(p.Needs, p.Constraints)
 		}

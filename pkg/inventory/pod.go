@@ -28,8 +28,9 @@ type Pod struct {
 	Managed *Managed
 	// Run is set for a pod that is after an accelerator, ours or not.
 	Run *Run
-	// Constraints say where an unbound pod may go; nil once it is bound, and
-	// for pods that compete for no accelerator.
+	// Constraints say where an unbound pod may go, the inventory's own record
+	// also by its volumes; nil once it is bound, and for pods that compete for
+	// no accelerator.
 	Constraints *Constraints
 	// Scheduler is the name of the scheduler that is to bind the pod.
 	Scheduler string
@@ -44,6 +45,11 @@ type Pod struct {
 	// the pod is bound.
 	Verdict     string
 	VerdictTime time.Time
+
+	// claims are those of an unbound pod, and unmounted its constraints without
+	// those of the volumes that they are bound to.
+	claims    []string
+	unmounted *Constraints
 
 	// charge is shared by the pods of one template.
 	charge unique.Handle[Charge]
@@ -132,6 +138,9 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		p.Run = runOf(pod, given.Container)
 		if p.Node == "" {
 			p.Constraints = ConstraintsOf(&pod.Spec)
+			if p.claims = ClaimsOf(pod.Spec.Volumes, pod.Name); len(p.claims) > 0 {
+				p.unmounted = p.Constraints
+			}
 		}
 	}
 	return p

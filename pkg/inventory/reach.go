@@ -39,7 +39,10 @@ func (r *reach) key() string {
 	return r.constraints.key
 }
 
-// tied reports whether the constraints name nodes, by selector or affinity.
-func (r *reach) tied() bool { return r.constraints != nil && r.constraints.affinity != nil }
+// tied reports whether the constraints name nodes, by selector, affinity or
+// volume.
+func (r *reach) tied() bool {
+	return r.constraints != nil && (r.constraints.affinity != nil || len(r.constraints.volumes) > 0)
+}
 
 func (r *reach) set(n *Node) { r.allowed.set(n.place, r.constraints.Allow(n)) }

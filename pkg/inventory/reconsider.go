@@ -35,7 +35,7 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 	if i < 0 {
 		return Candidate{}, false
 	}
-	if q.Reservation != "" && candidates[i].Refused == nil {
+	if q.Reservation != "" && candidates[i].Admitted() {
 		inv.reserve(q.Reservation, q.Namespace, candidates[i].Option, now)
 	}
 	return candidates[i], true

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
+	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 )
 
@@ -176,6 +177,56 @@ func Quotas(client kubernetes.Interface, inv *inventory.Inventory) *Feed {
 		},
 		func(n types.NamespacedName) { inv.DeleteQuota(n.Namespace, n.Name) },
 		nil)
+}
+
+// LimitRanges feeds the LimitRanges of all namespaces into the store.
+func LimitRanges(client kubernetes.Interface, rules *admission.Store) *Feed {
+	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "limitranges", corev1.NamespaceAll, everything)
+	return NewFeed("limitranges", lw, &corev1.LimitRange{},
+		func(o runtime.Object) error {
+			rules.SetLimitRange(admission.LimitRangeOf(o.(*corev1.LimitRange)))
+			return nil
+		},
+		func(n types.NamespacedName) { rules.DeleteLimitRange(n.Namespace, n.Name) },
+		nil)
+}
+
+// Namespaces feeds what the namespaces' labels say of the security of pods.
+func Namespaces(client kubernetes.Interface, rules *admission.Store) *Feed {
+	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "namespaces", corev1.NamespaceAll, everything)
+	return NewFeed("namespaces", lw, &corev1.Namespace{},
+		func(o runtime.Object) error {
+			ns := o.(*corev1.Namespace)
+			rules.SetNamespace(ns.Name, ns.Labels)
+			return nil
+		},
+		func(n types.NamespacedName) { rules.DeleteNamespace(n.Name) },
+		reduceNamespace)
+}
+
+// Claims feeds the PersistentVolumeClaims of all namespaces into the inventory.
+func Claims(client kubernetes.Interface, inv *inventory.Inventory) *Feed {
+	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "persistentvolumeclaims", corev1.NamespaceAll, everything)
+	return NewFeed("persistentvolumeclaims", lw, &corev1.PersistentVolumeClaim{},
+		func(o runtime.Object) error {
+			c := o.(*corev1.PersistentVolumeClaim)
+			inv.SetClaim(c.Namespace, c.Name, c.Spec.VolumeName)
+			return nil
+		},
+		func(n types.NamespacedName) { inv.DeleteClaim(n.Namespace, n.Name) },
+		reduceClaim)
+}
+
+// Volumes feeds the PersistentVolumes into the inventory.
+func Volumes(client kubernetes.Interface, inv *inventory.Inventory) *Feed {
+	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "persistentvolumes", corev1.NamespaceAll, everything)
+	return NewFeed("persistentvolumes", lw, &corev1.PersistentVolume{},
+		func(o runtime.Object) error {
+			inv.SetVolume(inventory.VolumeOf(o.(*corev1.PersistentVolume)))
+			return nil
+		},
+		func(n types.NamespacedName) { inv.DeleteVolume(n.Name) },
+		reduceVolume)
 }
 
 // Pods feeds the pods of all namespaces into the inventory: those that never

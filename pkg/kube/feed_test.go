@@ -192,3 +192,48 @@ func TestReducingKeepsTheRun(t *testing.T) {
 		})
 	}
 }
+
+// TestReducingKeepsClaims: of an unbound pod that was not admitted by us the
+// volumes still say where it may go, and so which devices it will take.
+func TestReducingKeepsClaims(t *testing.T) {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "p"},
+		Spec: corev1.PodSpec{
+			Containers: []corev1.Container{{Name: "a", Resources: requests("gpu.intel.com/i915", "1")}},
+			Volumes: []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"},
+			}}},
+		},
+	}
+	inv := inventory.New(inventory.Options{})
+	reduced, err := reducePod(pod.DeepCopy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	inv.SetPod(inventory.PodOf(reduced.(*corev1.Pod), testKey))
+	volume, err := reduceVolume(&corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: "pv"},
+		Spec: corev1.PersistentVolumeSpec{NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
+				{Key: "room", Operator: corev1.NodeSelectorOpIn, Values: []string{"2"}},
+			}}},
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inv.SetVolume(inventory.VolumeOf(volume.(*corev1.PersistentVolume)))
+	claim, err := reduceClaim(&corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "data"},
+		Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: "pv"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := claim.(*corev1.PersistentVolumeClaim)
+	inv.SetClaim(c.Namespace, c.Name, c.Spec.VolumeName)
+	n := inventory.NodeOf(node("a"))
+	if got := inv.Pod("default", "p").Constraints.KeptBy(n); got != "pv" {
+		t.Errorf("the pod is kept off the node by %q, want by its volume", got)
+	}
+}

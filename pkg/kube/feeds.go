@@ -16,12 +16,14 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
 )
 
-// Feeds carry everything the API server knows and we need: nodes, pods and
-// quotas into an inventory, profiles into a store.
+// Feeds carry everything the API server knows and we need: nodes, pods, volumes
+// and quotas into an inventory, profiles and the rules of namespaces into
+// stores.
 type Feeds struct {
 	feeds    []*Feed
 	pods     *Feed
@@ -49,7 +51,7 @@ func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.I
 	}
 	pods := Pods(client, inv, key)
 	return &Feeds{
-		feeds:    []*Feed{Nodes(client, inv), pods},
+		feeds:    []*Feed{Nodes(client, inv), pods, Claims(client, inv), Volumes(client, inv)},
 		pods:     pods,
 		profiles: informer,
 		handled:  handled,
@@ -60,6 +62,12 @@ func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.I
 // call it before Run.
 func (f *Feeds) FollowQuotas(client kubernetes.Interface, inv *inventory.Inventory) {
 	f.feeds = append(f.feeds, Quotas(client, inv))
+}
+
+// FollowRules feeds the LimitRanges and the namespaces' pod-security labels,
+// which only whoever decides needs; call it before Run.
+func (f *Feeds) FollowRules(client kubernetes.Interface, rules *admission.Store) {
+	f.feeds = append(f.feeds, LimitRanges(client, rules), Namespaces(client, rules))
 }
 
 // Profiles is the informer of the InferenceProfiles, for further handlers.

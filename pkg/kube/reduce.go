@@ -2,6 +2,7 @@ package kube
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
 	"heteroaccel.io/pkg/accel"
@@ -20,7 +21,10 @@ func reducePod(obj any) (any, error) {
 		return p, nil
 	}
 	p.Labels = nil
-	p.Spec.Volumes, p.Spec.ImagePullSecrets, p.Spec.HostAliases = nil, nil, nil
+	if p.Spec.NodeName != "" {
+		p.Spec.Volumes = nil // of an unbound pod they say where it may go
+	}
+	p.Spec.ImagePullSecrets, p.Spec.HostAliases = nil, nil
 	p.Status.EphemeralContainerStatuses = nil
 	for _, containers := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
 		for i := range containers {
@@ -46,5 +50,39 @@ func reduceNode(obj any) (any, error) {
 	}
 	n.ManagedFields, n.Annotations = nil, nil
 	n.Status.Images, n.Status.Conditions = nil, nil
+	return n, nil
+}
+
+// reduceVolume leaves of a volume where it can be used, reduceClaim of a claim
+// to which volume it is bound.
+func reduceVolume(obj any) (any, error) {
+	v, ok := obj.(*corev1.PersistentVolume)
+	if !ok {
+		return obj, nil
+	}
+	return &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: v.Name, UID: v.UID, ResourceVersion: v.ResourceVersion, Labels: v.Labels},
+		Spec:       corev1.PersistentVolumeSpec{NodeAffinity: v.Spec.NodeAffinity},
+	}, nil
+}
+
+func reduceClaim(obj any) (any, error) {
+	c, ok := obj.(*corev1.PersistentVolumeClaim)
+	if !ok {
+		return obj, nil
+	}
+	return &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion},
+		Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: c.Spec.VolumeName},
+	}, nil
+}
+
+// reduceNamespace leaves of a namespace its labels.
+func reduceNamespace(obj any) (any, error) {
+	n, ok := obj.(*corev1.Namespace)
+	if !ok {
+		return obj, nil
+	}
+	n.ManagedFields, n.Annotations = nil, nil
 	return n, nil
 }

@@ -30,6 +30,13 @@ func refused(c *inventory.Candidate) {
 	c.Refused = &inventory.Refusal{Quota: "team", Resource: "requests.example.com/" + strings.ToLower(string(c.Kind)), Hard: 1, Needs: 1}
 }
 
+func barred(c *inventory.Candidate) { c.Refused = &inventory.Refusal{Reason: "LimitRange l: too much"} }
+
+// stuck is a kind that the scheduler is known to find no node for.
+func stuck(c *inventory.Candidate) {
+	c.Refused = &inventory.Refusal{Reason: "no node suits", Waits: true}
+}
+
 func taken(c *inventory.Candidate) {
 	c.Usable, c.Running = 0, []inventory.Running{{Elapsed: time.Hour}}
 }
@@ -98,6 +105,10 @@ func TestPolicies(t *testing.T) {
 			[]inventory.Candidate{kind("GPU", 0, 76*ms, refused), kind("FPGA", 1, ms, nowhere), kind("NPU", 2, time.Hour, taken, queued(99))},
 			"NPU FPGA GPU", "NPU FPGA GPU",
 		},
+		"barred or unschedulable, whatever is idle": {
+			[]inventory.Candidate{kind("CPU", 0, ms, barred), kind("GPU", 1, 76*ms, refused), kind("FPGA", 2, ms, stuck), kind("NPU", 3, time.Hour, nowhere)},
+			"NPU FPGA CPU GPU", "NPU FPGA CPU GPU",
+		},
 		"quotas refuse every kind: as without": {
 			[]inventory.Candidate{kind("FPGA", 0, ms, nowhere, refused), kind("GPU", 1, 76*ms, refused), kind("NPU", 2, 146*ms, refused)},
 			"GPU NPU FPGA", "GPU NPU FPGA",
@@ -161,8 +172,14 @@ func TestExplain(t *testing.T) {
 		candidates []inventory.Candidate
 		want       string
 	}{
-		"idle":     {[]inventory.Candidate{gpu(), npu(), cores}, "GPU is free (1 of 1), a run takes 76ms; NPU free, 146ms; CPU free, 529ms"},
-		"the only": {[]inventory.Candidate{gpu()}, "GPU is free (1 of 1), a run takes 76ms"},
+		"barred": {
+			[]inventory.Candidate{kind(accel.CPU, 2, 529*ms, barred), gpu(takenFor(40 * time.Second))},
+			"waits for GPU (0 of 1 free), which is expected to be done first, in 41.1s; no CPU (LimitRange l: too much)",
+		},
+		"every kind barred":           {[]inventory.Candidate{gpu(barred), npu(refused)}, "no kind is left to it: no GPU (LimitRange l: too much); no NPU (quota team has 0 of 1 requests.example.com/npu left)"},
+		"a quota's first, one barred": {[]inventory.Candidate{npu(barred), gpu(refused)}, "the quotas of its namespace allow no kind: no GPU (quota team has 0 of 1 requests.example.com/gpu left); no NPU (LimitRange l: too much)"},
+		"idle":                        {[]inventory.Candidate{gpu(), npu(), cores}, "GPU is free (1 of 1), a run takes 76ms; NPU free, 146ms; CPU free, 529ms"},
+		"the only":                    {[]inventory.Candidate{gpu()}, "GPU is free (1 of 1), a run takes 76ms"},
 		"the better one is taken": {
 			[]inventory.Candidate{gpu(claimed(1)), npu(), cores},
 			"NPU is free (1 of 1), a run takes 146ms; CPU free, 529ms; GPU taken (0 of 1 free, 1 pod before it), 2.2s",

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
@@ -59,22 +60,8 @@ var annotations = [...]string{
 // would have given for the variant, or one of too large a record, is a sentence
 // for the person who wrote the pod.
 func Apply(pod *Pod, in Input) (*Pod, error) {
-	if in.Profile == nil || in.Variant == nil || in.Variant.Spec == nil {
-		return nil, errors.New("apply a variant: none given")
-	}
-	v := in.Variant
-	out := *pod
-	out.Recorded, out.Noted, out.Warnings = "", "", nil
-	c := in.Target.detach(&out)
-	if c == nil {
-		return nil, errNoContainer(in.Target)
-	}
-	r := record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind}}
-	told, err := applyToContainer(c, in, wishesOf(pod, in.Target), &r)
+	out, r, told, err := carryOut(pod, in)
 	if err != nil {
-		return nil, err
-	}
-	if err := applyToPod(&out, v, &r); err != nil {
 		return nil, err
 	}
 	r.Unwritten, r.Note = told.unwritten, told.note()
@@ -93,7 +80,45 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 		a[accel.ReadmissionsAnnotation] = strconv.Itoa(n)
 	}
 	out.Metadata.Annotations = a
-	return &out, nil
+	return out, nil
+}
+
+// Preview is the pod that Apply would make, without the annotations that it
+// writes back. in needs neither decision nor key.
+func Preview(pod *Pod, in Input) (*corev1.Pod, error) {
+	out, _, _, err := carryOut(pod, in)
+	if err != nil {
+		return nil, err
+	}
+	m := &out.Metadata
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: m.Name, GenerateName: m.GenerateName, Namespace: in.Namespace, Annotations: m.Annotations},
+		Spec:       out.Spec,
+	}, nil
+}
+
+// carryOut gives in.Target of a copy of pod its variant, and notes what that
+// replaced.
+func carryOut(pod *Pod, in Input) (*Pod, *record, *doubts, error) {
+	if in.Profile == nil || in.Variant == nil || in.Variant.Spec == nil {
+		return nil, nil, nil, errors.New("apply a variant: none given")
+	}
+	v := in.Variant
+	out := *pod
+	out.Recorded, out.Noted, out.Warnings = "", "", nil
+	c := in.Target.detach(&out)
+	if c == nil {
+		return nil, nil, nil, errNoContainer(in.Target)
+	}
+	r := &record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind}}
+	told, err := applyToContainer(c, in, wishesOf(pod, in.Target), r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := applyToPod(&out, v, r); err != nil {
+		return nil, nil, nil, err
+	}
+	return &out, r, told, nil
 }
 
 // applyToContainer changes c, which is a copy, and notes in r what it replaced.

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/webhook/mutate"
@@ -21,6 +22,8 @@ type Source struct {
 	Profiles *profile.Store
 	// Now is the clock that tells how old times are; nil for time.Now.
 	Now func() time.Time
+	// Rules are those of the namespaces; nil when none are known.
+	Rules *admission.Store
 	// Schedulers are the names of those that ask our extender; none means any.
 	Schedulers []string
 	// OtherSchedulers lets pods of others in as well.
@@ -33,10 +36,11 @@ func (s Source) Schedules(name string) bool {
 	return name == "" || len(s.Schedulers) == 0 || slices.Contains(s.Schedulers, name)
 }
 
-// Of returns the ways a pod could run, one for each allowed variant that its
-// own spec is compatible with. The error is a sentence for whoever wrote it.
-func (s Source) Of(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventory.Option, error) {
-	in := mutate.Input{Request: req, Known: s.known()}
+// Of returns the ways a pod of a namespace could run, one for each allowed
+// variant that its own spec is compatible with. The error is a sentence for
+// whoever wrote it.
+func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate.Input, []inventory.Option, error) {
+	in := mutate.Input{Request: req, Known: s.known(), Namespace: namespace}
 	p, ok := s.Profiles.Get(req.Inference)
 	if why := s.Profiles.Broken(req.Inference); why != nil {
 		return in, nil, fmt.Errorf("InferenceProfile %q cannot be used: %w; mend it first", req.Inference, why)
@@ -82,6 +86,8 @@ func (s Source) Of(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventor
 			Needs:       inventory.ResourcesOf(mutate.Requests(planned)),
 			Constraints: constraints(pod, v, own),
 			Charge:      inventory.ChargeOf(planned),
+			Claims:      inventory.ClaimsOf(slices.Concat(pod.Spec.Volumes, v.Spec.Volumes), ""),
+			Barred:      s.barred(pod, in, v),
 			Service:     v.Estimate,
 			Hint:        v.ServiceTime,
 			Basis:       v.Basis,
@@ -95,6 +101,23 @@ func (s Source) Of(pod *mutate.Pod, req accel.Request) (mutate.Input, []inventor
 		prefer(options)
 	}
 	return in, options, nil
+}
+
+// barred says why the API server would refuse the pod with a variant by the
+// rules of its namespace; nil when nothing is known against it.
+func (s Source) barred(pod *mutate.Pod, in mutate.Input, v *profile.Variant) *inventory.Refusal {
+	if !s.Rules.Has(in.Namespace) {
+		return nil
+	}
+	in.Variant = v
+	planned, err := mutate.Preview(pod, in)
+	if err != nil {
+		return nil // Apply will say it
+	}
+	if why := s.Rules.Refuses(in.Namespace, planned); why != "" {
+		return &inventory.Refusal{Reason: why}
+	}
+	return nil
 }
 
 // constraints are the pod's own unless the variant adds to them.

@@ -58,7 +58,7 @@ func TestTimes(t *testing.T) {
 			profiles := profile.NewStore()
 			profiles.Set(p)
 			pod := &mutate.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "mine"}}}}
-			_, options, err := option.Source{Profiles: profiles}.Of(pod, accel.Request{Inference: "face", Kinds: tt.kinds})
+			_, options, err := option.Source{Profiles: profiles}.Of("default", pod, accel.Request{Inference: "face", Kinds: tt.kinds})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,9 +11,11 @@ import (
 	"heteroaccel.io/webhook/refusals"
 )
 
-// ways are the options of a class, as long as its profile stays the same.
+// ways are the options of a class, as long as its profile and the rules of
+// namespaces stay the same.
 type ways struct {
 	profile *profile.Profile
+	rules   uint64
 	options []inventory.Option
 }
 
@@ -78,10 +80,10 @@ func (r *Readmitter) lines(now time.Time) []*line {
 // nil when the profile has none for it any more.
 func (r *Readmitter) optionsOf(c *class) []inventory.Option {
 	p, _ := r.Options.Profiles.Get(c.req.Inference)
-	w := r.ways[c]
-	if w == nil || w.profile != p {
-		w = &ways{profile: p}
-		if _, options, err := r.Options.Of(c.pod, c.req); err == nil {
+	w, rules := r.ways[c], r.Options.Rules.Version()
+	if w == nil || w.profile != p || w.rules != rules {
+		w = &ways{profile: p, rules: rules}
+		if _, options, err := r.Options.Of(c.pod.Metadata.Namespace, c.pod, c.req); err == nil {
 			w.options = options
 		}
 		r.ways[c] = w

@@ -74,7 +74,7 @@ func (r *Readmitter) same(pod *corev1.Pod, w *waiter) error {
 	if !ok || now.uid != w.uid || now.class.key != w.class.key || now.reservation != w.reservation || now.owner != w.owner {
 		return errLost
 	}
-	_, options, err := r.Options.Of(now.class.pod, now.class.req)
+	_, options, err := r.Options.Of(w.namespace, now.class.pod, now.class.req)
 	i := slices.IndexFunc(options, func(o inventory.Option) bool { return o.Kind == now.class.kind })
 	if err != nil || i < 0 || !slices.Equal(options[i].Needs.Devices, inventory.PodOf(pod, r.Key).Needs.Devices) {
 		return refusal{fmt.Sprintf("it asks for something else than %s does now: delete it, and it is created as things are", now.class.kind)}

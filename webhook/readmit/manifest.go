@@ -34,7 +34,7 @@ func (r *Readmitter) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	if !verified || !ours || err != nil {
 		return nil, errLost
 	}
-	in, _, err := r.Options.Of(undone, req)
+	in, _, err := r.Options.Of(pod.Namespace, undone, req)
 	if err != nil {
 		return nil, refusal{err.Error()}
 	}

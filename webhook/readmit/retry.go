@@ -59,7 +59,9 @@ const (
 // volumes, of other pods' places, of ports. It returns in how long it wants to
 // look again, 0 for not.
 func (r *Readmitter) believe(l *line, now time.Time) time.Duration {
-	r.Refusals.Changed(l.class.shared, &l.own)
+	for i := range l.candidates { // pods that wait for another kind want to know too
+		r.Refusals.Changed(l.class.shared, &l.candidates[i])
+	}
 	since, first := r.unserved(l, now)
 	if first == nil || l.own.Refused != nil && l.own.Refused.Waits {
 		return 0

@@ -176,6 +176,10 @@ func ClassKey(pod *mutate.Pod, req accel.Request) string {
 		Mounts    []corev1.VolumeMount
 		Ports     []corev1.ContainerPort
 		Restart   *corev1.ContainerRestartPolicy
+		// What a namespace's pod-security level asks about, here and below.
+		Security  *corev1.SecurityContext
+		Probes    [3]*corev1.Probe
+		Lifecycle *corev1.Lifecycle
 	}
 	token := map[string]bool{}
 	var volumes []corev1.Volume
@@ -189,7 +193,10 @@ func ClassKey(pod *mutate.Pod, req accel.Request) string {
 	reduce := func(from []corev1.Container) (out []container) {
 		for _, c := range from {
 			mounts := slices.DeleteFunc(slices.Clone(c.VolumeMounts), func(m corev1.VolumeMount) bool { return token[m.Name] })
-			out = append(out, container{c.Name, c.Resources, mounts, c.Ports, c.RestartPolicy})
+			out = append(out, container{
+				c.Name, c.Resources, mounts, c.Ports, c.RestartPolicy,
+				c.SecurityContext, [3]*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe}, c.Lifecycle,
+			})
 		}
 		return out
 	}
@@ -198,6 +205,7 @@ func ClassKey(pod *mutate.Pod, req accel.Request) string {
 		pod.Metadata.Namespace, req, reduce(spec.Containers), reduce(spec.InitContainers), volumes,
 		spec.NodeSelector, spec.Affinity, spec.TopologySpreadConstraints, spec.Tolerations, spec.Overhead, spec.Resources,
 		spec.PriorityClassName, spec.ActiveDeadlineSeconds, spec.HostNetwork, spec.ResourceClaims,
+		spec.SecurityContext, spec.HostPID, spec.HostIPC, spec.HostUsers, spec.OS,
 		pod.Metadata.Annotations["kubernetes.io/limit-ranger"],
 	})
 	if err != nil { // a pod that was decoded can be encoded; were it not so, it would be alone in its class

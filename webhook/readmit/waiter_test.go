@@ -68,7 +68,7 @@ func admitted(t *testing.T, name, reservation string, change ...func(*corev1.Pod
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, _, err := source(t).Of(undone, req)
+	in, _, err := source(t).Of(pod.Namespace, undone, req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +348,7 @@ func TestManifestNamesContainer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			in, _, err := r.Options.Of(slim(&got), req)
+			in, _, err := r.Options.Of("ns", slim(&got), req)
 			if err != nil || got.Spec.Containers[in.Target.Index].Name != "main" {
 				t.Errorf("recreated it would be %+v, %v", in.Target, err)
 			}

@@ -19,7 +19,8 @@ const (
 	// quotas itself, once their own count has come.
 	overQuota = 2 * time.Second
 	// firstVerdict is how long the scheduler's verdict counts, doubling as well.
-	firstVerdict = 10 * time.Minute
+	// What stood in the pod's way may go without any device becoming free.
+	firstVerdict = 2 * time.Minute
 	// remembered bounds of how many owners, and of how many classes, something
 	// is known.
 	remembered = 4096

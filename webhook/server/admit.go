@@ -40,11 +40,11 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 	if err != nil {
 		return nil, nil, err
 	}
-	in, options, err := s.source().Of(pod, req)
+	in, options, err := s.source().Of(r.Namespace, pod, req)
 	if err != nil {
 		return nil, nil, err
 	}
-	in.Namespace, in.Key = r.Namespace, s.Key
+	in.Key = s.Key
 
 	var earlier mutate.Decision
 	if verified {
@@ -75,6 +75,7 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 func (s *Server) source() option.Source {
 	return option.Source{
 		Profiles:   s.Profiles,
+		Rules:      s.Rules,
 		Schedulers: s.Schedulers, OtherSchedulers: s.OtherSchedulers,
 	}
 }

@@ -17,7 +17,7 @@ const (
 	outcomeIdle      outcome = "idle"       // an idle accelerator was chosen
 	outcomeWaits     outcome = "waits"      // nothing was: the pod waits for one
 	outcomeRepeated  outcome = "repeated"   // a second call for the same pod
-	outcomeOverQuota outcome = "over_quota" // quotas refuse every kind, or so it seems
+	outcomeOverQuota outcome = "over_quota" // quotas or other rules refuse every kind, or so it seems
 	outcomeRefused   outcome = "refused"    // with a sentence
 	outcomeUntouched outcome = "untouched"  // not ours
 )

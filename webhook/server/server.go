@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"k8s.io/apimachinery/pkg/types"
 
+	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
@@ -18,13 +19,15 @@ import (
 	"heteroaccel.io/webhook/trial"
 )
 
-// Config is what a Server needs; every field but Schedulers and OtherSchedulers
-// is required.
+// Config is what a Server needs; every field is required that does not say
+// otherwise.
 type Config struct {
 	Inventory *inventory.Inventory
 	Profiles  *profile.Store
 	Policy    policy.Policy
-	// Schedulers and OtherSchedulers are as in option.Source.
+	// Rules are those of the namespaces; nil when none are known.
+	Rules *admission.Store
+	// Schedulers and OtherSchedulers are as in option.Source; none means any.
 	Schedulers      []string
 	OtherSchedulers bool
 	// Replaces tells in whose place a pod comes that was recreated for another
