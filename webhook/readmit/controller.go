@@ -79,10 +79,16 @@ func (c *controller) replacement(old *corev1.Pod) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: old.Namespace, GenerateName: old.GenerateName,
-			Labels: old.Labels, OwnerReferences: old.OwnerReferences, Finalizers: old.Finalizers,
+			Labels: old.Labels, Finalizers: old.Finalizers,
 			Annotations: maps.Clone(c.template.Annotations),
 		},
 		Spec: *c.template.Spec.DeepCopy(),
+	}
+	// Who may say that a pod blocks the deletion of its owner is a question of
+	// the controller's rights, not of the pod.
+	pod.OwnerReferences = slices.Clone(old.OwnerReferences)
+	for i := range pod.OwnerReferences {
+		pod.OwnerReferences[i].BlockOwnerDeletion = nil
 	}
 	if pod.Annotations == nil {
 		pod.Annotations = map[string]string{}

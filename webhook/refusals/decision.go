@@ -9,11 +9,9 @@ import (
 
 const (
 	// slow is how long the informer may take to show a pod: a decision that
-	// is older when its owner asks again has probably come to nothing.
+	// is older when its owner asks again has probably come to nothing, and
+	// counts against nothing any more.
 	slow = time.Second
-	// prompt is how soon it usually does. A decision older than that counts
-	// against nothing once its owner asks again.
-	prompt = 300 * time.Millisecond
 	// forgotten is when a decision is no longer waited for.
 	forgotten = 30 * time.Second
 	// pendingPerOwner bounds the decisions kept of one owner, pendingOwners of
@@ -72,11 +70,8 @@ func (m *Memory) Asks(o Owner) (lost []string) {
 	now := m.now()
 	late := map[accel.Kind]int{}
 	for _, d := range m.pending[o] {
-		age := now.Sub(d.at)
-		if age > prompt {
+		if age := now.Sub(d.at); age > slow && age < forgotten {
 			lost = append(lost, d.reservation)
-		}
-		if age > slow && age < forgotten {
 			late[d.kind]++
 		}
 	}
