@@ -21,7 +21,7 @@ import (
 func TestJudges(t *testing.T) {
 	s := start(t, stack.Config{Machines: []*machine.Machine{
 		machine.Fleet(1, machine.Shape{GPUs: 2, Cores: 8})[0],
-		machine.Fleet(2, machine.Shape{Sticks: 1, Cores: 8})[1],
+		machine.Fleet(2, machine.Shape{Sticks: 1, FPGAs: 1, Cores: 8})[1],
 	}})
 	runShared(t, s, []shared{
 		{"asked before it is deleted", askedBeforeDeleted},

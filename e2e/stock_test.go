@@ -25,19 +25,18 @@ func TestStockScheduler(t *testing.T) {
 	if err := s.RestartScheduler(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	runShared(t, s, []shared{
-		{"no extender configured", noExtender},
-		{"a node group with no node yet", scaledToZero},
-		{"quotas see no marker", noMarker},
-		{"gated by a queue", gated},
-	})
+	// No node has an FPGA here, which the clean-up between shared tests asks for.
+	t.Run("no extender configured", func(t *testing.T) { noExtender(t, s) })
+	t.Run("a node group with no node yet", func(t *testing.T) { scaledToZero(t, s) })
+	t.Run("quotas see no marker", func(t *testing.T) { noMarker(t, s) })
+	t.Run("gated by a queue", func(t *testing.T) { gated(t, s) })
 }
 
 func noExtender(t *testing.T, s *stack.Stack) {
 	for _, want := range []string{"GPU", "NPU", "CPU"} {
 		p := create(t, s, anyPod("stock-"+strings.ToLower(want), "face-recognition", "any"))
 		wantKind(t, p, want)
-		running(t, s, p)
+		defer vacate(t, s, running(t, s, p))
 	}
 }
 
@@ -83,7 +82,7 @@ func noMarker(t *testing.T, s *stack.Stack) {
 				}
 			}
 		}
-		running(t, s, p)
+		defer vacate(t, s, running(t, s, p))
 	}
 }
 
