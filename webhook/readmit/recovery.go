@@ -15,7 +15,9 @@ func (r *Readmitter) recoverRecords(ctx context.Context) {
 	for _, slot := range Slots {
 		r.slots[slot] = unknownNamespace
 	}
+	clear(r.unwanted)
 	r.mu.Unlock()
+	r.publish() // what the replica before this one said may be over
 	for _, slot := range Slots {
 		r.tasks.Go(func() { r.resume(ctx, slot) })
 	}
