@@ -38,7 +38,7 @@ unit: ## Run the tests of the packages
 
 e2e: prepare ## Run the tests on a local control plane
 	@./e2e/needs.sh cc
-	go test -race -p 1 -timeout 30m ./e2e/...
+	go test -race -p 1 -timeout 50m ./e2e/...
 
 soak: prepare ## Keep 200 pods going for five minutes while devices fail, and look for what was lost or is stuck (SOAK=-help shows its flags)
 	@go run ./e2e/soak $(SOAK)
