@@ -154,7 +154,7 @@ func extenderAway(t *testing.T, s *stack.Stack) {
 	vacate(t, s, pods[0])
 	after := create(t, s, anyPod("after", "face-recognition", "gpu"))
 	running(t, s, after)
-	podSays(t, s, after, "scheduler asked")
+	podSays(t, s, after, "extender asked")
 }
 
 // burst: the webhook is killed while pods are being created, by clients that
