@@ -45,6 +45,11 @@ func TestCreatedFirst(t *testing.T) {
 		replicas(t, s, 1, true)
 		nothingRefused(t, s, metav1.NamespaceDefault)
 	})
+	t.Run("no pods without an owner", func(t *testing.T) {
+		defer forbid(t, s, "no-orphans", ":npu", "object.metadata.namespace == 'default' && !has(object.metadata.ownerReferences)")()
+		enforced(t, s, ":npu", true)
+		replicas(t, s, 1, false)
+	})
 	t.Run("no quota for both", func(t *testing.T) {
 		// Those that hold the GPUs and the other stick, and the one that waits.
 		replicas(t, s, 1, false, func() { limited(t, s, metav1.NamespaceDefault, map[string]string{"pods": "4"}) })

@@ -109,11 +109,15 @@ func (r *Readmitter) discard(ctx context.Context, name types.NamespacedName) (ad
 
 // dismiss discards a successor, and takes back what the pod before it was told.
 func (r *Readmitter) dismiss(ctx context.Context, s succession, name types.NamespacedName) {
-	if r.discard(ctx, name) {
-		return
+	if !r.discard(ctx, name) {
+		r.relieve(ctx, s, name.Namespace)
 	}
+}
+
+// relieve takes back that the pod which waits goes first.
+func (r *Readmitter) relieve(ctx context.Context, s succession, namespace string) {
 	r.untilDone(ctx, "take back that a pod goes first", func(ctx context.Context) error {
-		old, err := r.Client.CoreV1().Pods(name.Namespace).Get(ctx, s.name, metav1.GetOptions{})
+		old, err := r.Client.CoreV1().Pods(namespace).Get(ctx, s.name, metav1.GetOptions{})
 		if err == nil && old.UID == s.uid && old.Annotations[corev1.PodDeletionCost] == goesFirst {
 			err = r.change(ctx, old, map[string]any{"annotations": map[string]any{corev1.PodDeletionCost: nil}})
 		}

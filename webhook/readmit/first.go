@@ -31,8 +31,9 @@ var errGiveUpFirst = errors.New("the next pod cannot be created before this one 
 // has one too many, deletes the pod that waits: one without a node goes first. A
 // refused create costs nothing at all.
 //
-// It needs quota for both, a device that is idle, and the right to create pods;
-// else the error is errGiveUpFirst, and nothing has been done.
+// It needs quota for both, a device that is idle, the right to create pods, and
+// nobody who refuses it; else the error is errGiveUpFirst, and nothing has been
+// done.
 func (r *Readmitter) createFirst(ctx context.Context, w *waiter, k *Ticket, chosen inventory.Candidate) error {
 	if !r.DryRun || w.owner != ownerController || w.hash == "" || chosen.Idle() == 0 || r.plain(w) {
 		return errGiveUpFirst
@@ -63,7 +64,7 @@ func (r *Readmitter) createFirst(ctx context.Context, w *waiter, k *Ticket, chos
 	created, err := r.Client.CoreV1().Pods(pod.Namespace).Create(call, pod, metav1.CreateOptions{})
 	cancel()
 	if err != nil {
-		return r.notCreated(ctx, w, old, k, there, chosen.Kind, name, err)
+		return r.notCreated(ctx, w, k, there, chosen.Kind, name, err)
 	}
 	if got := created.Annotations[accel.SelectedAnnotation]; got != string(chosen.Kind) {
 		r.discard(ctx, name)
@@ -87,26 +88,26 @@ func (r *Readmitter) createFirst(ctx context.Context, w *waiter, k *Ticket, chos
 		}
 		return err
 	}
-	r.untilLeft(ctx, w, f)
+	if !r.await(ctx, f, func() bool { return r.seen(f, w.key()).gone }, leaveLimit) && ctx.Err() == nil {
+		// Its ReplicaSet may have been scaled up just now.
+		r.Log.Warn().Str("pod", w.key().String()).Dur("waited", leaveLimit).Msg("its ReplicaSet has adopted the next pod and kept this one")
+		r.relieve(ctx, s, name.Namespace)
+	}
 	return nil
 }
 
 // notCreated decides what follows from an answer to the create of a successor
-// other than yes.
-func (r *Readmitter) notCreated(ctx context.Context, w *waiter, old *corev1.Pod, k *Ticket, there place, to accel.Kind, name types.NamespacedName, err error) error {
-	if !unauthorized(err) {
-		if !definite(err) { // it may be there all the same
-			r.discard(ctx, name)
-			r.recall(w.namespace, k, there)
-			return fmt.Errorf("create the next pod: %w", err)
-		}
-		if refused := r.verdict(w, old, to, err); refused != nil {
-			r.recall(w.namespace, k, there)
-			return refused
-		}
+// other than yes. There may be no quota for both, or no right, or somebody may
+// be against pods that have no owner: whether the pod that its ReplicaSet
+// creates would be let in is asked before this one is given up.
+func (r *Readmitter) notCreated(ctx context.Context, w *waiter, k *Ticket, there place, to accel.Kind, name types.NamespacedName, err error) error {
+	if !definite(err) { // it may be there all the same
+		r.discard(ctx, name)
+		r.recall(w.namespace, k, there)
+		return fmt.Errorf("create the next pod: %w", err)
 	}
-	// There is no quota for both, or no right. What is held goes on being held,
-	// under the reservation that admission made of it.
+	// What is held goes on being held, under the reservation that admission
+	// made of it.
 	r.mu.Lock()
 	r.tickets.recall(there, k)
 	hold := k.Hold
@@ -160,14 +161,6 @@ func (r *Readmitter) disbelieve(ctx context.Context, w *waiter, f *follow, name 
 	r.await(ctx, f, func() bool { return r.seen(f, name).gone }, leaveLimit)
 	r.Refusals.Unschedulable(w.class.shared, &chosen, words)
 	r.metrics.verdicts.Inc()
-}
-
-// untilLeft waits until the pod that waited goes. That it does is the
-// ReplicaSet's business; it may have been scaled up just now.
-func (r *Readmitter) untilLeft(ctx context.Context, w *waiter, f *follow) {
-	if !r.await(ctx, f, func() bool { return r.seen(f, w.key()).gone }, leaveLimit) && ctx.Err() == nil {
-		r.Log.Warn().Str("pod", w.key().String()).Dur("waited", leaveLimit).Msg("its ReplicaSet has adopted the next pod and kept this one")
-	}
 }
 
 // await waits for news until there is what is waited for.
