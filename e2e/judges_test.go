@@ -172,11 +172,24 @@ func askedBeforeDeleted(t *testing.T, s *stack.Stack) {
 }
 
 // refusedAllTheSame: a policy lets our dry run pass and refuses the controller.
-// The pod is not lost: the next one gets another kind at once.
+// The pod is not lost: the next one gets another kind at once. A Deployment's
+// next pod is created by us, and not refused at all.
 func refusedAllTheSame(t *testing.T, s *stack.Stack) {
 	defer forbid(t, s, "not-the-controllers", ":npu", "request.userInfo.username.startsWith('system:serviceaccount:kube-system:')")()
 	enforcedOn(t, s, "system:serviceaccount:kube-system:replicaset-controller", ":npu")
-	for _, owner := range []string{"Deployment", "StatefulSet", "Job", "ReplicationController"} {
+	t.Run("Deployment", func(t *testing.T) {
+		held := fillDevices(t, s, 1)
+		waitsFor(t, s, waitingOwners["Deployment"], "GPU")
+		vacate(t, s, held[2])
+		after, _ := runsOn(t, s, "NPU")
+		if strings.Contains(reason(&after), "refused") {
+			t.Errorf("the reason tells of a refusal: %s", reason(&after))
+		}
+		clear(t, s, waitingOwners["Deployment"])
+		vacate(t, s, held[0])
+		vacate(t, s, held[1])
+	})
+	for _, owner := range []string{"StatefulSet", "Job", "ReplicationController"} {
 		t.Run(owner, func(t *testing.T) {
 			manifest := waitingOwners[owner]
 			held := fillDevices(t, s, 1)

@@ -43,7 +43,14 @@ const (
 	// RetryAnnotation is changed on a pod that waits, so that kube-scheduler
 	// looks at it again.
 	RetryAnnotation = Prefix + "retry"
+	// SuccessorAnnotation names, authenticated, in whose place a pod comes that
+	// the webhook created before that one is gone, until it belongs to the same
+	// ReplicaSet.
+	SuccessorAnnotation = Prefix + "successor"
 )
+
+// SuccessorLabel is on pods with a SuccessorAnnotation, so that they are found.
+const SuccessorLabel = Prefix + "successor"
 
 // ReleasedLabel marks a Job's pod that was taken from its Job to be deleted.
 // Its value is a code that only the webhook can make.

@@ -21,6 +21,9 @@ type controller struct {
 	// onDelete is set when the controller takes a pod's deletion for the sign
 	// to replace it by a newer version.
 	onDelete bool
+	// hash is the value by which a Deployment's ReplicaSet selects its own pods,
+	// "" for any other controller.
+	hash string
 }
 
 // controllerOf reads the controller of a pod that has one.
@@ -35,6 +38,7 @@ func (r *Readmitter) controllerOf(ctx context.Context, w *waiter) (*controller, 
 		var o *appsv1.ReplicaSet
 		if o, err = apps.ReplicaSets(w.namespace).Get(ctx, w.controller.Name, get); err == nil {
 			c.uid, c.template = o.UID, o.Spec.Template
+			c.hash = hashOf(o)
 		}
 	case "StatefulSet":
 		var o *appsv1.StatefulSet
@@ -71,6 +75,16 @@ func (r *Readmitter) controllerOf(ctx context.Context, w *waiter) (*controller, 
 		return nil, errLost
 	}
 	return c, nil
+}
+
+// hashOf is the value of pod-template-hash that a ReplicaSet selects its pods
+// by, "" when it does not, belongs to no Deployment or is being deleted.
+func hashOf(o *appsv1.ReplicaSet) string {
+	d := metav1.GetControllerOfNoCopy(o)
+	if d == nil || d.Kind != "Deployment" || d.APIVersion != appsv1.SchemeGroupVersion.String() || o.DeletionTimestamp != nil || o.Spec.Selector == nil {
+		return ""
+	}
+	return o.Spec.Selector.MatchLabels[appsv1.DefaultDeploymentUniqueLabelKey]
 }
 
 // replacement is the pod that the controller creates once old is gone: from its

@@ -16,7 +16,8 @@
 //	              ask: would the API server let in the pod that comes in its place?
 //	                 │       no: remembered, the next kind is tried
 //	                 ▼
-//	  by owner:  ReplicaSet …  delete ─────────────────▶ its controller recreates it
+//	  by owner:  Deployment    create ─▶ bound ─▶ adopt, and its ReplicaSet deletes it
+//	             ReplicaSet …  delete ─────────────────▶ its controller recreates it
 //	             Job           release ─▶ delete ──────▶ its Job recreates it
 //	             none          record ─▶ delete ─▶ create ─▶ forget the record
 //	                                                          │
@@ -31,6 +32,11 @@
 // A pod that was recreated n times is left alone for backoff × 2^(n−1) after
 // that, an hour at most. The count is an annotation that admission writes from
 // the ticket.
+//
+// Of a Deployment the next pod is created before anything is deleted, and for
+// real instead of the dry run: a refusal then costs nothing. What is being done
+// stands, sealed, on that pod. The next term adopts it or deletes it, and the pod
+// that waits is there all the while.
 //
 // A bare pod is nowhere but in the API server, so its manifest is kept in a
 // Secret of our own namespace while it is recreated: a manifest may have

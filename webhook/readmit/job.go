@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -34,8 +35,8 @@ func (r *Readmitter) release(ctx context.Context, w *waiter, to accel.Kind) erro
 	if err != nil {
 		return err
 	}
-	if err := r.patchPod(ctx, pod, patch); err != nil {
-		return err
+	if _, err := r.patchPod(ctx, pod, patch); err != nil {
+		return fmt.Errorf("take the pod from its Job: %w", err)
 	}
 	// From here on the pod is nobody's, bound in between or not.
 	err = r.deletePod(ctx, pod.Namespace, pod.Name, metav1.Preconditions{UID: &pod.UID})
@@ -46,13 +47,10 @@ func (r *Readmitter) release(ctx context.Context, w *waiter, to accel.Kind) erro
 	return nil
 }
 
-func (r *Readmitter) patchPod(ctx context.Context, pod *corev1.Pod, patch []byte) error {
+func (r *Readmitter) patchPod(ctx context.Context, pod *corev1.Pod, patch []byte) (*corev1.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	if _, err := r.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		return fmt.Errorf("take the pod from its Job: %w", err)
-	}
-	return nil
+	return r.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 }
 
 // releasePatch is the merge patch that takes a pod from its Job. It fails on a
@@ -82,18 +80,19 @@ func releaseCode(pod *corev1.Pod, key []byte) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// sweepOften deletes at once, and slowly from then on, the pods that were
-// released and not deleted.
+// sweepOften deals at once, and slowly from then on, with the pods that were
+// released and not deleted, or created first and never adopted.
 func (r *Readmitter) sweepOften(ctx context.Context) {
 	for {
 		wait := sweep
-		if err := r.sweep(ctx); err != nil {
-			r.Log.Warn().Err(err).Msg("pods that were taken from their Job could not all be deleted yet")
+		if err := errors.Join(r.sweep(ctx), r.sweepSuccessors(ctx)); err != nil {
+			r.Log.Warn().Err(err).Msg("pods that were taken from their Job, or created first, could not all be dealt with yet")
 			wait = pause
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-r.strayed:
 		case <-time.After(wait):
 		}
 	}

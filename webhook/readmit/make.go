@@ -34,9 +34,13 @@ func refused(err error) bool {
 
 // replace has a pod recreated for a kind. Nothing is done twice: every change is
 // bound to the UID and the resourceVersion of the pod that was looked at.
-func (r *Readmitter) replace(ctx context.Context, w *waiter, k *Ticket, to accel.Kind) error {
+func (r *Readmitter) replace(ctx context.Context, w *waiter, k *Ticket, chosen inventory.Candidate) error {
 	const tries = 3
-	var err error
+	to := chosen.Kind
+	err := r.createFirst(ctx, w, k, chosen)
+	if !errors.Is(err, errGiveUpFirst) {
+		return err
+	}
 	for range tries {
 		switch w.owner {
 		case ownerController:
@@ -50,6 +54,11 @@ func (r *Readmitter) replace(ctx context.Context, w *waiter, k *Ticket, to accel
 			break // else it was only touched, by the scheduler for instance
 		}
 	}
+	return lost(err)
+}
+
+// lost takes it that what is not found, or has changed, is no longer what it was.
+func lost(err error) error {
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return fmt.Errorf("%w: %w", errLost, err)
 	}

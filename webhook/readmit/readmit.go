@@ -69,6 +69,11 @@ type Readmitter struct {
 	// slots are the names under which a record can be kept, with the namespace
 	// of the pod whose record it is, "" for none.
 	slots map[string]string
+	// followed are the pods that a re-admission waits for news of.
+	followed map[types.NamespacedName]*follow
+	// strayed is sent to when a successor is seen that no re-admission of this
+	// process is about.
+	strayed chan struct{}
 
 	// publishing is held while unwanted is written.
 	publishing sync.Mutex
@@ -88,6 +93,8 @@ type state struct {
 	// touches is how often kube-scheduler was asked to retry it, touched when.
 	touches int
 	touched time.Time
+	// plain is set once its ReplicaSet's next pod could not be created first.
+	plain bool
 	// told is set once the pod has an Event that says why it is left alone.
 	told bool
 }
@@ -109,7 +116,8 @@ const (
 func New(c Config) *Readmitter {
 	r := &Readmitter{
 		Config: c, wake: make(chan struct{}, 1), working: make(chan struct{}, atOnce),
-		book: newBook(), tickets: tickets{}, states: map[types.UID]*state{}, slots: map[string]string{}, holder: rand.Text(), unwanted: map[string]kube.Unwanted{},
+		book: newBook(), tickets: tickets{}, states: map[types.UID]*state{}, slots: map[string]string{}, holder: rand.Text(),
+		followed: map[types.NamespacedName]*follow{}, strayed: make(chan struct{}, 1), unwanted: map[string]kube.Unwanted{},
 		ways: map[*class]*ways{}, usable: map[*class]time.Time{},
 	}
 	r.metrics = newMetrics(c.Registry, r)
@@ -133,6 +141,7 @@ func (r *Readmitter) SetPod(pod *corev1.Pod) {
 		}
 		r.tickets.arrived(placeOf(pod.Namespace, controller, pod.Name), id)
 	}
+	r.sight(pod)
 }
 
 // DeletePod takes a pod's leaving.
@@ -140,6 +149,7 @@ func (r *Readmitter) DeletePod(name types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.book.remove(name)
+	r.lose(name)
 }
 
 // Replaces tells in whose place a new pod comes, given its controller's UID,
@@ -318,7 +328,7 @@ func (r *Readmitter) move(ctx context.Context, w *waiter, l *line, before int64,
 	k := &Ticket{Hold: q.Reservation, Kind: chosen.Kind, Count: w.count + 1, From: w.class.kind}
 	r.begin(w, k, now)
 	r.tasks.Go(func() {
-		err := r.replace(ctx, w, k, chosen.Kind)
+		err := r.replace(ctx, w, k, chosen)
 		r.end(w, k, chosen.Kind, err)
 		<-r.working
 		r.nudge()
@@ -369,9 +379,4 @@ func (r *Readmitter) state(uid types.UID) *state {
 }
 
 // nudge has the loop look again.
-func (r *Readmitter) nudge() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-}
+func (r *Readmitter) nudge() { tell(r.wake) }

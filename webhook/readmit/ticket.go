@@ -105,6 +105,12 @@ func (t tickets) withdraw(p place, k *Ticket) bool {
 	return len(t[p]) < n
 }
 
+// recall takes a ticket back, even from a pod that has not come yet.
+func (t tickets) recall(p place, k *Ticket) {
+	t.drop(p, func(o *Ticket) bool { return o == k })
+	k.taken = time.Time{}
+}
+
 // expire drops what nobody came for.
 func (t tickets) expire(now time.Time) {
 	for p := range t {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -46,6 +47,9 @@ type waiter struct {
 	owner           ownerKind
 	controller      *metav1.OwnerReference // nil for a bare pod
 	reservation     string
+	// hash is by what its ReplicaSet tells its pods from those of the others of
+	// a Deployment, "" when there is no such label.
+	hash string
 	// count is how often it was recreated already.
 	count int
 	// unschedulable is set once kube-scheduler has found no node for it, words
@@ -91,7 +95,7 @@ func waiterOf(pod *corev1.Pod, key []byte) (w *waiter, ok bool) {
 		pod.Status.NominatedNodeName != "" || cmp.Or(pod.Status.Phase, corev1.PodPending) != corev1.PodPending {
 		return nil, false
 	}
-	if pod.Labels[accel.ReleasedLabel] != "" {
+	if pod.Labels[accel.ReleasedLabel] != "" || pod.Annotations[accel.SuccessorAnnotation] != "" {
 		return nil, false
 	}
 	controller := metav1.GetControllerOf(pod)
@@ -115,6 +119,9 @@ func waiterOf(pod *corev1.Pod, key []byte) (w *waiter, ok bool) {
 		namespace: pod.Namespace, name: pod.Name, uid: pod.UID, created: pod.CreationTimestamp.Time,
 		owner: owner, controller: controller, class: c,
 		reservation: pod.Annotations[accel.ReservationAnnotation], count: Count(pod.Annotations),
+	}
+	if controller != nil && controller.Kind == "ReplicaSet" {
+		w.hash = pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 	}
 	w.optOut, w.optIn = optionOf(pod)
 	for _, c := range pod.Status.Conditions {

@@ -62,6 +62,15 @@ func (m *Memory) Came(namespace, reservation string) {
 	}
 }
 
+// Withdrawn takes it that nothing comes of a decision, for whatever reason.
+func (m *Memory) Withdrawn(namespace, reservation string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o, ok := m.carriers[reservation]; ok && o.Namespace == namespace {
+		m.drop(o, func(d decision) bool { return d.reservation == reservation })
+	}
+}
+
 // Asks takes an owner's asking for one more pod. It returns the reservations
 // that nothing came of, which are to be given back.
 func (m *Memory) Asks(o Owner) (lost []string) {

@@ -263,3 +263,22 @@ func TestBounded(t *testing.T) {
 		t.Errorf("%d owners are remembered after a minute, want the new one", len(b.pending))
 	}
 }
+
+// A decision that was withdrawn is waited for no more, and nothing is against its
+// kind; one of another namespace is left.
+func TestWithdrawn(t *testing.T) {
+	b := newBed()
+	b.Decided(owner, "r", "GPU")
+	b.Decided(owner, "s", "NPU")
+	b.Withdrawn("other", "r")
+	if _, ok := b.Failed(owner, forbidden); ok {
+		t.Error("with two kinds outstanding it was told which was refused")
+	}
+	b.Withdrawn("ns", "r")
+	if lost, ok := b.Failed(owner, forbidden); !ok || len(lost) != 1 || lost[0] != "s" {
+		t.Errorf("lost %v, %v, want s alone", lost, ok)
+	}
+	if b.against(owner, "GPU") != "" || b.against(owner, "NPU") == "" {
+		t.Errorf("against the GPU %q, against the NPU %q", b.against(owner, "GPU"), b.against(owner, "NPU"))
+	}
+}

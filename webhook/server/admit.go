@@ -109,6 +109,9 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id}
 	controller := r.controller()
 	owner := refusals.OwnerOf(r.Namespace, controller, r.Object.Metadata.Name, r.Object.Metadata.GenerateName)
+	if heir, ok := readmit.Succeeds(r.Object.Metadata.Annotations, s.Key, r.Namespace, r.Object.Metadata.Name); ok && controller == "" {
+		owner = refusals.OwnerOf(r.Namespace, heir, "", "") // what it will belong to
+	}
 	if r.DryRun {
 		query.Reservation = ""
 	} else {

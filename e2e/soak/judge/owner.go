@@ -109,6 +109,8 @@ func Leftovers(secrets []corev1.Secret, pods []*corev1.Pod, namespace string) (l
 		switch {
 		case p.Labels[accel.ReleasedLabel] != "":
 			left = append(left, fmt.Sprintf("pod %s/%s, taken from its Job", p.Namespace, p.Name))
+		case p.Labels[accel.SuccessorLabel] != "":
+			left = append(left, fmt.Sprintf("pod %s/%s, created in the place of another", p.Namespace, p.Name))
 		case p.Namespace == namespace:
 			left = append(left, fmt.Sprintf("pod %s/%s", p.Namespace, p.Name))
 		case p.DeletionTimestamp != nil:

@@ -265,10 +265,11 @@ func (l *Ledger) Made() int {
 }
 
 // Live reports whether a pod counts as one of its owner's: it has not ended,
-// is not being deleted, and was not released from its Job.
+// is not being deleted, was not released from its Job, and is not about to be
+// adopted by a ReplicaSet in the place of another.
 func Live(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed &&
-		pod.Labels[accel.ReleasedLabel] == ""
+		pod.Labels[accel.ReleasedLabel] == "" && pod.Labels[accel.SuccessorLabel] == ""
 }
 
 // Waiting reports whether a pod of ours waits for the scheduler.
