@@ -402,17 +402,7 @@ func suspended(t *testing.T, s *stack.Stack) {
 // long ago, and checks that this one was not.
 func unmoved(t *testing.T, s *stack.Stack, p *corev1.Pod) {
 	t.Helper()
-	rounds, err := metric(t.Context(), s, monitorRounds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func(ctx context.Context) error {
-		now, err := metric(ctx, s, monitorRounds)
-		if err == nil && now < rounds+8 {
-			err = fmt.Errorf("%v rounds of telemetry were read, want 8", now-rounds)
-		}
-		return err
-	})
+	roundsRead(t, s, 8)
 	onePod(t, s, func(now *corev1.Pod) error {
 		if now.UID != p.UID {
 			return errors.New("it was recreated")

@@ -79,17 +79,7 @@ func TestLimitInTheWay(t *testing.T) {
 		}
 		return nil
 	}
-	rounds, err := metric(t.Context(), s, monitorRounds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func(ctx context.Context) error {
-		now, err := metric(ctx, s, monitorRounds)
-		if err == nil && now < rounds+8 {
-			err = fmt.Errorf("%v rounds of telemetry were read, want 8", now-rounds)
-		}
-		return err
-	})
+	roundsRead(t, s, 8)
 	only(still)
 	if said, err := s.Kubectl(t.Context(), "delete", "pod/hold-gpu", "--grace-period=0", "--force"); err != nil {
 		t.Fatalf("%v: %s", err, said)

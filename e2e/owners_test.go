@@ -112,7 +112,23 @@ func owners(t *testing.T, s *stack.Stack) {
 	}
 }
 
-const monitorRounds = "heteroaccel_monitor_rounds_total"
+// roundsRead waits until the webhook has read telemetry so many times more: what
+// it was going to do about what was there before, it has done by then.
+func roundsRead(t *testing.T, s *stack.Stack, more float64) {
+	t.Helper()
+	const rounds = "heteroaccel_monitor_rounds_total"
+	before, err := metric(t.Context(), s, rounds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func(ctx context.Context) error {
+		now, err := metric(ctx, s, rounds)
+		if err == nil && now < before+more {
+			err = fmt.Errorf("%v rounds of telemetry were read, want %v", now-before, more)
+		}
+		return err
+	})
+}
 
 // finishing: a device is idle the moment its pod ends, by the pod's own news.
 // The exporter, which would say so at its next scrape, is held up meanwhile:
@@ -126,17 +142,7 @@ func finishing(t *testing.T, s *stack.Stack) {
 	}
 	// Only a sample knows the container.
 	nodeSays(t, s, "g", "(inference)")
-	before, err := metric(t.Context(), s, monitorRounds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func(ctx context.Context) error { // then the webhook has it as well
-		rounds, err := metric(ctx, s, monitorRounds)
-		if err == nil && rounds < before+2 {
-			err = fmt.Errorf("%v rounds of samples were read, want 2", rounds-before)
-		}
-		return err
-	})
+	roundsRead(t, s, 2) // then the webhook has it as well
 	exporter := s.Process("exporter-g")
 	if err := exporter.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)

@@ -312,17 +312,7 @@ func readmittedWithinQuota(t *testing.T, s *stack.Stack, owner string) {
 		t.Errorf("the pod without a quota got %s", kind(got))
 	}
 	vacate(t, s, get(t, s, control))
-	rounds, err := metric(t.Context(), s, monitorRounds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func(ctx context.Context) error {
-		now, err := metric(ctx, s, monitorRounds)
-		if err == nil && now < rounds+4 {
-			err = fmt.Errorf("%v rounds of samples were read, want 4", now-rounds)
-		}
-		return err
-	})
+	roundsRead(t, s, 4)
 	if p, err := only(t.Context()); err != nil || p.UID != before.UID {
 		t.Fatalf("%v; it was recreated for a kind that its quota refuses: %s", err, reason(&p))
 	}

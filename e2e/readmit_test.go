@@ -388,17 +388,7 @@ func unknownOwner(t *testing.T, s *stack.Stack) {
 	vacate(t, s, npu)
 	running(t, s, control) // had the other been eligible, it might have been taken; this one was
 	vacate(t, s, get(t, s, control))
-	before, err := metric(t.Context(), s, monitorRounds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func(ctx context.Context) error {
-		rounds, err := metric(ctx, s, monitorRounds)
-		if err == nil && rounds < before+4 {
-			err = fmt.Errorf("%v rounds of samples were read, want 4", rounds-before)
-		}
-		return err
-	})
+	roundsRead(t, s, 4)
 	if got := get(t, s, p); got.UID != p.UID || kind(got) != "GPU" {
 		t.Errorf("it was recreated: %s, %s", kind(got), reason(got))
 	}

@@ -1,0 +1,25 @@
+package inventory
+
+import "time"
+
+// refresh marks the nodes stale whose samples have grown too old by now.
+func (inv *Inventory) refresh(now time.Time) {
+	if !now.After(inv.ageing) {
+		return
+	}
+	inv.ageing = now.Add(inv.opts.MaxSampleAge)
+	for _, n := range inv.places {
+		if n == nil || !n.fresh {
+			continue
+		}
+		if stale := n.Sample.Time.Add(inv.opts.MaxSampleAge); !now.After(stale) {
+			if stale.Before(inv.ageing) {
+				inv.ageing = stale
+			}
+			continue
+		}
+		m := *n
+		m.fresh = false
+		inv.putNode(&m)
+	}
+}
