@@ -122,10 +122,10 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 
 // leaveOut has a reservation not count until the function it returns is called.
 func (inv *Inventory) leaveOut(r *reservation) func() {
-	inv.leftOut = r.shape
+	inv.leftOut = waits{shape: r.shape}
 	inv.charge(r.namespace, r.shape.needs, &r.charge, -1)
 	return func() {
-		inv.leftOut = nil
+		inv.leftOut = waits{}
 		inv.charge(r.namespace, r.shape.needs, &r.charge, 1)
 	}
 }
@@ -152,7 +152,7 @@ func (inv *Inventory) candidate(o Option, now time.Time) Candidate {
 		Nodes:  t.nodes, Stale: t.stale,
 		Total: t.total, Usable: t.usable, Ending: t.ending,
 	}
-	c.Claimed, c.Queued = inv.claims(s)
+	c.Claimed, c.Queued = inv.claims(s, now)
 	if c.Idle() == 0 {
 		c.Full = t.fullFor(now)
 		c.Running = inv.running(o, t, now)

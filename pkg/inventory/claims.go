@@ -1,5 +1,7 @@
 package inventory
 
+import "time"
+
 // hand is what is left to deal: the places with slots that nothing has claimed
 // yet, and how many each has.
 type hand struct {
@@ -12,18 +14,29 @@ type hand struct {
 // none there but could run on one of the nodes.
 //
 // Each claim is dealt to spots it may use, those tied to certain nodes first.
-// A pod that waits for a device elsewhere therefore takes nothing away here.
+// A pod that waits for a device elsewhere therefore takes nothing away here,
+// and one that the scheduler passes over no device: see passedOver.
 // Dealing is greedy: it can err, by calling a slot taken that a cleverer
 // dealing would leave free, only where claims with different node affinities
 // meet.
-func (inv *Inventory) claims(s *shape) (claimed, queued int64) {
+func (inv *Inventory) claims(s *shape, now time.Time) (claimed, queued int64) {
 	dealing := false
 	for _, claim := range inv.queue {
-		waiting := claim.waiting
-		if claim == inv.leftOut {
-			waiting--
+		size := share(claim.needs, s.needs)
+		if size == 0 {
+			continue
 		}
-		want := share(claim.needs, s.needs) * waiting
+		waiting, judged := claim.waiting, claim.judged
+		if inv.leftOut.shape == claim {
+			waiting--
+			if inv.leftOut.judged {
+				judged--
+			}
+		}
+		if judged > 0 && inv.passedOver(claim, now) {
+			waiting -= judged
+		}
+		want := size * waiting
 		if want == 0 {
 			continue
 		}
@@ -38,6 +51,24 @@ func (inv *Inventory) claims(s *shape) (claimed, queued int64) {
 		}
 	}
 	return claimed, queued
+}
+
+// VerdictGrace is how long the scheduler has to give a pod what became usable:
+// longer than the longest pause between its tries of one pod
+// (podMaxBackoffSeconds, 10 s).
+const VerdictGrace = 12 * time.Second
+
+// passedOver reports whether the scheduler leaves something usable for the pods
+// of a shape that it found no node for: it had the time to bind them and did
+// not. Its plugins know more than we do, of volumes, of other pods' places, of
+// ports, and what they keep from these pods is free for others. Once more
+// becomes usable the pods claim it again.
+func (inv *Inventory) passedOver(s *shape, now time.Time) bool {
+	if s.table == nil && len(inv.tabled) >= mostTables {
+		return false // nothing is known of it, and decisions need the tables
+	}
+	t := inv.table(s)
+	return t.usable > 0 && now.Sub(t.rose) > VerdictGrace
 }
 
 // fill takes up the free slots of a table.

@@ -50,9 +50,8 @@ type Inventory struct {
 	ageing time.Time
 
 	pods map[types.NamespacedName]*Pod
-	// waiting has the shape of each pod in the scheduler's queue for an
-	// accelerator.
-	waiting map[types.NamespacedName]*shape
+	// waiting has each pod in the scheduler's queue for an accelerator.
+	waiting map[types.NamespacedName]waits
 
 	reservations map[string]*reservation
 	// expiring is a time before which no reservation expires.
@@ -73,7 +72,7 @@ type Inventory struct {
 	dealing hand     // scratch of claims
 
 	// leftOut has one pod that is not counted while it is reconsidered.
-	leftOut *shape
+	leftOut waits
 
 	gains chan struct{}
 }
@@ -98,7 +97,7 @@ func New(opts Options) *Inventory {
 		opts:         opts,
 		nodes:        map[string]*Node{},
 		pods:         map[types.NamespacedName]*Pod{},
-		waiting:      map[types.NamespacedName]*shape{},
+		waiting:      map[types.NamespacedName]waits{},
 		reservations: map[string]*reservation{},
 		accounts:     map[string][]*account{},
 		storage:      newStorage(),
@@ -203,7 +202,7 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 		}
 	}
 	inv.recharge(name.Namespace, old, p)
-	waited := inv.waiting[name]
+	waited, left := inv.waiting[name]
 	delete(inv.waiting, name)
 	delete(inv.pods, name)
 	delete(inv.storage.mounting, name)
@@ -213,10 +212,10 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 			inv.storage.mounting[name] = struct{}{}
 		}
 		if p.waits() && inv.schedules(p.Scheduler) {
-			inv.waiting[name] = inv.join(p.Needs, p.Constraints)
+			inv.waiting[name] = inv.join(p.Needs, p.Constraints, p.Verdict != "")
 		}
 	}
-	if waited != nil {
+	if left {
 		inv.leave(waited)
 	}
 }

@@ -20,8 +20,8 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	waiter := types.NamespacedName{Namespace: q.Namespace, Name: name}
-	own := inv.waiting[waiter]
-	if own == nil || inv.pods[waiter].UID != uid {
+	own, ok := inv.waiting[waiter]
+	if !ok || inv.pods[waiter].UID != uid {
 		return Candidate{}, false
 	}
 	now := inv.opts.Now()
@@ -30,7 +30,7 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 	q.Replaced = name
 	inv.leftOut = own
 	candidates := inv.candidates(q, now)
-	inv.leftOut = nil
+	inv.leftOut = waits{}
 	i := choose(candidates)
 	if i < 0 {
 		return Candidate{}, false

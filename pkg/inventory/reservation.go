@@ -57,7 +57,7 @@ func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time
 	r := &reservation{
 		namespace: namespace,
 		kind:      chosen.Kind,
-		shape:     inv.join(chosen.Needs, chosen.Constraints),
+		shape:     inv.join(chosen.Needs, chosen.Constraints, false).shape,
 		charge:    chosen.Charge,
 		expires:   now.Add(inv.opts.ReservationTTL),
 	}
@@ -73,7 +73,7 @@ func (inv *Inventory) release(id string) {
 	if r := inv.reservations[id]; r != nil {
 		delete(inv.reservations, id)
 		inv.charge(r.namespace, r.shape.needs, &r.charge, -1)
-		inv.leave(r.shape)
+		inv.leave(waits{shape: r.shape})
 	}
 }
 

@@ -23,6 +23,8 @@ type shape struct {
 	reach *reach
 	// waiting is how many pods and reservations of this shape wait.
 	waiting int64
+	// judged is for how many of them the scheduler found no node.
+	judged int64
 	// table is nil until a decision asks for it.
 	table *table
 }
@@ -43,19 +45,32 @@ func (inv *Inventory) shape(needs Resources, c *Constraints) *shape {
 	return s
 }
 
+// waits is a pod or a reservation that waits.
+type waits struct {
+	shape  *shape
+	judged bool // the scheduler found no node for it
+}
+
 // join counts one more that waits. Who joined must leave.
-func (inv *Inventory) join(needs Resources, c *Constraints) *shape {
+func (inv *Inventory) join(needs Resources, c *Constraints, judged bool) waits {
 	s := inv.shape(needs, c)
+	if judged {
+		s.judged++
+	}
 	if s.waiting++; s.waiting == 1 {
 		i, _ := slices.BinarySearchFunc(inv.queue, s, byTurn)
 		inv.queue = slices.Insert(inv.queue, i, s)
 	}
-	return s
+	return waits{s, judged}
 }
 
 // leave undoes a join.
-func (inv *Inventory) leave(s *shape) {
+func (inv *Inventory) leave(w waits) {
 	inv.gain()
+	s := w.shape
+	if w.judged {
+		s.judged--
+	}
 	if s.waiting--; s.waiting == 0 {
 		i, _ := slices.BinarySearchFunc(inv.queue, s, byTurn)
 		inv.queue = slices.Delete(inv.queue, i, i+1)
@@ -106,24 +121,25 @@ func (inv *Inventory) table(s *shape) *table {
 		s.table.put(i, s.room(n))
 	}
 	now := inv.opts.Now()
-	s.table.since, s.table.full, s.table.begun = now, s.table.usable == 0, now
+	s.table.since, s.table.full, s.table.begun, s.table.rose = now, s.table.usable == 0, now, now
 	return s.table
 }
 
 // tableNode takes a node's change, or with nil its leaving, into all tables.
 func (inv *Inventory) tableNode(place int, n *Node) {
-	var now time.Time
+	if len(inv.tabled) == 0 {
+		return
+	}
+	now := inv.opts.Now()
 	for _, s := range inv.tabled {
 		t := s.table
 		had := t.usable
 		t.put(place, s.room(n))
 		if t.usable > had {
+			t.rose = now
 			inv.gain()
 		}
 		if full := t.usable == 0; full != t.full {
-			if now.IsZero() {
-				now = inv.opts.Now()
-			}
 			t.turn(full, now)
 		}
 	}
@@ -179,6 +195,8 @@ type table struct {
 	// the first time without a pause since.
 	full         bool
 	since, begun time.Time
+	// rose is when slots last became usable, or the table was made.
+	rose time.Time
 }
 
 // pause is for how long slots must stay free to count as free at all: between

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
 )
 
 const (
@@ -43,16 +44,11 @@ func (r *Readmitter) unserved(l *line, now time.Time) (since time.Time, first *w
 	return since, first
 }
 
-const (
-	// verdictGrace is how long the scheduler has to give a pod what became
-	// usable: longer than the longest pause between its tries of one pod
-	// (podMaxBackoffSeconds, 10 s).
-	verdictGrace = 12 * time.Second
-	// freshVerdictGrace is how long it has where it spoke after the kind had
-	// become usable: its own view may be behind ours by a moment, and then it
-	// tries again after a second (podInitialBackoffSeconds).
-	freshVerdictGrace = 3 * time.Second
-)
+// freshVerdictGrace is how long the scheduler has, instead of
+// inventory.VerdictGrace, where it spoke after the kind had become usable: its
+// own view may be behind ours by a moment, and then it tries again after a
+// second (podInitialBackoffSeconds).
+const freshVerdictGrace = 3 * time.Second
 
 // believe takes the scheduler's word for it that a kind which counts as usable
 // is not usable for the pods of a line. Its plugins know more than we do: of
@@ -66,7 +62,7 @@ func (r *Readmitter) believe(l *line, now time.Time) time.Duration {
 	if first == nil || l.own.Refused != nil && l.own.Refused.Waits {
 		return 0
 	}
-	due := since.Add(verdictGrace)
+	due := since.Add(inventory.VerdictGrace)
 	if fresh := first.judged.Add(freshVerdictGrace); first.judged.After(since) && fresh.Before(due) {
 		due = fresh
 	}
