@@ -28,6 +28,7 @@ func TestJudges(t *testing.T) {
 		{"refused all the same", refusedAllTheSame},
 		{"refused from the start", refusedFromTheStart},
 		{"scheduler finds no node", schedulerFindsNoNode},
+		{"passed over", passedOver},
 		{"unwanted", unwanted},
 		{"suspended", suspended},
 		{"opted out", optedOut},
@@ -303,6 +304,36 @@ func schedulerFindsNoNode(t *testing.T, s *stack.Stack) {
 		}
 		return err
 	})
+}
+
+// passedOver: pods that are not ours wait for both GPUs, with a volume that
+// never comes. The GPUs are not kept for them for ever.
+func passedOver(t *testing.T, s *stack.Stack) {
+	for i := range 2 {
+		notebook := plainPod(fmt.Sprint("notebook-", i), withLimit(gpuResource, "1"), func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "home", VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "home"},
+			}}}
+		})
+		defer vacate(t, s, create(t, s, notebook))
+	}
+	camera := anyPod("camera", "face-recognition", "any")
+	pods := s.Client().CoreV1().Pods(camera.Namespace)
+	gets := func(want string) {
+		t.Helper()
+		eventually(t, func(ctx context.Context) error {
+			p, err := pods.Create(ctx, camera.DeepCopy(), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			if err == nil && kind(p) != want {
+				err = fmt.Errorf("the camera would get %s, want %s: %s", kind(p), want, reason(p))
+			}
+			return err
+		})
+	}
+	gets("NPU")
+	gets("GPU")
+	got := running(t, s, create(t, s, camera))
+	wantKind(t, got, "GPU")
+	vacate(t, s, got)
 }
 
 // unwanted: a bare pod passes the dry run, is deleted, and is refused on every
