@@ -167,7 +167,7 @@ func TestCertManager(t *testing.T) {
 	rendered := string(render(t, "testdata/cert-manager"))
 	for _, want := range []string{
 		"cert-manager.io/inject-ca-from: heteroaccel-system/heteroaccel-webhook",
-		"- --tls-cert=/certs/tls.crt", "- --tls-key=/certs/tls.key", "mountPath: /certs",
+		"- --tls-cert-file=/certs/tls.crt", "- --tls-private-key-file=/certs/tls.key", "mountPath: /certs",
 		"- --policy=priced-finish", // an argument of the base
 	} {
 		if !strings.Contains(rendered, want) {
@@ -184,7 +184,7 @@ func TestCertManager(t *testing.T) {
 func TestExtenderTLS(t *testing.T) {
 	for _, dir := range []string{"testdata/extender-tls", "testdata/cert-manager"} {
 		rendered := string(render(t, dir))
-		for _, want := range []string{"secretName: heteroaccel-extender-tls", "scheme: HTTPS", "- --listen=:8888\n        - --samples"} {
+		for _, want := range []string{"secretName: heteroaccel-extender-tls", "scheme: HTTPS", "- --bind-address=:8888\n        - --exporter-endpoints"} {
 			if !strings.Contains(rendered, want) {
 				t.Errorf("%s: there is no %q", dir, want)
 			}

@@ -20,19 +20,19 @@ import (
 // installed, at its Service, and nobody else; and it may look around in its own
 // namespace only.
 func TestPrometheusOverlay(t *testing.T) {
-	samples := map[string][]string{}
+	asks := map[string][]string{}
 	address, config := "", map[string]string{}
 	for _, obj := range decode(t, render(t, "prometheus")) {
 		switch o := obj.(type) {
 		case *appsv1.Deployment:
 			for _, arg := range o.Spec.Template.Spec.Containers[0].Args {
-				if from, ok := strings.CutPrefix(arg, "--samples="); ok {
-					samples[o.Name] = append(samples[o.Name], from)
+				if from, ok := strings.CutPrefix(arg, "--prometheus-url="); ok {
+					asks[o.Name] = append(asks[o.Name], from)
 				}
 			}
 		case *corev1.Service:
 			if o.Name == "heteroaccel-prometheus" {
-				address = fmt.Sprintf("prometheus=http://%s.%s:%d", o.Name, o.Namespace, o.Spec.Ports[0].Port)
+				address = fmt.Sprintf("http://%s.%s:%d", o.Name, o.Namespace, o.Spec.Ports[0].Port)
 			}
 		case *corev1.ConfigMap:
 			config = o.Data
@@ -45,8 +45,8 @@ func TestPrometheusOverlay(t *testing.T) {
 		}
 	}
 	want := map[string][]string{"heteroaccel-webhook": {address}, "heteroaccel-extender": {address}}
-	if diff := cmp.Diff(want, samples); diff != "" {
-		t.Errorf("samples come from (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, asks); diff != "" {
+		t.Errorf("telemetry comes from (-want +got):\n%s", diff)
 	}
 	for _, file := range []string{"prometheus.yml", "rules.yml"} {
 		if config[file] != string(read(t, filepath.Join("prometheus", file))) {

@@ -67,7 +67,7 @@ func nobodyAsks(t *testing.T, s *stack.Stack) {
 		}
 		return err
 	})
-	if n, err := metricOf(t.Context(), s, "extender", fmt.Sprintf("heteroaccel_extender_unasked_pods_total{resource=%q}", gpuResource)); err != nil || n < 1 {
+	if n, err := metricOf(t.Context(), s, "extender", fmt.Sprintf("heteroaccel_extender_bypassed_pods_total{resource=%q}", gpuResource)); err != nil || n < 1 {
 		t.Errorf("the metric counts %v pods, %v", n, err)
 	}
 	profiles, err := stack.Get(t.Context(), s.URL("extender", "/profiles"))

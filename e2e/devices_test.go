@@ -17,8 +17,8 @@ import (
 // TestFailures is what happens when devices, nodes and our own programs fail.
 func TestFailures(t *testing.T) {
 	s := start(t, stack.Config{
-		Webhook:  []string{"--reservation-ttl=3s", "--max-sample-age=4s"},
-		Extender: []string{"--max-sample-age=4s"},
+		Webhook:  []string{"--reservation-ttl=3s", "--max-telemetry-age=4s"},
+		Extender: []string{"--max-telemetry-age=4s"},
 	})
 	runShared(t, s, []shared{
 		{"quota", quota},
@@ -55,7 +55,7 @@ func driverGone(t *testing.T, s *stack.Stack) {
 // usedOutside: a device that a process outside Kubernetes has open.
 func usedOutside(t *testing.T, s *stack.Stack) {
 	g := s.Machine("g")
-	withoutGPU(t, s, "outside (benchmark_app)", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app",
+	withoutGPU(t, s, "external (benchmark_app)", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app",
 		func() error { return g.HoldOutside("card0", "benchmark_app") },
 		func() error { return g.Release("card0") })
 }
@@ -143,7 +143,7 @@ func stale(t *testing.T, s *stack.Stack) {
 	}
 	eventually(t, staleNodes(3))
 	eventually(t, func(ctx context.Context) error {
-		age, err := metric(ctx, s, `heteroaccel_monitor_sample_age_seconds{node="g"}`)
+		age, err := metric(ctx, s, `heteroaccel_telemetry_age_seconds{node="g"}`)
 		if err == nil && age <= 4 {
 			err = fmt.Errorf("the webhook's sample of g is %v s old", age)
 		}
@@ -173,7 +173,7 @@ func kubeletAway(t *testing.T, s *stack.Stack) {
 	kubelet := s.Node("g").Kubelet
 	answers := func(want float64) func(context.Context) error {
 		return func(ctx context.Context) error {
-			got, err := metricOf(ctx, s, "exporter-g", `heteroaccel_collector_success{collector="podresources",node="g"}`)
+			got, err := metricOf(ctx, s, "exporter-g", `heteroaccel_scrape_collector_success{collector="podresources",node="g"}`)
 			if err == nil && got != want {
 				err = fmt.Errorf("the exporter's success with the kubelet is %v, want %v", got, want)
 			}

@@ -116,7 +116,7 @@ func owners(t *testing.T, s *stack.Stack) {
 // it was going to do about what was there before, it has done by then.
 func roundsRead(t *testing.T, s *stack.Stack, more float64) {
 	t.Helper()
-	const rounds = "heteroaccel_monitor_rounds_total"
+	const rounds = "heteroaccel_telemetry_reads_total"
 	before, err := metric(t.Context(), s, rounds)
 	if err != nil {
 		t.Fatal(err)

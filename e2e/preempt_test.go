@@ -43,10 +43,10 @@ func TestBrokenDevices(t *testing.T) {
 			nobodyIsEvicted(t, s, asked, "unhealthy", "GPU 0000:00:02.0 is unhealthy", unbind, bind)
 		}},
 		{"used outside, pinned", func(t *testing.T, s *stack.Stack) {
-			nobodyIsEvicted(t, s, byHand, "outside", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app", hold, release)
+			nobodyIsEvicted(t, s, byHand, "external_use", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app", hold, release)
 		}},
 		{"used outside, ours", func(t *testing.T, s *stack.Stack) {
-			nobodyIsEvicted(t, s, asked, "outside", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app", hold, release)
+			nobodyIsEvicted(t, s, asked, "external_use", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app", hold, release)
 		}},
 		{"the victim holds the good device", theGoodDeviceIsFreed},
 		{"the victim holds the broken device", theBrokenDeviceIsNot},

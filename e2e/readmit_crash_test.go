@@ -23,9 +23,9 @@ import (
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
-	"heteroaccel.io/webhook/option"
 	"heteroaccel.io/webhook/readmit"
 	against "heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/variant"
 )
 
 // crash is a transport over which, from a certain call on, nothing arrives any
@@ -123,7 +123,7 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		t.Fatal(err)
 	}
 	r := readmit.New(readmit.Config{
-		Client: client, Inventory: inv, Options: option.Source{Profiles: profiles},
+		Client: client, Inventory: inv, Options: variant.Source{Profiles: profiles},
 		Policy: policy.PricedFinish, Key: key, Namespace: stack.Namespace, Ready: feeds.Synced,
 		Rules:    readmit.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
 		BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),

@@ -459,7 +459,7 @@ func wellAgain(t *testing.T, s *stack.Stack, sync func()) {
 	if got.UID != p.UID {
 		t.Error("it was recreated")
 	}
-	if n, err := metric(t.Context(), s, "heteroaccel_webhook_scheduler_retries_total"); err != nil || n < 1 {
+	if n, err := metric(t.Context(), s, "heteroaccel_webhook_scheduler_requeues_total"); err != nil || n < 1 {
 		t.Errorf("the scheduler was asked to retry %v times, %v", n, err)
 	}
 	vacate(t, s, p)

@@ -80,7 +80,7 @@ func (k *busyKubelet) List(context.Context, *api.ListPodResourcesRequest) (*api.
 // to the kubelet's socket and the files of sysfs and procfs. The kubelet's own
 // work, and writing its answer, are in it: it is in this process.
 func BenchmarkScrape(b *testing.B) {
-	for name, outside := range map[string]bool{"everything": true, "without --outside": false} {
+	for name, outside := range map[string]bool{"everything": true, "without external use": false} {
 		b.Run(name, func(b *testing.B) {
 			sys, proc, socket := busyNode(b)
 			kubelet, err := podresources.New(socket)
@@ -88,7 +88,7 @@ func BenchmarkScrape(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer kubelet.Close()
-			c := collector.New(collector.Config{Node: "g", Sys: sys, Proc: proc, Outside: outside, Timeout: time.Minute}, kubelet.Ask, zerolog.Nop())
+			c := collector.New(collector.Config{Node: "g", Sys: sys, Proc: proc, ExternalUse: outside, Timeout: time.Minute}, kubelet.Ask, zerolog.Nop())
 			handler := routes(c, "g", zerolog.Nop())
 			b.ReportAllocs()
 			before := processorTime(b)
@@ -120,7 +120,7 @@ func processorTime(b *testing.B) time.Duration {
 func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		sys, proc, socket := busyNode(b)
-		address, pid := launch(b, "--node", "g", "--sys", sys, "--proc", proc, "--podresources", socket, "--timeout", "20s")
+		address, pid := launch(b, "--node-name", "g", "--path.sysfs", sys, "--path.procfs", proc, "--podresources-socket", socket, "--scrape-timeout", "20s")
 		for range 1000 {
 			resp, err := http.Get(address + "/metrics")
 			if err != nil {

@@ -10,28 +10,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"heteroaccel.io/exporter/collector"
 	"heteroaccel.io/exporter/podresources"
+	"heteroaccel.io/pkg/program"
 	"heteroaccel.io/pkg/serve"
-)
-
-// Exit codes.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
 )
 
 // garbage is how much the heap may grow, in percent, before it is swept: a
@@ -41,94 +33,67 @@ const garbage = 50
 
 func main() {
 	debug.SetGCPercent(garbage)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	program.Main(exporter())
 }
 
-// options are the values of the flags.
-type options struct {
-	config collector.Config
-	socket string
-	listen string
-	log    serve.LogFlags
+func exporter() program.Program {
+	var f flags
+	return program.Program{
+		Name:  "exporter",
+		About: "exporter shows the accelerators of its node as Prometheus metrics.",
+		Flags: f.add, Check: f.check, Run: f.run,
+	}
 }
 
-// run is the program: it ends with ctx and returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stdout)
-	if errors.Is(err, pflag.ErrHelp) {
-		return exitOK
-	}
+// flags are the command line; main alone reads it and the environment.
+type flags struct {
+	config        collector.Config
+	socket        string
+	listenAddress string
+}
+
+// run serves the metrics until ctx ends.
+func (f *flags) run(ctx context.Context, log zerolog.Logger) error {
+	kubelet, err := podresources.New(f.socket)
 	if err != nil {
-		fmt.Fprintf(stderr, "exporter: %v\n", err)
-		return exitUsage
-	}
-	log := o.log.Logger(stderr, "exporter")
-	kubelet, err := podresources.New(o.socket)
-	if err != nil {
-		log.Error().Err(err).Msg("cannot start")
-		return exitFailed
+		return err
 	}
 	defer kubelet.Close()
-	log.Info().Str("node", o.config.Node).Str("podresources", o.socket).Bool("outside", o.config.Outside).Msg("starting")
-	c := collector.New(o.config, kubelet.Ask, log)
-	if err := serve.Run(ctx, o.listen, routes(c, o.config.Node, log), nil, log); err != nil {
-		log.Error().Err(err).Msg("stopped")
-		return exitFailed
-	}
-	return exitOK
+	log.Info().Str("node", f.config.Node).Str("podresources", f.socket).Bool("external_use", f.config.ExternalUse).Msg("starting")
+	c := collector.New(f.config, kubelet.Ask, log)
+	return serve.Run(ctx, f.listenAddress, routes(c, f.config.Node, log), nil, log)
 }
 
-// parse reads the flags, and writes the help to out when it is asked for.
-func parse(args []string, out io.Writer) (options, error) {
-	var o options
-	fs := pflag.NewFlagSet("exporter", pflag.ContinueOnError)
-	fs.SortFlags = false
-	fs.SetOutput(out)
-	fs.Usage = func() {
-		fmt.Fprintf(out, "exporter shows the accelerators of its node as Prometheus metrics.\n\nUsage: exporter [flags]\n\n%s", fs.FlagUsagesWrapped(80))
-	}
-	fs.StringVar(&o.config.Node, "node", defaultNode(), "name of the Kubernetes node; by default NODE_NAME, else the host's name")
-	fs.StringVar(&o.config.Sys, "sys", "/sys", "where the host's sysfs is mounted")
-	fs.StringVar(&o.config.Proc, "proc", "/proc", "where the host's procfs is mounted")
-	fs.StringVar(&o.socket, "podresources", podresources.DefaultSocket, "the kubelet's PodResources socket")
-	fs.StringVar(&o.listen, "listen", ":9817", "address to serve on")
-	fs.BoolVar(&o.config.Outside, "outside", true, "look for processes outside Kubernetes that use a device; needs root and the host's PID namespace")
-	fs.DurationVar(&o.config.Timeout, "timeout", time.Second, "how long a scrape may take; must be less than the scraper's own")
-	o.log.Add(fs)
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return options{}, err
-		}
-		return options{}, fmt.Errorf("%w: see --help", err)
-	}
-	if fs.NArg() > 0 {
-		return options{}, fmt.Errorf("%q is not a flag: the exporter takes flags only, see --help", fs.Arg(0))
-	}
-	return o, o.check()
+func (f *flags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.listenAddress, "web.listen-address", ":9817", "address to serve on")
+	fs.StringVar(&f.config.Node, "node-name", defaultNode(), "name of the Kubernetes node; by default NODE_NAME, else the host's name")
+	fs.StringVar(&f.config.Sys, "path.sysfs", "/sys", "where the host's sysfs is mounted")
+	fs.StringVar(&f.config.Proc, "path.procfs", "/proc", "where the host's procfs is mounted")
+	fs.StringVar(&f.socket, "podresources-socket", podresources.DefaultSocket, "the kubelet's PodResources socket")
+	fs.BoolVar(&f.config.ExternalUse, "detect-external-use", true, "look for processes outside Kubernetes that use a device; needs root and the host's PID namespace")
+	fs.DurationVar(&f.config.Timeout, "scrape-timeout", time.Second, "how long a scrape may take; must be less than the scraper's own")
 }
 
 // check refuses values with which the exporter could never be of use.
-func (o options) check() error {
-	if problems := validation.IsDNS1123Subdomain(o.config.Node); len(problems) > 0 {
-		return fmt.Errorf("--node %q is not a node's name: %s", o.config.Node, problems[0])
+func (f *flags) check() error {
+	if problems := validation.IsDNS1123Subdomain(f.config.Node); len(problems) > 0 {
+		return fmt.Errorf("--node-name %q is not a node's name: %s", f.config.Node, problems[0])
 	}
-	for flag, dir := range map[string]string{"sys": o.config.Sys, "proc": o.config.Proc} {
+	for flag, dir := range map[string]string{"path.sysfs": f.config.Sys, "path.procfs": f.config.Proc} {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 			return fmt.Errorf("--%s %q is not a directory: name the place where the host's is mounted", flag, dir)
 		}
 	}
-	if o.socket == "" {
-		return errors.New("--podresources is empty: name the kubelet's PodResources socket")
+	if f.socket == "" {
+		return errors.New("--podresources-socket is empty: name the kubelet's PodResources socket")
 	}
-	if _, _, err := net.SplitHostPort(o.listen); err != nil {
-		return fmt.Errorf("--listen %q is not an address: write it like :9817 or 127.0.0.1:9817", o.listen)
+	if _, _, err := net.SplitHostPort(f.listenAddress); err != nil {
+		return fmt.Errorf("--web.listen-address %q is not an address: write it like :9817 or 127.0.0.1:9817", f.listenAddress)
 	}
-	if o.config.Timeout <= 0 {
-		return fmt.Errorf("--timeout %s must be more than 0", o.config.Timeout)
+	if f.config.Timeout <= 0 {
+		return fmt.Errorf("--scrape-timeout %s must be more than 0", f.config.Timeout)
 	}
-	return o.log.Check()
+	return nil
 }
 
 // defaultNode is the name under which the kubelet registers when nothing else

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rs/zerolog"
 	"google.golang.org/grpc"
 	api "k8s.io/kubelet/pkg/apis/podresources/v1"
 
@@ -153,7 +153,7 @@ func launch(t testing.TB, args ...string) (address string, pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
+	cmd := exec.Command(path, append([]string{"--web.listen-address", "127.0.0.1:0"}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -236,10 +236,10 @@ func TestExporterEndToEnd(t *testing.T) {
 	root := machine(t)
 	socket := filepath.Join(t.TempDir(), "kubelet.sock")
 	stop := startKubelet(t, socket)
-	address, _ := launch(t, "--node", "g", "--sys", filepath.Join(root, "sys"), "--proc", filepath.Join(root, "proc"), "--podresources", socket)
+	address, _ := launch(t, "--node-name", "g", "--path.sysfs", filepath.Join(root, "sys"), "--path.procfs", filepath.Join(root, "proc"), "--podresources-socket", socket)
 
 	gpu := accel.Device{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics",
-		Driver: "i915", PluginID: "card0-0", Health: accel.Healthy, Slots: 1, Outside: "blender"}
+		Driver: "i915", PluginID: "card0-0", Health: accel.Healthy, Slots: 1, ExternalUse: "blender"}
 	fpga := accel.Device{Kind: "FPGA", ID: "0000:3b:00.0", Resource: "fpga.intel.com/af-1", Vendor: "Intel", Model: "Arria 10 GX",
 		Driver: "dfl-pci", PluginID: "dfl-port.0", Health: accel.Healthy, Slots: 1, Allocated: 1,
 		Holders: []accel.Holder{{Namespace: "ns", Pod: "p", Container: "c", Slots: 1}}}
@@ -289,8 +289,8 @@ func TestExporterEndToEnd(t *testing.T) {
 
 func TestExporterPages(t *testing.T) {
 	root := machine(t)
-	address, _ := launch(t, "--node", "g", "--sys", filepath.Join(root, "sys"), "--proc", filepath.Join(root, "proc"),
-		"--podresources", filepath.Join(root, "none.sock"))
+	address, _ := launch(t, "--node-name", "g", "--path.sysfs", filepath.Join(root, "sys"), "--path.procfs", filepath.Join(root, "proc"),
+		"--podresources-socket", filepath.Join(root, "none.sock"))
 	for path, want := range map[string]string{"/": "/metrics", "/healthz": "ok"} {
 		if status, body := get(t, address+path); status != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("GET %s: %d %q", path, status, body)
@@ -314,41 +314,33 @@ func TestUnusableFlags(t *testing.T) {
 		args []string
 		want string
 	}{
-		"unknown flag": {[]string{"--outsid"}, "see --help"},
-		"an argument":  {[]string{"here"}, `"here" is not a flag`},
-		"node":         {[]string{"--node", "Node_1"}, "--node"},
-		"no node":      {[]string{"--node", ""}, "--node"},
-		"sys":          {[]string{"--sys", "/nowhere"}, `--sys "/nowhere" is not a directory`},
-		"proc":         {[]string{"--proc", "/dev/null"}, `--proc "/dev/null" is not a directory`},
-		"socket":       {[]string{"--podresources", ""}, "--podresources"},
-		"listen":       {[]string{"--listen", "9817"}, "write it like :9817"},
-		"timeout":      {[]string{"--timeout", "0s"}, "--timeout"},
-		"log level":    {[]string{"--log-level", "loud"}, "--log-level"},
-		"log format":   {[]string{"--log-format", "xml"}, "--log-format"},
+		"node":    {[]string{"--node-name", "Node_1"}, `--node-name "Node_1" is not a node's name`},
+		"no node": {[]string{"--node-name", ""}, "--node-name"},
+		"sys":     {[]string{"--path.sysfs", "/nowhere"}, `--path.sysfs "/nowhere" is not a directory`},
+		"proc":    {[]string{"--path.procfs", "/dev/null"}, `--path.procfs "/dev/null" is not a directory`},
+		"socket":  {[]string{"--podresources-socket", ""}, "--podresources-socket"},
+		"listen":  {[]string{"--web.listen-address", "9817"}, "write it like :9817"},
+		"timeout": {[]string{"--scrape-timeout", "0s"}, "--scrape-timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			code := run(t.Context(), append([]string{"--node", "g"}, tc.args...), &stdout, &stderr)
-			if code != exitUsage || !strings.Contains(stderr.String(), tc.want) || strings.Count(stderr.String(), "\n") != 1 {
-				t.Errorf("exit %d, stderr %q; want %d and one line with %q", code, stderr.String(), exitUsage, tc.want)
+			err := exporter().Parse(append([]string{"--node-name", "g"}, tc.args...)...)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v; want one line with %q", err, tc.want)
 			}
 		})
 	}
-	t.Run("help", func(t *testing.T) {
-		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), []string{"--help"}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "--podresources") {
-			t.Errorf("exit %d, stdout %q", code, stdout.String())
-		}
-	})
 	t.Run("address in use", func(t *testing.T) {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer ln.Close()
-		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), []string{"--node", "g", "--listen", ln.Addr().String()}, &stdout, &stderr); code != exitFailed {
-			t.Errorf("exit %d: %s", code, stderr.String())
+		p := exporter()
+		if err := p.Parse("--node-name", "g", "--web.listen-address", ln.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Run(t.Context(), zerolog.Nop()); err == nil {
+			t.Error("it ran on an address that is in use")
 		}
 	})
 }

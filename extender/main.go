@@ -6,74 +6,51 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 
+	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
-	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/pkg/program"
 )
 
 // flags are the command line; main alone reads it.
 type flags struct {
-	listen          string
-	kubeconfig      string
-	samples         monitor.Flags
+	bindAddress     string
+	kube            kube.Flags
+	telemetry       monitor.Flags
 	unmanaged       bool
 	tlsCert, tlsKey string
 	namespace       string
-	log             serve.LogFlags
 }
 
-func parse(args []string) (flags, error) {
-	var f flags
-	fs := pflag.NewFlagSet("extender", pflag.ContinueOnError)
-	fs.SortFlags = false
-	fs.StringVar(&f.listen, "listen", ":8888", "address of everything; HTTPS with --tls-cert, else HTTP")
-	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; default: the pod's service account")
-	f.samples.Add(fs)
+func (f *flags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.bindAddress, "bind-address", ":8888", "address to serve everything on: HTTPS with --tls-cert-file, else HTTP")
+	fs.StringVar(&f.tlsCert, "tls-cert-file", "", "certificate file, read again when it changes")
+	fs.StringVar(&f.tlsKey, "tls-private-key-file", "", "private key file of --tls-cert-file")
+	f.telemetry.Add(fs)
 	fs.BoolVar(&f.unmanaged, "unmanaged-pods", true, "also keep pods that HeteroAccel did not admit, such as those pinned to an accelerator by hand, off devices that are unhealthy or used from outside Kubernetes; false leaves those pods alone")
-	fs.StringVar(&f.tlsCert, "tls-cert", "", "certificate file, read again when it changes")
-	fs.StringVar(&f.tlsKey, "tls-key", "", "private key file of --tls-cert")
-	fs.StringVar(&f.namespace, "namespace", envOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of the webhook, whose key verifies which pods are ours")
-	f.log.Add(fs)
-	if err := fs.Parse(args); err != nil {
-		return f, err
+	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of the webhook, whose key verifies which pods are ours")
+	f.kube.Add(fs)
+}
+
+func (f *flags) check() error {
+	if (f.tlsCert == "") != (f.tlsKey == "") {
+		return errors.New("--tls-cert-file and --tls-private-key-file go together: give both, or neither for HTTP")
 	}
-	switch {
-	case fs.NArg() > 0:
-		return f, fmt.Errorf("unknown argument %q: everything is set by flags, see --help", fs.Arg(0))
-	case (f.tlsCert == "") != (f.tlsKey == ""):
-		return f, errors.New("--tls-cert and --tls-key go together: give both, or neither for HTTP")
-	}
-	return f, errors.Join(f.samples.Check(), f.log.Check())
+	return errors.Join(f.telemetry.Check(), f.kube.Check())
 }
 
 func main() {
-	f, err := parse(os.Args[1:])
-	if errors.Is(err, pflag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "extender:", err)
-		os.Exit(2)
-	}
-	log := f.log.Logger(os.Stderr, "extender")
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, f, prometheus.NewRegistry(), log); err != nil {
-		log.Error().Err(err).Msg("ended")
-		os.Exit(1)
-	}
-}
-
-func envOr(name, otherwise string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
-	}
-	return otherwise
+	var f flags
+	program.Main(program.Program{
+		Name:  "extender",
+		About: "extender tells the stock kube-scheduler which nodes have a usable accelerator, and explains every placement.",
+		Flags: f.add, Check: f.check,
+		Run: func(ctx context.Context, log zerolog.Logger) error {
+			return run(ctx, f, prometheus.NewRegistry(), log)
+		},
+	})
 }

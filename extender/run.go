@@ -27,7 +27,7 @@ const keySecret = "heteroaccel-webhook-key"
 
 // run wires the program together and runs it until ctx ends.
 func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
-	config, err := kube.Config(f.kubeconfig, "heteroaccel-extender")
+	config, err := kube.Config(f.kube, "heteroaccel-extender")
 	if err != nil {
 		return err
 	}
@@ -36,13 +36,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return fmt.Errorf("make a client: %w", err)
 	}
 	profiles := profile.NewStore()
-	inv := inventory.New(inventory.Options{MaxSampleAge: f.samples.MaxAge})
+	inv := inventory.New(inventory.Options{MaxSampleAge: f.telemetry.MaxAge})
 	var feeds *kube.Feeds
 	key := kube.NewSharedKey(client, f.namespace, keySecret, func() { feeds.RelistPods() }, log)
 	if feeds, err = kube.NewFeeds(client, config, inv, profiles, key.Key, log); err != nil {
 		return err
 	}
-	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
+	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetSample, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
@@ -77,6 +77,6 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return status.Run(ctx) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
-	group.Go(func() error { return serve.Run(ctx, f.listen, handler, tlsConfig, log) })
+	group.Go(func() error { return serve.Run(ctx, f.bindAddress, handler, tlsConfig, log) })
 	return group.Wait()
 }

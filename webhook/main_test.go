@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"heteroaccel.io/pkg/program"
 )
 
 func TestSchedulerFlags(t *testing.T) {
@@ -23,7 +25,8 @@ func TestSchedulerFlags(t *testing.T) {
 		"an empty one":  {[]string{"--scheduler-names=a,"}, nil, false, "--scheduler-names has an empty name"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, err := parse(append(c.args, "--samples=none"))
+			var f flags
+			err := program.Program{Flags: f.add, Check: f.check}.Parse(c.args...)
 			switch {
 			case c.err != "":
 				if err == nil || !strings.Contains(err.Error(), c.err) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
@@ -41,19 +42,31 @@ func (g *gate) gauge() prometheus.Collector {
 	})
 }
 
-// statusRoutes are the pages of the plain HTTP address.
-func statusRoutes(registry *prometheus.Registry, ready func() error, log zerolog.Logger) http.Handler {
-	r := serve.Router(log)
-	r.Get("/", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprint(w, "heteroaccel webhook\n\n"+
-			"  /metrics   what was decided, and how fast, for Prometheus\n"+
-			"  /healthz   whether this process is alive\n"+
-			"  /readyz    whether this replica decides, and if not why\n\n"+
-			"What was decided for which pod: see the extender.\n")
-	})
-	r.Get("/healthz", serve.Probe(func() error { return nil }))
-	r.Get("/readyz", serve.Probe(ready))
-	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	return r
+// statusPages are the pages of the plain HTTP addresses.
+func statusPages(f flags, registry *prometheus.Registry, ready func() error, log zerolog.Logger) map[string]http.Handler {
+	pages := map[string]*chi.Mux{}
+	for _, address := range []string{f.metricsBindAddress, f.healthBindAddress} {
+		pages[address] = serve.Router(log)
+	}
+	pages[f.metricsBindAddress].Method(http.MethodGet, "/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	health := pages[f.healthBindAddress]
+	health.Get("/healthz", serve.Probe(func() error { return nil }))
+	health.Get("/readyz", serve.Probe(ready))
+	handlers := map[string]http.Handler{}
+	for address, mux := range pages {
+		mux.Get("/", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			fmt.Fprint(w, "heteroaccel webhook\n\n")
+			if address == f.metricsBindAddress {
+				fmt.Fprint(w, "  /metrics   what was decided, and how fast, for Prometheus\n")
+			}
+			if address == f.healthBindAddress {
+				fmt.Fprint(w, "  /healthz   whether this process is alive\n"+
+					"  /readyz    whether this replica decides, and if not why\n")
+			}
+			fmt.Fprint(w, "\nWhat was decided for which pod: see the extender.\n")
+		})
+		handlers[address] = mux
+	}
+	return handlers
 }

@@ -23,10 +23,10 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/pkg/serve/servetls"
-	"heteroaccel.io/webhook/option"
 	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/server"
+	"heteroaccel.io/webhook/variant"
 )
 
 // The Secrets and the Lease of the webhook, in its namespace.
@@ -38,7 +38,7 @@ const (
 
 // run wires the program together and runs it until ctx ends.
 func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
-	config, err := kube.Config(f.kubeconfig, "heteroaccel-webhook")
+	config, err := kube.Config(f.kube, "heteroaccel-webhook")
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	// missing.
 	var ready gate
 	registry.MustRegister(ready.gauge())
-	group.Go(func() error { return serve.Run(ctx, f.http, statusRoutes(registry, ready.check, log), nil, log) })
+	for address, handler := range statusPages(f, registry, ready.check, log) {
+		group.Go(func() error { return serve.Run(ctx, address, handler, nil, log) })
+	}
 	key, err := waitForKey(ctx, client, f.namespace, &ready, log)
 	if err != nil {
 		return errors.Join(err, group.Wait())
@@ -67,8 +69,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	recorder := broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")
 	leads := func() error { return nil }
-	if f.leaderElect {
-		leader, err := kube.NewLeader(leaseClient, f.namespace, lease, f.identity)
+	if f.leader.Elect {
+		leader, err := kube.NewLeader(leaseClient, f.namespace, lease, f.leader)
 		if err != nil {
 			return err
 		}
@@ -84,7 +86,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	against := refusals.New(time.Now)
 	announce := server.Announce(recorder)
 	inv := inventory.New(inventory.Options{
-		MaxSampleAge:   f.samples.MaxAge,
+		MaxSampleAge:   f.telemetry.MaxAge,
 		ReservationTTL: f.reservationTTL,
 		ServiceTime:    times,
 		Schedulers:     f.schedulers,
@@ -103,7 +105,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds.FollowQuotas(client, inv)
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	refused := newRefusedCreates(against, inv, leads)
-	samples := monitor.New(f.samples.Source, f.samples.Interval, inv.SetSample, log)
+	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetSample, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
 	if err := keepStatus(config, feeds, leads, log); err != nil {
@@ -121,7 +123,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
-			Inventory: inv, Options: option.Source{Profiles: profiles, Schedulers: f.schedulers, Rules: rules}, Policy: f.policy,
+			Inventory: inv, Options: variant.Source{Profiles: profiles, Schedulers: f.schedulers, Rules: rules}, Policy: f.policy,
 			Refusals: against, Suspended: suspension.Suspended,
 			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
 		})
@@ -151,7 +153,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return refused.run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
 	group.Go(func() error { return learned.Run(ctx) })
-	group.Go(func() error { return serve.Run(ctx, f.listen, srv.Handler(), servetls.Config(certificate), log) })
+	group.Go(func() error { return serve.Run(ctx, f.bindAddress, srv.Handler(), servetls.Config(certificate), log) })
 	return group.Wait()
 }
 

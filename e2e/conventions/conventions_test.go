@@ -60,12 +60,12 @@ var forbidden = []struct {
 	{[]string{"exporter"}, []string{module + "/extender", module + "/webhook", module + "/connector"}, "a program imports no other program"},
 	{[]string{"extender", "webhook", "exporter", "connector", "pkg"}, []string{module + "/e2e"}, "nothing that ships imports the tests"},
 	{
-		[]string{"pkg/accel", "pkg/inventory", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/option"},
+		[]string{"pkg/accel", "pkg/inventory", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant"},
 		[]string{"net/http", "k8s.io/client-go", "github.com/prometheus/", module + "/pkg/kube", module + "/pkg/monitor", module + "/pkg/serve"},
 		"decisions are pure: no transport, no client",
 	},
 	{
-		[]string{"webhook/mutate", "webhook/option", "webhook/readmit", "extender/placement"},
+		[]string{"webhook/mutate", "webhook/variant", "webhook/readmit", "extender/placement"},
 		[]string{module + "/webhook/server", module + "/extender/server"},
 		"imports point down: main, server, then the pure packages",
 	},
@@ -92,7 +92,7 @@ func TestImportsPointDown(t *testing.T) {
 // the inventory: a lock anywhere else that decides is a second truth.
 func TestOneMutex(t *testing.T) {
 	for _, p := range packages(t) {
-		for _, dir := range []string{"pkg/accel", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/option"} {
+		for _, dir := range []string{"pkg/accel", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant"} {
 			if within(p.ImportPath, dir) && slices.Contains(p.Imports, "sync") {
 				t.Errorf("%s imports sync: state belongs to pkg/inventory", p.ImportPath)
 			}

@@ -29,14 +29,14 @@ type View struct {
 
 // Device is a device there.
 type Device struct {
-	Kind      accel.Kind `json:"kind"`
-	ID        string     `json:"id"`
-	Resource  string     `json:"resource"`
-	Healthy   bool       `json:"healthy"`
-	Allocated int        `json:"allocated"`
-	Outside   string     `json:"outside"`
-	State     string     `json:"state"`
-	Holders   []struct {
+	Kind        accel.Kind `json:"kind"`
+	ID          string     `json:"id"`
+	Resource    string     `json:"resource"`
+	Healthy     bool       `json:"healthy"`
+	Allocated   int        `json:"allocated"`
+	ExternalUse string     `json:"externalUse"`
+	State       string     `json:"state"`
+	Holders     []struct {
 		Namespace string `json:"namespace"`
 		Pod       string `json:"pod"`
 	} `json:"holders"`

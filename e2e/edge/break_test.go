@@ -35,7 +35,7 @@ func TestOutside(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if d, ok := view.Device("g", "GPU"); !ok || d.Outside != want {
+			if d, ok := view.Device("g", "GPU"); !ok || d.ExternalUse != want {
 				return fmt.Errorf("the extender shows %+v", d)
 			}
 			return nil

@@ -51,8 +51,8 @@ func TestThroughPrometheus(t *testing.T) {
 			t.Parallel()
 			g, n := startNode(t, machine.G()), startNode(t, machine.N())
 			p := startPrometheus(t, change, g, n)
-			through := source(t, "prometheus="+p.url)
-			direct := source(t, "exporters=http://"+g.address+",http://"+n.address)
+			through := source(t, "--prometheus-url="+p.url)
+			direct := source(t, "--exporter-endpoints=http://"+g.address+",http://"+n.address)
 			same(t, "both nodes", through, direct)
 			samples, err := through(t.Context())
 			do(t, err)
@@ -80,7 +80,7 @@ func TestAge(t *testing.T) {
 	t.Parallel()
 	g, n := startNode(t, machine.G()), startNode(t, machine.N())
 	p := startPrometheus(t, scrapes["as deploy/prometheus does"], g, n)
-	through := source(t, "prometheus="+p.url)
+	through := source(t, "--prometheus-url="+p.url)
 	times := func() map[string]time.Time {
 		samples, err := through(t.Context())
 		do(t, err)
@@ -151,7 +151,7 @@ func TestPrometheusRestarts(t *testing.T) {
 	t.Parallel()
 	g := startNode(t, machine.G())
 	p := startPrometheus(t, scrapes["as deploy/prometheus does"], g)
-	through := source(t, "prometheus="+p.url)
+	through := source(t, "--prometheus-url="+p.url)
 	var last telemetry.Sample
 	newer := func() string {
 		samples, err := through(t.Context())

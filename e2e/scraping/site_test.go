@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -137,7 +138,7 @@ func (n *node) start(t *testing.T) {
 	var err error
 	n.process, err = process.Start(process.Spec{
 		Name: "exporter " + n.Name, Path: filepath.Join(bin, "exporter"), Log: filepath.Join(t.TempDir(), "exporter.log"),
-		Args: []string{"--node=" + n.Name, "--sys=" + n.Sys(), "--proc=" + n.Proc(), "--podresources=" + n.kubelet.Socket(), "--listen=" + n.address},
+		Args: []string{"--node-name=" + n.Name, "--path.sysfs=" + n.Sys(), "--path.procfs=" + n.Proc(), "--podresources-socket=" + n.kubelet.Socket(), "--web.listen-address=" + n.address},
 	})
 	do(t, err)
 	t.Cleanup(n.process.Kill)
@@ -196,12 +197,15 @@ func (p *prometheus) start(t *testing.T) {
 	t.Cleanup(p.process.Kill)
 }
 
-// source is what the webhook and the extender make of --samples.
-func source(t *testing.T, spec string) monitor.Source {
+// source is what the webhook and the extender make of their flags.
+func source(t *testing.T, flag string) monitor.Source {
 	t.Helper()
-	s, err := monitor.Parse(spec)
-	do(t, err)
-	return s
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	var f monitor.Flags
+	f.Add(fs)
+	do(t, fs.Parse([]string{flag}))
+	do(t, f.Check())
+	return f.Source
 }
 
 // view is what a source knows, by node, without what differs from one scrape to

@@ -13,7 +13,7 @@ import (
 
 	"heteroaccel.io/e2e/simulate/fleet"
 	"heteroaccel.io/e2e/simulate/world"
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // What a regret is measured on: the first runs of a few inferences on a small
@@ -128,7 +128,7 @@ func regrets(s settings, out io.Writer) error {
 	fmt.Fprintf(out, "\nRegret: by how much longer the first %d runs take than with all times known from the start, priced-finish with re-admission;\n"+
 		"%d devices, %d inferences, mean of %d draws. No hints: the profile's order alone, each kind taken to be %d times as slow as the one\n"+
 		"before it. Wrong hints: off by a factor of 5 (sigma). Plain: with neither the prior nor trials. In brackets, the part of the runs that were trials.\n",
-		regretRuns, regretSlots, regretTypes, s.draws, learn.Step)
+		regretRuns, regretSlots, regretTypes, s.draws, servicetime.Step)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "mix\tload\tknown\t")
 	for _, k := range knowledges {

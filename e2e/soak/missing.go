@@ -93,6 +93,7 @@ func (s *soak) standing(ctx context.Context, o *plan.Owner) (*judge.Owner, error
 		want = o.Count
 	}
 	have := s.ledger.Of(o.Name)
+	var pause time.Time
 	switch o.Sort {
 	case plan.Bare:
 		if made && have.Owed == 0 && have.Live == 0 {
@@ -104,8 +105,9 @@ func (s *soak) standing(ctx context.Context, o *plan.Owner) (*judge.Owner, error
 			return nil, fmt.Errorf("look at %s: %w", o.Key(), err)
 		}
 		want = judge.Job(o.Count, o.Completions, int(job.Status.Succeeded), over(job))
+		pause = judge.JobPause(int(job.Status.Failed), have.ShortSince, time.Now())
 	}
-	return &judge.Owner{Name: o.Name, Title: o.Key(), Want: want, Live: have.Live, Owed: min(have.Owed, want), ShortSince: have.ShortSince}, nil
+	return &judge.Owner{Name: o.Name, Title: o.Key(), Want: want, Live: have.Live, Owed: min(have.Owed, want), ShortSince: have.ShortSince, PausesUntil: pause}, nil
 }
 
 // over reports whether a Job has succeeded. One that failed is not over: its

@@ -30,7 +30,7 @@ func (s *soak) report(ctx context.Context, owners []*judge.Owner, left []string,
 	for _, o := range owners {
 		outcomes[o.Outcome()]++
 	}
-	fmt.Fprintf(s.out, "owners: %s\n", tally(outcomes, judge.Complete, judge.Refused, judge.Lost, judge.NotMade, judge.Extra))
+	fmt.Fprintf(s.out, "owners: %s\n", tally(outcomes, judge.Complete, judge.Refused, judge.Lost, judge.Paused, judge.NotMade, judge.Extra))
 	verdicts, twins := map[judge.Verdict]int{}, 0
 	for _, w := range waits {
 		verdicts[w.Verdict()]++

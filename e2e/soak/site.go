@@ -61,8 +61,8 @@ type soak struct {
 func start(ctx context.Context, set settings, p *plan.Plan, out io.Writer) (_ *soak, err error) {
 	st, err := stack.Start(ctx, stack.Config{
 		Out: out, Machines: p.Machines, Race: set.race, Keep: set.keep,
-		Webhook:  []string{"--sample-interval=1s", "--readmission-backoff=" + backoff.String()},
-		Extender: []string{"--sample-interval=1s"},
+		Webhook:  []string{"--telemetry-interval=1s", "--readmission-backoff=" + backoff.String()},
+		Extender: []string{"--telemetry-interval=1s"},
 	})
 	if err != nil {
 		return nil, err

@@ -26,11 +26,11 @@ func (s *Stack) StartExporter(node string) error {
 	}
 	m := s.Machine(node)
 	return s.run(name, "exporter",
-		"--node", node,
-		"--sys", m.Sys(),
-		"--proc", m.Proc(),
-		"--podresources", s.Node(node).Socket(),
-		"--listen", fmt.Sprintf("127.0.0.1:%d", port))
+		"--node-name", node,
+		"--path.sysfs", m.Sys(),
+		"--path.procfs", m.Proc(),
+		"--podresources-socket", s.Node(node).Socket(),
+		"--web.listen-address", fmt.Sprintf("127.0.0.1:%d", port))
 }
 
 // port is where a program of that name listens, also after a restart.
@@ -45,8 +45,9 @@ func (s *Stack) port(name string) (int, error) {
 	return s.ports[name], nil
 }
 
-// samples is the --samples flag that names every exporter.
-func (s *Stack) samples() (string, error) {
+// telemetry is the flag that names every exporter, or one that changes nothing
+// where there is none.
+func (s *Stack) telemetry() (string, error) {
 	var urls []string
 	for _, m := range s.Machines {
 		port, err := s.port("exporter-" + m.Name)
@@ -56,9 +57,9 @@ func (s *Stack) samples() (string, error) {
 		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
 	if len(urls) == 0 {
-		return "none", nil
+		return "--telemetry-interval=250ms", nil
 	}
-	return "exporters=" + strings.Join(urls, ","), nil
+	return "--exporter-endpoints=" + strings.Join(urls, ","), nil
 }
 
 // StartExtender runs the extender, with further flags after those of the
@@ -68,15 +69,15 @@ func (s *Stack) StartExtender(ctx context.Context, further ...string) error {
 	if err != nil {
 		return err
 	}
-	samples, err := s.samples()
+	telemetry, err := s.telemetry()
 	if err != nil {
 		return err
 	}
 	args := append([]string{
 		"--kubeconfig", kubeconfig,
-		"--listen", fmt.Sprintf("127.0.0.1:%d", s.ports["extender"]),
-		"--samples", samples,
-		"--sample-interval", "250ms",
+		"--bind-address", fmt.Sprintf("127.0.0.1:%d", s.ports["extender"]),
+		telemetry,
+		"--telemetry-interval", "250ms",
 	}, s.cfg.Extender...)
 	if err := s.run("extender", "extender", append(args, further...)...); err != nil {
 		return err
@@ -104,7 +105,7 @@ func (s *Stack) StartReplica(name string) error {
 	if err != nil {
 		return err
 	}
-	samples, err := s.samples()
+	telemetry, err := s.telemetry()
 	if err != nil {
 		return err
 	}
@@ -112,18 +113,20 @@ func (s *Stack) StartReplica(name string) error {
 	if err != nil {
 		return err
 	}
-	status, err := s.port(name + " status")
+	statusPort, err := s.port(name + " status")
 	if err != nil {
 		return err
 	}
+	status := fmt.Sprintf("127.0.0.1:%d", statusPort)
 	args := append([]string{
 		"--kubeconfig", kubeconfig,
 		"--namespace", Namespace,
-		"--identity", name,
-		"--listen", fmt.Sprintf("127.0.0.1:%d", port),
-		"--http", fmt.Sprintf("127.0.0.1:%d", status),
-		"--samples", samples,
-		"--sample-interval", "250ms",
+		"--leader-elect-identity", name,
+		"--bind-address", fmt.Sprintf("127.0.0.1:%d", port),
+		"--health-probe-bind-address", status,
+		"--metrics-bind-address", status,
+		telemetry,
+		"--telemetry-interval", "250ms",
 	}, s.cfg.Webhook...)
 	return s.run(name, "webhook", args...)
 }

@@ -138,7 +138,7 @@ func describe(f discovery.Device, used map[string]string) device {
 	}}
 	for _, file := range f.Files {
 		if command := used[file]; command != "" {
-			d.Outside = command
+			d.ExternalUse = command
 			break
 		}
 	}

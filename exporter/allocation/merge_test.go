@@ -139,7 +139,7 @@ func TestMerge(t *testing.T) {
 		"used from outside": {
 			[]discovery.Device{card0, card1}, kubelet(ids{i915: {"card0-0", "card1-0"}}, nil),
 			map[string]string{"/dev/dri/renderD129": "blender"},
-			[]accel.Device{gpu("0000:00:02.0"), gpu("0000:03:00.0", func(d *accel.Device) { d.Outside = "blender" })},
+			[]accel.Device{gpu("0000:00:02.0"), gpu("0000:03:00.0", func(d *accel.Device) { d.ExternalUse = "blender" })},
 		},
 		"an FPGA, whose resource only the kubelet knows": {
 			[]discovery.Device{fpga}, kubelet(ids{"fpga.intel.com/af-abc": {"dfl-port.0"}}, nil), nil,

@@ -41,7 +41,7 @@ func TestEveryFileBroken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sys, proc := machines.Write(t, name)
-			config := Config{Node: name, Sys: sys, Proc: proc, Outside: true, Timeout: time.Minute}
+			config := Config{Node: name, Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}
 			for _, path := range read(t, sys, proc) {
 				breaks := files
 				if _, err := os.Readlink(path); err == nil {
@@ -119,7 +119,7 @@ func TestThousandsOfDevices(t *testing.T) {
 		fmt.Fprintf(&text, "sys/bus/usb/devices/1-%d\n\tidVendor = 03e7\n\tidProduct = 2485\n", i+1)
 	}
 	sys, proc := machines.Make(t, text.String())
-	s := decode(t, scrape(t, New(Config{Node: "g", Sys: sys, Proc: proc, Outside: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())))
+	s := decode(t, scrape(t, New(Config{Node: "g", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())))
 	if len(s.Devices) != count {
 		t.Errorf("%d devices", len(s.Devices))
 	}

@@ -19,7 +19,7 @@ import (
 
 	"heteroaccel.io/exporter/allocation"
 	"heteroaccel.io/exporter/discovery"
-	"heteroaccel.io/exporter/outside"
+	"heteroaccel.io/exporter/externaluse"
 	"heteroaccel.io/exporter/podresources"
 	"heteroaccel.io/pkg/telemetry"
 	"heteroaccel.io/pkg/telemetry/exposition"
@@ -31,9 +31,9 @@ type Config struct {
 	Node string
 	// Sys and Proc are the mount points of sysfs and procfs.
 	Sys, Proc string
-	// Outside tells whether to look for processes outside Kubernetes that
+	// ExternalUse tells whether to look for processes outside Kubernetes that
 	// use a device.
-	Outside bool
+	ExternalUse bool
 	// Timeout bounds a scrape. It must be shorter than the scraper's.
 	Timeout time.Duration
 }
@@ -111,10 +111,10 @@ func (c *Collector) read() telemetry.Sample {
 		if present, err = discovery.Present(c.mounts()); err != nil {
 			complete = false // a directory that a scan could read and this could not
 		}
-		if c.config.Outside {
+		if c.config.ExternalUse {
 			var state telemetry.Collector
-			used, state = probe(ctx, c, "outside", func(context.Context) (map[string]string, error) {
-				return outside.Users(c.config.Proc, files(found))
+			used, state = probe(ctx, c, "external_use", func(context.Context) (map[string]string, error) {
+				return externaluse.Users(c.config.Proc, files(found))
 			})
 			machine = append(machine, state)
 		}

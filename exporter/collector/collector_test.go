@@ -57,7 +57,7 @@ func machine(t *testing.T) Config {
 	if err := os.Symlink("/dev/dri/renderD128", filepath.Join(fds, "3")); err != nil {
 		t.Fatal(err)
 	}
-	return Config{Node: "g", Sys: filepath.Join(root, "sys"), Proc: filepath.Join(root, "proc"), Outside: true, Timeout: 10 * time.Second}
+	return Config{Node: "g", Sys: filepath.Join(root, "sys"), Proc: filepath.Join(root, "proc"), ExternalUse: true, Timeout: 10 * time.Second}
 }
 
 // serving is a kubelet that serves card0 and has given it to a pod.
@@ -82,13 +82,13 @@ func TestSample(t *testing.T) {
 	got := New(machine(t), serving, zerolog.Nop()).Sample()
 	want := telemetry.Sample{Node: "g", CPUCores: 2, CPUBusy: 0.25, Devices: []accel.Device{{
 		Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics", Driver: "i915",
-		PluginID: "card0-0", Health: accel.Healthy, Slots: 1, Allocated: 1, Outside: "blender",
+		PluginID: "card0-0", Health: accel.Healthy, Slots: 1, Allocated: 1, ExternalUse: "blender",
 		Holders: []accel.Holder{{Namespace: "ns", Pod: "p", Container: "c", Slots: 1}},
 	}}}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(telemetry.Sample{}, "Collectors")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	all := map[string]bool{"cpu": true, "fpga": true, "gpu": true, "npu": true, "outside": true, "pci": true, "podresources": true, "stick": true}
+	all := map[string]bool{"cpu": true, "fpga": true, "gpu": true, "npu": true, "external_use": true, "pci": true, "podresources": true, "stick": true}
 	if diff := cmp.Diff(all, states(got)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

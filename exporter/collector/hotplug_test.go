@@ -27,7 +27,7 @@ func stickOf(s telemetry.Sample) *accel.Device {
 // A stick that is pulled out, put in again and booted, scrape by scrape.
 func TestStickOutAndIn(t *testing.T) {
 	sys, proc := machines.Write(t, "stick-unbooted")
-	c := New(Config{Node: "n", Sys: sys, Proc: proc, Outside: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())
+	c := New(Config{Node: "n", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())
 	stick := filepath.Join(sys, "devices/pci0000:00/0000:00:1a.7/usb1/1-1/1-1.2")
 	link := filepath.Join(sys, "bus/usb/devices/1-1.2")
 	away := filepath.Join(t.TempDir(), "stick")
@@ -78,7 +78,7 @@ func TestStickOutAndIn(t *testing.T) {
 // nothing fails.
 func TestStickOutAndInDuringScrapes(t *testing.T) {
 	sys, proc := machines.Write(t, "stick-booted")
-	c := New(Config{Node: "n", Sys: sys, Proc: proc, Outside: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())
+	c := New(Config{Node: "n", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())
 	stick := filepath.Join(sys, "devices/pci0000:00/0000:00:1a.7/usb1/1-1/1-1.2")
 	away := filepath.Join(t.TempDir(), "stick")
 	done := make(chan struct{})

@@ -102,14 +102,14 @@ func decode(t testing.TB, page string) telemetry.Sample {
 	return s
 }
 
-var durations = regexp.MustCompile(`(?m)^(# .* )?heteroaccel_collector_duration_seconds.*\n`)
+var durations = regexp.MustCompile(`(?m)^(# .* )?heteroaccel_scrape_collector_duration_seconds.*\n`)
 
 // Each machine's page, whole, and that a monitor reads of it what was sampled.
 func TestMachines(t *testing.T) {
 	for _, name := range machines.Names(t) {
 		t.Run(name, func(t *testing.T) {
 			sys, proc := machines.Write(t, name)
-			c := New(Config{Node: name, Sys: sys, Proc: proc, Outside: true, Timeout: time.Minute}, kubeletOf(name), zerolog.Nop())
+			c := New(Config{Node: name, Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(name), zerolog.Nop())
 			page := scrape(t, c)
 			got := durations.ReplaceAllString(page, "")
 			path := filepath.Join("testdata", name+".prom")

@@ -17,8 +17,8 @@ const (
 	Absent Cause = "absent"
 	// Unhealthy: too few healthy devices are left.
 	Unhealthy Cause = "unhealthy"
-	// Outside: processes outside Kubernetes leave too few devices.
-	Outside Cause = "outside"
+	// ExternalUse: processes outside Kubernetes leave too few devices.
+	ExternalUse Cause = "external_use"
 )
 
 // Verdict is what Filter has to say of one node.
@@ -151,7 +151,7 @@ func explain(n *inventory.Node, need inventory.Devices, left int64) Verdict {
 		}
 		cause, why := Unhealthy, " is unhealthy"
 		if d.Health != accel.Unhealthy {
-			cause, why = Outside, " is used outside Kubernetes by "+d.Outside
+			cause, why = ExternalUse, " is used outside Kubernetes by "+d.ExternalUse
 		}
 		if bad++; bad == 1 {
 			v = Verdict{cause, string(d.Kind) + " " + d.ID + why}

@@ -93,7 +93,7 @@ func sick(d *accel.Device)     { d.Health = accel.Unhealthy }
 func doubtful(d *accel.Device) { d.Health = accel.HealthUnknown }
 
 func outside(command string) func(*accel.Device) {
-	return func(d *accel.Device) { d.Outside = command }
+	return func(d *accel.Device) { d.ExternalUse = command }
 }
 
 func shared(slots int) func(*accel.Device) { return func(d *accel.Device) { d.Slots = slots } }
@@ -133,9 +133,9 @@ func TestFilter(t *testing.T) {
 		"one unknown, one unhealthy": {with("2").sample(fresh, 0, device("a", doubtful), device("b", sick)), gpus("2"), "",
 			placement.Verdict{placement.Unhealthy, "GPU b is unhealthy, 1 of the 2 needed are left"}},
 		"unknown, and used from outside": {with("1").sample(fresh, 0, device("a", doubtful, outside("x"))), gpus("1"), "",
-			placement.Verdict{placement.Outside, "GPU a is used outside Kubernetes by x"}},
+			placement.Verdict{placement.ExternalUse, "GPU a is used outside Kubernetes by x"}},
 		"unhealthy": {with("1").sample(fresh, 0, device("0000:00:02.0", sick)), gpus("1"), "", placement.Verdict{placement.Unhealthy, "GPU 0000:00:02.0 is unhealthy"}},
-		"outside":   {with("1").sample(fresh, 0, device("0000:00:02.0", outside("ffmpeg"))), gpus("1"), "", placement.Verdict{placement.Outside, "GPU 0000:00:02.0 is used outside Kubernetes by ffmpeg"}},
+		"outside":   {with("1").sample(fresh, 0, device("0000:00:02.0", outside("ffmpeg"))), gpus("1"), "", placement.Verdict{placement.ExternalUse, "GPU 0000:00:02.0 is used outside Kubernetes by ffmpeg"}},
 		"held by a pod in our view alone is no harm": {with("1").sample(fresh, 0, device("a", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{}},
 		"held in our view before any sample saw it":  {with("1").sample(fresh, 0, device("a")).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{}},
 		"CPU kind passes anything":                   {with("1").sample(fresh, 8, device("a", sick)), cpus("64"), "", placement.Verdict{}},
@@ -145,7 +145,7 @@ func TestFilter(t *testing.T) {
 		// 2 − 1 bad − 0 held = 1 < 2
 		"one of two unhealthy, two needed": {with("2").sample(fresh, 0, device("a", sick), device("b")), gpus("2"), "", placement.Verdict{placement.Unhealthy, "GPU a is unhealthy, 1 of the 2 needed are left"}},
 		// 2 − 1 bad − 1 held on the good one = 0 < 1
-		"one of two outside, the other held": {with("2").sample(fresh, 0, device("a", outside("mpv")), device("b", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{placement.Outside, "GPU a is used outside Kubernetes by mpv, pods hold the rest"}},
+		"one of two outside, the other held": {with("2").sample(fresh, 0, device("a", outside("mpv")), device("b", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{placement.ExternalUse, "GPU a is used outside Kubernetes by mpv, pods hold the rest"}},
 		// 2 − 1 bad − (1 held − 1 of it on the bad one) = 1
 		"the unhealthy one is held, the other idle": {with("2").sample(fresh, 0, device("a", sick, heldBy("old")), device("b")).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{}},
 		// 1 − 1 bad − 0 held: its pod ended after the sample, it is no healthier for that

@@ -29,7 +29,7 @@ func TestPreempt(t *testing.T) {
 		"unknown node":                   {nil, gpus("1"), nil, true, placement.Verdict{}},
 		"the good device is freed":       {with("1").sample(fresh, 0, device("a", heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Verdict{}},
 		"the broken device is freed":     {with("1").sample(fresh, 0, device("a", sick, heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, bad("GPU a is unhealthy; evicting default/low would free none that can be used")},
-		"used from outside":              {with("1").sample(fresh, 0, device("a", outside("mpv"), heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Verdict{Cause: placement.Outside, Message: "GPU a is used outside Kubernetes by mpv; evicting default/low would free none that can be used"}},
+		"used from outside":              {with("1").sample(fresh, 0, device("a", outside("mpv"), heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Verdict{Cause: placement.ExternalUse, Message: "GPU a is used outside Kubernetes by mpv; evicting default/low would free none that can be used"}},
 		"stale sample":                   {with("1").sample(stale, 0, device("a", sick, heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Verdict{}},
 		"no sample":                      {with("1").pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Verdict{}},
 		"bound after the sample":         {with("1").sample(fresh, 0, device("a", sick)).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, bad("GPU a is unhealthy; evicting default/low would free none that can be used")},

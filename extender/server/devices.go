@@ -33,9 +33,9 @@ type deviceView struct {
 	// Allocated is how many slots the kubelet had given out at the time of
 	// the sample, -1 when it could not be asked.
 	Allocated int `json:"allocated"`
-	// Outside is the command of a process outside Kubernetes that uses it.
-	Outside string `json:"outside,omitempty"`
-	// State is idle, busy, "shared n of m", unhealthy, "outside (command)" or
+	// ExternalUse is the command of a process outside Kubernetes that uses it.
+	ExternalUse string `json:"externalUse,omitempty"`
+	// State is idle, busy, "shared n of m", unhealthy, "external (command)" or
 	// unknown.
 	State string `json:"state"`
 	// Holders are the pods that hold it now.
@@ -73,7 +73,7 @@ func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unplaced []
 		v := deviceView{
 			Kind: d.Kind, ID: d.ID, Resource: d.Resource, Vendor: d.Vendor, Model: d.Model, Driver: d.Driver,
 			PluginID: d.PluginID, NUMA: d.NUMA,
-			Reason: d.Reason, Slots: d.Slots, Allocated: d.Allocated, Outside: d.Outside,
+			Reason: d.Reason, Slots: d.Slots, Allocated: d.Allocated, ExternalUse: d.ExternalUse,
 			Holders: []holderView{},
 		}
 		if d.Health != accel.HealthUnknown {
@@ -123,8 +123,8 @@ func state(d accel.Device, holders []holderView, fresh bool) string {
 	switch {
 	case fresh && d.Health == accel.Unhealthy:
 		return "unhealthy"
-	case fresh && d.Outside != "":
-		return "outside (" + d.Outside + ")"
+	case fresh && d.ExternalUse != "":
+		return "external (" + d.ExternalUse + ")"
 	case held > 0 && slots > 1:
 		return fmt.Sprintf("shared %d of %d", held, slots)
 	case held > 0:

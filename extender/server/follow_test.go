@@ -181,12 +181,12 @@ func TestUnaskedSaysWhatToDo(t *testing.T) {
 		t.Errorf("%d warnings, want one for each resource:\n%s", n, a.log.String())
 	}
 	const metrics = `
-# HELP heteroaccel_extender_unasked_pods_total Pods that request a profile's resource and were bound without the extender being asked, by resource.
-# TYPE heteroaccel_extender_unasked_pods_total counter
-heteroaccel_extender_unasked_pods_total{resource="gpu.intel.com/i915"} 1
-heteroaccel_extender_unasked_pods_total{resource="npu.intel.com/accel"} 3
+# HELP heteroaccel_extender_bypassed_pods_total Pods that request a profile's resource and were bound without the extender being asked, by resource.
+# TYPE heteroaccel_extender_bypassed_pods_total counter
+heteroaccel_extender_bypassed_pods_total{resource="gpu.intel.com/i915"} 1
+heteroaccel_extender_bypassed_pods_total{resource="npu.intel.com/accel"} 3
 `
-	if err := testutil.GatherAndCompare(a.reg, strings.NewReader(metrics), "heteroaccel_extender_unasked_pods_total"); err != nil {
+	if err := testutil.GatherAndCompare(a.reg, strings.NewReader(metrics), "heteroaccel_extender_bypassed_pods_total"); err != nil {
 		t.Error(err)
 	}
 }

@@ -62,7 +62,7 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 		rejected: map[placement.Cause]prometheus.Counter{},
 		spared:   map[placement.Cause]prometheus.Counter{},
 		unasked: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "heteroaccel_extender_unasked_pods_total",
+			Name: "heteroaccel_extender_bypassed_pods_total",
 			Help: "Pods that request a profile's resource and were bound without the extender being asked, by resource.",
 		}, []string{"resource"}),
 	}
@@ -71,10 +71,10 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 		m.prioritize.seconds[r] = seconds.WithLabelValues("prioritize", name)
 		m.preempt.seconds[r] = seconds.WithLabelValues("preempt", name)
 	}
-	for _, c := range []placement.Cause{placement.Absent, placement.Unhealthy, placement.Outside} {
+	for _, c := range []placement.Cause{placement.Absent, placement.Unhealthy, placement.ExternalUse} {
 		m.rejected[c] = rejected.WithLabelValues(string(c))
 	}
-	for _, c := range []placement.Cause{placement.Unhealthy, placement.Outside} {
+	for _, c := range []placement.Cause{placement.Unhealthy, placement.ExternalUse} {
 		m.spared[c] = spared.WithLabelValues(string(c))
 	}
 	return m

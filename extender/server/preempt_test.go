@@ -100,7 +100,7 @@ func TestPreempt(t *testing.T) {
 	const metrics = `
 # HELP heteroaccel_extender_preemption_nodes_rejected_total Nodes on which kube-scheduler would have evicted pods for a device that could not be used, by reason.
 # TYPE heteroaccel_extender_preemption_nodes_rejected_total counter
-heteroaccel_extender_preemption_nodes_rejected_total{reason="outside"} 1
+heteroaccel_extender_preemption_nodes_rejected_total{reason="external_use"} 1
 heteroaccel_extender_preemption_nodes_rejected_total{reason="unhealthy"} 8
 `
 	if err := testutil.GatherAndCompare(r.reg, strings.NewReader(metrics), "heteroaccel_extender_preemption_nodes_rejected_total"); err != nil {

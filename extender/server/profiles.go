@@ -13,8 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // profileView is one inference, as JSON.
@@ -130,11 +130,11 @@ func (v variantView) learnedText() string {
 // usedText says where the time in use comes from.
 func (v variantView) usedText() string {
 	switch v.UsedFrom {
-	case learn.Learned.String():
+	case servicetime.Learned.String():
 		return "as learned"
-	case learn.Hinted.String():
+	case servicetime.Hinted.String():
 		return "as hinted"
-	case learn.Speed.String():
+	case servicetime.Speed.String():
 		return fmt.Sprintf("by its speed of %v", v.Speed)
 	}
 	return "by its place in the profile"

@@ -19,7 +19,7 @@ import (
 )
 
 func sick(d *accel.Device)  { d.Health = accel.Unhealthy }
-func taken(d *accel.Device) { d.Outside = "ffmpeg" }
+func taken(d *accel.Device) { d.ExternalUse = "ffmpeg" }
 
 // gpuNodes are one node of each sort there is.
 func gpuNodes(r *rig) {
@@ -63,7 +63,7 @@ func TestFilterNames(t *testing.T) {
 # HELP heteroaccel_extender_nodes_rejected_total Nodes that the filter rejected, by reason.
 # TYPE heteroaccel_extender_nodes_rejected_total counter
 heteroaccel_extender_nodes_rejected_total{reason="absent"} 1
-heteroaccel_extender_nodes_rejected_total{reason="outside"} 1
+heteroaccel_extender_nodes_rejected_total{reason="external_use"} 1
 heteroaccel_extender_nodes_rejected_total{reason="unhealthy"} 1
 # HELP heteroaccel_extender_stale_nodes Nodes without a fresh sample, for which Kubernetes' own accounting counts alone.
 # TYPE heteroaccel_extender_stale_nodes gauge

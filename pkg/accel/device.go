@@ -36,9 +36,9 @@ type Device struct {
 	// Allocated counts the slots that containers hold, by the kubelet. -1
 	// when the kubelet could not be asked: unknown is not idle.
 	Allocated int `json:"allocated"`
-	// Outside is the command of a process outside Kubernetes that uses the
+	// ExternalUse is the command of a process outside Kubernetes that uses the
 	// device, "" when there is none.
-	Outside string `json:"outside,omitempty"`
+	ExternalUse string `json:"externalUse,omitempty"`
 	// Holders are the containers that hold the Allocated slots.
 	Holders []Holder `json:"holders,omitempty"`
 }
@@ -57,7 +57,7 @@ type Holder struct {
 // Usable reports whether nothing speaks against giving pods the device: it is
 // not unhealthy, and not used from outside Kubernetes. One of which that is
 // unknown is usable: the last word on it is Kubernetes' own accounting.
-func (d Device) Usable() bool { return d.Health != Unhealthy && d.Outside == "" }
+func (d Device) Usable() bool { return d.Health != Unhealthy && d.ExternalUse == "" }
 
 // Blocked is how many of the device's slots nobody may be given although no
 // pod holds them: all the free ones when it is unhealthy or used from outside.

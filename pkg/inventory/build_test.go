@@ -208,7 +208,7 @@ func unhealthy(d *accel.Device) { d.Health = accel.Unhealthy }
 func unknown(d *accel.Device)   { d.Health = accel.HealthUnknown }
 
 func usedBy(command string) func(*accel.Device) {
-	return func(d *accel.Device) { d.Outside = command }
+	return func(d *accel.Device) { d.ExternalUse = command }
 }
 
 func slots(n int) func(*accel.Device) { return func(d *accel.Device) { d.Slots = n } }

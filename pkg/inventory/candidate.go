@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // Option is one way a pod could run, as a decision is asked about it.
@@ -29,8 +29,8 @@ type Option struct {
 	// Hint is what the profile says of Service, 0 for nothing. Basis is where
 	// it comes from, Timed what of it was timed.
 	Hint  time.Duration
-	Basis learn.Basis
-	Timed learn.Timed
+	Basis servicetime.Basis
+	Timed servicetime.Timed
 	// Try is for the policies that spend a run on learning now and then.
 	Try Try
 }

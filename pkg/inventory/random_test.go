@@ -100,7 +100,7 @@ func randomSample(r *rand.Rand, node string, now time.Time) telemetry.Sample {
 		d := accel.Device{Kind: "GPU", ID: fmt.Sprint(i), Resource: []string{gpu, npu, ""}[r.IntN(3)], Slots: 1 + r.IntN(2),
 			Health: []accel.Health{accel.Unhealthy, accel.Healthy, accel.Healthy, accel.HealthUnknown}[r.IntN(4)]}
 		if r.IntN(4) == 0 {
-			d.Outside = "ffmpeg"
+			d.ExternalUse = "ffmpeg"
 		}
 		if r.IntN(2) == 0 {
 			heldBy(fmt.Sprint("p", r.IntN(20)))(&d)

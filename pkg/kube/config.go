@@ -7,17 +7,17 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Config is how to reach the API server: by a kubeconfig file, or, with "",
-// as the pod's service account, or else by the user's own kubeconfig.
-func Config(kubeconfig, userAgent string) (*rest.Config, error) {
+// Config is how to reach the API server: by a kubeconfig file, or, with none
+// named, as the pod's service account, or else by the user's own kubeconfig.
+func Config(f Flags, userAgent string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
+	rules.ExplicitPath = f.Kubeconfig
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("find the API server: %w; name a kubeconfig file with --kubeconfig", err)
 	}
 	config = rest.AddUserAgent(config, userAgent)
-	config.QPS, config.Burst = 50, 100
+	config.QPS, config.Burst = f.QPS, f.Burst
 	return config, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -20,22 +19,19 @@ type Leader struct {
 	term atomic.Pointer[context.Context]
 }
 
-// NewLeader prepares the election over a Lease. identity must differ between
-// replicas, and stay the same when one is restarted: then it leads on at once.
-func NewLeader(client kubernetes.Interface, namespace, lease, identity string) (*Leader, error) {
+// NewLeader prepares the election over a Lease.
+func NewLeader(client kubernetes.Interface, namespace, lease string, f LeaderFlags) (*Leader, error) {
 	l := &Leader{}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Name: lease,
 		Lock: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: lease},
 			Client:     client.CoordinationV1(),
-			LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
+			LockConfig: resourcelock.ResourceLockConfig{Identity: f.Identity},
 		},
-		// Shorter than the usual 15 s: until another replica leads, annotated
-		// pods are refused.
-		LeaseDuration:   6 * time.Second,
-		RenewDeadline:   4 * time.Second,
-		RetryPeriod:     time.Second,
+		LeaseDuration:   f.LeaseDuration,
+		RenewDeadline:   f.RenewDeadline,
+		RetryPeriod:     f.RetryPeriod,
 		ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
 			// Called in a goroutine, and so perhaps when the term is over.

@@ -132,13 +132,13 @@ func TestMonitorMetrics(t *testing.T) {
 	for _, f := range families {
 		values[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue()
 	}
-	if age := values["heteroaccel_monitor_sample_age_seconds"]; age < 30 || age > 60 {
+	if age := values["heteroaccel_telemetry_age_seconds"]; age < 30 || age > 60 {
 		t.Errorf("age %v", age)
 	}
-	if rounds, failed := values["heteroaccel_monitor_rounds_total"], values["heteroaccel_monitor_failed_rounds_total"]; rounds != 2 || failed != 1 {
+	if rounds, failed := values["heteroaccel_telemetry_reads_total"], values["heteroaccel_telemetry_read_errors_total"]; rounds != 2 || failed != 1 {
 		t.Errorf("%v rounds, %v failed", rounds, failed)
 	}
-	if success := values["heteroaccel_monitor_last_success_timestamp_seconds"]; success < float64(sampled.Unix()) {
+	if success := values["heteroaccel_telemetry_last_success_timestamp_seconds"]; success < float64(sampled.Unix()) {
 		t.Errorf("last success %v", success)
 	}
 	problems, err := testutil.GatherAndLint(registry)

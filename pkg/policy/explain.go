@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // Explain says in one sentence, for the person who reads the pod, why the
@@ -76,11 +76,11 @@ func (r Ranked) guessed() bool { return r.grounds() != "" }
 // grounds are what a guess follows from.
 func (r Ranked) grounds() string {
 	switch r.Basis {
-	case learn.Speed:
+	case servicetime.Speed:
 		return "the profile's speeds"
-	case learn.ProfileOrder:
+	case servicetime.ProfileOrder:
 		return "the profile's order"
-	case learn.PodOrder:
+	case servicetime.PodOrder:
 		return "the pod's order"
 	}
 	return ""

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/inventory"
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // garbage are the amounts that break arithmetic.
@@ -30,8 +30,8 @@ func candidatesFrom(data []byte) []inventory.Candidate {
 			Option: inventory.Option{Kind: "GPU", Rank: int(next()), Service: time.Duration(next())},
 			Nodes:  int(next()), Total: next(), Usable: next(), Claimed: next(), Queued: next(), Ending: next(), Full: time.Duration(next()),
 		}
-		c.Basis, c.Hint = learn.Basis(next()), time.Duration(next())
-		c.Timed = learn.Timed{Runs: next(), Recent: int(next()), Least: time.Duration(next()), Age: time.Duration(next())}
+		c.Basis, c.Hint = servicetime.Basis(next()), time.Duration(next())
+		c.Timed = servicetime.Timed{Runs: next(), Recent: int(next()), Least: time.Duration(next()), Age: time.Duration(next())}
 		c.Try = inventory.Try{Allowed: next()%2 == 0, Pods: next(), Here: next(), Tries: next(), Open: next()%2 == 0}
 		for range min(5, max(0, next())) {
 			c.Running = append(c.Running, inventory.Running{Elapsed: time.Duration(next()), Service: time.Duration(next()), Ends: next()%2 == 0})

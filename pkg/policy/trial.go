@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // Trial is why a pod is sent where a run is not expected to be done first: to
@@ -36,7 +36,7 @@ const (
 	unanswered = 4
 	// everyOld is how many pods there are at least from the last one on a kind
 	// to one that looks whether an old time still holds.
-	everyOld = learn.Window
+	everyOld = servicetime.Window
 	// near is how many times as long as the best a few runs may have taken on a
 	// kind that may be the better one all the same.
 	near = 1.25
@@ -55,7 +55,7 @@ const (
 // A kind is due once if no run of the inference was ever timed there. It is due
 // again while its latest runs took about as long as one where the pod would go,
 // or less, and were too few to replace a hint or less than half as long as
-// expected; and when the last was longer ago than learn.Old. A run on it, with
+// expected; and when the last was longer ago than servicetime.Old. A run on it, with
 // its handover, may last no more times as long as what the pod would have
 // instead, its wait included, than runs of the inference were timed in all: no
 // trial costs more than everything before it, and a kind that is said to be
@@ -101,7 +101,7 @@ func try(ranked []Ranked) []Ranked {
 func hintsHold(ranked []Ranked) bool {
 	held := false
 	for _, r := range ranked {
-		if r.Hint <= 0 || r.Timed.Recent < learn.Enough {
+		if r.Hint <= 0 || r.Timed.Recent < servicetime.Enough {
 			continue
 		}
 		if off := r.Service.Seconds() / r.Hint.Seconds(); !(off <= right && off >= 1/right) {
@@ -119,7 +119,7 @@ func moreDue(a, b Ranked) int {
 
 // trial is why r is due in the place of best, after so many runs on all kinds.
 func trial(r, best Ranked, runs float64, believed bool) Trial {
-	if believed && r.Basis == learn.Hinted && r.Timed.Recent <= 0 {
+	if believed && r.Basis == servicetime.Hinted && r.Timed.Recent <= 0 {
 		runs /= believedHints
 	}
 	switch {
@@ -135,11 +135,11 @@ func trial(r, best Ranked, runs float64, believed bool) Trial {
 		return FirstTrial
 	}
 	least := r.Timed.Least.Seconds()
-	few := r.Timed.Recent < learn.Enough
+	few := r.Timed.Recent < servicetime.Enough
 	switch {
 	case least < near*best.service() && (few || least < r.service()/2):
 		return AnotherTrial
-	case r.Timed.Age > learn.Old && r.Try.Here >= everyOld:
+	case r.Timed.Age > servicetime.Old && r.Try.Here >= everyOld:
 		return OldTrial
 	}
 	return NoTrial
@@ -148,7 +148,7 @@ func trial(r, best Ranked, runs float64, believed bool) Trial {
 // blind reports whether nothing but the place in an order says how long a run
 // takes.
 func (r Ranked) blind() bool {
-	return r.Timed.Recent <= 0 && !r.Basis.Measured() && r.Basis != learn.Speed
+	return r.Timed.Recent <= 0 && !r.Basis.Measured() && r.Basis != servicetime.Speed
 }
 
 // pause is how many pods there are at least between two that are sent to a

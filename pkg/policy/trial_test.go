@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/inventory"
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // ran says that so many runs were timed, the latest of them a minute ago, and
 // that a run may be spent on learning.
 func ran(n int64) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) {
-		c.Timed = learn.Timed{Runs: n, Recent: int(min(n, learn.Window)), Age: time.Minute}
+		c.Timed = servicetime.Timed{Runs: n, Recent: int(min(n, servicetime.Window)), Age: time.Minute}
 		if n > 0 {
 			c.Timed.Least = c.Service
 		}
@@ -29,8 +29,8 @@ func least(d time.Duration) func(*inventory.Candidate) {
 // it, and many in its place.
 func hinted(d time.Duration) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) {
-		if c.Hint, c.Basis = d, learn.Learned; c.Timed.Recent < learn.Enough {
-			c.Basis = learn.Hinted
+		if c.Hint, c.Basis = d, servicetime.Learned; c.Timed.Recent < servicetime.Enough {
+			c.Basis = servicetime.Hinted
 		}
 	}
 }
@@ -67,10 +67,10 @@ func TestTrials(t *testing.T) {
 			[]inventory.Candidate{gpu, kind("NPU", 1, 20*s, ran(30), least(2*s))}, "GPU NPU", NoTrial,
 		},
 		"old": {
-			[]inventory.Candidate{gpu, kind("NPU", 1, 2*s, ran(50), change(func(c *inventory.Candidate) { c.Timed.Age = learn.Old + s }))}, "NPU GPU", OldTrial,
+			[]inventory.Candidate{gpu, kind("NPU", 1, 2*s, ran(50), change(func(c *inventory.Candidate) { c.Timed.Age = servicetime.Old + s }))}, "NPU GPU", OldTrial,
 		},
 		"old, and used a moment ago": {
-			[]inventory.Candidate{gpu, kind("NPU", 1, 2*s, ran(50), change(func(c *inventory.Candidate) { c.Timed.Age, c.Try.Here = learn.Old+s, everyOld-1 }))}, "GPU NPU", NoTrial,
+			[]inventory.Candidate{gpu, kind("NPU", 1, 2*s, ran(50), change(func(c *inventory.Candidate) { c.Timed.Age, c.Try.Here = servicetime.Old+s, everyOld-1 }))}, "GPU NPU", NoTrial,
 		},
 		"a server teaches nothing": {
 			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s)}, "GPU CPU", NoTrial,
@@ -127,7 +127,7 @@ func TestTrials(t *testing.T) {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 40*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods = 0 }))}, "GPU CPU", NoTrial,
 		},
 		"or whoever wrote the profile says that it does": {
-			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods, c.Basis = 0, learn.Speed }))}, "GPU CPU", NoTrial,
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods, c.Basis = 0, servicetime.Speed }))}, "GPU CPU", NoTrial,
 		},
 		"but one at a time": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods, c.Try.Open = 0, true }))}, "GPU CPU", NoTrial,
@@ -190,7 +190,7 @@ func TestPause(t *testing.T) {
 // that stands before the others is never left to others for being scarce, by a
 // server or anyone.
 func TestPriorBeatsPrices(t *testing.T) {
-	times := learn.Reckon(make([]time.Duration, 3), learn.Relative(make([]float64, 3)))
+	times := servicetime.Reckon(make([]time.Duration, 3), servicetime.Relative(make([]float64, 3)))
 	for slots := int64(1); slots < 200; slots++ {
 		cs := []inventory.Candidate{
 			kind("CPU", 0, times[2], pool(10_000, 10_000)), kind("NPU", 0, times[1], pool(10_000, 10_000)), kind("GPU", 0, times[0], pool(slots, 1)),
@@ -203,7 +203,7 @@ func TestPriorBeatsPrices(t *testing.T) {
 
 func TestExplainPriors(t *testing.T) {
 	const s = time.Second
-	by := func(b learn.Basis) func(*inventory.Candidate) {
+	by := func(b servicetime.Basis) func(*inventory.Candidate) {
 		return func(c *inventory.Candidate) { c.Basis = b }
 	}
 	two := func(c *inventory.Candidate) { c.Total, c.Usable = 2, 2 }
@@ -212,31 +212,31 @@ func TestExplainPriors(t *testing.T) {
 		want       string
 	}{
 		"the first of the order": {
-			[]inventory.Candidate{kind("GPU", 0, s, two, by(learn.ProfileOrder)), kind("CPU", 1, 3*s, by(learn.ProfileOrder))},
+			[]inventory.Candidate{kind("GPU", 0, s, two, by(servicetime.ProfileOrder)), kind("CPU", 1, 3*s, by(servicetime.ProfileOrder))},
 			"GPU is free (2 of 2), not timed yet, expected first by the profile's order; CPU free, not timed yet",
 		},
 		"the next of the order": {
-			[]inventory.Candidate{kind("GPU", 0, s, by(learn.ProfileOrder), takenFor(time.Minute)), kind("NPU", 1, 3*s, by(learn.ProfileOrder))},
+			[]inventory.Candidate{kind("GPU", 0, s, by(servicetime.ProfileOrder), takenFor(time.Minute)), kind("NPU", 1, 3*s, by(servicetime.ProfileOrder))},
 			"NPU is free (1 of 1), not timed yet, 3s expected by the profile's order; GPU taken (0 of 1 free), 1m",
 		},
 		"where there is no other": {
-			[]inventory.Candidate{kind("GPU", 0, s, by(learn.ProfileOrder), nowhere), kind("NPU", 1, 3*s, by(learn.ProfileOrder))},
+			[]inventory.Candidate{kind("GPU", 0, s, by(servicetime.ProfileOrder), nowhere), kind("NPU", 1, 3*s, by(servicetime.ProfileOrder))},
 			"NPU is free (1 of 1), not timed yet, expected first by the profile's order; no GPU",
 		},
 		"by the pod's order": {
-			[]inventory.Candidate{kind("NPU", 0, s, by(learn.PodOrder)), kind("GPU", 1, 3*s, by(learn.PodOrder))},
+			[]inventory.Candidate{kind("NPU", 0, s, by(servicetime.PodOrder)), kind("GPU", 1, 3*s, by(servicetime.PodOrder))},
 			"NPU is free (1 of 1), not timed yet, expected first by the pod's order; GPU free, not timed yet",
 		},
 		"by speeds, beside a time": {
-			[]inventory.Candidate{kind("GPU", 0, s, by(learn.Speed)), kind("CPU", 1, 6*s, by(learn.Learned))},
+			[]inventory.Candidate{kind("GPU", 0, s, by(servicetime.Speed)), kind("CPU", 1, 6*s, by(servicetime.Learned))},
 			"GPU is free (1 of 1), not timed yet, expected first by the profile's speeds; CPU free, 6s",
 		},
 		"tried once": {
-			[]inventory.Candidate{kind("GPU", 0, s, ran(9), by(learn.Learned)), kind("CPU", 1, 3*s, ran(0), by(learn.ProfileOrder))},
+			[]inventory.Candidate{kind("GPU", 0, s, ran(9), by(servicetime.Learned)), kind("CPU", 1, 3*s, ran(0), by(servicetime.ProfileOrder))},
 			"CPU is free (1 of 1), tried once to learn how long a run takes there; GPU free, 1s",
 		},
 		"tried again": {
-			[]inventory.Candidate{kind("CPU", 0, 3*s, ran(9), by(learn.Learned)), kind("GPU", 1, 20*s, ran(1), least(s/2), by(learn.Hinted))},
+			[]inventory.Candidate{kind("CPU", 0, 3*s, ran(9), by(servicetime.Learned)), kind("GPU", 1, 20*s, ran(1), least(s/2), by(servicetime.Hinted))},
 			"GPU is free (1 of 1), tried again to learn how long a run takes there: of the last ones one took 500ms, 20s is expected; CPU free, 3s",
 		},
 		"long ago": {

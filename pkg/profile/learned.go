@@ -13,15 +13,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // Runs are runs that were observed of one variant.
 type Runs struct {
 	// Hash is the variant's at the time of the runs.
 	Hash string
-	learn.Estimate
+	servicetime.Estimate
 }
 
 // hash is the same for variants that are written alike. Any edit makes it
@@ -39,15 +39,15 @@ func hash(v *v1alpha1.Variant) string {
 
 // remembered returns a variant's hash, and what a status says was learned of
 // this very form of it.
-func remembered(v *v1alpha1.Variant, kind accel.Kind, learned []v1alpha1.LearnedTime) (string, learn.Estimate) {
+func remembered(v *v1alpha1.Variant, kind accel.Kind, learned []v1alpha1.LearnedTime) (string, servicetime.Estimate) {
 	own := hash(v)
 	for i := range learned {
 		l := &learned[i]
 		if k, err := accel.ParseKind(l.Accelerator); err == nil && k == kind && l.VariantHash == own && own != "" {
-			return own, learn.Estimate{Recent: learn.Decode(l.Recent), Samples: l.Samples, Last: l.LastObserved.Time}
+			return own, servicetime.Estimate{Recent: servicetime.Decode(l.Recent), Samples: l.Samples, Last: l.LastObserved.Time}
 		}
 	}
-	return own, learn.Estimate{}
+	return own, servicetime.Estimate{}
 }
 
 // merge returns what was learned of in's variants once runs are added, in
@@ -74,7 +74,7 @@ func merge(in *v1alpha1.InferenceProfile, runs map[accel.Kind]Runs) []v1alpha1.L
 			Samples:      known.Samples,
 			LastObserved: metav1.NewTime(known.Last.Truncate(time.Second)),
 			VariantHash:  own,
-			Recent:       learn.Encode(known.Recent),
+			Recent:       servicetime.Encode(known.Recent),
 		})
 	}
 	return out

@@ -15,9 +15,9 @@ import (
 	"k8s.io/client-go/rest"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 var epoch = time.Unix(1_700_000_000, 0)
@@ -135,12 +135,12 @@ func TestLearn(t *testing.T) {
 	}
 	want("GPU", 76*time.Millisecond, 0)
 	want("CPU", 0, 0)
-	write(ran(t, in, "GPU", learn.Enough-1, time.Second))
+	write(ran(t, in, "GPU", servicetime.Enough-1, time.Second))
 	write(ran(t, in, "CPU", 1, 3*time.Second))
-	want("GPU", 76*time.Millisecond, learn.Enough-1)
+	want("GPU", 76*time.Millisecond, servicetime.Enough-1)
 	want("CPU", 3*time.Second, 1) // better than nothing
 	write(ran(t, in, "GPU", 1, time.Second))
-	want("GPU", time.Second, learn.Enough)
+	want("GPU", time.Second, servicetime.Enough)
 
 	got := r.read().Status.Learned
 	if diff := cmp.Diff([]v1alpha1.LearnedTime{{
@@ -286,7 +286,7 @@ func TestExpectations(t *testing.T) {
 			r := ran(t, in, kind, n, took)[kind]
 			in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
 				Accelerator: string(kind), VariantHash: r.Hash, Samples: r.Samples,
-				Recent: learn.Encode(r.Recent), LastObserved: metav1.NewTime(r.Last),
+				Recent: servicetime.Encode(r.Recent), LastObserved: metav1.NewTime(r.Last),
 			})
 		}
 	}
@@ -302,17 +302,17 @@ func TestExpectations(t *testing.T) {
 	tests := map[string]struct {
 		steps    []func(*testing.T, *v1alpha1.InferenceProfile)
 		gpu, cpu time.Duration
-		why      []learn.Basis
+		why      []servicetime.Basis
 		known    bool
 	}{
-		"nothing":              {nil, time.Second, 2 * time.Second, []learn.Basis{learn.ProfileOrder, learn.ProfileOrder}, false},
-		"speeds":               {steps(speed(gpu, 6), speed(cpu, 1)), time.Second, 6 * time.Second, []learn.Basis{learn.Speed, learn.Speed}, false},
-		"one hint":             {steps(hint(gpu, 76*ms)), 76 * ms, 152 * ms, []learn.Basis{learn.Hinted, learn.ProfileOrder}, true},
-		"a hint and speeds":    {steps(speed(gpu, 6), speed(cpu, 1), hint(cpu, 3*time.Second)), 500 * ms, 3 * time.Second, []learn.Basis{learn.Speed, learn.Hinted}, true},
-		"one run":              {steps(learned("CPU", 1, 9*time.Second)), 4500 * ms, 9 * time.Second, []learn.Basis{learn.ProfileOrder, learn.Learned}, true},
-		"a run against a hint": {steps(hint(gpu, 2*time.Second), learned("GPU", 1, time.Second)), 2 * time.Second, 4 * time.Second, []learn.Basis{learn.Hinted, learn.ProfileOrder}, true},
-		"runs against a hint":  {steps(hint(gpu, 2*time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []learn.Basis{learn.Learned, learn.ProfileOrder}, true},
-		"runs that confirm it": {steps(hint(gpu, time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []learn.Basis{learn.Learned, learn.ProfileOrder}, true},
+		"nothing":              {nil, time.Second, 2 * time.Second, []servicetime.Basis{servicetime.ProfileOrder, servicetime.ProfileOrder}, false},
+		"speeds":               {steps(speed(gpu, 6), speed(cpu, 1)), time.Second, 6 * time.Second, []servicetime.Basis{servicetime.Speed, servicetime.Speed}, false},
+		"one hint":             {steps(hint(gpu, 76*ms)), 76 * ms, 152 * ms, []servicetime.Basis{servicetime.Hinted, servicetime.ProfileOrder}, true},
+		"a hint and speeds":    {steps(speed(gpu, 6), speed(cpu, 1), hint(cpu, 3*time.Second)), 500 * ms, 3 * time.Second, []servicetime.Basis{servicetime.Speed, servicetime.Hinted}, true},
+		"one run":              {steps(learned("CPU", 1, 9*time.Second)), 4500 * ms, 9 * time.Second, []servicetime.Basis{servicetime.ProfileOrder, servicetime.Learned}, true},
+		"a run against a hint": {steps(hint(gpu, 2*time.Second), learned("GPU", 1, time.Second)), 2 * time.Second, 4 * time.Second, []servicetime.Basis{servicetime.Hinted, servicetime.ProfileOrder}, true},
+		"runs against a hint":  {steps(hint(gpu, 2*time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []servicetime.Basis{servicetime.Learned, servicetime.ProfileOrder}, true},
+		"runs that confirm it": {steps(hint(gpu, time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []servicetime.Basis{servicetime.Learned, servicetime.ProfileOrder}, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

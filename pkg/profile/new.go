@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // defaultDeviceFlag is that of OpenVINO's own samples and demos.
@@ -68,7 +68,7 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 			return nil, fmt.Errorf("profile %s has several variants for %s: keep one for each kind", in.Name, v.Kind)
 		}
 		v.Hash, v.Learned = remembered(v.Spec, v.Kind, in.Status.Learned)
-		v.Expected, v.Basis = learn.Expect(v.ServiceTime, v.Learned)
+		v.Expected, v.Basis = servicetime.Expect(v.ServiceTime, v.Learned)
 		p.Variants = append(p.Variants, v)
 	}
 	p.estimate()

@@ -14,9 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // gpuAndCPU is a good profile for a test to spoil.
@@ -68,7 +68,7 @@ func TestNew(t *testing.T) {
 			ServiceTime: 76 * time.Millisecond,
 			Expected:    76 * time.Millisecond,
 			Estimate:    76 * time.Millisecond,
-			Basis:       learn.Hinted,
+			Basis:       servicetime.Hinted,
 			Hash:        got.Variants[0].Hash,
 			Spec:        &in.Spec.Variants[0],
 		}, {
@@ -76,7 +76,7 @@ func TestNew(t *testing.T) {
 			Device:   "AUTO:CPU",
 			Devices:  corev1.ResourceList{},
 			Estimate: 152 * time.Millisecond,
-			Basis:    learn.ProfileOrder,
+			Basis:    servicetime.ProfileOrder,
 			Hash:     got.Variants[1].Hash,
 			Spec:     &in.Spec.Variants[1],
 		}},

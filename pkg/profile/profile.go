@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // Profile is an InferenceProfile made ready for decisions: kinds canonical,
@@ -44,15 +44,15 @@ type Variant struct {
 	Speed float64
 	// Learned is what was observed of this very variant; what was observed of
 	// an earlier form of it is not in it.
-	Learned learn.Estimate
-	// Expected is how long a run is expected to take, as learn.Expect has it; 0
+	Learned servicetime.Estimate
+	// Expected is how long a run is expected to take, as servicetime.Expect has it; 0
 	// when nobody knows.
 	Expected time.Duration
 	// Estimate is Expected, or else what follows from the other variants' times,
 	// the stated speeds and the order of the profile: always greater than 0.
 	// Basis says which of them.
 	Estimate time.Duration
-	Basis    learn.Basis
+	Basis    servicetime.Basis
 	// Hash is the same for variants that are written alike: see hash.
 	Hash string
 	// Spec is the variant as written.
@@ -93,13 +93,13 @@ func (p *Profile) estimate() {
 	for i, v := range p.Variants {
 		speeds[i], known[i] = v.Speed, v.Expected
 	}
-	for i, t := range learn.Reckon(known, learn.Relative(speeds)) {
+	for i, t := range servicetime.Reckon(known, servicetime.Relative(speeds)) {
 		v := &p.Variants[i]
-		if v.Estimate = t; v.Basis != learn.Unknown {
+		if v.Estimate = t; v.Basis != servicetime.Unknown {
 			continue
 		}
-		if v.Basis = learn.ProfileOrder; v.Speed > 0 {
-			v.Basis = learn.Speed
+		if v.Basis = servicetime.ProfileOrder; v.Speed > 0 {
+			v.Basis = servicetime.Speed
 		}
 	}
 }

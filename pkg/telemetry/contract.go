@@ -25,13 +25,13 @@ const (
 	deviceSlots       = "heteroaccel_device_slots"
 	deviceAllocated   = "heteroaccel_device_allocated_slots"
 	deviceHolder      = "heteroaccel_device_holder_slots"
-	deviceOutside     = "heteroaccel_device_outside_use"
+	deviceOutside     = "heteroaccel_device_external_use"
 	deviceBusy        = "heteroaccel_device_busy_ratio"
 	deviceBusySeconds = "heteroaccel_device_busy_seconds_total"
 	cpuCores          = "heteroaccel_cpu_cores"
 	cpuBusy           = "heteroaccel_cpu_busy_cores"
-	collectorSuccess  = "heteroaccel_collector_success"
-	collectorDuration = "heteroaccel_collector_duration_seconds"
+	collectorSuccess  = "heteroaccel_scrape_collector_success"
+	collectorDuration = "heteroaccel_scrape_collector_duration_seconds"
 )
 
 // The labels of the contract.

@@ -24,7 +24,7 @@ func node() Sample {
 				Health: accel.Healthy, Slots: 1, Allocated: -1},
 			{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe", Driver: "i915",
 				PluginID: "card0", NUMA: new(0), Busy: new(0.25), BusySeconds: new(1e6),
-				Health: accel.Healthy, Slots: 4, Allocated: 3, Outside: "blender",
+				Health: accel.Healthy, Slots: 4, Allocated: 3, ExternalUse: "blender",
 				Holders: []accel.Holder{
 					{Namespace: "default", Pod: "face-1", Container: "a", Slots: 1},
 					{Namespace: "default", Pod: "face-1", Container: "b", Slots: 1, Claim: "one"},
@@ -207,12 +207,12 @@ func TestDecodeRefusesTwoHealths(t *testing.T) {
 }
 
 func TestEncodeReplacesBytesThatAreNotText(t *testing.T) {
-	s := Sample{Node: "g", Time: noon, Devices: []accel.Device{{Kind: "GPU", ID: "x", Slots: 1, Outside: "a\xff"}}}
+	s := Sample{Node: "g", Time: noon, Devices: []accel.Device{{Kind: "GPU", ID: "x", Slots: 1, ExternalUse: "a\xff"}}}
 	got, err := Decode(Encode(s), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Devices[0].Outside != "a\uFFFD" {
-		t.Errorf("command %q", got.Devices[0].Outside)
+	if got.Devices[0].ExternalUse != "a\uFFFD" {
+		t.Errorf("command %q", got.Devices[0].ExternalUse)
 	}
 }

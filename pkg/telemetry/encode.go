@@ -52,8 +52,8 @@ func (e *encoder) device(d accel.Device) {
 	for _, h := range d.Holders {
 		of(deviceHolder, float64(h.Slots), labelNamespace, h.Namespace, labelPod, h.Pod, labelContainer, h.Container, labelClaim, h.Claim)
 	}
-	if d.Outside != "" {
-		of(deviceOutside, 1, labelCommand, d.Outside)
+	if d.ExternalUse != "" {
+		of(deviceOutside, 1, labelCommand, d.ExternalUse)
 	}
 	if d.Busy != nil {
 		of(deviceBusy, *d.Busy)

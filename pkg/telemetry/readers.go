@@ -153,10 +153,10 @@ func readOutside(b *builder, s Series) error {
 	if err != nil {
 		return err
 	}
-	if d.Outside != "" {
+	if d.ExternalUse != "" {
 		return errors.New("is there twice for the same device")
 	}
-	if d.Outside = label(s.Labels, labelCommand); d.Outside == "" {
+	if d.ExternalUse = label(s.Labels, labelCommand); d.ExternalUse == "" {
 		return errors.New("label command is missing")
 	}
 	return one(s)

@@ -16,9 +16,9 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
-	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/servicetime"
 	"heteroaccel.io/webhook/learner"
 )
 
@@ -179,8 +179,8 @@ func TestBatches(t *testing.T) {
 			t.Errorf("%d runs, want 1000", got)
 		}
 	}
-	if n := len(r.written["a"]["GPU"].Recent); n != learn.Window {
-		t.Errorf("%d runs were kept in memory, want %d", n, learn.Window)
+	if n := len(r.written["a"]["GPU"].Recent); n != servicetime.Window {
+		t.Errorf("%d runs were kept in memory, want %d", n, servicetime.Window)
 	}
 }
 

@@ -19,12 +19,12 @@ func newMetrics(reg prometheus.Registerer, r *Readmitter) *metrics {
 			Help: "Pods to be recreated for another kind, by what makes them (none: we do), and how it ended: done, lost to a change of the pod, refused, failed.",
 		}, []string{"owner", "outcome"}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "heteroaccel_webhook_scheduler_retries_total",
+			Name: "heteroaccel_webhook_scheduler_requeues_total",
 			Help: "Pods that were touched so that kube-scheduler looks at them again.",
 		}),
 	}
 	m.verdicts = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "heteroaccel_webhook_scheduler_verdicts_total",
+		Name: "heteroaccel_webhook_unschedulable_verdicts_total",
 		Help: "Times kube-scheduler was believed that a kind which counts as usable has no node for a class of pods.",
 	})
 	reg.MustRegister(m.done, m.retries, m.verdicts,

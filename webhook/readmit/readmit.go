@@ -18,15 +18,15 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/policy"
-	"heteroaccel.io/webhook/option"
 	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/variant"
 )
 
 // Config is what a Readmitter needs; every field is required.
 type Config struct {
 	Client    kubernetes.Interface
 	Inventory *inventory.Inventory
-	Options   option.Source
+	Options   variant.Source
 	Policy    policy.Policy
 	// Key authenticates the records of what was replaced.
 	Key []byte

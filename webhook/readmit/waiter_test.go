@@ -17,15 +17,15 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 	"heteroaccel.io/webhook/mutate"
-	"heteroaccel.io/webhook/option"
+	"heteroaccel.io/webhook/variant"
 )
 
 var testKey = []byte(strings.Repeat("k", 32))
 
 // source has one inference with a GPU and an NPU variant.
-func source(t *testing.T) option.Source {
+func source(t *testing.T) variant.Source {
 	t.Helper()
-	variant := func(kind, device, name string) v1alpha1.Variant {
+	oneOf := func(kind, device, name string) v1alpha1.Variant {
 		return v1alpha1.Variant{
 			Accelerator: kind, Image: "face:" + kind, Device: device,
 			Limits: map[corev1.ResourceName]v1alpha1.Amount{corev1.ResourceName(name): resource.MustParse("1")},
@@ -34,7 +34,7 @@ func source(t *testing.T) option.Source {
 	p, err := profile.New(&v1alpha1.InferenceProfile{
 		ObjectMeta: metav1.ObjectMeta{Name: "face"},
 		Spec: v1alpha1.InferenceProfileSpec{Variants: []v1alpha1.Variant{
-			variant("GPU", "GPU", "gpu.intel.com/i915"), variant("NPU", "MYRIAD", "vpu.intel.com/hddl"),
+			oneOf("GPU", "GPU", "gpu.intel.com/i915"), oneOf("NPU", "MYRIAD", "vpu.intel.com/hddl"),
 		}},
 	})
 	if err != nil {
@@ -42,7 +42,7 @@ func source(t *testing.T) option.Source {
 	}
 	profiles := profile.NewStore()
 	profiles.Set(p)
-	return option.Source{Profiles: profiles}
+	return variant.Source{Profiles: profiles}
 }
 
 // admitted is a pod that was given a GPU, as the API server shows it.

@@ -14,9 +14,9 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/webhook/mutate"
-	"heteroaccel.io/webhook/option"
 	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/variant"
 )
 
 // admit decides about one pod. It returns the patch that carries the decision
@@ -72,8 +72,8 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 	return mutate.Diff(incoming, mutated, in.Target), append(warnings, mutated.Warnings...), nil
 }
 
-func (s *Server) source() option.Source {
-	return option.Source{
+func (s *Server) source() variant.Source {
+	return variant.Source{
 		Profiles:   s.Profiles,
 		Rules:      s.Rules,
 		Schedulers: s.Schedulers, OtherSchedulers: s.OtherSchedulers,

@@ -40,7 +40,7 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 			Buckets: prometheus.ExponentialBuckets(20e-6, 2.5, 10),
 		}),
 		malformed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "heteroaccel_webhook_malformed_total",
+			Name: "heteroaccel_webhook_malformed_reviews_total",
 			Help: "Requests that were no AdmissionReview of a pod.",
 		}),
 	}

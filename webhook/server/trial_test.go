@@ -13,10 +13,10 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
-	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // unhinted is a profile as one first writes it, learned from over time.
@@ -25,7 +25,7 @@ type unhinted struct {
 	in       *v1alpha1.InferenceProfile
 	profiles *profile.Store
 	took     map[string]time.Duration // what a run takes
-	learned  map[string]learn.Estimate
+	learned  map[string]servicetime.Estimate
 	now      time.Time
 	pods     int
 }
@@ -35,7 +35,7 @@ func newUnhinted(t *testing.T, hints map[string]time.Duration) *unhinted {
 	u := &unhinted{
 		in:      &v1alpha1.InferenceProfile{ObjectMeta: metav1.ObjectMeta{Name: "unhinted"}},
 		took:    map[string]time.Duration{"GPU": 500 * time.Millisecond, "NPU": time.Second, "CPU": 3 * time.Second},
-		learned: map[string]learn.Estimate{}, now: time.Now(),
+		learned: map[string]servicetime.Estimate{}, now: time.Now(),
 	}
 	for _, v := range []struct {
 		kind  string
@@ -64,7 +64,7 @@ func (u *unhinted) set(t *testing.T) {
 	for kind, e := range u.learned {
 		in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
 			Accelerator: kind, VariantHash: plain.Variant(accel.Kind(kind)).Hash,
-			Samples: e.Samples, Recent: learn.Encode(e.Recent), LastObserved: metav1.NewTime(e.Last),
+			Samples: e.Samples, Recent: servicetime.Encode(e.Recent), LastObserved: metav1.NewTime(e.Last),
 		})
 	}
 	p, err := profile.New(in)

@@ -9,13 +9,13 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
-	"heteroaccel.io/pkg/learn"
 	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/pkg/servicetime"
 	"heteroaccel.io/webhook/trial"
 )
 
 func candidate(k accel.Kind, runs int64) inventory.Candidate {
-	return inventory.Candidate{Option: inventory.Option{Kind: k, Timed: learn.Timed{Runs: runs}}}
+	return inventory.Candidate{Option: inventory.Option{Kind: k, Timed: servicetime.Timed{Runs: runs}}}
 }
 
 // offered is what a book says of a GPU and a CPU of which so many runs were

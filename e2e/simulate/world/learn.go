@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 	"heteroaccel.io/webhook/trial"
 )
 
@@ -22,7 +22,7 @@ func (w *World) startLearning() {
 	}
 	w.trials = trial.NewBook()
 	for i := range w.Fleet.Types {
-		w.estimates = append(w.estimates, make([]learn.Estimate, len(w.Fleet.Kinds)))
+		w.estimates = append(w.estimates, make([]servicetime.Estimate, len(w.Fleet.Kinds)))
 		w.retime(i)
 	}
 }
@@ -51,18 +51,18 @@ func (w *World) retime(typ int) {
 			kinds = append(kinds, j)
 		}
 	}
-	hints, known, bases := make([]time.Duration, len(kinds)), make([]time.Duration, len(kinds)), make([]learn.Basis, len(kinds))
+	hints, known, bases := make([]time.Duration, len(kinds)), make([]time.Duration, len(kinds)), make([]servicetime.Basis, len(kinds))
 	any := false
 	for n, j := range kinds {
 		if w.Learning.Hint != nil {
 			hints[n] = w.Learning.Hint(typ, j)
 		}
-		known[n], bases[n] = learn.Expect(hints[n], w.estimates[typ][j])
+		known[n], bases[n] = servicetime.Expect(hints[n], w.estimates[typ][j])
 		any = any || known[n] > 0
 	}
 	times := known
 	if !w.Learning.Plain {
-		times = learn.Reckon(known, learn.Relative(make([]float64, len(kinds))))
+		times = servicetime.Reckon(known, servicetime.Relative(make([]float64, len(kinds))))
 	}
 	w.expected[typ] = map[accel.Kind]time.Duration{}
 	for n, j := range kinds {

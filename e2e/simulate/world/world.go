@@ -8,7 +8,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 	"heteroaccel.io/webhook/trial"
 )
 
@@ -41,7 +41,7 @@ type World struct {
 
 	// estimates are what was learned, by type and kind; reports is what ended
 	// and is not learned yet, an event for each.
-	estimates [][]learn.Estimate
+	estimates [][]servicetime.Estimate
 	reports   []report
 	trials    *trial.Book
 

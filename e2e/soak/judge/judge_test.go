@@ -27,6 +27,9 @@ func TestOwner(t *testing.T) {
 		"refused from the second pod on":         {Owner{Want: 2, Live: 1, Owed: 1, Refusals: refused}, Refused},
 		"never there, and a kind would be taken": {Owner{Want: 2, Live: 1, Owed: 1, Refusals: taken}, NotMade},
 		"nobody asked the API server":            {Owner{Want: 1}, NotMade},
+		"its controller pauses":                  {Owner{Want: 2, Refusals: taken, PausesUntil: time.Now()}, Paused},
+		"pauses, and is refused":                 {Owner{Want: 2, Refusals: refused, PausesUntil: time.Now()}, Refused},
+		"pauses, and one was deleted":            {Owner{Want: 2, Owed: 1, Refusals: taken, PausesUntil: time.Now()}, Lost},
 	}
 	for name, c := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -35,10 +38,39 @@ func TestOwner(t *testing.T) {
 			}
 		})
 	}
-	for outcome, want := range map[Outcome]bool{Complete: false, Refused: false, Extra: true, Lost: true, NotMade: true} {
+	for outcome, want := range map[Outcome]bool{Complete: false, Refused: false, Paused: false, Extra: true, Lost: true, NotMade: true} {
 		if outcome.Failed() != want {
 			t.Errorf("%s fails: %v, want %v", outcome, !want, want)
 		}
+	}
+}
+
+func TestJobPause(t *testing.T) {
+	last := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		failed int
+		after  time.Duration
+		until  time.Duration // after last; 0 for no pause
+	}{
+		"none failed":                {0, time.Second, 0},
+		"the first":                  {1, 14 * time.Second, 15 * time.Second},
+		"the first is over":          {1, 15 * time.Second, 0},
+		"the third":                  {3, time.Second, 45 * time.Second},
+		"the longest":                {7, 10 * time.Minute, 10*time.Minute + 5*time.Second},
+		"no longer than the longest": {70, time.Second, 10*time.Minute + 5*time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := time.Time{}
+			if c.until > 0 {
+				want = last.Add(c.until)
+			}
+			if got := JobPause(c.failed, last, last.Add(c.after)); !got.Equal(want) {
+				t.Errorf("it pauses until %v, want %v", got, want)
+			}
+		})
+	}
+	if got := JobPause(1, time.Time{}, last); !got.IsZero() {
+		t.Errorf("it pauses until %v with nothing missing", got)
 	}
 }
 

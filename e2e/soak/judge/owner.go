@@ -32,6 +32,9 @@ type Owner struct {
 	Refusals map[accel.Kind]string
 	// Controller is what its controller was told last.
 	Controller string
+	// PausesUntil is until when its controller creates none by itself, the zero
+	// time where it does not pause: see JobPause.
+	PausesUntil time.Time
 }
 
 // Outcome is what became of an owner's pods.
@@ -45,6 +48,7 @@ const (
 	Refused  Outcome = "refused"
 	Lost     Outcome = "lost"
 	NotMade  Outcome = "not made" // never there, though a kind is admitted
+	Paused   Outcome = "paused"   // its controller waits before it creates more
 )
 
 // Outcome judges an owner.
@@ -60,6 +64,8 @@ func (o *Owner) Outcome() Outcome {
 		return Extra
 	case o.Live < o.Owed:
 		return Lost
+	case taken && !o.PausesUntil.IsZero():
+		return Paused
 	case taken || len(o.Refusals) == 0:
 		return NotMade
 	}
@@ -79,6 +85,9 @@ func (o *Owner) String() string {
 	if !o.ShortSince.IsZero() {
 		fmt.Fprintf(&b, ", fewer than it wants since %s", o.ShortSince.Format(time.TimeOnly))
 	}
+	if !o.PausesUntil.IsZero() {
+		fmt.Fprintf(&b, ", its controller pauses after pods that failed, until %s", o.PausesUntil.Format(time.TimeOnly))
+	}
 	for _, k := range slices.Sorted(maps.Keys(o.Refusals)) {
 		fmt.Fprintf(&b, "\n    pinned to %s the API server says: %s", k, cmp.Or(o.Refusals[k], "it would take it"))
 	}
@@ -95,6 +104,30 @@ func Job(parallelism, completions, succeeded int, over bool) int {
 		return 0
 	}
 	return max(0, min(parallelism, completions-succeeded))
+}
+
+// JobPause is until when the Job controller creates no pod after so many of a
+// Job's failed, the last of them at the given time, the zero time when it does
+// not wait. A pod that the scheduler preempted has failed too. It is 10 s after
+// the first, doubling with each further one, up to ten minutes
+// (DefaultJobPodFailureBackOff and MaxJobPodFailureBackOff of the controller);
+// that a success in between begins it over is left out.
+func JobPause(failed int, last, now time.Time) time.Time {
+	if failed <= 0 || last.IsZero() {
+		return time.Time{}
+	}
+	pause, longest := 10*time.Second, 10*time.Minute
+	for range failed - 1 {
+		if pause *= 2; pause >= longest {
+			pause = longest
+			break
+		}
+	}
+	// It looks again once the pause is over, and then creates.
+	if until := last.Add(pause + 5*time.Second); now.Before(until) {
+		return until
+	}
+	return time.Time{}
 }
 
 // Leftovers are what a re-admission leaves behind that was not finished:

@@ -32,7 +32,7 @@ func node() telemetry.Sample {
 		Node: "g", Time: time.Unix(1, 0), CPUCores: 8, CPUBusy: 1.25,
 		Devices: []accel.Device{
 			{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: `Iris "Xe"`, Driver: "i915",
-				Health: accel.Healthy, Slots: 2, Allocated: 1, Outside: "a\\b\nc",
+				Health: accel.Healthy, Slots: 2, Allocated: 1, ExternalUse: "a\\b\nc",
 				PluginID: "card0", NUMA: new(1), Busy: new(0.5), BusySeconds: new(12.5),
 				Holders: []accel.Holder{{Namespace: "default", Pod: "face-1", Container: "main", Slots: 1, Claim: "gpu-of-face-1"}}},
 			{Kind: "NPU", ID: "0000:19:00.0", Health: accel.HealthUnknown, Reason: "its driver resets it", Slots: 1, Allocated: -1},

@@ -1,4 +1,4 @@
-package option_test
+package variant_test
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 	"heteroaccel.io/webhook/mutate"
-	"heteroaccel.io/webhook/option"
+	"heteroaccel.io/webhook/variant"
 )
 
 // TestTimes: the order of the profile is the prior; where a pod names kinds,
@@ -58,7 +58,7 @@ func TestTimes(t *testing.T) {
 			profiles := profile.NewStore()
 			profiles.Set(p)
 			pod := &mutate.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "mine"}}}}
-			_, options, err := option.Source{Profiles: profiles}.Of("default", pod, accel.Request{Inference: "face", Kinds: tt.kinds})
+			_, options, err := variant.Source{Profiles: profiles}.Of("default", pod, accel.Request{Inference: "face", Kinds: tt.kinds})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package serve
+package program
 
 import (
 	"fmt"
@@ -10,19 +10,19 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// LogFlags choose what a program logs, and how.
-type LogFlags struct {
+// logFlags choose what a program logs, and how.
+type logFlags struct {
 	level, format string
 }
 
-// Add declares the flags.
-func (f *LogFlags) Add(fs *pflag.FlagSet) {
+// add declares the flags.
+func (f *logFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&f.format, "log-format", "json", "json, or text for people")
 }
 
-// Check refuses values that mean nothing.
-func (f *LogFlags) Check() error {
+// check refuses values that mean nothing.
+func (f *logFlags) check() error {
 	if _, err := zerolog.ParseLevel(f.level); err != nil || f.level == "" {
 		return fmt.Errorf("--log-level %q: choose debug, info, warn or error", f.level)
 	}
@@ -32,9 +32,9 @@ func (f *LogFlags) Check() error {
 	return nil
 }
 
-// Logger makes the program's logger, and hands it to the Kubernetes libraries
+// logger makes the program's logger, and hands it to the Kubernetes libraries
 // as well, so that everything comes out one way.
-func (f *LogFlags) Logger(out io.Writer, program string) zerolog.Logger {
+func (f *logFlags) logger(out io.Writer, program string) zerolog.Logger {
 	if f.format == "text" {
 		out = zerolog.ConsoleWriter{Out: out, NoColor: true, TimeFormat: "15:04:05.000"}
 	}

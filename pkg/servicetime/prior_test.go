@@ -1,4 +1,4 @@
-package learn_test
+package servicetime_test
 
 import (
 	"math"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 func TestReckon(t *testing.T) {
@@ -36,13 +36,13 @@ func TestReckon(t *testing.T) {
 		"the first without a speed": {durations{0, 0}, []float64{0, 1}, durations{s, 2 * s}},
 		"absurd speeds count not":   {durations{0, 0, 0}, []float64{math.NaN(), math.Inf(1), -2}, durations{s, 2 * s, 4 * s}},
 		"negative is unknown":       {durations{-s, s}, []float64{0, 0}, durations{500 * ms, s}},
-		"beyond all bounds":         {durations{math.MaxInt64, 0}, []float64{1e6, 1e-6}, durations{math.MaxInt64, learn.Longest}},
+		"beyond all bounds":         {durations{math.MaxInt64, 0}, []float64{1e6, 1e-6}, durations{math.MaxInt64, servicetime.Longest}},
 		"of one":                    {durations{0}, []float64{0}, durations{s}},
 		"of none":                   {durations{}, nil, durations{}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, learn.Reckon(tt.known, learn.Relative(tt.speeds))); diff != "" {
+			if diff := cmp.Diff(tt.want, servicetime.Reckon(tt.known, servicetime.Relative(tt.speeds))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -65,14 +65,14 @@ func TestReckonIsTotal(t *testing.T) {
 		for i := range speeds {
 			speeds[i] = odd[random.IntN(len(odd))]
 		}
-		got := learn.Reckon(known, learn.Relative(speeds))
+		got := servicetime.Reckon(known, servicetime.Relative(speeds))
 		for i, d := range got {
 			if d <= 0 || known[i] > 0 && d != known[i] {
 				t.Fatalf("known %v, speeds %v: got %v", known, speeds, got)
 			}
 		}
 	}
-	got := learn.Reckon(make([]time.Duration, 16), learn.Relative(make([]float64, 16)))
+	got := servicetime.Reckon(make([]time.Duration, 16), servicetime.Relative(make([]float64, 16)))
 	for i := range got[1:] {
 		if got[i+1] <= got[i] {
 			t.Errorf("kind %d is expected to take %v, the one before it %v", i+1, got[i+1], got[i])
@@ -84,22 +84,22 @@ func TestExpect(t *testing.T) {
 	const s = time.Second
 	tests := map[string]struct {
 		hint  time.Duration
-		e     learn.Estimate
+		e     servicetime.Estimate
 		want  time.Duration
-		basis learn.Basis
+		basis servicetime.Basis
 	}{
-		"nothing":           {0, learn.Estimate{}, 0, learn.Unknown},
-		"a hint":            {2 * s, learn.Estimate{}, 2 * s, learn.Hinted},
-		"too few runs":      {2 * s, of(s, s), 2 * s, learn.Hinted},
-		"enough":            {2 * s, of(s, s, s), s, learn.Learned},
-		"no hint, one run":  {0, of(s), s, learn.Learned},
-		"an absurd hint":    {-s, learn.Estimate{}, 0, learn.Unknown},
-		"a count, no runs":  {0, learn.Estimate{Samples: 9}, 0, learn.Unknown},
-		"a count, and hint": {s, learn.Estimate{Samples: 9}, s, learn.Hinted},
+		"nothing":           {0, servicetime.Estimate{}, 0, servicetime.Unknown},
+		"a hint":            {2 * s, servicetime.Estimate{}, 2 * s, servicetime.Hinted},
+		"too few runs":      {2 * s, of(s, s), 2 * s, servicetime.Hinted},
+		"enough":            {2 * s, of(s, s, s), s, servicetime.Learned},
+		"no hint, one run":  {0, of(s), s, servicetime.Learned},
+		"an absurd hint":    {-s, servicetime.Estimate{}, 0, servicetime.Unknown},
+		"a count, no runs":  {0, servicetime.Estimate{Samples: 9}, 0, servicetime.Unknown},
+		"a count, and hint": {s, servicetime.Estimate{Samples: 9}, s, servicetime.Hinted},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got, basis := learn.Expect(tt.hint, tt.e); got != tt.want || basis != tt.basis {
+			if got, basis := servicetime.Expect(tt.hint, tt.e); got != tt.want || basis != tt.basis {
 				t.Errorf("got %v (%v), want %v (%v)", got, basis, tt.want, tt.basis)
 			}
 		})
@@ -109,14 +109,14 @@ func TestExpect(t *testing.T) {
 func TestTimed(t *testing.T) {
 	const s = time.Second
 	tests := map[string]struct {
-		e    learn.Estimate
-		want learn.Timed
+		e    servicetime.Estimate
+		want servicetime.Timed
 	}{
-		"nothing":              {learn.Estimate{}, learn.Timed{}},
-		"one":                  {of(2 * s), learn.Timed{Runs: 1, Recent: 1, Least: 2 * s, Age: time.Minute}},
-		"the latest three":     {of(s, 4*s, 3*s, 5*s), learn.Timed{Runs: 4, Recent: 4, Least: 3 * s, Age: time.Minute - 3*s}},
-		"a count by hand":      {learn.Estimate{Samples: -3}, learn.Timed{}},
-		"from another's clock": {learn.Estimate{Last: epoch.Add(time.Hour)}, learn.Timed{}},
+		"nothing":              {servicetime.Estimate{}, servicetime.Timed{}},
+		"one":                  {of(2 * s), servicetime.Timed{Runs: 1, Recent: 1, Least: 2 * s, Age: time.Minute}},
+		"the latest three":     {of(s, 4*s, 3*s, 5*s), servicetime.Timed{Runs: 4, Recent: 4, Least: 3 * s, Age: time.Minute - 3*s}},
+		"a count by hand":      {servicetime.Estimate{Samples: -3}, servicetime.Timed{}},
+		"from another's clock": {servicetime.Estimate{Last: epoch.Add(time.Hour)}, servicetime.Timed{}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -130,20 +130,20 @@ func TestTimed(t *testing.T) {
 // TestOldRunsGiveWay: after a long time two runs are enough to show that
 // something has changed, and one that hung is not.
 func TestOldRunsGiveWay(t *testing.T) {
-	slow := of(times(learn.Window, 30*time.Second)...)
-	later := slow.Last.Add(learn.Old + time.Minute)
+	slow := of(times(servicetime.Window, 30*time.Second)...)
+	later := slow.Last.Add(servicetime.Old + time.Minute)
 	e := slow.Observe(time.Second/2, later)
-	if e.Samples != learn.Window+1 || len(e.Recent) != learn.Enough || !e.Reliable() {
+	if e.Samples != servicetime.Window+1 || len(e.Recent) != servicetime.Enough || !e.Reliable() {
 		t.Fatalf("%d runs, of which %v are kept", e.Samples, e.Recent)
 	}
 	if e = e.Observe(time.Second/2, later.Add(time.Second)); e.Time() > 2*time.Second {
 		t.Errorf("after two runs of 500ms %v is expected", e.Time())
 	}
-	quick := of(times(learn.Window, time.Second)...)
-	if got := quick.Observe(time.Hour, quick.Last.Add(learn.Old+time.Minute)).Time(); got > 2*time.Second {
+	quick := of(times(servicetime.Window, time.Second)...)
+	if got := quick.Observe(time.Hour, quick.Last.Add(servicetime.Old+time.Minute)).Time(); got > 2*time.Second {
 		t.Errorf("one that hung makes it %v", got)
 	}
-	if got := quick.Observe(time.Second, quick.Last.Add(learn.Old)); len(got.Recent) != learn.Window {
+	if got := quick.Observe(time.Second, quick.Last.Add(servicetime.Old)); len(got.Recent) != servicetime.Window {
 		t.Errorf("%d runs are kept of times that are not old", len(got.Recent))
 	}
 }

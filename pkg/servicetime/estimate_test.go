@@ -1,4 +1,4 @@
-package learn_test
+package servicetime_test
 
 import (
 	"math"
@@ -9,14 +9,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 var epoch = time.Unix(1_700_000_000, 0).UTC()
 
 // of observes runs one after another, a second apart.
-func of(runs ...time.Duration) learn.Estimate {
-	var e learn.Estimate
+func of(runs ...time.Duration) servicetime.Estimate {
+	var e servicetime.Estimate
 	for i, took := range runs {
 		e = e.Observe(took, epoch.Add(time.Duration(i)*time.Second))
 	}
@@ -35,15 +35,15 @@ func TestTime(t *testing.T) {
 		"one":                           {[]time.Duration{80 * ms}, 80 * ms},
 		"the mean":                      {[]time.Duration{2 * time.Second, 3 * time.Second, 4 * time.Second}, 3 * time.Second},
 		"whole seconds, 1 of 4 reads 1": {[]time.Duration{0, 0, 0, time.Second}, 258 * ms}, // (3·10 + 1000) / 4
-		"nothing but zeros":             {times(40, 0), learn.Shortest},
-		"negative":                      {times(3, -time.Hour), learn.Shortest},
-		"one hung first":                {[]time.Duration{time.Hour, time.Second, time.Second}, 2 * time.Second},             // (4 + 1 + 1) / 3
-		"one hung later":                {append(times(31, 10*time.Second), time.Hour), 10938 * ms},                          // (31·10 + 40) / 32
-		"a fifth hung":                  {append(times(24, 10*time.Second), times(6, time.Hour)...), 16 * time.Second},       // (24·10 + 6·40) / 30
-		"one ended at once":             {append(times(31, 32*time.Second), 0), 31 * time.Second},                            // (31·32 + 0) / 32
-		"a slower device from now on":   {append(times(100, time.Second), times(learn.Window, time.Minute)...), time.Minute}, // the window is past it
-		"huge":                          {times(learn.Window, math.MaxInt64), learn.Longest},
-		"as small as can be":            {times(learn.Window, math.MinInt64), learn.Shortest},
+		"nothing but zeros":             {times(40, 0), servicetime.Shortest},
+		"negative":                      {times(3, -time.Hour), servicetime.Shortest},
+		"one hung first":                {[]time.Duration{time.Hour, time.Second, time.Second}, 2 * time.Second},                   // (4 + 1 + 1) / 3
+		"one hung later":                {append(times(31, 10*time.Second), time.Hour), 10938 * ms},                                // (31·10 + 40) / 32
+		"a fifth hung":                  {append(times(24, 10*time.Second), times(6, time.Hour)...), 16 * time.Second},             // (24·10 + 6·40) / 30
+		"one ended at once":             {append(times(31, 32*time.Second), 0), 31 * time.Second},                                  // (31·32 + 0) / 32
+		"a slower device from now on":   {append(times(100, time.Second), times(servicetime.Window, time.Minute)...), time.Minute}, // the window is past it
+		"huge":                          {times(servicetime.Window, math.MaxInt64), servicetime.Longest},
+		"as small as can be":            {times(servicetime.Window, math.MinInt64), servicetime.Shortest},
 		"fractions of a millisecond":    {[]time.Duration{80*ms + 400*time.Microsecond}, 80 * ms},
 	}
 	for name, tt := range tests {
@@ -57,11 +57,11 @@ func TestTime(t *testing.T) {
 
 func TestReliable(t *testing.T) {
 	for n := range 6 {
-		if got, want := of(times(n, time.Second)...).Reliable(), n >= learn.Enough; got != want {
+		if got, want := of(times(n, time.Second)...).Reliable(), n >= servicetime.Enough; got != want {
 			t.Errorf("after %d runs: %v, want %v", n, got, want)
 		}
 	}
-	if (learn.Estimate{Samples: 99}).Reliable() {
+	if (servicetime.Estimate{Samples: 99}).Reliable() {
 		t.Error("a count without its runs is relied on")
 	}
 }
@@ -74,14 +74,14 @@ func TestMean(t *testing.T) {
 		var sum time.Duration
 		const windows = 400
 		for range windows {
-			var e learn.Estimate
-			for range learn.Window {
+			var e servicetime.Estimate
+			for range servicetime.Window {
 				start := epoch.Add(time.Duration(random.Int64N(int64(time.Second))))
 				e = e.Observe(start.Add(took).Truncate(time.Second).Sub(start.Truncate(time.Second)), start.Add(took))
 			}
 			sum += e.Time()
 		}
-		if got := sum / windows; (got - took).Abs() > took/20+learn.Shortest {
+		if got := sum / windows; (got - took).Abs() > took/20+servicetime.Shortest {
 			t.Errorf("runs of %s are estimated as %s", took, got)
 		}
 	}
@@ -92,7 +92,7 @@ func TestMean(t *testing.T) {
 func TestBounds(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 5000 {
-		runs := make([]time.Duration, 1+random.IntN(learn.Window))
+		runs := make([]time.Duration, 1+random.IntN(servicetime.Window))
 		for i := range runs {
 			runs[i] = time.Duration(math.Exp(random.Float64() * 44)) // to beyond MaxInt64 ns
 		}
@@ -117,7 +117,7 @@ func TestConvergence(t *testing.T) {
 			e := of(times(50, from)...)
 			last := e.Time()
 			rises := to > from
-			for n := range learn.Window {
+			for n := range servicetime.Window {
 				e = e.Observe(to, epoch)
 				if now := e.Time(); now != last && now > last != rises {
 					t.Fatalf("from %s to %s: run %d moved it from %s to %s", from, to, n, last, now)
@@ -125,7 +125,7 @@ func TestConvergence(t *testing.T) {
 					last = now
 				}
 			}
-			if want := max(to, learn.Shortest); last != want {
+			if want := max(to, servicetime.Shortest); last != want {
 				t.Errorf("from %s to %s: arrived at %s", from, to, last)
 			}
 		}
@@ -133,30 +133,30 @@ func TestConvergence(t *testing.T) {
 }
 
 func TestThen(t *testing.T) {
-	runs := make([]time.Duration, 3*learn.Window)
+	runs := make([]time.Duration, 3*servicetime.Window)
 	for i := range runs {
 		runs[i] = time.Duration(i+10) * time.Millisecond
 	}
 	want := of(runs...)
-	for _, cut := range []int{0, 1, 5, learn.Window, len(runs) - 1, len(runs)} {
+	for _, cut := range []int{0, 1, 5, servicetime.Window, len(runs) - 1, len(runs)} {
 		a, b := of(runs[:cut]...), of(runs[cut:]...)
 		b.Last = want.Last
 		if diff := cmp.Diff(want, a.Then(b)); diff != "" {
 			t.Errorf("cut at %d (-want +got):\n%s", cut, diff)
 		}
 	}
-	before := of(runs[:learn.Window]...)
+	before := of(runs[:servicetime.Window]...)
 	kept := slices.Clone(before.Recent)
 	before.Observe(time.Hour, epoch)
 	before.Observe(time.Minute, epoch)
 	if diff := cmp.Diff(kept, before.Recent); diff != "" {
 		t.Errorf("an estimate changed under its reader (-want +got):\n%s", diff)
 	}
-	if got := of(0, 0).Then(learn.Estimate{Last: epoch.Add(-time.Hour)}).Last; !got.Equal(epoch.Add(time.Second)) {
+	if got := of(0, 0).Then(servicetime.Estimate{Last: epoch.Add(-time.Hour)}).Last; !got.Equal(epoch.Add(time.Second)) {
 		t.Errorf("an earlier run turned the time back to %s", got)
 	}
 	for _, samples := range []int64{math.MaxInt64, math.MinInt64, -1} {
-		e := learn.Estimate{Samples: samples}.Observe(time.Second, epoch).Observe(time.Second, epoch)
+		e := servicetime.Estimate{Samples: samples}.Observe(time.Second, epoch).Observe(time.Second, epoch)
 		if e.Samples <= 0 {
 			t.Errorf("a count of %d became %d", samples, e.Samples)
 		}
@@ -165,23 +165,23 @@ func TestThen(t *testing.T) {
 
 func TestEncoding(t *testing.T) {
 	e := of(0, 80*time.Millisecond, 1500*time.Millisecond, time.Hour, math.MaxInt64)
-	if diff := cmp.Diff(e.Recent, learn.Decode(learn.Encode(e.Recent))); diff != "" {
+	if diff := cmp.Diff(e.Recent, servicetime.Decode(servicetime.Encode(e.Recent))); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
 	}
-	if got := learn.Encode(e.Recent[:3]); got != "10ms 80ms 1.5s" {
+	if got := servicetime.Encode(e.Recent[:3]); got != "10ms 80ms 1.5s" {
 		t.Errorf("encoded as %q", got)
 	}
 	for s, want := range map[string][]time.Duration{
 		"":                           {},
 		"soon":                       {},
-		"1s  nonsense -5s 99999999h": {time.Second, learn.Shortest},
+		"1s  nonsense -5s 99999999h": {time.Second, servicetime.Shortest},
 	} {
-		if got := learn.Decode(s); !slices.Equal(got, want) {
+		if got := servicetime.Decode(s); !slices.Equal(got, want) {
 			t.Errorf("Decode(%q) = %v, want %v", s, got, want)
 		}
 	}
-	long := learn.Encode(times(1000, time.Second)) + " 2s"
-	if got := learn.Decode(long); len(got) != learn.Window || got[learn.Window-1] != 2*time.Second {
+	long := servicetime.Encode(times(1000, time.Second)) + " 2s"
+	if got := servicetime.Decode(long); len(got) != servicetime.Window || got[servicetime.Window-1] != 2*time.Second {
 		t.Errorf("of 1001 runs %d were kept, the last %s", len(got), got[len(got)-1])
 	}
 }

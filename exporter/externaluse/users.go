@@ -1,4 +1,4 @@
-// Package outside finds processes that compute on a device without being a
+// Package externaluse finds processes that compute on a device without being a
 // pod's.
 //
 // The mount point of procfs and the device files to look for enter; the command
@@ -10,7 +10,7 @@
 // same host is outside too; a virtual machine that has the device does not hold
 // its file, but its driver, which discovery sees. Who draws the screen or keeps
 // a driver awake does not compute, and is passed over.
-package outside
+package externaluse
 
 import (
 	"cmp"
@@ -93,7 +93,7 @@ func Users(proc string, files []string) (map[string]string, error) {
 		}
 	}
 	if denied > 0 {
-		failed = append(failed, fmt.Errorf("the open files of %d of %d processes may not be read: run the exporter as root with CAP_SYS_PTRACE, or without --outside", denied, len(pids)))
+		failed = append(failed, fmt.Errorf("the open files of %d of %d processes may not be read: run the exporter as root with CAP_SYS_PTRACE, or with --detect-external-use=false", denied, len(pids)))
 	}
 	return users, errors.Join(failed...)
 }

@@ -10,4 +10,4 @@
 // the plain mean: one pod that hung for an hour would be felt for hundreds of
 // runs. Why not a decaying average: it cannot take back a bad first run, which
 // a window forgets as soon as two good ones have come.
-package learn
+package servicetime

@@ -1,11 +1,11 @@
-package option
+package variant
 
 import (
 	"slices"
 	"time"
 
 	"heteroaccel.io/pkg/inventory"
-	"heteroaccel.io/pkg/learn"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // prefer deals the times that rest on nothing but the order of the profile out
@@ -16,7 +16,7 @@ func prefer(options []inventory.Option) {
 	var guessed []int
 	var times []time.Duration
 	for i, o := range options {
-		if o.Basis == learn.ProfileOrder {
+		if o.Basis == servicetime.ProfileOrder {
 			guessed, times = append(guessed, i), append(times, o.Service)
 		}
 	}
@@ -25,7 +25,7 @@ func prefer(options []inventory.Option) {
 	}
 	slices.Sort(times)
 	for n, i := range guessed {
-		options[i].Service, options[i].Basis = times[n], learn.PodOrder
+		options[i].Service, options[i].Basis = times[n], servicetime.PodOrder
 	}
 }
 

@@ -5,4 +5,4 @@
 // needs to carry a choice out and what the inventory needs to make it leave.
 // The package is pure: it chooses nothing, keeps no state and never changes the
 // pod. Admission and re-admission both ask it, so that they agree.
-package option
+package variant

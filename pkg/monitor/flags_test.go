@@ -1,0 +1,65 @@
+package monitor
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// parse reads a command line.
+func parse(t *testing.T, args ...string) (Flags, error) {
+	t.Helper()
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	var f Flags
+	f.Add(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return f, f.Check()
+}
+
+func TestFlagsRefuse(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no scheme":     {[]string{"--prometheus-url=prometheus:9090"}, "write http://HOST:9090"},
+		"commas":        {[]string{"--exporter-endpoints=,"}, "is not an exporter"},
+		"bad exporter":  {[]string{"--exporter-endpoints=http://a:1,b:9817"}, `"b:9817" is not an exporter`},
+		"dns with TLS":  {[]string{"--exporter-endpoints=dns+https://a:1"}, "http only"},
+		"other scheme":  {[]string{"--exporter-endpoints=ftp://a:1"}, "is not an exporter"},
+		"bad URL":       {[]string{"--exporter-endpoints=http://a:port"}, "is not an exporter"},
+		"both":          {[]string{"--exporter-endpoints=http://a:1", "--prometheus-url=http://b:9090"}, "give one of them"},
+		"no interval":   {[]string{"--telemetry-interval=0s"}, "longer than 0"},
+		"always stale":  {[]string{"--max-telemetry-age=-1s"}, "longer than 0"},
+		"names a flag":  {[]string{"--exporter-endpoints=a"}, "--exporter-endpoints: "},
+		"names another": {[]string{"--prometheus-url=a"}, "--prometheus-url: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parse(t, tc.args...)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want one that says %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestFlagsAccept(t *testing.T) {
+	for _, args := range [][]string{
+		{"--prometheus-url=http://prometheus:9090"}, {"--prometheus-url=https://host/prefix/"},
+		{"--exporter-endpoints=http://a:9817,http://b:9817"}, {"--exporter-endpoints=http://a:9817", "--exporter-endpoints=http://b:9817"},
+		{"--exporter-endpoints=dns+http://heteroaccel-exporter.heteroaccel-system:9817"},
+	} {
+		if f, err := parse(t, args...); err != nil || f.Source == nil {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+	none, err := parse(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if samples, err := none.Source(t.Context()); len(samples) > 0 || err != nil {
+		t.Errorf("with no source there are %v, %v", samples, err)
+	}
+}

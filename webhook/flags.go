@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/monitor"
+	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/pkg/program"
+	"heteroaccel.io/webhook/readmit"
+)
+
+// flags are the command line; main alone reads it and the environment.
+type flags struct {
+	bindAddress, metricsBindAddress, healthBindAddress string
+
+	tlsCert, tlsKey      string
+	namespace            string
+	service              string
+	webhookConfiguration string
+	kube                 kube.Flags
+	leader               kube.LeaderFlags
+
+	telemetry       monitor.Flags
+	policyName      string
+	policy          policy.Policy
+	reservationTTL  time.Duration
+	schedulers      []string
+	others          string
+	otherSchedulers bool // from others
+
+	readmission   bool
+	readmitBare   bool
+	readmitDryRun bool
+	rules         readmit.Rules
+}
+
+func (f *flags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.bindAddress, "bind-address", ":8443", "address of the webhook, HTTPS")
+	fs.StringVar(&f.metricsBindAddress, "metrics-bind-address", ":8080", "address of /metrics, HTTP")
+	fs.StringVar(&f.healthBindAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz, HTTP; may be that of the metrics")
+	fs.StringVar(&f.tlsCert, "tls-cert-file", "", "certificate file, read again when it changes; default: a self-signed CA of our own, kept in a Secret")
+	fs.StringVar(&f.tlsKey, "tls-private-key-file", "", "private key file of --tls-cert-file")
+	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of our Secrets and Lease")
+	fs.StringVar(&f.service, "service-name", "heteroaccel-webhook", "name of the webhook's Service, for the self-signed certificate")
+	fs.StringVar(&f.webhookConfiguration, "webhook-configuration-name", "heteroaccel", "MutatingWebhookConfiguration whose caBundle is kept right when the certificate is self-signed")
+	f.telemetry.Add(fs)
+	fs.StringVar(&f.policyName, "policy", policy.Default, "how to choose: priced-finish, earliest-finish or idle-first")
+	fs.DurationVar(&f.reservationTTL, "reservation-ttl", 30*time.Second, "how long a decision waits for its pod")
+	fs.StringSliceVar(&f.schedulers, "scheduler-names", []string{corev1.DefaultSchedulerName}, "schedulers that ask the extender; may be given several times")
+	fs.StringVar(&f.others, "other-schedulers", "refuse", "what to do with pods of another schedulerName: refuse them, or admit them, chosen for but not counted as waiting nor ever recreated")
+	fs.BoolVar(&f.readmission, "readmission", true, "recreate a pod that waits when another kind that it may have is idle and better")
+	fs.BoolVar(&f.readmitBare, "readmission-bare-pods", true, "do so with pods that have no controller as well")
+	fs.BoolVar(&f.readmitDryRun, "readmission-dry-run", true, "ask the API server by a dry run whether it would let in the new pod before the old one is deleted, which takes the right to create pods and to get their controllers; without it a pod is only moved to a kind that another pod of its controller was given, and pods of OnDelete controllers are not told from others")
+	fs.DurationVar(&f.rules.Margin, "readmission-margin", 250*time.Millisecond, "by how much sooner the pod must be expected to be done then")
+	fs.DurationVar(&f.rules.Backoff, "readmission-backoff", 5*time.Second, "how long a pod that was recreated is left alone, doubling with each time, up to an hour")
+	fs.DurationVar(&f.rules.Patience, "readmission-patience", 5*time.Minute, "how long a pod waits before it overtakes those of a higher priority")
+	f.leader.Add(fs, hostname())
+	f.kube.Add(fs)
+}
+
+func (f *flags) check() (err error) {
+	f.otherSchedulers = f.others == "admit"
+	switch {
+	case len(f.schedulers) == 0 || slices.Contains(f.schedulers, ""):
+		return errors.New("--scheduler-names has an empty name: give those of the schedulers that have the extender, such as default-scheduler")
+	case f.others != "admit" && f.others != "refuse":
+		return fmt.Errorf("--other-schedulers %q: give admit or refuse", f.others)
+	case (f.tlsCert == "") != (f.tlsKey == ""):
+		return errors.New("--tls-cert-file and --tls-private-key-file go together: give both, or neither for a self-signed certificate")
+	case f.reservationTTL <= 0:
+		return errors.New("--reservation-ttl must be longer than 0")
+	case f.rules.Margin < 0 || f.rules.Backoff <= 0 || f.rules.Patience <= 0:
+		return errors.New("--readmission-backoff and --readmission-patience must be longer than 0, --readmission-margin at least 0")
+	}
+	if f.policy, err = policy.Named(f.policyName); err != nil {
+		err = fmt.Errorf("--policy: %w", err)
+	}
+	return errors.Join(err, f.telemetry.Check(), f.kube.Check(), f.leader.Check())
+}
+
+func hostname() string {
+	h, err := os.Hostname()
+	if err != nil {
+		return "webhook"
+	}
+	return h
+}
