@@ -205,7 +205,7 @@ func get(t *testing.T, url string) (int, string) {
 }
 
 // scrape reads the metrics as a monitor would.
-func scrape(t *testing.T, address string) (telemetry.Sample, string) {
+func scrape(t *testing.T, address string) (telemetry.Scrape, string) {
 	t.Helper()
 	status, body := get(t, address+"/metrics")
 	if status != http.StatusOK {
@@ -222,7 +222,7 @@ func scrape(t *testing.T, address string) (telemetry.Sample, string) {
 	return s, body
 }
 
-func succeeded(s telemetry.Sample, collector string) bool {
+func succeeded(s telemetry.Scrape, collector string) bool {
 	for _, c := range s.Collectors {
 		if c.Name == collector {
 			return c.OK
@@ -244,8 +244,8 @@ func TestExporterEndToEnd(t *testing.T) {
 		Driver: "dfl-pci", PluginID: "dfl-port.0", Health: accel.Healthy, Slots: 1, Allocated: 1,
 		Holders: []accel.Holder{{Namespace: "ns", Pod: "p", Container: "c", Slots: 1}}}
 	stick := accel.Device{Kind: "NPU", ID: "1-2", Resource: "vpu.intel.com/hddl", Vendor: "Intel", Model: "Neural Compute Stick 2", PluginID: "hddl-0", Health: accel.Healthy, Slots: 1}
-	want := telemetry.Sample{Node: "g", CPUCores: 1, CPUBusy: 0.5, Devices: []accel.Device{fpga, gpu, stick}}
-	ignore := cmpopts.IgnoreFields(telemetry.Sample{}, "Collectors")
+	want := telemetry.Scrape{Node: "g", CPUCores: 1, CPUBusy: 0.5, Devices: []accel.Device{fpga, gpu, stick}}
+	ignore := cmpopts.IgnoreFields(telemetry.Scrape{}, "Collectors")
 
 	got, _ := scrape(t, address)
 	if diff := cmp.Diff(want, got, ignore); diff != "" {

@@ -36,13 +36,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return fmt.Errorf("make a client: %w", err)
 	}
 	profiles := profile.NewStore()
-	inv := inventory.New(inventory.Options{MaxSampleAge: f.telemetry.MaxAge})
+	inv := inventory.New(inventory.Options{MaxTelemetryAge: f.telemetry.MaxAge})
 	var feeds *kube.Feeds
 	key := kube.NewSharedKey(client, f.namespace, keySecret, func() { feeds.RelistPods() }, log)
 	if feeds, err = kube.NewFeeds(client, config, inv, profiles, key.Key, log); err != nil {
 		return err
 	}
-	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetSample, log)
+	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)

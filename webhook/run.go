@@ -86,7 +86,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	against := refusals.New(time.Now)
 	announce := server.Announce(recorder)
 	inv := inventory.New(inventory.Options{
-		MaxSampleAge:   f.telemetry.MaxAge,
+		MaxTelemetryAge:   f.telemetry.MaxAge,
 		ReservationTTL: f.reservationTTL,
 		ServiceTime:    times,
 		Schedulers:     f.schedulers,
@@ -105,7 +105,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds.FollowQuotas(client, inv)
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	refused := newRefusedCreates(against, inv, leads)
-	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetSample, log)
+	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
 	if err := keepStatus(config, feeds, leads, log); err != nil {

@@ -70,9 +70,9 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) { exposition.Describe(c
 func (c *Collector) Collect(ch chan<- prometheus.Metric) { exposition.Collect(ch, c.Sample()) }
 
 // Sample reads the node. It takes no longer than the configured timeout.
-func (c *Collector) Sample() telemetry.Sample {
+func (c *Collector) Sample() telemetry.Scrape {
 	v, _, _ := c.scrapes.Do("", func() (any, error) { return c.read(), nil })
-	return v.(telemetry.Sample)
+	return v.(telemetry.Scrape)
 }
 
 // scans are the searches for devices, by the name of their collector. What
@@ -89,7 +89,7 @@ var scans = []struct {
 }
 
 // read asks everything at once and joins the answers.
-func (c *Collector) read() telemetry.Sample {
+func (c *Collector) read() telemetry.Scrape {
 	ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
 	defer cancel()
 	var (
@@ -132,7 +132,7 @@ func (c *Collector) read() telemetry.Sample {
 	wg.Wait()
 
 	seen := allocation.Machine{Devices: found, Complete: complete, Present: present}
-	out := telemetry.Sample{Node: c.config.Node, Collectors: append(machine, cpuState, kubelet)}
+	out := telemetry.Scrape{Node: c.config.Node, Collectors: append(machine, cpuState, kubelet)}
 	if kubelet.OK {
 		out.Devices = allocation.Merge(seen, &answer, used)
 	} else {

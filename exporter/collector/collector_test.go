@@ -70,7 +70,7 @@ func serving(context.Context) (podresources.Answer, error) {
 }
 
 // states are the collectors that failed and those that did not.
-func states(s telemetry.Sample) map[string]bool {
+func states(s telemetry.Scrape) map[string]bool {
 	out := map[string]bool{}
 	for _, c := range s.Collectors {
 		out[c.Name] = c.OK
@@ -80,12 +80,12 @@ func states(s telemetry.Sample) map[string]bool {
 
 func TestSample(t *testing.T) {
 	got := New(machine(t), serving, zerolog.Nop()).Sample()
-	want := telemetry.Sample{Node: "g", CPUCores: 2, CPUBusy: 0.25, Devices: []accel.Device{{
+	want := telemetry.Scrape{Node: "g", CPUCores: 2, CPUBusy: 0.25, Devices: []accel.Device{{
 		Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics", Driver: "i915",
 		PluginID: "card0-0", Health: accel.Healthy, Slots: 1, Allocated: 1, ExternalUse: "blender",
 		Holders: []accel.Holder{{Namespace: "ns", Pod: "p", Container: "c", Slots: 1}},
 	}}}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(telemetry.Sample{}, "Collectors")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(telemetry.Scrape{}, "Collectors")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	all := map[string]bool{"cpu": true, "fpga": true, "gpu": true, "npu": true, "external_use": true, "pci": true, "podresources": true, "stick": true}
@@ -107,15 +107,15 @@ func TestFailuresShowAndNeverLookIdle(t *testing.T) {
 		breakIt func(t *testing.T, c Config)
 		kubelet Kubelet
 		failed  string
-		check   func(s telemetry.Sample) bool
+		check   func(s telemetry.Scrape) bool
 	}{
 		"kubelet": {nil, func(context.Context) (podresources.Answer, error) {
 			return podresources.Answer{}, podresources.ErrNoSocket
-		}, "podresources", func(s telemetry.Sample) bool { return len(s.Devices) == 1 && s.Devices[0].Allocated == -1 }},
+		}, "podresources", func(s telemetry.Scrape) bool { return len(s.Devices) == 1 && s.Devices[0].Allocated == -1 }},
 		"drm: the kubelet still names the card": {func(t *testing.T, c Config) { breakFile(t, filepath.Join(c.Sys, "class/drm")) }, serving, "gpu",
-			func(s telemetry.Sample) bool { return len(s.Devices) == 1 && s.Devices[0].ID == "card0" }},
+			func(s telemetry.Scrape) bool { return len(s.Devices) == 1 && s.Devices[0].ID == "card0" }},
 		"stat": {func(t *testing.T, c Config) { breakFile(t, filepath.Join(c.Proc, "stat")) }, serving, "cpu",
-			func(s telemetry.Sample) bool { return s.CPUCores == 0 && s.CPUBusy == 0 && len(s.Devices) == 1 }},
+			func(s telemetry.Scrape) bool { return s.CPUCores == 0 && s.CPUBusy == 0 && len(s.Devices) == 1 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := machine(t)

@@ -16,7 +16,7 @@ import (
 )
 
 // stickOf returns the stick of a sample, nil when it is out.
-func stickOf(s telemetry.Sample) *accel.Device {
+func stickOf(s telemetry.Scrape) *accel.Device {
 	i := slices.IndexFunc(s.Devices, func(d accel.Device) bool { return d.ID == "1-1.2" })
 	if i < 0 {
 		return nil

@@ -89,7 +89,7 @@ func scrape(t testing.TB, c prometheus.Collector) string {
 }
 
 // decode reads what a monitor makes of a page.
-func decode(t testing.TB, page string) telemetry.Sample {
+func decode(t testing.TB, page string) telemetry.Scrape {
 	t.Helper()
 	series, err := exposition.Parse(strings.NewReader(page))
 	if err != nil {
@@ -131,7 +131,7 @@ func TestMachines(t *testing.T) {
 				}
 			}
 			again := c.Sample()
-			if diff := cmp.Diff(again, decode(t, page), cmpopts.IgnoreFields(telemetry.Sample{}, "Collectors"), cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(again, decode(t, page), cmpopts.IgnoreFields(telemetry.Scrape{}, "Collectors"), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("sampled and read (-want +got)\n%s", diff)
 			}
 		})

@@ -94,8 +94,8 @@ func broken(d *accel.Device) bool { return !d.Usable() }
 // Those whose pod is gone since are not free: their device is still bad.
 func (q *Query) sound(n *inventory.Node, resource string, gone []*inventory.Pod) (slots int64, blocked bool) {
 	var bad, heldOnBad int64
-	for i := range n.Sample.Devices {
-		d := &n.Sample.Devices[i]
+	for i := range n.Telemetry.Devices {
+		d := &n.Telemetry.Devices[i]
 		if d.Resource != resource || !broken(d) {
 			continue
 		}
@@ -140,8 +140,8 @@ const named = 3
 func explain(n *inventory.Node, need inventory.Devices, left int64) Verdict {
 	v := Verdict{}
 	bad, devices := 0, 0
-	for i := range n.Sample.Devices {
-		d := &n.Sample.Devices[i]
+	for i := range n.Telemetry.Devices {
+		d := &n.Telemetry.Devices[i]
 		if d.Resource != need.Resource {
 			continue
 		}

@@ -62,7 +62,7 @@ func (b *bed) node() *inventory.Node {
 		inv.SetPod(inventory.PodOf(p, nil))
 	}
 	if b.sampled {
-		inv.SetSample(telemetry.Sample{Node: "n", Time: now.Add(-b.age), Devices: b.devices, CPUCores: b.cores, CPUBusy: b.busy})
+		inv.SetTelemetry(telemetry.Scrape{Node: "n", Time: now.Add(-b.age), Devices: b.devices, CPUCores: b.cores, CPUBusy: b.busy})
 	}
 	return inv.Lookup([]string{"n"})[0]
 }

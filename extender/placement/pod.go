@@ -38,7 +38,7 @@ func NeedsOf(pod *corev1.Pod) inventory.Resources {
 
 // fresh reports whether the node's sample counts.
 func (q *Query) fresh(n *inventory.Node) bool {
-	return n.Sample != nil && !n.Sample.Time.Before(q.Oldest)
+	return n.Telemetry != nil && !n.Telemetry.Time.Before(q.Oldest)
 }
 
 // counted is how much of what node n shows as held is this pod's own.

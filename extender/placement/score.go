@@ -85,8 +85,8 @@ func (q *Query) sure(n *inventory.Node) bool {
 // doubtful is how many slots of a resource no pod holds on devices of which
 // the node's sample does not tell whether they can be used.
 func doubtful(n *inventory.Node, resource string) (slots int64) {
-	for i := range n.Sample.Devices {
-		d := &n.Sample.Devices[i]
+	for i := range n.Telemetry.Devices {
+		d := &n.Telemetry.Devices[i]
 		if d.Resource == resource && d.Health == accel.HealthUnknown && d.Usable() {
 			slots += max(0, int64(d.Slots)-stillHeld(n, d, nil))
 		}

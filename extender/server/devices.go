@@ -60,16 +60,16 @@ type holderView struct {
 // The pod informer says at once who holds a resource; which of several like
 // devices that is, only the sample tells.
 func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unplaced []holderView) {
-	if n.Sample == nil {
+	if n.Telemetry == nil {
 		return []deviceView{}, nil
 	}
 	alike := map[string]int{}
-	for _, d := range n.Sample.Devices {
+	for _, d := range n.Telemetry.Devices {
 		alike[d.Resource]++
 	}
-	devices = make([]deviceView, 0, len(n.Sample.Devices))
+	devices = make([]deviceView, 0, len(n.Telemetry.Devices))
 	seen := map[string]bool{}
-	for _, d := range n.Sample.Devices {
+	for _, d := range n.Telemetry.Devices {
 		v := deviceView{
 			Kind: d.Kind, ID: d.ID, Resource: d.Resource, Vendor: d.Vendor, Model: d.Model, Driver: d.Driver,
 			PluginID: d.PluginID, NUMA: d.NUMA,

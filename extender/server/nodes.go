@@ -94,7 +94,7 @@ func (s *server) viewNode(n *inventory.Node) *nodeView {
 		v.Taints = append(v.Taints, t.ToString())
 	}
 	if age, ok := n.Age(now); ok {
-		v.Sample = &sampleView{n.Sample.Time, age.Seconds(), fresh}
+		v.Sample = &sampleView{n.Telemetry.Time, age.Seconds(), fresh}
 	}
 	v.CPU = cpuView{cores(n.Allocatable.CPU), cores(n.Held.CPU), cores(n.FreeCPU(fresh)), nil, []string{}}
 	if load, ok := n.Load(fresh); ok {

@@ -274,7 +274,7 @@ func TestHammer(t *testing.T) {
 			}
 			s := sampleOf(name, d)
 			s.Time = time.Now()
-			r.inv.SetSample(s)
+			r.inv.SetTelemetry(s)
 			p := managed(fmt.Sprintf("p-%d", i%50), name, "GPU", nil, gpu, "1")
 			if i%2 == 0 {
 				r.inv.SetPod(podRecord(p))

@@ -165,7 +165,7 @@ func (r *rig) node(name string, edit func(*corev1.Node), resources ...string) {
 func (r *rig) sample(node string, age time.Duration, devices ...accel.Device) {
 	s := sampleOf(node, devices...)
 	s.Time = now.Add(-age)
-	r.inv.SetSample(s)
+	r.inv.SetTelemetry(s)
 }
 
 func device(kind accel.Kind, id, resource string, edits ...func(*accel.Device)) accel.Device {
@@ -297,6 +297,6 @@ func podName(p *corev1.Pod) types.NamespacedName {
 
 func podRecord(p *corev1.Pod) *inventory.Pod { return inventory.PodOf(p, testKey) }
 
-func sampleOf(node string, devices ...accel.Device) telemetry.Sample {
-	return telemetry.Sample{Node: node, Time: now, Devices: devices, CPUCores: 8, CPUBusy: 2}
+func sampleOf(node string, devices ...accel.Device) telemetry.Scrape {
+	return telemetry.Scrape{Node: node, Time: now, Devices: devices, CPUCores: 8, CPUBusy: 2}
 }

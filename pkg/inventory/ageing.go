@@ -7,12 +7,12 @@ func (inv *Inventory) refresh(now time.Time) {
 	if !now.After(inv.ageing) {
 		return
 	}
-	inv.ageing = now.Add(inv.opts.MaxSampleAge)
+	inv.ageing = now.Add(inv.opts.MaxTelemetryAge)
 	for _, n := range inv.places {
 		if n == nil || !n.fresh {
 			continue
 		}
-		if stale := n.Sample.Time.Add(inv.opts.MaxSampleAge); !now.After(stale) {
+		if stale := n.Telemetry.Time.Add(inv.opts.MaxTelemetryAge); !now.After(stale) {
 			if stale.Before(inv.ageing) {
 				inv.ageing = stale
 			}

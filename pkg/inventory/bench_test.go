@@ -30,7 +30,7 @@ func cluster(busy bool) *world {
 	kinds := []string{gpu, npu, fpga}
 	for i := range manyNodes {
 		w.SetNode(benchNode(i))
-		w.SetSample(benchSample(w.now, i, 0))
+		w.SetTelemetry(benchSample(w.now, i, 0))
 	}
 	for i := range manyPods {
 		w.SetPod(benchPod(w, i, kinds))
@@ -69,8 +69,8 @@ func benchNode(i int) *Node {
 	return aNode(nodeName(i), options...)
 }
 
-func benchSample(now time.Time, i, round int) telemetry.Sample {
-	s := telemetry.Sample{Node: nodeName(i), Time: now, CPUCores: 8, CPUBusy: float64((i + round) % 3)}
+func benchSample(now time.Time, i, round int) telemetry.Scrape {
+	s := telemetry.Scrape{Node: nodeName(i), Time: now, CPUCores: 8, CPUBusy: float64((i + round) % 3)}
 	s.Devices = append(s.Devices, device("0000:00:02.0", []string{gpu, npu, fpga}[i%3]))
 	if i%2 == 0 {
 		s.Devices = append(s.Devices, device("0000:00:03.0", []string{npu, fpga, gpu}[i%3]))
@@ -161,7 +161,7 @@ func q2(q Query) Query {
 func BenchmarkSet(b *testing.B) {
 	w := cluster(false)
 	w.Decide(Query{Options: fourKinds()}, func([]Candidate) int { return 0 })
-	samples := [2][]telemetry.Sample{}
+	samples := [2][]telemetry.Scrape{}
 	for i := range manyNodes {
 		for r := range samples {
 			samples[r] = append(samples[r], benchSample(w.now, i, r))
@@ -175,7 +175,7 @@ func BenchmarkSet(b *testing.B) {
 		b.ReportAllocs()
 		i := 0
 		for b.Loop() {
-			w.SetSample(samples[i/manyNodes%2][i%manyNodes])
+			w.SetTelemetry(samples[i/manyNodes%2][i%manyNodes])
 			i++
 		}
 	})
@@ -240,7 +240,7 @@ func TestMemory(t *testing.T) {
 	}
 	nodes := heap()
 	for i := range manyNodes {
-		w.SetSample(benchSample(w.now, i, 0))
+		w.SetTelemetry(benchSample(w.now, i, 0))
 	}
 	samples := heap()
 	for i := range manyPods {

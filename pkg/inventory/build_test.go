@@ -50,7 +50,7 @@ func (w *world) reserve(id string, o Option) Candidate {
 }
 
 func (w *world) sample(node string, age time.Duration, devices ...accel.Device) {
-	w.SetSample(telemetry.Sample{Node: node, Time: w.now.Add(-age), Devices: devices})
+	w.SetTelemetry(telemetry.Scrape{Node: node, Time: w.now.Add(-age), Devices: devices})
 }
 
 type nodeOption func(*corev1.Node)

@@ -14,8 +14,8 @@ import (
 
 // Options set an Inventory up. Zero values take the defaults.
 type Options struct {
-	// MaxSampleAge is how old a sample may be and still count. Default 15 s.
-	MaxSampleAge time.Duration
+	// MaxTelemetryAge is how old a sample may be and still count. Default 15 s.
+	MaxTelemetryAge time.Duration
 	// ReservationTTL is how long a reservation waits for its pod. Default 30 s.
 	ReservationTTL time.Duration
 	// ServiceTime is how long one run of an inference on a kind is expected
@@ -79,7 +79,7 @@ type Inventory struct {
 
 // New returns an empty inventory.
 func New(opts Options) *Inventory {
-	opts.MaxSampleAge = cmp.Or(opts.MaxSampleAge, 15*time.Second)
+	opts.MaxTelemetryAge = cmp.Or(opts.MaxTelemetryAge, 15*time.Second)
 	opts.ReservationTTL = cmp.Or(opts.ReservationTTL, 30*time.Second)
 	if opts.ServiceTime == nil {
 		opts.ServiceTime = func(string, accel.Kind) time.Duration { return 0 }
@@ -114,7 +114,7 @@ func (inv *Inventory) SetNode(n *Node) {
 	old := inv.node(n.Name)
 	m := *n
 	m.Held, m.Pods, m.Holders = old.Held, old.Pods, old.Holders
-	m.Sample, m.fresh, m.blocked = old.Sample, old.fresh, old.blocked
+	m.Telemetry, m.fresh, m.blocked = old.Telemetry, old.fresh, old.blocked
 	if old.traits.equal(m.traits) {
 		m.traits = old.traits
 	}
@@ -131,10 +131,10 @@ func (inv *Inventory) DeleteNode(name string) {
 	}
 }
 
-// SetSample takes a node's newest sample; one older than what is there is
+// SetTelemetry takes a node's newest sample; one older than what is there is
 // ignored, so that two sources cannot turn time back. One from the future is
 // taken as from now: a clock that runs ahead must not keep a sample fresh.
-func (inv *Inventory) SetSample(s telemetry.Sample) {
+func (inv *Inventory) SetTelemetry(s telemetry.Scrape) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	now := inv.opts.Now()
@@ -142,15 +142,15 @@ func (inv *Inventory) SetSample(s telemetry.Sample) {
 		s.Time = now
 	}
 	old := inv.node(s.Node)
-	if old.Sample != nil && s.Time.Before(old.Sample.Time) {
+	if old.Telemetry != nil && s.Time.Before(old.Telemetry.Time) {
 		return
 	}
 	inv.refresh(now)
 	m := *inv.node(s.Node)
-	m.Sample, m.fresh = &s, now.Sub(s.Time) <= inv.opts.MaxSampleAge
+	m.Telemetry, m.fresh = &s, now.Sub(s.Time) <= inv.opts.MaxTelemetryAge
 	m.block()
 	inv.putNode(&m)
-	if stale := s.Time.Add(inv.opts.MaxSampleAge); stale.Before(inv.ageing) {
+	if stale := s.Time.Add(inv.opts.MaxTelemetryAge); stale.Before(inv.ageing) {
 		inv.ageing = stale
 	}
 }

@@ -32,7 +32,7 @@ func TestCoresUnderLoad(t *testing.T) {
 			w := newWorld()
 			w.SetNode(aNode("g", has(gpu, 1)))
 			w.SetPod(aPod("p", on("g"), asks("cpu", "1")))
-			w.SetSample(telemetry.Sample{Node: "g", Time: w.now.Add(-tt.age), CPUCores: tt.cores, CPUBusy: tt.busy})
+			w.SetTelemetry(telemetry.Scrape{Node: "g", Time: w.now.Add(-tt.age), CPUCores: tt.cores, CPUBusy: tt.busy})
 			if got := w.look(wants("")).Usable; got != tt.want {
 				t.Errorf("usable slots of two cores: got %d, want %d", got, tt.want)
 			}

@@ -60,7 +60,7 @@ func (inv *Inventory) Managed() []*Pod {
 }
 
 // MaxSampleAge is how old a sample may be and still count.
-func (inv *Inventory) MaxSampleAge() time.Duration { return inv.opts.MaxSampleAge }
+func (inv *Inventory) MaxSampleAge() time.Duration { return inv.opts.MaxTelemetryAge }
 
 // Now is the inventory's clock.
 func (inv *Inventory) Now() time.Time { return inv.opts.Now() }

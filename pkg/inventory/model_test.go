@@ -22,7 +22,7 @@ import (
 type history struct {
 	nodes   map[string]*Node
 	pods    map[string]*Pod
-	samples map[string]telemetry.Sample
+	samples map[string]telemetry.Scrape
 }
 
 // node works a node's record out from scratch.
@@ -40,7 +40,7 @@ func (h *history) node(name string) *Node {
 		}
 	}
 	if s, ok := h.samples[name]; ok {
-		n.Sample = &s
+		n.Telemetry = &s
 		n.block()
 	}
 	return &n
@@ -119,7 +119,7 @@ func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
 			w := newWorld()
 			w.SetQuota(quotaOf("all", map[string]string{"requests." + gpu: "9", "cpu": "9", "memory": "9Gi"}, nil))
 			w.SetQuota(quotaOf("some", map[string]string{"requests." + npu: "9"}, nil, corev1.ResourceQuotaScopeNotBestEffort))
-			h := &history{map[string]*Node{}, map[string]*Pod{}, map[string]telemetry.Sample{}}
+			h := &history{map[string]*Node{}, map[string]*Pod{}, map[string]telemetry.Scrape{}}
 			options := modelOptions()
 			var log []string
 			for range steps {
@@ -165,7 +165,7 @@ func startOver(w *world, h *history) *world {
 		again.places = append(again.places, &m)
 	}
 	for _, s := range h.samples {
-		again.SetSample(s)
+		again.SetTelemetry(s)
 	}
 	for _, p := range h.pods {
 		again.SetPod(p)

@@ -26,8 +26,8 @@ type Node struct {
 	// Holders are the pods bound here that hold devices or are ours, in no
 	// particular order.
 	Holders []*Pod
-	// Sample is the newest one, nil before the first.
-	Sample *telemetry.Sample
+	// Telemetry is the newest one, nil before the first.
+	Telemetry *telemetry.Scrape
 
 	// traits are what constraints match.
 	traits *traits
@@ -88,10 +88,10 @@ func (n *Node) Taints() []corev1.Taint {
 
 // Age is how old the node's sample is at now; ok is false without one.
 func (n *Node) Age(now time.Time) (age time.Duration, ok bool) {
-	if n.Sample == nil {
+	if n.Telemetry == nil {
 		return 0, false
 	}
-	return max(0, now.Sub(n.Sample.Time)), true
+	return max(0, now.Sub(n.Telemetry.Time)), true
 }
 
 // Fresh reports whether the node's sample is no older than most.
@@ -122,7 +122,7 @@ func (n *Node) Usable(resource string, fresh bool) int64 {
 func (n *Node) FreeCPU(fresh bool) int64 {
 	free := n.Allocatable.CPU - n.Held.CPU
 	if load, ok := n.Load(fresh); ok {
-		free = min(free, int64((1-load)*n.Sample.CPUCores*1000))
+		free = min(free, int64((1-load)*n.Telemetry.CPUCores*1000))
 	}
 	return max(0, free)
 }
@@ -130,10 +130,10 @@ func (n *Node) FreeCPU(fresh bool) int64 {
 // Load is the busy share of the node's cores, 0 to 1; ok is false when no
 // fresh sample tells.
 func (n *Node) Load(fresh bool) (load float64, ok bool) {
-	if !fresh || n.Sample == nil {
+	if !fresh || n.Telemetry == nil {
 		return 0, false
 	}
-	busy, cores := n.Sample.CPUBusy, n.Sample.CPUCores
+	busy, cores := n.Telemetry.CPUBusy, n.Telemetry.CPUCores
 	if !(cores > 0 && cores < most && busy >= 0) { // also when one is not a number
 		return 0, false
 	}
@@ -193,11 +193,11 @@ func fit(slots, free, need int64) int64 {
 
 // DevicesOf are the sample's devices served as one extended resource.
 func (n *Node) DevicesOf(resource string) []accel.Device {
-	if n.Sample == nil {
+	if n.Telemetry == nil {
 		return nil
 	}
 	var ds []accel.Device
-	for _, d := range n.Sample.Devices {
+	for _, d := range n.Telemetry.Devices {
 		if d.Resource == resource {
 			ds = append(ds, d)
 		}
@@ -249,10 +249,10 @@ func (n *Node) withPod(old, p *Pod) *Node {
 // one that has gone since gives its slots to nobody.
 func (n *Node) block() {
 	n.blocked = Resources{}
-	if n.Sample == nil {
+	if n.Telemetry == nil {
 		return
 	}
-	for _, d := range n.Sample.Devices {
+	for _, d := range n.Telemetry.Devices {
 		if d.Usable() || d.Resource == "" {
 			continue
 		}

@@ -21,7 +21,7 @@ func TestPassedOver(t *testing.T) {
 	late := VerdictGrace + time.Second
 	gpus := wants(gpu)
 	start := func() *world {
-		w := newWorld(func(o *Options) { o.MaxSampleAge = time.Hour })
+		w := newWorld(func(o *Options) { o.MaxTelemetryAge = time.Hour })
 		w.SetNode(aNode("g", has(gpu, 1)))
 		w.SetPod(aPod("p", asks(gpu, "1"), judged))
 		w.look(gpus)
@@ -103,7 +103,7 @@ func TestPassedOver(t *testing.T) {
 // TestPassedOverAndReconsidered: leaving out the pod's own claim while it is
 // reconsidered takes nothing away twice.
 func TestPassedOverAndReconsidered(t *testing.T) {
-	w := newWorld(func(o *Options) { o.MaxSampleAge = time.Hour })
+	w := newWorld(func(o *Options) { o.MaxTelemetryAge = time.Hour })
 	w.SetNode(aNode("g", has(gpu, 2)))
 	p := aPod("p", asks(gpu, "1"), judged)
 	w.SetPod(p)

@@ -20,7 +20,7 @@ func TestNobodyDoubleBooks(t *testing.T) {
 	inv := New(Options{Now: func() time.Time { return now }})
 	for i := range nodes {
 		inv.SetNode(aNode(fmt.Sprint("n", i), has(gpu, each), has(npu, 1)))
-		inv.SetSample(telemetry.Sample{Node: fmt.Sprint("n", i), Time: now})
+		inv.SetTelemetry(telemetry.Scrape{Node: fmt.Sprint("n", i), Time: now})
 	}
 
 	var found atomic.Int64
@@ -39,7 +39,7 @@ func TestNobodyDoubleBooks(t *testing.T) {
 		})
 	}
 	disturb(func(i int) {
-		inv.SetSample(telemetry.Sample{Node: fmt.Sprint("n", i%nodes), Time: now, CPUCores: 8, CPUBusy: float64(i % 8)})
+		inv.SetTelemetry(telemetry.Scrape{Node: fmt.Sprint("n", i%nodes), Time: now, CPUCores: 8, CPUBusy: float64(i % 8)})
 	})
 	disturb(func(i int) { inv.SetNode(aNode(fmt.Sprint("n", i%nodes), has(gpu, each), has(npu, 1+int64(i%2)))) })
 	disturb(func(i int) { // pods after something else wait, are bound, end

@@ -44,7 +44,7 @@ func step(r *rand.Rand, w *world, h *history) string {
 			h.samples[node] = s
 		}
 		if h.nodes[node] != nil {
-			w.SetSample(s)
+			w.SetTelemetry(s)
 		}
 		return fmt.Sprintf("sample %+v", s)
 	}
@@ -91,8 +91,8 @@ func randomPod(r *rand.Rand, name string) *Pod {
 	return aPod(name, options...)
 }
 
-func randomSample(r *rand.Rand, node string, now time.Time) telemetry.Sample {
-	s := telemetry.Sample{Node: node, Time: now.Add(-time.Duration(r.IntN(20)) * time.Second)}
+func randomSample(r *rand.Rand, node string, now time.Time) telemetry.Scrape {
+	s := telemetry.Scrape{Node: node, Time: now.Add(-time.Duration(r.IntN(20)) * time.Second)}
 	if r.IntN(2) == 0 {
 		s.CPUCores, s.CPUBusy = 8, float64(r.IntN(9))
 	}

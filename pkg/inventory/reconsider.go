@@ -41,10 +41,10 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 	return candidates[i], true
 }
 
-// Gains yields after changes through which a pod that waits might find
+// Wakeups yields after changes through which a pod that waits might find
 // something idle: a pod ended, a node or its devices came or came back, a
 // claim was given up. Several changes may yield once; there is one reader.
-func (inv *Inventory) Gains() <-chan struct{} { return inv.gains }
+func (inv *Inventory) Wakeups() <-chan struct{} { return inv.gains }
 
 func (inv *Inventory) gain() {
 	select {

@@ -9,7 +9,7 @@ import (
 // gained empties the signal and reports whether there was one.
 func (w *world) gained() bool {
 	select {
-	case <-w.Gains():
+	case <-w.Wakeups():
 		return true
 	default:
 		return false

@@ -45,11 +45,11 @@ func (f *Flags) Check() (err error) {
 			return fmt.Errorf("--prometheus-url: %w", err)
 		}
 	case len(f.exporters) > 0:
-		if f.Source, err = Scrape(f.exporters, newClient()); err != nil {
+		if f.Source, err = Exporters(f.exporters, newClient()); err != nil {
 			return fmt.Errorf("--exporter-endpoints: %w", err)
 		}
 	default:
-		f.Source = func(context.Context) ([]telemetry.Sample, error) { return nil, nil }
+		f.Source = func(context.Context) ([]telemetry.Scrape, error) { return nil, nil }
 	}
 	return nil
 }

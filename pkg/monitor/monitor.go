@@ -15,7 +15,7 @@ import (
 // Source fetches what is known of all nodes now, at most one sample of each.
 // Samples and an error may come together: a dead exporter does not hide the
 // others.
-type Source func(ctx context.Context) ([]telemetry.Sample, error)
+type Source func(ctx context.Context) ([]telemetry.Scrape, error)
 
 // DefaultInterval is how often a source is asked unless told otherwise.
 const DefaultInterval = 2 * time.Second
@@ -36,7 +36,7 @@ const future = 5 * time.Second
 type Monitor struct {
 	source   Source
 	interval time.Duration
-	sink     func(telemetry.Sample)
+	sink     func(telemetry.Scrape)
 	log      zerolog.Logger
 
 	mu       sync.Mutex
@@ -49,7 +49,7 @@ type Monitor struct {
 
 // New returns a monitor that gives every new sample to sink, from one
 // goroutine, in each node's order of time. It starts nothing: Run does.
-func New(source Source, interval time.Duration, sink func(telemetry.Sample), log zerolog.Logger) *Monitor {
+func New(source Source, interval time.Duration, sink func(telemetry.Scrape), log zerolog.Logger) *Monitor {
 	return &Monitor{source: source, interval: interval, sink: sink, log: log, last: map[string]time.Time{}}
 }
 
@@ -102,7 +102,7 @@ func (m *Monitor) round(ctx context.Context) {
 // isNew tells whether a sample is newer than all before it of its node. One
 // from the future does not count: our clock was set back since it came, and
 // waiting until it is passed would make the node stale.
-func (m *Monitor) isNew(s telemetry.Sample) bool {
+func (m *Monitor) isNew(s telemetry.Scrape) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last := m.last[s.Node]
@@ -148,9 +148,9 @@ func (m *Monitor) finish(err error) {
 
 // newest keeps one sample of each node, the newest, in the order in which the
 // nodes first came.
-func newest(samples []telemetry.Sample) []telemetry.Sample {
+func newest(samples []telemetry.Scrape) []telemetry.Scrape {
 	at := map[string]int{}
-	var out []telemetry.Sample
+	var out []telemetry.Scrape
 	for _, s := range samples {
 		i, known := at[s.Node]
 		switch {

@@ -45,10 +45,10 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 func TestMonitorHandsOutEachSampleOnce(t *testing.T) {
 	now := time.Now()
-	at := func(node string, s int) telemetry.Sample {
-		return telemetry.Sample{Node: node, Time: now.Add(time.Duration(s) * time.Second)}
+	at := func(node string, s int) telemetry.Scrape {
+		return telemetry.Scrape{Node: node, Time: now.Add(time.Duration(s) * time.Second)}
 	}
-	rounds := [][]telemetry.Sample{
+	rounds := [][]telemetry.Scrape{
 		{at("a", -9), at("b", -9)},
 		{at("a", -9), at("b", -8)},   // a has nothing new
 		{at("a", -10)},               // older than what came before
@@ -56,15 +56,15 @@ func TestMonitorHandsOutEachSampleOnce(t *testing.T) {
 		{at("b", -1)},                // and is right again
 	}
 	var round atomic.Int32
-	source := func(context.Context) ([]telemetry.Sample, error) {
+	source := func(context.Context) ([]telemetry.Scrape, error) {
 		if i := int(round.Add(1)) - 1; i < len(rounds) {
 			return rounds[i], nil
 		}
 		return nil, nil
 	}
 	var mu sync.Mutex
-	var got []telemetry.Sample
-	m := New(source, time.Millisecond, func(s telemetry.Sample) {
+	var got []telemetry.Scrape
+	m := New(source, time.Millisecond, func(s telemetry.Scrape) {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, s)
@@ -73,7 +73,7 @@ func TestMonitorHandsOutEachSampleOnce(t *testing.T) {
 	eventually(t, "all rounds", func() bool { return int(round.Load()) > len(rounds) })
 	mu.Lock()
 	defer mu.Unlock()
-	want := []telemetry.Sample{at("a", -9), at("b", -9), at("b", -8), at("a", -7), at("b", 3600), at("b", -1)}
+	want := []telemetry.Scrape{at("a", -9), at("b", -9), at("b", -8), at("a", -7), at("b", 3600), at("b", -1)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -81,10 +81,10 @@ func TestMonitorHandsOutEachSampleOnce(t *testing.T) {
 
 func TestMonitorIsSyncedAfterTheFirstRoundEvenWhenItFails(t *testing.T) {
 	release := make(chan struct{})
-	m := New(func(context.Context) ([]telemetry.Sample, error) {
+	m := New(func(context.Context) ([]telemetry.Scrape, error) {
 		<-release
 		return nil, errors.New("nobody there")
-	}, time.Millisecond, func(telemetry.Sample) {}, zerolog.Nop())
+	}, time.Millisecond, func(telemetry.Scrape) {}, zerolog.Nop())
 	start(t, m)
 	if m.Synced() == nil {
 		t.Error("synced before the first round")
@@ -96,12 +96,12 @@ func TestMonitorIsSyncedAfterTheFirstRoundEvenWhenItFails(t *testing.T) {
 func TestMonitorLogsWhenItBeginsToFailAndWhenItRecovers(t *testing.T) {
 	var fail atomic.Bool
 	var log bytes.Buffer
-	m := New(func(context.Context) ([]telemetry.Sample, error) {
+	m := New(func(context.Context) ([]telemetry.Scrape, error) {
 		if fail.Load() {
 			return nil, errors.New("nobody there")
 		}
 		return nil, nil
-	}, time.Hour, func(telemetry.Sample) {}, zerolog.New(&log))
+	}, time.Hour, func(telemetry.Scrape) {}, zerolog.New(&log))
 	for _, failing := range []bool{true, true, true, false, false} {
 		fail.Store(failing)
 		m.round(t.Context())
@@ -114,11 +114,11 @@ func TestMonitorLogsWhenItBeginsToFailAndWhenItRecovers(t *testing.T) {
 func TestMonitorMetrics(t *testing.T) {
 	errs := []error{nil, errors.New("nobody there")}
 	sampled := time.Now().Add(-30 * time.Second)
-	m := New(func(context.Context) ([]telemetry.Sample, error) {
+	m := New(func(context.Context) ([]telemetry.Scrape, error) {
 		err := errs[0]
 		errs = errs[1:]
-		return []telemetry.Sample{{Node: "g", Time: sampled}}, err
-	}, time.Hour, func(telemetry.Sample) {}, zerolog.Nop())
+		return []telemetry.Scrape{{Node: "g", Time: sampled}}, err
+	}, time.Hour, func(telemetry.Scrape) {}, zerolog.Nop())
 	m.round(t.Context())
 	m.round(t.Context())
 
@@ -157,11 +157,11 @@ func TestMonitorRefusesAnIntervalOfNothing(t *testing.T) {
 func TestMonitorStopsInTheMiddleOfARound(t *testing.T) {
 	before := runtime.NumGoroutine()
 	asked := make(chan struct{}, 1)
-	m := New(func(ctx context.Context) ([]telemetry.Sample, error) {
+	m := New(func(ctx context.Context) ([]telemetry.Scrape, error) {
 		asked <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()
-	}, time.Hour, func(telemetry.Sample) {}, zerolog.Nop())
+	}, time.Hour, func(telemetry.Scrape) {}, zerolog.Nop())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()

@@ -60,14 +60,14 @@ type prometheusSource struct {
 }
 
 // fetch is the Source.
-func (p *prometheusSource) fetch(ctx context.Context) ([]telemetry.Sample, error) {
+func (p *prometheusSource) fetch(ctx context.Context) ([]telemetry.Scrape, error) {
 	errSkew := p.measureSkew(ctx)
 	series, err := p.ask(ctx, p.query)
 	if err != nil {
 		return nil, err
 	}
 	groups := lastScrapes(series)
-	var samples []telemetry.Sample
+	var samples []telemetry.Scrape
 	errs := []error{errSkew}
 	for _, g := range groups {
 		sample, err := telemetry.Decode(g.series, p.local(g.millis))

@@ -24,7 +24,7 @@ type server struct {
 
 // scraped adds a sample as a target of Prometheus' showed it at a time,
 // preceded by another sample 2 s before.
-func (p *server) scraped(s telemetry.Sample, instance string, at time.Time) {
+func (p *server) scraped(s telemetry.Scrape, instance string, at time.Time) {
 	for _, one := range telemetry.Encode(s) {
 		labels := map[string]string{"__name__": one.Name, "job": "exporter", "instance": instance}
 		for k, v := range one.Labels {
@@ -61,7 +61,7 @@ func (p *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // ask asks the server once, as a source would.
-func ask(t *testing.T, h http.Handler) ([]telemetry.Sample, error) {
+func ask(t *testing.T, h http.Handler) ([]telemetry.Scrape, error) {
 	t.Helper()
 	s := serve(t, h)
 	source, err := Prometheus(s.URL+"/prefix", s.Client())
@@ -75,19 +75,19 @@ func ask(t *testing.T, h http.Handler) ([]telemetry.Sample, error) {
 func TestPrometheusKeepsTheNewestScrapeOfEachNode(t *testing.T) {
 	now := time.Now().Truncate(time.Millisecond)
 	at := func(ago time.Duration) time.Time { return now.Add(-ago) }
-	timed := func(s telemetry.Sample, ago time.Duration) telemetry.Sample { s.Time = at(ago); return s }
-	bare := func(node string) telemetry.Sample { return telemetry.Sample{Node: node, CPUCores: 4, CPUBusy: 1} }
+	timed := func(s telemetry.Scrape, ago time.Duration) telemetry.Scrape { s.Time = at(ago); return s }
+	bare := func(node string) telemetry.Scrape { return telemetry.Scrape{Node: node, CPUCores: 4, CPUBusy: 1} }
 
 	for name, tc := range map[string]struct {
 		fill func(p *server)
-		want []telemetry.Sample
+		want []telemetry.Scrape
 	}{
 		"two nodes, each with its own time": {
 			func(p *server) {
 				p.scraped(gpu("g", 1), "a", at(time.Second))
 				p.scraped(gpu("f", -1), "b", at(40*time.Second))
 			},
-			[]telemetry.Sample{timed(gpu("f", -1), 40*time.Second), timed(gpu("g", 1), time.Second)},
+			[]telemetry.Scrape{timed(gpu("f", -1), 40*time.Second), timed(gpu("g", 1), time.Second)},
 		},
 		"a device pulled out is in older scrapes only": {
 			func(p *server) {
@@ -97,21 +97,21 @@ func TestPrometheusKeepsTheNewestScrapeOfEachNode(t *testing.T) {
 				// One series has both samples, as in Prometheus.
 				p.matrix = append(p.matrix[:0], dropRepeated(p.matrix[:old], p.matrix[old:])...)
 			},
-			[]telemetry.Sample{timed(bare("g"), time.Second)},
+			[]telemetry.Scrape{timed(bare("g"), time.Second)},
 		},
 		"an exporter that moved: its newest target counts": {
 			func(p *server) {
 				p.scraped(gpu("g", 0), "old", at(20*time.Second))
 				p.scraped(gpu("g", 1), "new", at(2*time.Second))
 			},
-			[]telemetry.Sample{timed(gpu("g", 1), 2*time.Second)},
+			[]telemetry.Scrape{timed(gpu("g", 1), 2*time.Second)},
 		},
 		"two targets in the same millisecond: always the same one": {
 			func(p *server) {
 				p.scraped(gpu("g", 2), "b", at(time.Second))
 				p.scraped(gpu("g", 1), "a", at(time.Second))
 			},
-			[]telemetry.Sample{timed(gpu("g", 1), time.Second)},
+			[]telemetry.Scrape{timed(gpu("g", 1), time.Second)},
 		},
 		"nothing scraped": {func(*server) {}, nil},
 	} {
@@ -188,7 +188,7 @@ func TestPrometheusReportsOneBrokenNodeAndKeepsTheOthers(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "node f") {
 		t.Errorf("error %v, want one that names f", err)
 	}
-	if diff := cmp.Diff([]telemetry.Sample{gpu("g", 1)}, got, ignoreTime); diff != "" {
+	if diff := cmp.Diff([]telemetry.Scrape{gpu("g", 1)}, got, ignoreTime); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

@@ -35,14 +35,14 @@ type target struct {
 	dns bool
 }
 
-// Scrape returns a source that asks exporters directly. A target is a URL such
+// Exporters returns a source that asks exporters directly. A target is a URL such
 // as http://node-1:9817; its path is /metrics unless it has one. With the
 // scheme dns+http every address of the host is asked, looked up anew each
 // time, as a headless Service needs it.
 //
 // A sample's Time is when its scrape started. When two targets speak of one
 // node, the newest wins.
-func Scrape(targets []string, client *http.Client) (Source, error) {
+func Exporters(targets []string, client *http.Client) (Source, error) {
 	if len(targets) == 0 {
 		return nil, errors.New("no exporter is named: write http://HOST:9817, or dns+http://SERVICE.NAMESPACE:9817")
 	}
@@ -53,7 +53,7 @@ func Scrape(targets []string, client *http.Client) (Source, error) {
 			return nil, err
 		}
 	}
-	return func(ctx context.Context) ([]telemetry.Sample, error) {
+	return func(ctx context.Context) ([]telemetry.Scrape, error) {
 		return scrapeAll(ctx, parsed, client, net.DefaultResolver.LookupHost)
 	}, nil
 }
@@ -81,9 +81,9 @@ type lookup func(ctx context.Context, host string) ([]string, error)
 
 // scrapeAll asks every target. The samples are those that were read; the error
 // joins what went wrong with the others.
-func scrapeAll(ctx context.Context, targets []target, client *http.Client, resolve lookup) ([]telemetry.Sample, error) {
+func scrapeAll(ctx context.Context, targets []target, client *http.Client, resolve lookup) ([]telemetry.Scrape, error) {
 	urls, errs := expand(ctx, targets, resolve)
-	samples := make([]telemetry.Sample, len(urls))
+	samples := make([]telemetry.Scrape, len(urls))
 	failed := make([]error, len(urls))
 	var group errgroup.Group
 	group.SetLimit(concurrency)
@@ -95,7 +95,7 @@ func scrapeAll(ctx context.Context, targets []target, client *http.Client, resol
 	}
 	_ = group.Wait() // each keeps its own error, so that one does not hide the rest
 
-	var read []telemetry.Sample
+	var read []telemetry.Scrape
 	for i, err := range failed {
 		if err != nil {
 			errs = append(errs, err)
@@ -137,37 +137,37 @@ func expand(ctx context.Context, targets []target, resolve lookup) ([]page, []er
 }
 
 // scrape reads one exporter.
-func scrape(ctx context.Context, p page, client *http.Client) (telemetry.Sample, error) {
+func scrape(ctx context.Context, p page, client *http.Client) (telemetry.Scrape, error) {
 	ctx, cancel := context.WithTimeout(ctx, scrapeTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
 	if err != nil {
-		return telemetry.Sample{}, fmt.Errorf("scrape %s: %w", p.url, err)
+		return telemetry.Scrape{}, fmt.Errorf("scrape %s: %w", p.url, err)
 	}
 	req.Host = p.host
 	req.Header.Set("Accept", "text/plain;version=0.0.4")
 	start := time.Now()
 	resp, err := client.Do(req)
 	if err != nil {
-		return telemetry.Sample{}, fmt.Errorf("scrape: %w", err)
+		return telemetry.Scrape{}, fmt.Errorf("scrape: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return telemetry.Sample{}, fmt.Errorf("scrape %s: the answer is %s", p.url, resp.Status)
+		return telemetry.Scrape{}, fmt.Errorf("scrape %s: the answer is %s", p.url, resp.Status)
 	}
 	// Whole before it is parsed: a page that is too large is refused at the
 	// speed of the network, not of the parser.
 	body, err := io.ReadAll(limit(resp.Body, scrapeLimit))
 	if err != nil {
-		return telemetry.Sample{}, fmt.Errorf("scrape %s: %w", p.url, err)
+		return telemetry.Scrape{}, fmt.Errorf("scrape %s: %w", p.url, err)
 	}
 	series, err := exposition.Parse(bytes.NewReader(body))
 	if err != nil {
-		return telemetry.Sample{}, fmt.Errorf("scrape %s: %w", p.url, err)
+		return telemetry.Scrape{}, fmt.Errorf("scrape %s: %w", p.url, err)
 	}
 	sample, err := telemetry.Decode(series, start)
 	if err != nil {
-		return telemetry.Sample{}, fmt.Errorf("scrape %s: %w", p.url, err)
+		return telemetry.Scrape{}, fmt.Errorf("scrape %s: %w", p.url, err)
 	}
 	return sample, nil
 }

@@ -28,13 +28,13 @@ import (
 )
 
 // sampler shows a sample as an exporter does.
-type sampler telemetry.Sample
+type sampler telemetry.Scrape
 
 func (sampler) Describe(ch chan<- *prometheus.Desc)   { exposition.Describe(ch) }
-func (s sampler) Collect(ch chan<- prometheus.Metric) { exposition.Collect(ch, telemetry.Sample(s)) }
+func (s sampler) Collect(ch chan<- prometheus.Metric) { exposition.Collect(ch, telemetry.Scrape(s)) }
 
 // exporter serves a sample's metrics among others, as the program does.
-func exporter(t *testing.T, s telemetry.Sample) *httptest.Server {
+func exporter(t *testing.T, s telemetry.Scrape) *httptest.Server {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(sampler(s), collectors.NewGoCollector())
@@ -51,22 +51,22 @@ func serve(t *testing.T, h http.Handler) *httptest.Server {
 }
 
 // gpu is the sample of a node with a GPU of which so many slots are held.
-func gpu(node string, allocated int) telemetry.Sample {
-	return telemetry.Sample{Node: node, CPUCores: 4, CPUBusy: 1, Devices: []accel.Device{
+func gpu(node string, allocated int) telemetry.Scrape {
+	return telemetry.Scrape{Node: node, CPUCores: 4, CPUBusy: 1, Devices: []accel.Device{
 		{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Health: accel.Healthy, Slots: 4, Allocated: allocated},
 	}}
 }
 
-var ignoreTime = cmpopts.IgnoreFields(telemetry.Sample{}, "Time")
+var ignoreTime = cmpopts.IgnoreFields(telemetry.Scrape{}, "Time")
 
-func byNode(samples []telemetry.Sample) []telemetry.Sample {
-	slices.SortFunc(samples, func(x, y telemetry.Sample) int { return strings.Compare(x.Node, y.Node) })
+func byNode(samples []telemetry.Scrape) []telemetry.Scrape {
+	slices.SortFunc(samples, func(x, y telemetry.Scrape) int { return strings.Compare(x.Node, y.Node) })
 	return samples
 }
 
 func TestScrapeReadsExporters(t *testing.T) {
 	g, f := exporter(t, gpu("g", 1)), exporter(t, gpu("f", -1))
-	source, err := Scrape([]string{g.URL, f.URL + "/metrics"}, g.Client())
+	source, err := Exporters([]string{g.URL, f.URL + "/metrics"}, g.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestScrapeReadsExporters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]telemetry.Sample{gpu("f", -1), gpu("g", 1)}, byNode(got), ignoreTime); diff != "" {
+	if diff := cmp.Diff([]telemetry.Scrape{gpu("f", -1), gpu("g", 1)}, byNode(got), ignoreTime); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	for _, s := range got {
@@ -112,7 +112,7 @@ func TestScrapeOfOneDeadExporterDoesNotHideTheOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			good, bad := exporter(t, gpu("g", 1)), serve(t, tc.handler)
-			source, err := Scrape([]string{bad.URL, good.URL}, good.Client())
+			source, err := Exporters([]string{bad.URL, good.URL}, good.Client())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,7 +120,7 @@ func TestScrapeOfOneDeadExporterDoesNotHideTheOthers(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want one that says %q", err, tc.want)
 			}
-			if diff := cmp.Diff([]telemetry.Sample{gpu("g", 1)}, got, ignoreTime); diff != "" {
+			if diff := cmp.Diff([]telemetry.Scrape{gpu("g", 1)}, got, ignoreTime); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -146,7 +146,7 @@ func TestScrapeBoundsConcurrency(t *testing.T) {
 	for range concurrency + 1 {
 		targets = append(targets, server.URL)
 	}
-	source, err := Scrape(targets, server.Client())
+	source, err := Exporters(targets, server.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestScrapeEveryAddressOfAName(t *testing.T) {
 		return addresses, nil
 	}
 	got, err := scrapeAll(t.Context(), []target{one}, front.Client(), resolve)
-	if diff := cmp.Diff([]telemetry.Sample{gpu("g", 1)}, got, ignoreTime); diff != "" {
+	if diff := cmp.Diff([]telemetry.Scrape{gpu("g", 1)}, got, ignoreTime); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	if err == nil || !strings.Contains(err.Error(), "127.99.99.99") {
@@ -209,8 +209,8 @@ func TestScrapeEveryAddressOfAName(t *testing.T) {
 func TestNewestOfANodeWins(t *testing.T) {
 	older, newer := gpu("g", 0), gpu("g", 1)
 	older.Time, newer.Time = time.Unix(1, 0), time.Unix(2, 0)
-	for _, in := range [][]telemetry.Sample{{older, newer}, {newer, older}} {
-		if diff := cmp.Diff([]telemetry.Sample{newer}, newest(in)); diff != "" {
+	for _, in := range [][]telemetry.Scrape{{older, newer}, {newer, older}} {
+		if diff := cmp.Diff([]telemetry.Scrape{newer}, newest(in)); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 	}

@@ -19,7 +19,7 @@ const maxSlots = 1 << 20
 // meant is an error that names the metric: a NaN or negative value, a missing
 // label, a device without health, two nodes in one scrape. A broken report is
 // never an idle node.
-func Decode(series []Series, at time.Time) (Sample, error) {
+func Decode(series []Series, at time.Time) (Scrape, error) {
 	b := builder{devices: map[deviceKey]*partial{}, collectors: map[string]*Collector{}, seen: map[string]bool{}}
 	for _, s := range series {
 		read, known := readers[s.Name]
@@ -27,12 +27,12 @@ func Decode(series []Series, at time.Time) (Sample, error) {
 			continue
 		}
 		if err := b.read(s, read); err != nil {
-			return Sample{}, fmt.Errorf("metric %s: %w", s.Name, err)
+			return Scrape{}, fmt.Errorf("metric %s: %w", s.Name, err)
 		}
 	}
 	out, err := b.sample()
 	if err != nil {
-		return Sample{}, err
+		return Scrape{}, err
 	}
 	out.Time = at
 	return out, nil
@@ -132,22 +132,22 @@ func (b *builder) device(s Series) (*partial, error) {
 }
 
 // sample checks the whole and puts it in order.
-func (b *builder) sample() (Sample, error) {
+func (b *builder) sample() (Scrape, error) {
 	if !b.info {
-		return Sample{}, fmt.Errorf("metric %s is missing: this is not an exporter's report, or not all of it", exporterInfo)
+		return Scrape{}, fmt.Errorf("metric %s is missing: this is not an exporter's report, or not all of it", exporterInfo)
 	}
 	if b.cpu[0] != b.cpu[1] {
-		return Sample{}, fmt.Errorf("metrics %s and %s must come together", cpuCores, cpuBusy)
+		return Scrape{}, fmt.Errorf("metrics %s and %s must come together", cpuCores, cpuBusy)
 	}
 	// Both come from counters of one clock tick; a rounding error is no reason
 	// to lose the node.
 	if b.busy > b.cores*1.01 {
-		return Sample{}, fmt.Errorf("metric %s: %v of %v cores cannot be busy", cpuBusy, b.busy, b.cores)
+		return Scrape{}, fmt.Errorf("metric %s: %v of %v cores cannot be busy", cpuBusy, b.busy, b.cores)
 	}
-	out := Sample{Node: b.node, CPUCores: b.cores, CPUBusy: min(b.busy, b.cores)}
+	out := Scrape{Node: b.node, CPUCores: b.cores, CPUBusy: min(b.busy, b.cores)}
 	for key, d := range b.devices {
 		if err := d.check(); err != nil {
-			return Sample{}, fmt.Errorf("device %s: %w", key, err)
+			return Scrape{}, fmt.Errorf("device %s: %w", key, err)
 		}
 		slices.SortFunc(d.Holders, compareHolders)
 		out.Devices = append(out.Devices, d.Device)

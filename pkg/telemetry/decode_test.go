@@ -16,8 +16,8 @@ import (
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // node is a sample with one of everything.
-func node() Sample {
-	return Sample{
+func node() Scrape {
+	return Scrape{
 		Node: "g", Time: noon, CPUCores: 8, CPUBusy: 1.25,
 		Devices: []accel.Device{
 			{Kind: "FPGA", ID: "0000:3b:00.0", Resource: "fpga.intel.com/arria10", Vendor: "Intel", Driver: "dfl-pci",
@@ -39,7 +39,7 @@ func node() Sample {
 }
 
 func TestDecodeIsInverseOfEncode(t *testing.T) {
-	for name, want := range map[string]Sample{
+	for name, want := range map[string]Scrape{
 		"one of everything": node(),
 		"nothing":           {Node: "bare", Time: noon},
 	} {
@@ -195,7 +195,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func TestDecodeRefusesTwoHealths(t *testing.T) {
-	series := Encode(Sample{Node: "g", Devices: []accel.Device{{Kind: "GPU", ID: "x", Health: accel.Unhealthy, Slots: 1}}})
+	series := Encode(Scrape{Node: "g", Devices: []accel.Device{{Kind: "GPU", ID: "x", Health: accel.Unhealthy, Slots: 1}}})
 	for i := range series {
 		if series[i].Name == deviceHealthy {
 			series[i].Value = 1
@@ -207,7 +207,7 @@ func TestDecodeRefusesTwoHealths(t *testing.T) {
 }
 
 func TestEncodeReplacesBytesThatAreNotText(t *testing.T) {
-	s := Sample{Node: "g", Time: noon, Devices: []accel.Device{{Kind: "GPU", ID: "x", Slots: 1, ExternalUse: "a\xff"}}}
+	s := Scrape{Node: "g", Time: noon, Devices: []accel.Device{{Kind: "GPU", ID: "x", Slots: 1, ExternalUse: "a\xff"}}}
 	got, err := Decode(Encode(s), noon)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 // left out, never written as 0; the sample's Time is the scraper's to know and
 // is not written. Bytes that are not UTF-8 are replaced, since a process may
 // name itself as it likes.
-func Encode(s Sample) []Series {
+func Encode(s Scrape) []Series {
 	e := encoder{node: clean(s.Node)}
 	e.add(exporterInfo, 1)
 	if s.CPUCores > 0 {

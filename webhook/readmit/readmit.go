@@ -194,7 +194,7 @@ func (r *Readmitter) term(ctx context.Context) {
 				return
 			}
 			continue
-		case <-r.Inventory.Gains():
+		case <-r.Inventory.Wakeups():
 			due.Reset(lull)
 			continue
 		case <-r.wake:

@@ -44,7 +44,7 @@ func Describe(ch chan<- *prometheus.Desc) {
 }
 
 // Collect sends a sample as metrics.
-func Collect(ch chan<- prometheus.Metric, s telemetry.Sample) {
+func Collect(ch chan<- prometheus.Metric, s telemetry.Scrape) {
 	for _, one := range telemetry.Encode(s) {
 		m := metrics[one.Name]
 		values := make([]string, len(m.labels))

@@ -22,13 +22,13 @@ import (
 var update = flag.Bool("update", false, "write the golden file anew")
 
 // sampler is a collector of one sample.
-type sampler telemetry.Sample
+type sampler telemetry.Scrape
 
 func (sampler) Describe(ch chan<- *prometheus.Desc)   { Describe(ch) }
-func (s sampler) Collect(ch chan<- prometheus.Metric) { Collect(ch, telemetry.Sample(s)) }
+func (s sampler) Collect(ch chan<- prometheus.Metric) { Collect(ch, telemetry.Scrape(s)) }
 
-func node() telemetry.Sample {
-	return telemetry.Sample{
+func node() telemetry.Scrape {
+	return telemetry.Scrape{
 		Node: "g", Time: time.Unix(1, 0), CPUCores: 8, CPUBusy: 1.25,
 		Devices: []accel.Device{
 			{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: `Iris "Xe"`, Driver: "i915",
@@ -43,7 +43,7 @@ func node() telemetry.Sample {
 }
 
 // text is a sample as a scrape of a real registry shows it.
-func text(tb testing.TB, s telemetry.Sample) []byte {
+func text(tb testing.TB, s telemetry.Scrape) []byte {
 	tb.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(sampler(s))

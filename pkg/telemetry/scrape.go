@@ -6,8 +6,8 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// Sample is one exporter's report: everything it saw of its node at one time.
-type Sample struct {
+// Scrape is one exporter's report: everything it saw of its node at one time.
+type Scrape struct {
 	// Node is the Kubernetes node's name.
 	Node string
 	// Time is when the sample was taken, by the clock of whoever scraped it.
