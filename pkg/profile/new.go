@@ -56,6 +56,10 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 			return nil, fmt.Errorf("profile %s: template is not a pod template: %w", in.Name, err)
 		}
 	}
+	p.SessionsPerPod = int(in.Spec.SessionsPerPod)
+	if in.Spec.IdleTimeout != nil {
+		p.IdleTimeout = in.Spec.IdleTimeout.Duration
+	}
 	if len(in.Spec.Variants) == 0 {
 		return nil, fmt.Errorf("profile %s has no variants: list at least one", in.Name)
 	}

@@ -27,6 +27,11 @@ type Profile struct {
 	ReadsDeviceEnv bool
 	// Template is the pod for a request that comes without one, or nil.
 	Template *corev1.PodTemplateSpec
+	// SessionsPerPod is how many of the connector's sessions one such pod
+	// serves, and IdleTimeout how long it is kept without any; 0 for the
+	// defaults.
+	SessionsPerPod int
+	IdleTimeout    time.Duration
 	// Variants are in the order of the resource.
 	Variants []Variant
 }

@@ -79,6 +79,24 @@ type InferenceProfileSpec struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Template *runtime.RawExtension `json:"template,omitempty"`
 
+	// sessionsPerPod is how many sessions of the connector one pod made from
+	// the template serves at a time. Defaults to 1.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1024
+	SessionsPerPod int32 `json:"sessionsPerPod,omitempty"`
+
+	// idleTimeout is how long the connector keeps a pod made from the template
+	// that serves no session, so that the next session finds it warm. Defaults to
+	// one minute.
+	//
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$`
+	IdleTimeout *metav1.Duration `json:"idleTimeout,omitempty"`
+
 	// variants are the ways this inference can run: one for each kind of
 	// accelerator, at least one.
 	//

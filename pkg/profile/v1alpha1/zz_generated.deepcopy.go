@@ -87,6 +87,11 @@ func (in *InferenceProfileSpec) DeepCopyInto(out *InferenceProfileSpec) {
 		*out = new(runtime.RawExtension)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.IdleTimeout != nil {
+		in, out := &in.IdleTimeout, &out.IdleTimeout
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.Variants != nil {
 		in, out := &in.Variants, &out.Variants
 		*out = make([]Variant, len(*in))

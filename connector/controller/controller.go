@@ -1,0 +1,300 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/events"
+
+	"heteroaccel.io/connector/session"
+	"heteroaccel.io/pkg/profile"
+)
+
+// Config is what a Controller needs; every field is required but where it says
+// otherwise.
+type Config struct {
+	Client kubernetes.Interface
+	// Namespace is where sessions and servers are, and nothing else of ours.
+	Namespace string
+	// Identity is this replica's name, which its renewals are written under.
+	Identity string
+	Profiles *profile.Store
+	// Leads says why this replica does not carry out plans, nil if it does.
+	Leads func() error
+	Reach session.Reach
+	// Defaults are for profiles that say nothing.
+	Defaults session.Limits
+	Recorder events.EventRecorder
+	Registry prometheus.Registerer
+	Log      zerolog.Logger
+}
+
+// Controller keeps sessions and servers. New makes one and Run runs it.
+type Controller struct {
+	Config
+	metrics *metrics
+	wake    chan struct{}
+	flush   chan struct{}
+	// tasks are the writes that are under way.
+	tasks   sync.WaitGroup
+	writing chan struct{}
+	feeds   feeds
+
+	mu    sync.Mutex
+	table *session.Table
+	// dirty are the pools to plan for.
+	dirty map[session.Pool]struct{}
+	// changed has a channel for each session that somebody watches, closed at
+	// its next change.
+	changed map[string]chan struct{}
+	// failures are the pools for which no server could be created.
+	failures map[session.Pool]failure
+	renewals renewals
+	// lengths are how long sessions of a pool were served.
+	lengths map[session.Pool]time.Duration
+}
+
+// failure is why no server of a pool could be created, and when to try again.
+type failure struct {
+	err   error
+	tries int
+	until time.Time
+}
+
+const (
+	// writers bounds the writes to the API server at a time.
+	writers = 32
+	// callLimit bounds one call of the API server.
+	callLimit = 10 * time.Second
+	// firstPause is how long to wait after a server could not be created,
+	// doubling up to longestPause.
+	firstPause, longestPause = 500 * time.Millisecond, 15 * time.Second
+	// takeover is how long no session expires after this replica began to lead:
+	// the leader before it may have taken renewals that it could not write.
+	takeover = 10 * time.Second
+	// tick is the safety net under the changes that wake the loop.
+	tick = 5 * time.Second
+)
+
+// New returns a controller.
+func New(c Config) *Controller {
+	k := &Controller{
+		Config: c, wake: make(chan struct{}, 1), flush: make(chan struct{}, 1), writing: make(chan struct{}, writers),
+		table: session.NewTable(), dirty: map[session.Pool]struct{}{}, changed: map[string]chan struct{}{},
+		failures: map[session.Pool]failure{}, renewals: newRenewals(), lengths: map[session.Pool]time.Duration{},
+	}
+	k.feeds = newFeeds(k)
+	k.metrics = newMetrics(c.Registry, k)
+	return k
+}
+
+// Synced says what of the API server has not been seen yet.
+func (k *Controller) Synced() error {
+	return errors.Join(k.feeds.leases.Synced(), k.feeds.pods.Synced())
+}
+
+// Run watches, and carries out plans while this replica leads, until ctx ends.
+func (k *Controller) Run(ctx context.Context) error {
+	defer k.tasks.Wait()
+	go func() { _ = k.feeds.leases.Run(ctx) }()
+	go func() { _ = k.feeds.pods.Run(ctx) }()
+	k.tasks.Go(func() { k.flushOften(ctx) })
+	due := time.NewTimer(0)
+	defer due.Stop()
+	var leading time.Time // since when
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.wake:
+		case <-due.C:
+		}
+		next := tick
+		if errors.Join(k.Synced(), k.Leads()) != nil {
+			leading, next = time.Time{}, 200*time.Millisecond
+		} else {
+			now := time.Now()
+			if leading.IsZero() {
+				leading = now
+				k.replan()
+			}
+			if at := k.step(ctx, now, leading.Add(takeover)); !at.IsZero() {
+				next = min(next, max(0, at.Sub(now)))
+			}
+		}
+		due.Reset(next)
+	}
+}
+
+// replan plans for every pool.
+func (k *Controller) replan() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.table.Pools() {
+		k.dirty[p] = struct{}{}
+	}
+}
+
+// note is called with every change: the pool is planned for, and who watches one
+// of its sessions is told. The caller holds the lock.
+func (k *Controller) note(p session.Pool, ids ...string) {
+	k.dirty[p] = struct{}{}
+	for _, id := range ids {
+		k.tell(id)
+	}
+	signal(k.wake)
+}
+
+// tell closes the channel of whoever watches a session.
+func (k *Controller) tell(id string) {
+	if ch := k.changed[id]; ch != nil {
+		close(ch)
+		delete(k.changed, id)
+	}
+}
+
+// tellAll tells everybody who watches a session that waits in a pool or is
+// served by it: their position, or their server, may have changed.
+func (k *Controller) tellAll(p session.Pool) {
+	for id := range k.changed {
+		if s := k.table.Session(id); s == nil || s.Pool == p {
+			k.tell(id)
+		}
+	}
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// limits are what the profile of a pool says, or the defaults.
+func (k *Controller) limits(p session.Pool) session.Limits {
+	l := k.Defaults
+	if known, ok := k.Profiles.Get(p.Inference); ok {
+		if known.SessionsPerPod > 0 {
+			l.PerServer = known.SessionsPerPod
+		}
+		if known.IdleTimeout > 0 {
+			l.Idle = known.IdleTimeout
+		}
+	}
+	return l
+}
+
+// setLease takes a Lease from the API server.
+func (k *Controller) setLease(l *coordinationv1.Lease) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.Labels[session.Label] == session.LabelRenewals {
+		k.renewals.take(l, k.Identity)
+		for id := range k.renewals.of(l.Name) {
+			k.renewed(id)
+		}
+		return
+	}
+	s, err := session.OfLease(l)
+	if err != nil {
+		k.Log.Warn().Err(err).Msg("a lease is not a session's, and is left alone")
+		return
+	}
+	k.put(s)
+}
+
+// put takes a session as the API server has it, unless what is known is newer.
+// The caller holds the lock.
+func (k *Controller) put(s *session.Session) {
+	old := k.table.Session(s.ID)
+	if old != nil && !newer(s.Version, old.Version) {
+		return
+	}
+	if at := k.renewals.last(s.ID); at.After(s.Renewed) {
+		s.Renewed = at
+	}
+	if old != nil && old.Renewed.After(s.Renewed) {
+		s.Renewed = old.Renewed
+	}
+	k.table.Put(s)
+	k.note(s.Pool, s.ID)
+}
+
+// renewed gives a session its last renewal. The caller holds the lock.
+func (k *Controller) renewed(id string) {
+	s := k.table.Session(id)
+	if at := k.renewals.last(id); s != nil && at.After(s.Renewed) {
+		next := *s
+		next.Renewed = at
+		k.table.Put(&next)
+	}
+}
+
+// setPod takes a pod from the API server.
+func (k *Controller) setPod(pod *corev1.Pod) {
+	v, err := session.OfPod(pod, k.Reach)
+	if err != nil {
+		k.Log.Warn().Err(err).Msg("a pod is not a server's, and is left alone")
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.putServer(v)
+}
+
+// putServer takes a server as the API server has it, unless what is known is
+// newer. The caller holds the lock.
+func (k *Controller) putServer(v *session.Server) {
+	old := k.table.Server(v.Name)
+	if old != nil {
+		if !newer(v.Version, old.Version) {
+			return
+		}
+		v.Device = old.Device
+		if old.Phase == session.Gone {
+			v.Phase = session.Gone // a deletion is under way
+		}
+	}
+	k.table.PutServer(v)
+	k.note(v.Pool)
+	k.tellAll(v.Pool)
+}
+
+// removePod takes a pod's leaving.
+func (k *Controller) removePod(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if v := k.table.Server(name); v != nil {
+		k.table.RemoveServer(name)
+		k.note(v.Pool)
+		k.tellAll(v.Pool)
+	}
+}
+
+// removeLease takes a Lease's leaving.
+func (k *Controller) removeLease(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if id, ok := session.IDOf(name); ok {
+		k.remove(id)
+		return
+	}
+	k.renewals.drop(name)
+}
+
+// remove forgets a session. The caller holds the lock.
+func (k *Controller) remove(id string) {
+	if s := k.table.Session(id); s != nil {
+		k.table.Remove(id)
+		k.renewals.forget(id)
+		k.note(s.Pool, id)
+		k.tellAll(s.Pool)
+	}
+}

@@ -1,0 +1,47 @@
+package controller
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are those of sessions.
+type metrics struct {
+	created, warm, renewed, moves, failures, flushes prometheus.Counter
+	ended                                            *prometheus.CounterVec
+	waits                                            prometheus.Histogram
+}
+
+func newMetrics(registry prometheus.Registerer, k *Controller) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "heteroaccel_connector_" + name, Help: help})
+	}
+	m := &metrics{
+		created:  counter("sessions_created_total", "Sessions that were created."),
+		warm:     counter("sessions_warm_total", "Sessions that a server with a free place served at once."),
+		renewed:  counter("session_renewals_total", "Renewals of sessions."),
+		moves:    counter("session_moves_total", "Sessions that lost their server and were queued for another."),
+		failures: counter("server_failures_total", "Inference servers that could not be created."),
+		flushes:  counter("renewal_writes_total", "Writes of renewals to the API server."),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heteroaccel_connector_sessions_ended_total", Help: "Sessions that ended, by reason: deleted by the client, or expired.",
+		}, []string{"reason"}),
+		waits: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "heteroaccel_connector_session_wait_seconds", Help: "How long sessions waited for a server.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
+		}),
+	}
+	for _, reason := range []string{"deleted", "expired"} {
+		m.ended.WithLabelValues(reason)
+	}
+	gauge := func(name, help string, value func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "heteroaccel_connector_" + name, Help: help}, func() float64 {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return float64(value())
+		})
+	}
+	registry.MustRegister(m.created, m.warm, m.renewed, m.moves, m.failures, m.flushes, m.ended, m.waits,
+		gauge("sessions_waiting", "Sessions that wait for a server.", func() int { waiting, _ := k.table.Count(); return waiting }),
+		gauge("sessions_served", "Sessions that have a server.", func() int { _, served := k.table.Count(); return served }),
+		gauge("servers", "Inference servers, ready or not.", k.table.Servers),
+	)
+	return m
+}

@@ -1,0 +1,206 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/connector/session"
+)
+
+const (
+	// parts is into how many Leases the renewals of a replica are split, by the
+	// session's id: with 10,000 sessions each is about 20 KB.
+	parts = 16
+	// flushPause is how often changed parts are written, so that the API server
+	// sees at most parts writes in that time from each replica, however many
+	// sessions there are.
+	flushPause = 5 * time.Second
+	// urgent is how long before a session would expire, for all that the other
+	// replicas know, its renewal is written at once.
+	urgent = 2 * flushPause
+
+	renewalsAnnotation = "heteroaccel.io/renewals"
+	renewalsPrefix     = "renewals-"
+)
+
+// renewals are when sessions were last renewed, by the Lease that says so. The
+// caller of every method holds the controller's lock.
+type renewals struct {
+	leases map[string]map[string]time.Time
+	latest map[string]time.Time
+	// written is what of our own parts the API server has.
+	written map[string]time.Time
+	dirty   map[int]bool
+	// stored are our own parts that the API server has an object of.
+	stored map[int]bool
+}
+
+func newRenewals() renewals {
+	return renewals{
+		leases: map[string]map[string]time.Time{}, latest: map[string]time.Time{},
+		written: map[string]time.Time{}, dirty: map[int]bool{}, stored: map[int]bool{},
+	}
+}
+
+func partName(identity string, part int) string {
+	return renewalsPrefix + identity + "-" + strconv.Itoa(part)
+}
+
+func partOf(id string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id)) // never fails
+	return int(h.Sum32() % parts)
+}
+
+// last is when a session was last renewed, the zero time when nobody said.
+func (r *renewals) last(id string) time.Time { return r.latest[id] }
+
+// of are the renewals of one Lease.
+func (r *renewals) of(lease string) map[string]time.Time { return r.leases[lease] }
+
+// take reads a replica's Lease. Our own is read once, after a restart.
+func (r *renewals) take(l *coordinationv1.Lease, identity string) {
+	var seconds map[string]int64
+	if json.Unmarshal([]byte(l.Annotations[renewalsAnnotation]), &seconds) != nil {
+		return
+	}
+	own := strings.HasPrefix(l.Name, renewalsPrefix+identity+"-")
+	if own && r.leases[l.Name] != nil {
+		return
+	}
+	times := make(map[string]time.Time, len(seconds))
+	for id, at := range seconds {
+		times[id] = time.Unix(at, 0)
+		if times[id].After(r.latest[id]) {
+			r.latest[id] = times[id]
+		}
+		if own {
+			r.written[id] = times[id]
+			r.stored[partOf(id)] = true
+		}
+	}
+	r.leases[l.Name] = times
+}
+
+// drop forgets a Lease that is gone.
+func (r *renewals) drop(lease string) { delete(r.leases, lease) }
+
+// renew notes a renewal, and reports whether it must be written at once.
+func (r *renewals) renew(identity string, s *session.Session, now time.Time) (writeNow bool) {
+	part := partOf(s.ID)
+	name := partName(identity, part)
+	if r.leases[name] == nil {
+		r.leases[name] = map[string]time.Time{}
+	}
+	known := s.Created
+	if at := r.written[s.ID]; at.After(known) {
+		known = at
+	}
+	r.leases[name][s.ID], r.latest[s.ID], r.dirty[part] = now, now, true
+	return known.Add(s.TTL).Before(now.Add(urgent))
+}
+
+// forget drops a session that has ended.
+func (r *renewals) forget(id string) {
+	delete(r.latest, id)
+	delete(r.written, id)
+	for _, times := range r.leases {
+		delete(times, id)
+	}
+}
+
+// flushOften writes the renewals until ctx ends, and what is left then.
+func (k *Controller) flushOften(ctx context.Context) {
+	ticker := time.NewTicker(flushPause)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
+			defer cancel()
+			k.flushAll(last)
+			return
+		case <-ticker.C:
+		case <-k.flush:
+		}
+		k.flushAll(ctx)
+	}
+}
+
+// flushAll writes the parts that changed.
+func (k *Controller) flushAll(ctx context.Context) {
+	k.mu.Lock()
+	var changed []int
+	for part := range k.renewals.dirty {
+		changed = append(changed, part)
+	}
+	k.mu.Unlock()
+	for _, part := range changed {
+		if err := k.flushPart(ctx, part); err != nil && ctx.Err() == nil {
+			k.Log.Warn().Err(err).Msg("cannot write the renewals of sessions; they are written with the next")
+		}
+	}
+}
+
+func (k *Controller) flushPart(ctx context.Context, part int) error {
+	name := partName(k.Identity, part)
+	k.mu.Lock()
+	times := make(map[string]time.Time, len(k.renewals.leases[name]))
+	seconds := make(map[string]int64, len(k.renewals.leases[name]))
+	for id, at := range k.renewals.leases[name] {
+		times[id], seconds[id] = at, at.Unix()
+	}
+	delete(k.renewals.dirty, part)
+	stored := k.renewals.stored[part]
+	k.mu.Unlock()
+	err := k.writePart(ctx, name, seconds, stored)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil {
+		k.renewals.dirty[part] = true
+		return err
+	}
+	k.renewals.stored[part] = true
+	for id, at := range times {
+		k.renewals.written[id] = at
+	}
+	k.metrics.flushes.Inc()
+	return nil
+}
+
+func (k *Controller) writePart(ctx context.Context, name string, seconds map[string]int64, stored bool) error {
+	content, err := json.Marshal(seconds)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	now := metav1.NowMicro()
+	lease := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: k.Namespace, Name: name,
+			Labels:      map[string]string{session.Label: session.LabelRenewals},
+			Annotations: map[string]string{renewalsAnnotation: string(content)},
+		},
+		Spec: coordinationv1.LeaseSpec{HolderIdentity: &k.Identity, RenewTime: &now},
+	}
+	leases := k.Client.CoordinationV1().Leases(k.Namespace)
+	if stored {
+		_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
+		if !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	_, err = leases.Create(ctx, lease, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
+	}
+	return err
+}

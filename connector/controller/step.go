@@ -1,0 +1,281 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
+
+	"heteroaccel.io/connector/session"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+)
+
+// step ends what has expired and carries out the plans of the pools that
+// changed. Nothing expires before a time. It returns when to be called again
+// without any change, the zero time for never.
+func (k *Controller) step(ctx context.Context, now, noExpiryBefore time.Time) (next time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	soon := func(at time.Time) {
+		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	if now.Before(noExpiryBefore) {
+		soon(noExpiryBefore)
+	} else {
+		expired, at := k.table.Expired(now)
+		soon(at)
+		for _, s := range expired {
+			k.metrics.ended.WithLabelValues("expired").Inc()
+			k.endLocked(ctx, s)
+		}
+	}
+	for p := range k.dirty {
+		delete(k.dirty, p)
+		soon(k.carryOut(ctx, p, now))
+	}
+	return next
+}
+
+// carryOut plans for a pool and starts what is to be written. The table shows
+// the outcome at once, so that nothing is planned twice; a write that fails has
+// the object read again. The caller holds the lock.
+func (k *Controller) carryOut(ctx context.Context, p session.Pool, now time.Time) (again time.Time) {
+	plan := k.table.Plan(p, k.limits(p), now)
+	for id, server := range plan.Assign {
+		next := *k.table.Session(id)
+		next.Server = server
+		k.metrics.waits.Observe(now.Sub(next.Created).Seconds())
+		k.change(ctx, &next)
+	}
+	for _, s := range plan.Requeue {
+		next := *s
+		next.Server = ""
+		next.Moves++
+		k.metrics.moves.Inc()
+		k.change(ctx, &next)
+	}
+	for _, v := range plan.Delete {
+		k.deleteServer(ctx, v)
+	}
+	for _, v := range plan.Idle {
+		k.markIdle(ctx, v, now)
+	}
+	for _, v := range plan.Busy {
+		k.markIdle(ctx, v, time.Time{})
+	}
+	if again = plan.Again; plan.Create == 0 {
+		return again
+	}
+	if f, failed := k.failures[p]; failed && now.Before(f.until) {
+		k.dirty[p] = struct{}{}
+		if again.IsZero() || f.until.Before(again) {
+			again = f.until
+		}
+		return again
+	}
+	for range plan.Create {
+		if !k.createServer(ctx, p, now) {
+			break
+		}
+	}
+	return again
+}
+
+// change writes a changed session. The caller holds the lock.
+func (k *Controller) change(ctx context.Context, s *session.Session) {
+	k.table.Put(s)
+	k.note(s.Pool, s.ID)
+	k.tellAll(s.Pool)
+	lease, err := session.Lease(s, k.Namespace)
+	if err != nil {
+		k.Log.Error().Err(err).Msg("cannot write a session")
+		return
+	}
+	k.write(ctx, func(ctx context.Context) {
+		leases := k.Client.CoordinationV1().Leases(k.Namespace)
+		updated, err := leases.Update(ctx, lease, metav1.UpdateOptions{})
+		if err != nil {
+			k.Log.Info().Err(err).Str("session", s.ID).Msg("a session was changed by somebody else, or could not be written: it is read again")
+			k.reread(ctx, s.ID)
+			return
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if now := k.table.Session(s.ID); now != nil && newer(updated.ResourceVersion, now.Version) {
+			next := *now
+			next.Version = updated.ResourceVersion
+			k.table.Put(&next)
+		}
+	})
+}
+
+// reread replaces what is known of a session by what the API server has.
+func (k *Controller) reread(ctx context.Context, id string) {
+	lease, err := k.Client.CoordinationV1().Leases(k.Namespace).Get(ctx, session.LeaseName(id), metav1.GetOptions{})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case apierrors.IsNotFound(err):
+		k.remove(id)
+	case err != nil:
+		k.Log.Warn().Err(err).Str("session", id).Msg("cannot read a session; its next event will tell")
+	default:
+		if s, err := session.OfLease(lease); err == nil {
+			if old := k.table.Session(id); old != nil {
+				k.table.Remove(id)
+			}
+			k.put(s)
+		}
+	}
+}
+
+// endLocked ends a session. The caller holds the lock.
+func (k *Controller) endLocked(ctx context.Context, s *session.Session) {
+	if s.Server != "" {
+		k.length(s.Pool, time.Since(s.Created))
+	}
+	k.remove(s.ID)
+	k.write(ctx, func(ctx context.Context) {
+		err := k.Client.CoordinationV1().Leases(k.Namespace).Delete(ctx, session.LeaseName(s.ID), metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			k.Log.Warn().Err(err).Str("session", s.ID).Msg("cannot delete a session; it expires again")
+			k.reread(ctx, s.ID)
+		}
+	})
+}
+
+// createServer creates one more server of a pool; false when its profile has
+// nothing to create one from. The caller holds the lock.
+func (k *Controller) createServer(ctx context.Context, p session.Pool, now time.Time) bool {
+	known, ok := k.Profiles.Get(p.Inference)
+	if !ok || known.Template == nil {
+		k.fail(p, now, fmt.Errorf("InferenceProfile %s is not there, or has no template: give it spec.template", p.Inference), "")
+		return false
+	}
+	name := fmt.Sprintf("%.50s-%s", strings.ReplaceAll(p.Inference, ".", "-"), utilrand.String(6))
+	pod, err := session.Pod(known.Template, p, k.Namespace, name)
+	if err != nil {
+		k.Log.Error().Err(err).Msg("cannot make a server's pod")
+		return false
+	}
+	k.table.PutServer(&session.Server{Name: name, Pool: p, Phase: session.Waiting, Created: now})
+	k.write(ctx, func(ctx context.Context) {
+		created, err := k.Client.CoreV1().Pods(k.Namespace).Create(ctx, pod, metav1.CreateOptions{})
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if err != nil {
+			k.table.RemoveServer(name)
+			k.fail(p, time.Now(), err, string(known.UID))
+			return
+		}
+		delete(k.failures, p)
+		if v, err := session.OfPod(created, k.Reach); err == nil {
+			if old := k.table.Server(name); old == nil || old.Version == "" {
+				k.putServer(v)
+			}
+		}
+	})
+	return true
+}
+
+// fail notes why a server could not be created. The caller holds the lock.
+func (k *Controller) fail(p session.Pool, now time.Time, err error, uid string) {
+	f := k.failures[p]
+	pause := min(firstPause<<min(f.tries, 10), longestPause)
+	f = failure{err: err, tries: f.tries + 1, until: now.Add(pause)}
+	k.failures[p] = f
+	k.metrics.failures.Inc()
+	k.Log.Warn().Err(err).Str("inference", p.Inference).Int("tries", f.tries).Msg("cannot create an inference server")
+	if uid != "" {
+		// The reference has what the recorder needs, without the object.
+		k.Recorder.Eventf(&corev1.ObjectReference{
+			APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "InferenceProfile", Name: p.Inference, UID: types.UID(uid),
+		}, nil, corev1.EventTypeWarning, "CannotServe", "Create", "cannot create an inference server: %v", err)
+	}
+	k.note(p)
+	k.tellAll(p)
+}
+
+// deleteServer deletes a server that is as it was seen last. The caller holds
+// the lock.
+func (k *Controller) deleteServer(ctx context.Context, v *session.Server) {
+	if v.Version == "" {
+		k.dirty[v.Pool] = struct{}{} // it is being created: later
+		return
+	}
+	gone := *v
+	gone.Phase = session.Gone
+	k.table.PutServer(&gone)
+	k.write(ctx, func(ctx context.Context) {
+		pods := k.Client.CoreV1().Pods(k.Namespace)
+		err := pods.Delete(ctx, v.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &v.Version}})
+		if err == nil {
+			return
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if apierrors.IsNotFound(err) {
+			k.table.RemoveServer(v.Name)
+		} else if now := k.table.Server(v.Name); now != nil && now.Phase == session.Gone && now.Version == v.Version {
+			k.table.PutServer(v) // its next event, or the next plan, tells
+		} else if now != nil {
+			k.table.RemoveServer(v.Name)
+			k.mu.Unlock()
+			k.rereadServer(ctx, v.Name)
+			k.mu.Lock()
+		}
+		k.note(v.Pool)
+	})
+}
+
+func (k *Controller) rereadServer(ctx context.Context, name string) {
+	pod, err := k.Client.CoreV1().Pods(k.Namespace).Get(ctx, name, metav1.GetOptions{})
+	if err == nil {
+		k.setPod(pod)
+	}
+}
+
+// markIdle notes on a server since when it has no session, the zero time for
+// none. The caller holds the lock.
+func (k *Controller) markIdle(ctx context.Context, v *session.Server, since time.Time) {
+	next, value := *v, "null"
+	if next.Idle = since; !since.IsZero() {
+		value = fmt.Sprintf("%q", since.UTC().Format(time.RFC3339Nano))
+	}
+	k.table.PutServer(&next)
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%s}}}`, session.IdleAnnotation, value)
+	k.write(ctx, func(ctx context.Context) {
+		_, err := k.Client.CoreV1().Pods(k.Namespace).Patch(ctx, v.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			k.Log.Info().Err(err).Str("pod", v.Name).Msg("cannot note since when a server is idle")
+		}
+	})
+}
+
+// write runs a call of the API server, a bounded number at a time. The caller
+// holds the lock, which write does not wait with.
+func (k *Controller) write(ctx context.Context, call func(context.Context)) {
+	k.tasks.Go(func() {
+		k.writing <- struct{}{}
+		defer func() { <-k.writing }()
+		ctx, cancel := context.WithTimeout(ctx, callLimit)
+		defer cancel()
+		call(ctx)
+	})
+}
+
+// length takes how long a session was served. The caller holds the lock.
+func (k *Controller) length(p session.Pool, served time.Duration) {
+	if old, ok := k.lengths[p]; ok {
+		served = old + (served-old)/8
+	}
+	k.lengths[p] = served
+}

@@ -1,0 +1,142 @@
+package session
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Limits are what a profile says about its servers.
+type Limits struct {
+	// PerServer is how many sessions one server takes at a time, at least 1.
+	PerServer int
+	// Idle is how long a ready server without a session is kept.
+	Idle time.Duration
+}
+
+// Plan is what to do in one pool.
+type Plan struct {
+	// Assign has a server for each session that gets one, by id.
+	Assign map[string]string
+	// Requeue are sessions whose server is gone, or has too many.
+	Requeue []*Session
+	// Create is how many servers are missing.
+	Create int
+	// Delete are servers that nobody needs.
+	Delete []*Server
+	// Idle are ready servers that have just become idle, and Busy those that are
+	// no longer.
+	Idle, Busy []*Server
+	// Again is when to plan anew without any change, the zero time for never.
+	Again time.Time
+}
+
+// Plan plans for one pool. Requeued sessions are planned for once the table
+// shows them waiting.
+func (t *Table) Plan(p Pool, limits Limits, now time.Time) Plan {
+	m := t.pools[p]
+	if m == nil {
+		return Plan{}
+	}
+	plan := Plan{Assign: map[string]string{}, Requeue: m.stranded(limits.PerServer)}
+	m.assign(&plan, limits.PerServer)
+	m.scale(&plan, limits, now)
+	return plan
+}
+
+// stranded are the sessions of servers that are gone, and the youngest of
+// servers that have too many: two replicas that decided at the same time.
+func (m *members) stranded(perServer int) (out []*Session) {
+	for name, sessions := range m.served {
+		v := m.servers[name]
+		if v == nil || v.Phase == Gone {
+			for _, s := range sessions {
+				out = append(out, s)
+			}
+			continue
+		}
+		if over := len(sessions) - perServer; over > 0 {
+			all := make([]*Session, 0, len(sessions))
+			for _, s := range sessions {
+				all = append(all, s)
+			}
+			slices.SortFunc(all, before)
+			out = append(out, all[len(all)-over:]...)
+		}
+	}
+	slices.SortFunc(out, before)
+	return out
+}
+
+// assign gives ready servers with a free place to the first in the queue.
+func (m *members) assign(plan *Plan, perServer int) {
+	taken := map[string]int{}
+	var ready []*Server
+	for _, v := range m.servers {
+		if v.Phase == Ready && len(m.served[v.Name]) < perServer {
+			ready = append(ready, v)
+		}
+	}
+	slices.SortFunc(ready, func(a, b *Server) int {
+		return cmp.Or(cmp.Compare(len(m.served[b.Name]), len(m.served[a.Name])), a.Created.Compare(b.Created), cmp.Compare(a.Name, b.Name))
+	})
+	for _, s := range m.queue {
+		if len(ready) == 0 {
+			return
+		}
+		v := ready[0]
+		plan.Assign[s.ID] = v.Name
+		if taken[v.Name]++; len(m.served[v.Name])+taken[v.Name] == perServer {
+			ready = ready[1:]
+		}
+	}
+}
+
+// scale compares the servers that are coming with the sessions that wait, and
+// lets go of those that nobody needs. One that waits for a device holds none,
+// so it goes first.
+func (m *members) scale(plan *Plan, limits Limits, now time.Time) {
+	waiting := len(m.queue) - len(plan.Assign) + len(plan.Requeue)
+	need := (waiting + limits.PerServer - 1) / limits.PerServer
+	var coming []*Server
+	given := map[string]bool{}
+	for _, name := range plan.Assign {
+		given[name] = true
+	}
+	for _, v := range m.servers {
+		switch {
+		case v.Phase == Waiting || v.Phase == Starting:
+			coming = append(coming, v)
+		case v.Phase != Ready:
+		case len(m.served[v.Name]) > 0 || given[v.Name]:
+			if !v.Idle.IsZero() {
+				plan.Busy = append(plan.Busy, v)
+			}
+		case v.Idle.IsZero():
+			plan.Idle = append(plan.Idle, v)
+			plan.next(now.Add(limits.Idle))
+		case now.Sub(v.Idle) >= limits.Idle:
+			plan.Delete = append(plan.Delete, v)
+		default:
+			plan.next(v.Idle.Add(limits.Idle))
+		}
+	}
+	plan.Create = max(0, need-len(coming))
+	if surplus := len(coming) - need; surplus > 0 {
+		slices.SortFunc(coming, func(a, b *Server) int {
+			return cmp.Or(cmp.Compare(a.Phase, b.Phase), b.Created.Compare(a.Created), cmp.Compare(a.Name, b.Name))
+		})
+		for _, v := range coming[:surplus] {
+			// One that has a device already is kept warm instead, once it is ready.
+			if v.Phase == Waiting {
+				plan.Delete = append(plan.Delete, v)
+			}
+		}
+	}
+}
+
+func (p *Plan) next(at time.Time) {
+	if p.Again.IsZero() || at.Before(p.Again) {
+		p.Again = at
+	}
+}

@@ -1,0 +1,85 @@
+package session
+
+import (
+	"cmp"
+	"time"
+)
+
+// Session is one client's claim to an inference server. It is immutable: a
+// change is another Session.
+type Session struct {
+	ID string
+	// Client is who asked: nobody else sees the session.
+	Client string
+	Pool   Pool
+	// Labels are the client's own.
+	Labels map[string]string
+	// Priority orders the queue, higher first.
+	Priority int32
+	// TTL is how long the session lives without being renewed.
+	TTL              time.Duration
+	Created, Renewed time.Time
+	// Server is the name of the pod that serves it, "" while it waits.
+	Server string
+	// Moves is how often it was given another server because the one it had
+	// went away.
+	Moves int
+	// Version is the API server's resourceVersion of the session's Lease, "" when
+	// it is not there yet.
+	Version string
+}
+
+// Expires is when the session ends unless it is renewed.
+func (s *Session) Expires() time.Time { return s.Renewed.Add(s.TTL) }
+
+// before is the order of the queue: by priority, then by arrival.
+func before(a, b *Session) int {
+	return cmp.Or(cmp.Compare(b.Priority, a.Priority), a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+}
+
+// Pool is what servers and sessions must have in common to be put together.
+type Pool struct {
+	Inference string
+	// Accelerator is "any", or the kinds allowed in order of preference.
+	Accelerator string
+	// Node is the node that the client is attached to, where it asked for a
+	// server nearby, and else "".
+	Node string
+}
+
+// Server is a pod that serves an inference. It is immutable.
+type Server struct {
+	Name string
+	Pool Pool
+	// Phase is how far it has come.
+	Phase Phase
+	// Created is when the pod was, and Idle since when a ready server has had
+	// no session; zero while it has one.
+	Created, Idle time.Time
+	// Node and Kind are where it runs and on what, "" while that is not known,
+	// and Reason is why the webhook chose the kind.
+	Node, Kind, Reason string
+	// Verdict is why the scheduler found no node for it, "" if it did not say.
+	Verdict string
+	// Address is where clients reach it, HOST:PORT, once it is ready.
+	Address string
+	// Device is the id of its accelerator on the node, once telemetry shows it.
+	Device string
+	// Version is the resourceVersion of the pod, "" when it is not there yet.
+	Version string
+}
+
+// Phase is how far a server has come.
+type Phase uint8
+
+// The phases of a server, in order.
+const (
+	Waiting  Phase = iota // not bound to a node: it holds no device
+	Starting              // bound, and not ready
+	Ready
+	Gone // deleted, being deleted, failed, or ready no longer
+)
+
+func (p Phase) String() string {
+	return [...]string{"waiting", "starting", "ready", "gone"}[p]
+}
