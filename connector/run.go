@@ -80,13 +80,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	})
 	telemetry := monitor.New(f.telemetry.Source, f.telemetry.Interval, sessions.Observe, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), telemetry)
-	client0, err := f.clients(client[1])
+	known, err := f.clients(client[1])
 	if err != nil {
 		return err
 	}
 	ready := func() error { return errors.Join(profilesSynced(), sessions.Synced()) }
 	handler := server.New(server.Config{
-		Sessions: sessions, Profiles: profiles, Client: client0, Ready: ready,
+		Sessions: sessions, Profiles: profiles, Client: known, Ready: ready,
 		Limits: f.limits, Node: f.node, Version: program.Version(), Log: log,
 	})
 	tlsConfig, err := f.tls(ctx, group)

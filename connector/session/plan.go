@@ -38,18 +38,37 @@ func (t *Table) Plan(p Pool, limits Limits, now time.Time) Plan {
 	if m == nil {
 		return Plan{}
 	}
-	plan := Plan{Assign: map[string]string{}, Requeue: m.stranded(limits.PerServer)}
+	plan := Plan{Assign: map[string]string{}, Requeue: m.stranded(limits.PerServer, now)}
 	m.assign(&plan, limits.PerServer)
 	m.scale(&plan, limits, now)
 	return plan
 }
 
-// stranded are the sessions of servers that are gone, and the youngest of
-// servers that have too many: two replicas that decided at the same time.
-func (m *members) stranded(perServer int) (out []*Session) {
+// unreadyLimit is how long a server that was ready may be unready before its
+// sessions move: a probe that fails once is no reason.
+const unreadyLimit = 15 * time.Second
+
+// lost reports whether a server was ready and is not any more, and if it is to
+// be looked at again, when. A server is given sessions, or found idle, only when
+// it is ready.
+func (m *members) lost(v *Server, now time.Time) (lost bool, again time.Time) {
+	if v.Phase != Starting || v.Unready.IsZero() || len(m.served[v.Name]) == 0 && v.Idle.IsZero() {
+		return false, time.Time{}
+	}
+	limit := v.Unready.Add(unreadyLimit)
+	return !now.Before(limit), limit
+}
+
+// stranded are the sessions of servers that are gone or lost, and the youngest
+// of servers that have too many: two replicas that decided at the same time.
+func (m *members) stranded(perServer int, now time.Time) (out []*Session) {
 	for name, sessions := range m.served {
 		v := m.servers[name]
-		if v == nil || v.Phase == Gone {
+		lost := v == nil || v.Phase == Gone
+		if !lost {
+			lost, _ = m.lost(v, now)
+		}
+		if lost {
 			for _, s := range sessions {
 				out = append(out, s)
 			}
@@ -104,7 +123,13 @@ func (m *members) scale(plan *Plan, limits Limits, now time.Time) {
 		given[name] = true
 	}
 	for _, v := range m.servers {
+		lost, again := m.lost(v, now)
+		if !lost && !again.IsZero() {
+			plan.next(again)
+		}
 		switch {
+		case lost:
+			plan.Delete = append(plan.Delete, v)
 		case v.Phase == Waiting || v.Phase == Starting:
 			coming = append(coming, v)
 		case v.Phase != Ready:

@@ -88,7 +88,9 @@ func OfPod(pod *corev1.Pod, reach Reach) (*Server, error) {
 	for _, c := range pod.Status.Conditions {
 		switch {
 		case c.Type == corev1.PodReady:
-			ready = c.Status == corev1.ConditionTrue
+			if ready = c.Status == corev1.ConditionTrue; !ready {
+				v.Unready = c.LastTransitionTime.Time
+			}
 		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse:
 			v.Verdict = c.Message
 		}

@@ -56,6 +56,8 @@ type Server struct {
 	// Created is when the pod was, and Idle since when a ready server has had
 	// no session; zero while it has one.
 	Created, Idle time.Time
+	// Unready is since when the pod has not been ready, zero while it is.
+	Unready time.Time
 	// Node and Kind are where it runs and on what, "" while that is not known,
 	// and Reason is why the webhook chose the kind.
 	Node, Kind, Reason string
@@ -77,7 +79,7 @@ const (
 	Waiting  Phase = iota // not bound to a node: it holds no device
 	Starting              // bound, and not ready
 	Ready
-	Gone // deleted, being deleted, failed, or ready no longer
+	Gone // being deleted, ended or failed
 )
 
 func (p Phase) String() string {

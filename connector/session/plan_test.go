@@ -1,0 +1,339 @@
+package session
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+var faces = Pool{Inference: "face-recognition", Accelerator: "any"}
+
+func waits(id string, after int, change ...func(*Session)) *Session {
+	s := &Session{ID: id, Client: "camera", Pool: faces, TTL: time.Minute, Created: start.Add(time.Duration(after) * time.Second), Renewed: start}
+	for _, c := range change {
+		c(s)
+	}
+	return s
+}
+
+func servedBy(server string) func(*Session) { return func(s *Session) { s.Server = server } }
+func urgently(s *Session)                   { s.Priority = 1 }
+
+func server(name string, phase Phase, change ...func(*Server)) *Server {
+	v := &Server{Name: name, Pool: faces, Phase: phase, Created: start, Version: "1"}
+	for _, c := range change {
+		c(v)
+	}
+	return v
+}
+
+func idle(seconds int) func(*Server) {
+	return func(v *Server) { v.Idle = start.Add(-time.Duration(seconds) * time.Second) }
+}
+
+func unready(seconds int) func(*Server) {
+	return func(v *Server) { v.Unready = start.Add(-time.Duration(seconds) * time.Second) }
+}
+
+func created(after int) func(*Server) {
+	return func(v *Server) { v.Created = start.Add(time.Duration(after) * time.Second) }
+}
+
+// done is a plan by names.
+type done struct {
+	Assign                      map[string]string
+	Requeue, Delete, Idle, Busy []string
+	Create                      int
+	Again                       time.Duration // after start; 0 for never
+}
+
+func doneOf(p Plan) done {
+	d := done{Create: p.Create}
+	if len(p.Assign) > 0 {
+		d.Assign = p.Assign
+	}
+	for _, s := range p.Requeue {
+		d.Requeue = append(d.Requeue, s.ID)
+	}
+	name := func(servers []*Server) (names []string) {
+		for _, v := range servers {
+			names = append(names, v.Name)
+		}
+		slices.Sort(names)
+		return names
+	}
+	d.Delete, d.Idle, d.Busy = name(p.Delete), name(p.Idle), name(p.Busy)
+	if !p.Again.IsZero() {
+		d.Again = p.Again.Sub(start)
+	}
+	return d
+}
+
+func TestPlan(t *testing.T) {
+	tests := map[string]struct {
+		per      int // sessions a server; 1 unless it says otherwise
+		sessions []*Session
+		servers  []*Server
+		want     done
+	}{
+		"nothing":            {want: done{}},
+		"the first session":  {sessions: []*Session{waits("a", 0)}, want: done{Create: 1}},
+		"a server is coming": {sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Waiting)}, want: done{}},
+		"and for another": {
+			sessions: []*Session{waits("a", 0), waits("b", 1)}, servers: []*Server{server("x", Starting)}, want: done{Create: 1},
+		},
+		"a server is ready": {
+			sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Ready)}, want: done{Assign: map[string]string{"a": "x"}},
+		},
+		"who came first gets it": {
+			sessions: []*Session{waits("b", 1), waits("a", 0)}, servers: []*Server{server("x", Ready), server("y", Waiting)},
+			want: done{Assign: map[string]string{"a": "x"}},
+		},
+		"who is more important gets it": {
+			sessions: []*Session{waits("a", 0), waits("b", 1, urgently)}, servers: []*Server{server("x", Ready), server("y", Waiting)},
+			want: done{Assign: map[string]string{"b": "x"}},
+		},
+		"three share": {
+			per: 3, sessions: []*Session{waits("a", 0, servedBy("x")), waits("b", 1), waits("c", 2), waits("d", 3)}, servers: []*Server{server("x", Ready)},
+			want: done{Assign: map[string]string{"b": "x", "c": "x"}, Create: 1},
+		},
+		"the fuller one first": {
+			per: 2, sessions: []*Session{waits("a", 0, servedBy("y")), waits("b", 1)}, servers: []*Server{server("x", Ready, idle(1)), server("y", Ready)},
+			want: done{Assign: map[string]string{"b": "y"}, Again: 59 * time.Second},
+		},
+		"its server is gone": {
+			sessions: []*Session{waits("a", 0, servedBy("x"))}, servers: []*Server{server("x", Gone)},
+			want: done{Requeue: []string{"a"}, Create: 1},
+		},
+		"its server is not there": {
+			sessions: []*Session{waits("a", 0, servedBy("x"))}, want: done{Requeue: []string{"a"}, Create: 1},
+		},
+		"its server is unready for a moment": {
+			sessions: []*Session{waits("a", 0, servedBy("x"))}, servers: []*Server{server("x", Starting, unready(14))}, want: done{Again: time.Second},
+		},
+		"its server does not come back": {
+			sessions: []*Session{waits("a", 0, servedBy("x"))}, servers: []*Server{server("x", Starting, unready(15))},
+			want: done{Requeue: []string{"a"}, Delete: []string{"x"}, Create: 1},
+		},
+		"an idle server does not come back": {servers: []*Server{server("x", Starting, unready(15), idle(1))}, want: done{Delete: []string{"x"}}},
+		"it takes long to start":            {sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Starting, unready(600))}, want: done{}},
+		"two replicas gave away the same place": {
+			sessions: []*Session{waits("a", 0, servedBy("x")), waits("b", 1, servedBy("x"))}, servers: []*Server{server("x", Ready)},
+			want: done{Requeue: []string{"b"}, Create: 1},
+		},
+		"the last session ended": {servers: []*Server{server("x", Ready)}, want: done{Idle: []string{"x"}, Again: time.Minute}},
+		"idle for a while":       {servers: []*Server{server("x", Ready, idle(50))}, want: done{Again: 10 * time.Second}},
+		"idle for too long":      {servers: []*Server{server("x", Ready, idle(60))}, want: done{Delete: []string{"x"}}},
+		"idle, and wanted just in time": {
+			sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Ready, idle(60))},
+			want: done{Assign: map[string]string{"a": "x"}, Busy: []string{"x"}},
+		},
+		"nobody waits for it any more":         {servers: []*Server{server("x", Waiting)}, want: done{Delete: []string{"x"}}},
+		"nobody does, and it has a device":     {servers: []*Server{server("x", Starting)}, want: done{}},
+		"the one without a device is given up": {sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Waiting), server("y", Starting)}, want: done{Delete: []string{"x"}}},
+		"the youngest is given up":             {sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Waiting), server("y", Waiting, created(1))}, want: done{Delete: []string{"y"}}},
+		"gone servers count for nothing":       {sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Gone)}, want: done{Create: 1}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			table := NewTable()
+			for _, s := range tt.sessions {
+				table.Put(s)
+			}
+			for _, v := range tt.servers {
+				table.PutServer(v)
+			}
+			got := table.Plan(faces, Limits{PerServer: max(tt.per, 1), Idle: time.Minute}, start)
+			if diff := cmp.Diff(tt.want, doneOf(got)); diff != "" {
+				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestAnyHistoryComesToRest applies random events and then plans until nothing
+// is left to do: everybody is served in order, and nothing is there that nobody
+// needs.
+func TestAnyHistoryComesToRest(t *testing.T) {
+	for seed := range uint64(200) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 7))
+			table, now := NewTable(), start
+			limits := Limits{PerServer: 1 + r.IntN(3), Idle: time.Minute}
+			pools := []Pool{faces, {"text-recognition", "any", ""}, {"face-recognition", "gpu", "n"}}
+			n := 0
+			apply := func(p Pool) (changed bool) {
+				plan := table.Plan(p, limits, now)
+				for id, v := range plan.Assign {
+					next := *table.Session(id)
+					next.Server = v
+					table.Put(&next)
+				}
+				for _, s := range plan.Requeue {
+					next := *s
+					next.Server = ""
+					table.Put(&next)
+				}
+				for range plan.Create {
+					n++
+					table.PutServer(&Server{Name: fmt.Sprint("v", n), Pool: p, Created: now})
+				}
+				for _, v := range plan.Delete {
+					table.RemoveServer(v.Name)
+				}
+				for _, v := range plan.Idle {
+					next := *v
+					next.Idle = now
+					table.PutServer(&next)
+				}
+				for _, v := range plan.Busy {
+					next := *v
+					next.Idle = time.Time{}
+					table.PutServer(&next)
+				}
+				return len(plan.Assign)+len(plan.Requeue)+plan.Create+len(plan.Delete)+len(plan.Idle)+len(plan.Busy) > 0
+			}
+			advance := func() { // a server comes a step further
+				for _, v := range table.servers {
+					if v.Phase < Ready && r.IntN(3) > 0 {
+						next := *v
+						next.Phase++
+						table.PutServer(&next)
+					}
+				}
+			}
+			for i := range 120 {
+				now = now.Add(time.Duration(r.IntN(5)) * time.Second)
+				p := pools[r.IntN(len(pools))]
+				switch r.IntN(6) {
+				case 0, 1:
+					s := &Session{ID: fmt.Sprint("s", i), Pool: p, Created: now, Renewed: now, TTL: time.Hour, Priority: int32(r.IntN(2))}
+					table.Put(s)
+				case 2:
+					for id := range table.sessions {
+						table.Remove(id)
+						break
+					}
+				case 3:
+					for name := range table.servers {
+						table.RemoveServer(name)
+						break
+					}
+				case 4:
+					advance()
+				default:
+					apply(p)
+				}
+			}
+			for range 200 {
+				advance()
+				changed := false
+				for _, p := range pools {
+					changed = apply(p) || changed
+				}
+				if !changed && table.allReady() {
+					break
+				}
+			}
+			table.check(t, limits)
+			now = now.Add(2 * limits.Idle)
+			for _, s := range table.Sessions("") {
+				table.Remove(s.ID)
+			}
+			for range 200 {
+				advance()
+				now = now.Add(limits.Idle)
+				for _, p := range pools {
+					apply(p)
+				}
+			}
+			if len(table.servers)+len(table.sessions)+len(table.pools) > 0 {
+				t.Errorf("left behind: %d servers, %d sessions, %d pools", len(table.servers), len(table.sessions), len(table.pools))
+			}
+		})
+	}
+}
+
+func (t *Table) allReady() bool {
+	for _, v := range t.servers {
+		if v.Phase != Ready {
+			return false
+		}
+	}
+	return true
+}
+
+// check holds what must be once nothing is left to do.
+func (t *Table) check(test *testing.T, limits Limits) {
+	test.Helper()
+	if waiting, _ := t.Count(); waiting > 0 {
+		test.Errorf("%d sessions wait although servers can be had", waiting)
+	}
+	for p, m := range t.pools {
+		for name, sessions := range m.served {
+			v := t.servers[name]
+			if v == nil || v.Phase != Ready || v.Pool != p {
+				test.Errorf("%d sessions of %v are at server %q, which is not there or not theirs", len(sessions), p, name)
+			}
+			if len(sessions) > limits.PerServer {
+				test.Errorf("server %s has %d sessions, more than %d", name, len(sessions), limits.PerServer)
+			}
+		}
+	}
+}
+
+func TestExpired(t *testing.T) {
+	table := NewTable()
+	table.Put(waits("a", 0))
+	table.Put(waits("b", 0, func(s *Session) { s.Renewed = start.Add(5 * time.Second) }))
+	expired, next := table.Expired(start.Add(59 * time.Second))
+	if len(expired) != 0 || !next.Equal(start.Add(time.Minute)) {
+		t.Errorf("%d expired, next %v", len(expired), next)
+	}
+	expired, next = table.Expired(start.Add(time.Minute))
+	if len(expired) != 1 || expired[0].ID != "a" || !next.Equal(start.Add(65*time.Second)) {
+		t.Errorf("%d expired, next %v", len(expired), next)
+	}
+}
+
+func TestPosition(t *testing.T) {
+	table := NewTable()
+	a, b, c := waits("a", 0), waits("b", 1, urgently), waits("c", 2, servedBy("x"))
+	for _, s := range []*Session{a, b, c} {
+		table.Put(s)
+	}
+	for s, want := range map[*Session]int{b: 1, a: 2, c: 0} {
+		if got, of := table.Position(s); got != want || want > 0 && of != 2 {
+			t.Errorf("%s is at %d of %d, want %d", s.ID, got, of, want)
+		}
+	}
+}
+
+// TestFree: nobody overtakes those who wait.
+func TestFree(t *testing.T) {
+	table := NewTable()
+	table.PutServer(server("x", Ready))
+	if v := table.Free(faces, 1); v == nil || v.Name != "x" {
+		t.Errorf("got %v, want x", v)
+	}
+	table.Put(waits("a", 0))
+	if v := table.Free(faces, 1); v != nil {
+		t.Errorf("got %s although somebody waits", v.Name)
+	}
+	table.Put(waits("a", 0, servedBy("x")))
+	if v := table.Free(faces, 1); v != nil {
+		t.Errorf("got %s, which is full", v.Name)
+	}
+	if v := table.Free(faces, 2); v == nil {
+		t.Error("a place is free")
+	}
+	if v := table.Free(Pool{}, 1); v != nil {
+		t.Error("there is nothing in this pool")
+	}
+}
