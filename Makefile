@@ -4,7 +4,7 @@
 
 BIN := bin
 GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
-PROGRAMS := ./extender ./webhook ./exporter
+PROGRAMS := ./connector ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo cluster test test-all test-cluster lint unit e2e soak bench experiment simulate generate vulnerabilities prepare

@@ -36,7 +36,7 @@ func start(t *testing.T, cfg stack.Config) *stack.Stack {
 	}
 	t.Cleanup(func() {
 		for _, p := range s.Processes() {
-			if name, _, _ := strings.Cut(p.Name(), "-"); slices.Contains([]string{"webhook", "extender", "exporter"}, name) {
+			if name, _, _ := strings.Cut(p.Name(), "-"); slices.Contains([]string{"webhook", "extender", "exporter", "connector"}, name) {
 				noRace(t, p)
 			}
 		}

@@ -40,7 +40,7 @@ type Stack struct {
 }
 
 // programs are what is compiled from this tree.
-var programs = []string{"exporter", "extender", "webhook"}
+var programs = []string{"connector", "exporter", "extender", "webhook"}
 
 // BuildPrograms compiles the project's programs into the checkout they come
 // from, and returns the directory. Not into a cache: two checkouts, tested side

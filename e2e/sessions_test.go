@@ -1,0 +1,369 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/stack"
+)
+
+// camera is a client of the connector.
+type camera struct {
+	s         *stack.Stack
+	connector string // the replica that it asks
+}
+
+// sessionAnswer is what a camera reads of a session.
+type sessionAnswer struct {
+	ID, State, Address, Node, Kind, Pod, Reason string
+	Position, Waiting, Moves                    int
+	Device                                      *string
+	Expires                                     time.Time
+}
+
+func (c camera) ask(ctx context.Context, method, path, body string, header ...string) (int, sessionAnswer, error) {
+	var a sessionAnswer
+	r, err := http.NewRequestWithContext(ctx, method, c.s.URL(c.connector, path), strings.NewReader(body))
+	if err != nil {
+		return 0, a, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, a, err
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, a, err
+	}
+	if resp.StatusCode >= 300 {
+		return resp.StatusCode, a, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, content)
+	}
+	if len(content) > 0 {
+		err = json.Unmarshal(content, &a)
+	}
+	return resp.StatusCode, a, err
+}
+
+// create asks for a session, and waits for a server where it is told to.
+func (c camera) create(t *testing.T, body string, wait bool) sessionAnswer {
+	t.Helper()
+	var header []string
+	if wait {
+		header = []string{"Prefer", "wait=60"}
+	}
+	_, a, err := c.ask(t.Context(), http.MethodPost, "/v1/sessions", body, header...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wait && a.State != "serving" {
+		t.Fatalf("no server after a minute: %+v", a)
+	}
+	return a
+}
+
+func (c camera) end(t *testing.T, id string) {
+	t.Helper()
+	if _, _, err := c.ask(t.Context(), http.MethodDelete, "/v1/sessions/"+id, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+// becomes waits until a session is as check wants it.
+func (c camera) becomes(t *testing.T, id string, check func(sessionAnswer) error) (a sessionAnswer) {
+	t.Helper()
+	eventually(t, func(ctx context.Context) (err error) {
+		if _, a, err = c.ask(ctx, http.MethodGet, "/v1/sessions/"+id, ""); err != nil {
+			return err
+		}
+		return check(a)
+	})
+	return a
+}
+
+func served(a sessionAnswer) error {
+	if a.State != "serving" || a.Address == "" {
+		return fmt.Errorf("it is not served: %+v", a)
+	}
+	return nil
+}
+
+// servers are the pods of the connector.
+func servers(ctx context.Context, s *stack.Stack) ([]corev1.Pod, error) {
+	list, err := s.Client().CoreV1().Pods(stack.SessionNamespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// noServers waits until the connector has no pod and no session any more.
+func noServers(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	eventually(t, func(ctx context.Context) error {
+		pods, err := servers(ctx, s)
+		if err != nil {
+			return err
+		}
+		leases, err := s.Client().CoordinationV1().Leases(stack.SessionNamespace).List(ctx, metav1.ListOptions{LabelSelector: "heteroaccel.io/session=session"})
+		if err != nil {
+			return err
+		}
+		if len(pods)+len(leases.Items) > 0 {
+			return fmt.Errorf("%d servers and %d sessions are left", len(pods), len(leases.Items))
+		}
+		return nil
+	})
+}
+
+// TestSessions: cameras ask for inferences and get addresses.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{Machines: machine.Paper()})
+	if err := s.InstallConnector(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.StartConnector(t.Context(), "connector", "--idle-timeout=1s"); err != nil {
+		t.Fatal(err)
+	}
+	for _, scene := range []shared{
+		{"four inferences", fourSessions},
+		{"in order", sessionsInOrder},
+		{"a camera vanishes", cameraVanishes},
+		{"warm", warmSession},
+		{"a server dies", serverDies},
+		{"killed", connectorKilled},
+		{"webhook away", sessionWithoutWebhook},
+		{"two replicas", twoConnectors},
+	} {
+		t.Run(scene.name, func(t *testing.T) {
+			scene.run(t, s)
+			noServers(t, s)
+		})
+	}
+}
+
+// fourSessions: each of the paper's four inferences gets an address, each on
+// another kind.
+func fourSessions(t *testing.T, s *stack.Stack) {
+	c := camera{s, "connector"}
+	kinds := map[string]bool{}
+	for _, inference := range []string{"face-recognition", "action-recognition", "text-recognition", "object-detection"} {
+		a := c.create(t, fmt.Sprintf(`{"inference":%q}`, inference), true)
+		if a.Address == "" || a.Reason == "" || a.Node == "" {
+			t.Errorf("%s: %+v", inference, a)
+		}
+		kinds[a.Kind] = true
+		defer c.end(t, a.ID)
+		if a.Kind == "GPU" {
+			c.becomes(t, a.ID, func(a sessionAnswer) error {
+				if a.Device == nil || *a.Device != "0000:00:02.0" {
+					return errors.New("telemetry does not show its device")
+				}
+				return nil
+			})
+		}
+	}
+	if len(kinds) != 4 {
+		t.Errorf("they run on %v, want four kinds", kinds)
+	}
+}
+
+// sessionsInOrder: of five sessions for one GPU one is served and the others
+// wait, and are served one after another.
+func sessionsInOrder(t *testing.T, s *stack.Stack) {
+	c := camera{s, "connector"}
+	const ask = `{"inference":"face-recognition","accelerator":"gpu"}`
+	all := []sessionAnswer{c.create(t, ask, true)}
+	for range 4 {
+		all = append(all, c.create(t, ask, false))
+	}
+	urgent := c.create(t, `{"inference":"face-recognition","accelerator":"gpu","priority":5}`, false)
+	all = slices.Insert(all, 1, urgent)
+	for i, a := range all[1:] {
+		c.becomes(t, a.ID, func(a sessionAnswer) error {
+			if a.State != "waiting" || a.Position != i+1 || a.Waiting != 5 {
+				return fmt.Errorf("%+v, want it to wait at %d of 5", a, i+1)
+			}
+			return nil
+		})
+	}
+	for i, a := range all {
+		c.becomes(t, a.ID, served)
+		for _, later := range all[i+1:] {
+			if _, b, err := c.ask(t.Context(), http.MethodGet, "/v1/sessions/"+later.ID, ""); err != nil || b.State != "waiting" {
+				t.Errorf("session %d is served: the one after the %dth waits no more: %+v, %v", i, i, b, err)
+			}
+		}
+		c.end(t, a.ID)
+	}
+}
+
+// cameraVanishes: who does not renew frees the device for who waits.
+func cameraVanishes(t *testing.T, s *stack.Stack) {
+	c := camera{s, "connector"}
+	first := c.create(t, `{"inference":"face-recognition","accelerator":"gpu","ttl":"5s"}`, true)
+	second := c.create(t, `{"inference":"face-recognition","accelerator":"gpu"}`, false)
+	if _, renewed, err := c.ask(t.Context(), http.MethodPost, "/v1/sessions/"+first.ID+"/renew", ""); err != nil || !renewed.Expires.After(first.Expires) {
+		t.Errorf("renewed: %+v, %v", renewed, err)
+	}
+	c.becomes(t, second.ID, served)
+	if code, _, _ := c.ask(t.Context(), http.MethodGet, "/v1/sessions/"+first.ID, ""); code != http.StatusNotFound {
+		t.Errorf("the session that was not renewed is %d", code)
+	}
+	c.end(t, second.ID)
+}
+
+// warmSession: a server that is there already serves the next one at once.
+func warmSession(t *testing.T, s *stack.Stack) {
+	c := camera{s, "connector"}
+	const ask = `{"inference":"text-recognition"}`
+	first := c.create(t, ask, true)
+	c.end(t, first.ID)
+	second := c.create(t, ask, false)
+	if second.State != "serving" || second.Pod != first.Pod {
+		t.Errorf("%+v, want it served by %s at once", second, first.Pod)
+	}
+	c.end(t, second.ID)
+}
+
+// serverDies: the same session gets another address.
+func serverDies(t *testing.T, s *stack.Stack) {
+	c := camera{s, "connector"}
+	first := c.create(t, `{"inference":"face-recognition"}`, true)
+	now := int64(0)
+	if err := s.Client().CoreV1().Pods(stack.SessionNamespace).Delete(t.Context(), first.Pod, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
+		t.Fatal(err)
+	}
+	moved := c.becomes(t, first.ID, func(a sessionAnswer) error {
+		if a.Pod == first.Pod || a.Moves != 1 {
+			return fmt.Errorf("it has not moved: %+v", a)
+		}
+		return served(a)
+	})
+	c.end(t, moved.ID)
+}
+
+// connectorKilled: sessions and servers outlive the connector.
+func connectorKilled(t *testing.T, s *stack.Stack) {
+	c := camera{s, "connector"}
+	first := c.create(t, `{"inference":"face-recognition","accelerator":"gpu"}`, true)
+	second := c.create(t, `{"inference":"face-recognition","accelerator":"gpu"}`, false)
+	s.Process("connector").Kill()
+	if err := s.StartConnector(t.Context(), "connector", "--idle-timeout=1s"); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.becomes(t, first.ID, served); a.Pod != first.Pod || a.Moves != 0 {
+		t.Errorf("after the restart %+v, want it where it was: %s", a, first.Pod)
+	}
+	c.end(t, first.ID)
+	c.becomes(t, second.ID, served)
+	c.end(t, second.ID)
+}
+
+// sessionWithoutWebhook: the session waits and says why, and is served once the
+// webhook is there again.
+func sessionWithoutWebhook(t *testing.T, s *stack.Stack) {
+	c := camera{s, "connector"}
+	s.Process("webhook").Kill()
+	a := c.create(t, `{"inference":"face-recognition"}`, false)
+	c.becomes(t, a.ID, func(a sessionAnswer) error {
+		if a.State != "waiting" || !strings.Contains(a.Reason, "webhook") {
+			return fmt.Errorf("it does not say that the webhook is away: %+v", a)
+		}
+		return nil
+	})
+	if err := s.StartWebhook(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.becomes(t, a.ID, served)
+	c.end(t, a.ID)
+}
+
+// twoConnectors: two replicas take sessions, one is killed in the middle, and
+// the other goes on with all of them.
+func twoConnectors(t *testing.T, s *stack.Stack) {
+	if err := s.StartConnector(t.Context(), "connector-2", "--idle-timeout=1s"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { s.Process("connector-2").Kill() }()
+	const n = 24
+	var mu sync.Mutex
+	var made []string
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			c := camera{s, []string{"connector", "connector-2"}[i%2]}
+			code, a, err := c.ask(t.Context(), http.MethodPost, "/v1/sessions", `{"inference":"object-detection","accelerator":"cpu"}`)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				made = append(made, a.ID)
+			} else if code != 0 || c.connector == "connector-2" {
+				t.Errorf("asking %s: %v", c.connector, err)
+			}
+			if len(made) == n/3 {
+				s.Process("connector").Kill()
+			}
+		})
+	}
+	wg.Wait()
+	c := camera{s, "connector-2"}
+	eventually(t, func(ctx context.Context) error {
+		pods, err := servers(ctx, s)
+		if err != nil {
+			return err
+		}
+		bySession := map[string]string{}
+		serving := 0
+		for _, id := range made {
+			_, a, err := c.ask(ctx, http.MethodGet, "/v1/sessions/"+id, "")
+			if err != nil {
+				return err
+			}
+			if a.State == "serving" {
+				if other := bySession[a.Pod]; other != "" {
+					return fmt.Errorf("%s and %s share %s", id, other, a.Pod)
+				}
+				bySession[a.Pod] = id
+				serving++
+			}
+		}
+		ready := 0
+		for i := range pods {
+			if pods[i].Spec.NodeName != "" && pods[i].DeletionTimestamp == nil {
+				ready++
+			}
+		}
+		if serving == 0 || serving != min(ready, len(made)) || len(pods) != len(made) {
+			return fmt.Errorf("%d sessions, %d served, by %d pods of which %d are bound", len(made), serving, len(pods), ready)
+		}
+		return nil
+	})
+	if err := s.StartConnector(t.Context(), "connector", "--idle-timeout=1s"); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range made {
+		c.end(t, id)
+	}
+	// What nobody was told of, since the connector was killed, ends by itself;
+	// its ttl is a minute.
+	noServers(t, s)
+}
