@@ -164,7 +164,7 @@ func (inv *Inventory) refusal(q *Query, o *Option, now time.Time) *Refusal {
 	if len(accounts) == 0 {
 		return nil
 	}
-	replaced := inv.pods[types.NamespacedName{Namespace: q.Namespace, Name: q.Replaced}]
+	replaced := inv.pods[types.NamespacedName{Namespace: q.Namespace, Name: q.Replaces}]
 	for _, a := range accounts {
 		if r := a.quota.refuses(a.counted(now), a.chargeOf(replaced), o.Needs, &o.Charge); r != nil {
 			return r

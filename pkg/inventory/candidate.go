@@ -31,8 +31,8 @@ type Option struct {
 	Hint  time.Duration
 	Basis servicetime.Basis
 	Timed servicetime.Timed
-	// Try is for the policies that spend a run on learning now and then.
-	Try Try
+	// TrialHistory is for the policies that spend a run on learning now and then.
+	TrialHistory TrialHistory
 }
 
 // Candidate is what a decision needs to know of an option: the state of its
@@ -77,7 +77,7 @@ func (c Candidate) Idle() int64 { return max(0, c.Usable-c.Claimed) }
 
 // Admitted reports whether a pod made for it would be admitted, as far as is
 // known.
-func (c Candidate) Admitted() bool { return c.Refused == nil || c.Refused.Waits }
+func (c Candidate) Admitted() bool { return c.Refused == nil || c.Refused.Unschedulable }
 
 // Query is what a decision is about.
 type Query struct {
@@ -86,12 +86,12 @@ type Query struct {
 	// Reservation is the id to reserve the choice under; with "" nothing is
 	// reserved, which is what a dry run wants.
 	Reservation string
-	// Instead is a reservation that was held for this very pod, and is given
+	// Release is a reservation that was held for this very pod, and is given
 	// back in the same step; "" for none. A dry run only leaves it out.
-	Instead string
-	// Replaced is the name of a pod that the chosen one would come in the place
+	Release string
+	// Replaces is the name of a pod that the chosen one would come in the place
 	// of: quotas no longer count it then. "" for none.
-	Replaced string
+	Replaces string
 }
 
 // Decide hands the candidates of a query to choose, in the order of the
@@ -108,8 +108,8 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	inv.refresh(now)
 	inv.expire(now)
 	if q.Reservation != "" {
-		inv.giveBack(q.Namespace, q.Instead)
-	} else if held := inv.reservations[q.Instead]; held != nil && held.namespace == q.Namespace {
+		inv.giveBack(q.Namespace, q.Release)
+	} else if held := inv.reservations[q.Release]; held != nil && held.namespace == q.Namespace {
 		defer inv.leaveOut(held)()
 	}
 	candidates := inv.candidates(q, now)

@@ -86,7 +86,7 @@ func (h *hand) fill(t *table) {
 func (inv *Inventory) deal(claim *shape, want int64) (took int64) {
 	h := &inv.dealing
 	for i := range h.free.and(claim.reach.allowed) {
-		if inv.places[i].Slots(claim.needs, false) == 0 {
+		if inv.places[i].Fits(claim.needs, false) == 0 {
 			continue
 		}
 		n := min(want-took, int64(h.left[i]))
@@ -103,7 +103,7 @@ func (inv *Inventory) deal(claim *shape, want int64) (took int64) {
 // meet reports whether a claim could run on one of a table's nodes.
 func (inv *Inventory) meet(claim *shape, t *table) bool {
 	for i := range t.here.and(claim.reach.allowed) {
-		if inv.places[i].Total(claim.needs) > 0 {
+		if inv.places[i].FitsEmpty(claim.needs) > 0 {
 			return true
 		}
 	}

@@ -51,7 +51,7 @@ func (h *history) sums(o Option, now time.Time) sums {
 	var c sums
 	for name := range h.nodes {
 		n := h.node(name)
-		total := n.Total(o.Needs)
+		total := n.FitsEmpty(o.Needs)
 		if total == 0 || !o.Constraints.Allow(n) {
 			continue
 		}
@@ -61,7 +61,7 @@ func (h *history) sums(o Option, now time.Time) sums {
 			c.Stale++
 		}
 		c.Total += total
-		c.Usable += n.Slots(o.Needs, fresh)
+		c.Usable += n.Fits(o.Needs, fresh)
 	}
 	return c
 }

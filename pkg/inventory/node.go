@@ -140,10 +140,10 @@ func (n *Node) Load(fresh bool) (load float64, ok bool) {
 	return min(1, busy/cores), true
 }
 
-// Slots is how many pods with these needs the node could take now: how often
+// Fits is how many pods with these needs the node could take now: how often
 // they go into what is free of everything they ask for. Only a pod that needs
 // no device is kept off cores that are busy but not requested.
-func (n *Node) Slots(needs Resources, fresh bool) int64 {
+func (n *Node) Fits(needs Resources, fresh bool) int64 {
 	if !n.known {
 		return 0
 	}
@@ -160,9 +160,9 @@ func (n *Node) Slots(needs Resources, fresh bool) int64 {
 	return max(0, slots)
 }
 
-// Total is how many pods with these needs an empty node could take, by what
+// FitsEmpty is how many pods with these needs an empty node could take, by what
 // Kubernetes says it has.
-func (n *Node) Total(needs Resources) int64 {
+func (n *Node) FitsEmpty(needs Resources) int64 {
 	if !n.known {
 		return 0
 	}

@@ -179,7 +179,7 @@ func TestLookup(t *testing.T) {
 	if !b.Cordoned() || len(b.Taints()) != 1 || a.Cordoned() || len(a.Taints()) != 0 {
 		t.Error("cordon and taints are those of the nodes")
 	}
-	if age, ok := a.Age(w.Now()); !ok || age != 2*time.Second || !a.Fresh(w.Now(), w.MaxSampleAge()) {
+	if age, ok := a.Age(w.Now()); !ok || age != 2*time.Second || !a.Fresh(w.Now(), w.MaxTelemetryAge()) {
 		t.Errorf("age: %v, %v", age, ok)
 	}
 	if _, ok := b.Age(w.Now()); ok || b.Fresh(w.Now(), time.Hour) {

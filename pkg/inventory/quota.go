@@ -139,9 +139,9 @@ func (q *Quota) wider(old *Quota) (raised, less bool) {
 type Refusal struct {
 	// Reason is the text of a refusal that is no quota's, the end of a sentence.
 	Reason string
-	// Waits is set when the pod would be admitted, but kube-scheduler finds no
+	// Unschedulable is set when the pod would be admitted, but kube-scheduler finds no
 	// node for it.
-	Waits bool
+	Unschedulable bool
 
 	// The rest is a ResourceQuota's.
 	Quota, Resource string

@@ -27,7 +27,7 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 	now := inv.opts.Now()
 	inv.refresh(now)
 	inv.expire(now)
-	q.Replaced = name
+	q.Replaces = name
 	inv.leftOut = own
 	candidates := inv.candidates(q, now)
 	inv.leftOut = waits{}

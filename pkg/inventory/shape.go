@@ -161,11 +161,11 @@ func (s *shape) room(n *Node) room {
 	if n == nil || !s.reach.allowed.has(n.place) {
 		return room{}
 	}
-	total := n.Total(s.needs)
+	total := n.FitsEmpty(s.needs)
 	if total == 0 {
 		return room{}
 	}
-	r := room{total: small(total), slots: small(n.Slots(s.needs, n.fresh)), stale: !n.fresh}
+	r := room{total: small(total), slots: small(n.Fits(s.needs, n.fresh)), stale: !n.fresh}
 	var ending int64
 	for _, p := range n.Holders {
 		if p.Run.Ends {

@@ -34,7 +34,7 @@ func barred(c *inventory.Candidate) { c.Refused = &inventory.Refusal{Reason: "Li
 
 // stuck is a kind that the scheduler is known to find no node for.
 func stuck(c *inventory.Candidate) {
-	c.Refused = &inventory.Refusal{Reason: "no node suits", Waits: true}
+	c.Refused = &inventory.Refusal{Reason: "no node suits", Unschedulable: true}
 }
 
 func taken(c *inventory.Candidate) {

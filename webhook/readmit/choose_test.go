@@ -30,7 +30,9 @@ func claimed(n int64) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) { c.Claimed = n }
 }
 
-func noNode(c *inventory.Candidate) { c.Refused = &inventory.Refusal{Reason: "no node", Waits: true} }
+func noNode(c *inventory.Candidate) {
+	c.Refused = &inventory.Refusal{Reason: "no node", Unschedulable: true}
+}
 
 func refusedHere(c *inventory.Candidate) {
 	c.Refused = &inventory.Refusal{Reason: "was refused by the API server"}

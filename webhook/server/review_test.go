@@ -139,7 +139,9 @@ func TestRefusedAfterDeciding(t *testing.T) {
 }
 
 func TestBrokenProfile(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.Profiles.Break("face-recognition", errors.New("its nodeSelector has no label")) }).paper()
+	r := newRig(t, func(c *Config) {
+		c.Profiles.SetInvalid("face-recognition", errors.New("its nodeSelector has no label"))
+	}).paper()
 	_, resp := r.admit(t, pod("p", "face-recognition", "any"))
 	want := `InferenceProfile "face-recognition" cannot be used: its nodeSelector has no label; mend it first`
 	if resp.Allowed || resp.Result.Message != want {

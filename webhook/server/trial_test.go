@@ -64,7 +64,7 @@ func (u *unhinted) set(t *testing.T) {
 	for kind, e := range u.learned {
 		in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
 			Accelerator: kind, VariantHash: plain.Variant(accel.Kind(kind)).Hash,
-			Samples: e.Samples, Recent: servicetime.Encode(e.Recent), LastObserved: metav1.NewTime(e.Last),
+			Samples: e.Runs, Recent: servicetime.Encode(e.Recent), LastObserved: metav1.NewTime(e.Last),
 		})
 	}
 	p, err := profile.New(in)
@@ -113,7 +113,7 @@ func TestNoHints(t *testing.T) {
 				}
 			}
 			for _, kind := range []string{"GPU", "NPU", "CPU"} {
-				if u.learned[kind].Samples == 0 {
+				if u.learned[kind].Runs == 0 {
 					t.Errorf("%s was never timed", kind)
 				}
 			}
@@ -187,7 +187,7 @@ func TestQuotaEndsTrials(t *testing.T) {
 			t.Fatalf("a pod is on the NPU: %s", reason)
 		}
 	}
-	if u.learned["CPU"].Samples == 0 {
+	if u.learned["CPU"].Runs == 0 {
 		t.Error("the CPU, which no quota refuses, was never tried")
 	}
 }

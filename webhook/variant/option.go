@@ -42,7 +42,7 @@ func (s Source) Schedules(name string) bool {
 func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate.Input, []inventory.Option, error) {
 	in := mutate.Input{Request: req, Known: s.known(), Namespace: namespace}
 	p, ok := s.Profiles.Get(req.Inference)
-	if why := s.Profiles.Broken(req.Inference); why != nil {
+	if why := s.Profiles.Invalid(req.Inference); why != nil {
 		return in, nil, fmt.Errorf("InferenceProfile %q cannot be used: %w; mend it first", req.Inference, why)
 	}
 	if !ok {
