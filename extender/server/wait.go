@@ -9,6 +9,7 @@ import (
 	"heteroaccel.io/extender/placement"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 )
 
 // waitView says how things stand for a pod that is not bound.
@@ -141,7 +142,7 @@ func exclusion(c *inventory.Constraints, n *inventory.Node) string {
 }
 
 // held says who holds the devices that a pod would need.
-func held(n *inventory.Node, d inventory.Devices) string {
+func held(n *inventory.Node, d resources.Devices) string {
 	const most = 5
 	pods := holdersOf(n, d.Resource)
 	var who []string
@@ -158,7 +159,7 @@ func held(n *inventory.Node, d inventory.Devices) string {
 }
 
 // crowded says which of the ordinary resources is short.
-func crowded(n *inventory.Node, needs inventory.Resources) string {
+func crowded(n *inventory.Node, needs resources.Amounts) string {
 	switch {
 	case n.Pods >= n.MaxPods:
 		return fmt.Sprintf("it runs its %d pods already", n.MaxPods)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/resources"
 )
 
 // account is a quota, and what the pods and reservations of its namespace come
@@ -29,7 +31,7 @@ type account struct {
 const countedOff = 2 * time.Second
 
 // add counts a pod, or with sign −1 no longer.
-func (a *account) add(needs Resources, c *Charge, sign int64) {
+func (a *account) add(needs resources.Amounts, c *Charge, sign int64) {
 	if !a.quota.counts(c) {
 		return
 	}
@@ -39,7 +41,7 @@ func (a *account) add(needs Resources, c *Charge, sign int64) {
 }
 
 // leave counts a pod no longer, but for a while as one that may count still.
-func (a *account) leave(needs Resources, c *Charge, now time.Time) {
+func (a *account) leave(needs resources.Amounts, c *Charge, now time.Time) {
 	if !a.quota.counts(c) {
 		return
 	}
@@ -151,7 +153,7 @@ func (inv *Inventory) recharge(namespace string, old, p *Pod) {
 
 // charge counts a pod or reservation for the quotas of its namespace, or with
 // sign −1 no longer.
-func (inv *Inventory) charge(namespace string, needs Resources, c *Charge, sign int64) {
+func (inv *Inventory) charge(namespace string, needs resources.Amounts, c *Charge, sign int64) {
 	for _, a := range inv.accounts[namespace] {
 		a.add(needs, c, sign)
 	}

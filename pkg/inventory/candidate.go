@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/servicetime"
 )
 
@@ -13,7 +14,7 @@ type Option struct {
 	// Rank is the place in the order of preference, 0 first.
 	Rank int
 	// Needs is what the whole pod would request.
-	Needs Resources
+	Needs resources.Amounts
 	// Constraints say where it could run then; nil is anywhere untainted.
 	Constraints *Constraints
 	// Charge is what quotas ask about the pod beyond Needs.

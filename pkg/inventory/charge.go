@@ -7,6 +7,7 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/resources"
 )
 
 // Charge is what a ResourceQuota asks about a pod beyond what its Needs say.
@@ -37,9 +38,9 @@ const (
 func ChargeOf(pod *corev1.Pod) Charge {
 	limits := resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{UseStatusResources: true})
 	c := Charge{
-		LimitCPU:      milli(limits.Cpu()),
-		LimitMemory:   bounded(limits.Memory().Value()),
-		LimitStorage:  bounded(limits.StorageEphemeral().Value()),
+		LimitCPU:      resources.MilliCores(limits.Cpu()),
+		LimitMemory:   resources.Bounded(limits.Memory().Value()),
+		LimitStorage:  resources.Bounded(limits.StorageEphemeral().Value()),
 		BestEffort:    !computes(pod.Spec.Resources),
 		Terminating:   pod.Spec.ActiveDeadlineSeconds != nil && *pod.Spec.ActiveDeadlineSeconds >= 0,
 		PriorityClass: pod.Spec.PriorityClassName,
@@ -96,7 +97,7 @@ func computes(r *corev1.ResourceRequirements) bool {
 
 // A measure reads off a pod what a quota for one resource counts.
 type measure struct {
-	of func(Resources, *Charge) int64
+	of func(resources.Amounts, *Charge) int64
 	// demands must not be unset.
 	demands Unset
 	unit    unit
@@ -112,9 +113,9 @@ const (
 )
 
 var (
-	requestedCPU     = measure{func(r Resources, _ *Charge) int64 { return r.CPU }, unsetCPU, milliCores}
-	requestedMemory  = measure{func(r Resources, _ *Charge) int64 { return r.Memory }, unsetMemory, byteCount}
-	requestedStorage = measure{func(r Resources, _ *Charge) int64 { return r.Storage }, 0, byteCount}
+	requestedCPU     = measure{func(r resources.Amounts, _ *Charge) int64 { return r.CPU }, unsetCPU, milliCores}
+	requestedMemory  = measure{func(r resources.Amounts, _ *Charge) int64 { return r.Memory }, unsetMemory, byteCount}
+	requestedStorage = measure{func(r resources.Amounts, _ *Charge) int64 { return r.Storage }, 0, byteCount}
 
 	measures = map[corev1.ResourceName]measure{
 		corev1.ResourceCPU:                      requestedCPU,
@@ -123,9 +124,9 @@ var (
 		corev1.ResourceRequestsMemory:           requestedMemory,
 		corev1.ResourceEphemeralStorage:         requestedStorage,
 		corev1.ResourceRequestsEphemeralStorage: requestedStorage,
-		corev1.ResourceLimitsCPU:                {func(_ Resources, c *Charge) int64 { return c.LimitCPU }, unsetLimitCPU, milliCores},
-		corev1.ResourceLimitsMemory:             {func(_ Resources, c *Charge) int64 { return c.LimitMemory }, unsetLimitMemory, byteCount},
-		corev1.ResourceLimitsEphemeralStorage:   {func(_ Resources, c *Charge) int64 { return c.LimitStorage }, 0, byteCount},
+		corev1.ResourceLimitsCPU:                {func(_ resources.Amounts, c *Charge) int64 { return c.LimitCPU }, unsetLimitCPU, milliCores},
+		corev1.ResourceLimitsMemory:             {func(_ resources.Amounts, c *Charge) int64 { return c.LimitMemory }, unsetLimitMemory, byteCount},
+		corev1.ResourceLimitsEphemeralStorage:   {func(_ resources.Amounts, c *Charge) int64 { return c.LimitStorage }, 0, byteCount},
 	}
 )
 
@@ -139,5 +140,5 @@ func measureOf(name corev1.ResourceName) (m measure, ok bool) {
 	if !ok || !accel.IsDeviceResource(corev1.ResourceName(device)) {
 		return measure{}, false
 	}
-	return measure{of: func(r Resources, _ *Charge) int64 { return r.Device(device) }}, true
+	return measure{of: func(r resources.Amounts, _ *Charge) int64 { return r.Device(device) }}, true
 }

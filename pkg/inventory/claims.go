@@ -1,6 +1,10 @@
 package inventory
 
-import "time"
+import (
+	"time"
+
+	"heteroaccel.io/pkg/resources"
+)
 
 // hand is what is left to deal: the places with slots that nothing has claimed
 // yet, and how many each has.
@@ -115,7 +119,7 @@ const mostShare = 1 << 32
 
 // share is how many slots of the size of need a claim takes, rounded up; 0
 // when the two are after different things.
-func share(claim, need Resources) int64 {
+func share(claim, need resources.Amounts) int64 {
 	if len(need.Devices) == 0 {
 		if len(claim.Devices) > 0 || claim.CPU == 0 || need.CPU == 0 {
 			return 0

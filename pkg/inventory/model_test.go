@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -34,7 +35,7 @@ func (h *history) node(name string) *Node {
 			continue
 		}
 		n.Pods++
-		n.Held = n.Held.plus(p.Needs, 1)
+		n.Held = n.Held.Plus(p.Needs, 1)
 		if p.Managed != nil || len(p.Needs.Devices) > 0 {
 			n.Holders = append(n.Holders, p)
 		}
@@ -94,7 +95,7 @@ func sorted(n *Node) Node {
 	m := *n
 	m.place, m.fresh = 0, false
 	m.Held.Devices = slices.Clone(m.Held.Devices)
-	slices.SortFunc(m.Held.Devices, func(a, b Devices) int { return cmp.Compare(a.Resource, b.Resource) })
+	slices.SortFunc(m.Held.Devices, func(a, b resources.Devices) int { return cmp.Compare(a.Resource, b.Resource) })
 	m.Holders = slices.Clone(m.Holders)
 	slices.SortFunc(m.Holders, func(a, b *Pod) int { return cmp.Compare(a.Key(), b.Key()) })
 	return m

@@ -11,6 +11,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/record"
+	"heteroaccel.io/pkg/resources"
 )
 
 // Pod is what the inventory keeps of a pod. It is immutable.
@@ -22,7 +23,7 @@ type Pod struct {
 	// Done is set once the pod ended, well or not: it holds nothing then.
 	Done bool
 	// Needs is what the pod requests, as kube-scheduler counts it.
-	Needs Resources
+	Needs resources.Amounts
 	// Managed is set for a pod that the webhook admitted, which its verified
 	// record shows.
 	Managed *Managed
@@ -122,7 +123,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		Deleted:   pod.DeletionTimestamp != nil,
 	}
 	p.Verdict, p.VerdictTime = verdictOf(pod)
-	p.Needs = ResourcesOf(resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true}))
+	p.Needs = resources.Of(resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true}))
 	given, ours := record.Of(pod.Annotations, pod.Namespace, key)
 	if ours {
 		p.Managed = &Managed{

@@ -7,11 +7,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/record"
+	"heteroaccel.io/pkg/resources"
 )
 
 type podObject = corev1.Pod
@@ -22,7 +22,7 @@ func TestPodOf(t *testing.T) {
 	p.Constraints = nil
 	want := &Pod{
 		Namespace: "default", Name: "p", UID: "uid-p",
-		Needs:   Resources{CPU: 500, Memory: gi, Devices: []Devices{{gpu, 1}}},
+		Needs:   resources.Amounts{CPU: 500, Memory: gi, Devices: []resources.Devices{{gpu, 1}}},
 		Managed: &Managed{Inference: "faces", Reservation: "r", Kind: "GPU"},
 		Run:     &Run{Phase: corev1.PodRunning, Started: start, Ends: true},
 		charge:  unique.Make(Charge{Unset: unsetLimitCPU | unsetLimitMemory}),
@@ -119,42 +119,6 @@ func TestEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := aPod("p", append(tt.pod, asks(gpu, "1"))...).Run.Ends; got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestResourcesOf(t *testing.T) {
-	tests := map[string]struct {
-		list corev1.ResourceList
-		want Resources
-	}{
-		"nothing": {nil, Resources{}},
-		"in order": {
-			corev1.ResourceList{npu: resource.MustParse("1"), gpu: resource.MustParse("2"), "cpu": resource.MustParse("1500m")},
-			Resources{CPU: 1500, Devices: []Devices{{gpu, 2}, {npu, 1}}},
-		},
-		"zero and negative": {
-			corev1.ResourceList{npu: resource.MustParse("0"), gpu: resource.MustParse("-1"), "cpu": resource.MustParse("-1")},
-			Resources{},
-		},
-		"a fraction is rounded up": {
-			corev1.ResourceList{gpu: resource.MustParse("0.5")},
-			Resources{Devices: []Devices{{gpu, 1}}},
-		},
-		"absurd": {
-			corev1.ResourceList{gpu: resource.MustParse("9E"), "memory": resource.MustParse("9E"), "cpu": resource.MustParse("9E")},
-			Resources{CPU: most, Memory: most, Devices: []Devices{{gpu, most}}},
-		},
-		"not devices": {
-			corev1.ResourceList{"hugepages-2Mi": resource.MustParse("1"), "ephemeral-storage": resource.MustParse("5")},
-			Resources{Storage: 5},
-		},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, ResourcesOf(tt.list)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}

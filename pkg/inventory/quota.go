@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"heteroaccel.io/pkg/resources"
 )
 
 // Quota is what is kept of a ResourceQuota: what may differ between the kinds
@@ -61,9 +63,9 @@ func QuotaOf(q *corev1.ResourceQuota) *Quota {
 
 func (u unit) read(q *resource.Quantity) int64 {
 	if u == milliCores {
-		return milli(q)
+		return resources.MilliCores(q)
 	}
-	return bounded(q.Value())
+	return resources.Bounded(q.Value())
 }
 
 // text is an amount as Kubernetes writes it.
@@ -173,7 +175,7 @@ func (r *Refusal) String() string {
 // counted has for each amount what is known to count against it: the API
 // server's own count may come later, or know of pods that we do not. freed,
 // which may be nil, has what of both will be gone by then.
-func (q *Quota) refuses(counted, freed []int64, needs Resources, c *Charge) *Refusal {
+func (q *Quota) refuses(counted, freed []int64, needs resources.Amounts, c *Charge) *Refusal {
 	if !q.counts(c) {
 		return nil
 	}

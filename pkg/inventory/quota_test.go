@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/pkg/resources"
 )
 
 // quotaOf is a quota of the namespace default as its status has it.
@@ -40,7 +42,7 @@ func (q *Quota) selecting(scope corev1.ResourceQuotaScope, op corev1.ScopeSelect
 }
 
 func TestQuotaRefuses(t *testing.T) {
-	onGPU := Resources{CPU: 500, Memory: gi, Devices: []Devices{{gpu, 2}}}
+	onGPU := resources.Amounts{CPU: 500, Memory: gi, Devices: []resources.Devices{{gpu, 2}}}
 	urgent := Charge{PriorityClass: "urgent"}
 	const byClass = corev1.ResourceQuotaScopePriorityClass
 	none := map[string]string{"cpu": "0"}

@@ -14,6 +14,7 @@ import (
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/webhook/mutate"
 )
 
@@ -83,7 +84,7 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 		options = append(options, inventory.Option{
 			Kind:        k,
 			Rank:        rank,
-			Needs:       inventory.ResourcesOf(mutate.Requests(planned)),
+			Needs:       resources.Of(mutate.Requests(planned)),
 			Constraints: constraints(pod, v, own),
 			Charge:      inventory.ChargeOf(planned),
 			Claims:      inventory.ClaimsOf(slices.Concat(pod.Spec.Volumes, v.Spec.Volumes), ""),
