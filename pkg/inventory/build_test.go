@@ -179,7 +179,7 @@ func ours(kind accel.Kind, reservation string) podOption {
 // wants is the option of a kind that needs one of a resource, or with "" two
 // cores.
 func wants(resource string, podSpec ...podOption) Option {
-	o := Option{Kind: "GPU", Needs: resources.Amounts{Devices: []resources.Devices{{resource, 1}}}}
+	o := Option{Kind: "GPU", Needs: resources.Amounts{Devices: []resources.Devices{{Resource: resource, Count: 1}}}}
 	if resource == "" {
 		o = Option{Kind: accel.CPU, Needs: resources.Amounts{CPU: 2000}}
 	}

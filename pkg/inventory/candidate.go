@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/servicetime"
 )
@@ -17,8 +18,8 @@ type Option struct {
 	Needs resources.Amounts
 	// Constraints say where it could run then; nil is anywhere untainted.
 	Constraints *Constraints
-	// Charge is what quotas ask about the pod beyond Needs.
-	Charge Charge
+	// QuotaUsage is what quotas count of the pod beyond Needs.
+	QuotaUsage quota.Usage
 	// Claims are the claims of the namespace whose volumes the pod would mount:
 	// those that are bound say where it could run, too.
 	Claims []string
@@ -124,10 +125,10 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 // leaveOut has a reservation not count until the function it returns is called.
 func (inv *Inventory) leaveOut(r *reservation) func() {
 	inv.leftOut = waits{shape: r.shape}
-	inv.charge(r.namespace, r.shape.needs, &r.charge, -1)
+	inv.quotas.Remove(r.namespace, r.quotaPod())
 	return func() {
 		inv.leftOut = waits{}
-		inv.charge(r.namespace, r.shape.needs, &r.charge, 1)
+		inv.quotas.Add(r.namespace, r.quotaPod())
 	}
 }
 
@@ -138,7 +139,7 @@ func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
 		o.Constraints = inv.bound(q.Namespace, o.Constraints, o.Claims)
 		candidates[i] = inv.candidate(o, now)
 		if candidates[i].Refused = o.Barred; o.Barred == nil {
-			candidates[i].Refused = inv.refusal(&q, &o, now)
+			candidates[i].Refused = inv.quotaRefusal(&q, &o, now)
 		}
 	}
 	return candidates

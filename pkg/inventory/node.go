@@ -264,7 +264,7 @@ func (n *Node) block() {
 			}
 		}
 		if blocked = min(blocked, d.Slots); blocked > 0 {
-			n.blocked = n.blocked.Plus(resources.Amounts{Devices: []resources.Devices{{d.Resource, int64(blocked)}}}, 1)
+			n.blocked = n.blocked.Plus(resources.Amounts{Devices: []resources.Devices{{Resource: d.Resource, Count: int64(blocked)}}}, 1)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/component-helpers/resource"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/resources"
 )
@@ -52,8 +53,8 @@ type Pod struct {
 	claims    []string
 	unmounted *Constraints
 
-	// charge is shared by the pods of one template.
-	charge unique.Handle[Charge]
+	// quotaUsage is shared by the pods of one template.
+	quotaUsage unique.Handle[quota.Usage]
 }
 
 // Managed is what only our own pods have.
@@ -93,19 +94,6 @@ func (p *Pod) waits() bool {
 	return p.Node == "" && !p.Done && !p.Gated && !p.Deleted && p.competes()
 }
 
-// charged reports whether quotas count the pod for certain; p may be nil. One
-// that is being deleted counts for a while longer, which the quota knows best.
-func (p *Pod) charged() bool { return p != nil && !p.Done && !p.Deleted }
-
-// terms is what quotas ask about the pod.
-func (p *Pod) terms() *Charge {
-	if p.charge == (unique.Handle[Charge]{}) {
-		return &Charge{}
-	}
-	c := p.charge.Value()
-	return &c
-}
-
 // competes reports whether the pod is after an accelerator at all.
 func (p *Pod) competes() bool { return p.Managed != nil || len(p.Needs.Devices) > 0 }
 
@@ -134,7 +122,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 			Reason:      pod.Annotations[accel.ReasonAnnotation],
 		}
 	}
-	p.charge = unique.Make(ChargeOf(pod))
+	p.quotaUsage = unique.Make(quota.UsageOf(pod))
 	if p.competes() {
 		p.Run = runOf(pod, given.Container)
 		if p.Node == "" {

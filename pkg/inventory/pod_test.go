@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/resources"
 )
@@ -22,12 +23,12 @@ func TestPodOf(t *testing.T) {
 	p.Constraints = nil
 	want := &Pod{
 		Namespace: "default", Name: "p", UID: "uid-p",
-		Needs:   resources.Amounts{CPU: 500, Memory: gi, Devices: []resources.Devices{{gpu, 1}}},
-		Managed: &Managed{Inference: "faces", Reservation: "r", Kind: "GPU"},
-		Run:     &Run{Phase: corev1.PodRunning, Started: start, Ends: true},
-		charge:  unique.Make(Charge{Unset: unsetLimitCPU | unsetLimitMemory}),
+		Needs:      resources.Amounts{CPU: 500, Memory: gi, Devices: []resources.Devices{{Resource: gpu, Count: 1}}},
+		Managed:    &Managed{Inference: "faces", Reservation: "r", Kind: "GPU"},
+		Run:        &Run{Phase: corev1.PodRunning, Started: start, Ends: true},
+		quotaUsage: unique.Make(quota.Usage{Unset: quota.UnsetLimitCPU | quota.UnsetLimitMemory}),
 	}
-	if diff := cmp.Diff(want, p, cmp.AllowUnexported(Pod{}), cmp.Comparer(sameCharge)); diff != "" {
+	if diff := cmp.Diff(want, p, cmp.AllowUnexported(Pod{}), cmp.Comparer(sameUsage)); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
 	if p := aPod("p", asks("cpu", "1")); p.Run != nil || p.Constraints != nil || p.Managed != nil {

@@ -23,7 +23,7 @@ func TestOf(t *testing.T) {
 		"nothing": {nil, resources.Amounts{}},
 		"in order": {
 			corev1.ResourceList{npu: resource.MustParse("1"), gpu: resource.MustParse("2"), "cpu": resource.MustParse("1500m")},
-			resources.Amounts{CPU: 1500, Devices: []resources.Devices{{gpu, 2}, {npu, 1}}},
+			resources.Amounts{CPU: 1500, Devices: []resources.Devices{{Resource: gpu, Count: 2}, {Resource: npu, Count: 1}}},
 		},
 		"zero and negative": {
 			corev1.ResourceList{npu: resource.MustParse("0"), gpu: resource.MustParse("-1"), "cpu": resource.MustParse("-1")},
@@ -31,11 +31,11 @@ func TestOf(t *testing.T) {
 		},
 		"a fraction is rounded up": {
 			corev1.ResourceList{gpu: resource.MustParse("0.5")},
-			resources.Amounts{Devices: []resources.Devices{{gpu, 1}}},
+			resources.Amounts{Devices: []resources.Devices{{Resource: gpu, Count: 1}}},
 		},
 		"absurd": {
 			corev1.ResourceList{gpu: resource.MustParse("9E"), "memory": resource.MustParse("9E"), "cpu": resource.MustParse("9E")},
-			resources.Amounts{CPU: resources.Max, Memory: resources.Max, Devices: []resources.Devices{{gpu, resources.Max}}},
+			resources.Amounts{CPU: resources.Max, Memory: resources.Max, Devices: []resources.Devices{{Resource: gpu, Count: resources.Max}}},
 		},
 		"not devices": {
 			corev1.ResourceList{"hugepages-2Mi": resource.MustParse("1"), "ephemeral-storage": resource.MustParse("5")},

@@ -21,6 +21,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/quota"
 )
 
 func selected(p *corev1.Pod) string { return p.Annotations[accel.SelectedAnnotation] }
@@ -184,7 +185,7 @@ func TestDryRunReservesNothing(t *testing.T) {
 // counted.
 func (r *rig) allows(hard, used string) {
 	const requests = "requests." + gpu
-	r.inv.SetQuota(inventory.QuotaOf(&corev1.ResourceQuota{
+	r.inv.SetQuota(quota.Of(&corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "gpus"},
 		Status: corev1.ResourceQuotaStatus{
 			Hard: corev1.ResourceList{requests: resource.MustParse(hard)},
@@ -236,7 +237,7 @@ func TestOverQuota(t *testing.T) {
 // variant sets one.
 func TestQuotaOfLimits(t *testing.T) {
 	r := newRig(t).paper()
-	r.inv.SetQuota(inventory.QuotaOf(&corev1.ResourceQuota{
+	r.inv.SetQuota(quota.Of(&corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "compute"},
 		Status:     corev1.ResourceQuotaStatus{Hard: corev1.ResourceList{"limits.cpu": resource.MustParse("2")}},
 	}))

@@ -12,10 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/servicetime"
 )
 
@@ -174,7 +174,7 @@ func TestServersAreNotTried(t *testing.T) {
 // TestQuotaEndsTrials: what a quota refuses is not tried.
 func TestQuotaEndsTrials(t *testing.T) {
 	u := newUnhinted(t, nil)
-	u.inv.SetQuota(inventory.QuotaOf(&corev1.ResourceQuota{
+	u.inv.SetQuota(quota.Of(&corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "team"},
 		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"requests." + npu: resource.MustParse("0")}},
 		Status: corev1.ResourceQuotaStatus{

@@ -14,6 +14,7 @@ import (
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/webhook/mutate"
 )
@@ -86,7 +87,7 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 			Rank:        rank,
 			Needs:       resources.Of(mutate.Requests(planned)),
 			Constraints: constraints(pod, v, own),
-			Charge:      inventory.ChargeOf(planned),
+			QuotaUsage:  quota.UsageOf(planned),
 			Claims:      inventory.ClaimsOf(slices.Concat(pod.Spec.Volumes, v.Spec.Volumes), ""),
 			Barred:      s.barred(pod, in, v),
 			Service:     v.Estimate,
