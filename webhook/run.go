@@ -91,7 +91,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		ServiceTime:    times,
 		Schedulers:     f.schedulers,
 		Admitted: func(p *inventory.Pod) {
-			against.Came(p.Namespace, p.Managed.Reservation)
+			against.Admitted(p.Namespace, p.Managed.Reservation)
 			announce(p)
 		},
 		Finished: learned.Finished,

@@ -56,7 +56,7 @@ func (r *Readmitter) verdict(w *waiter, old *corev1.Pod, to accel.Kind, err erro
 	case onlyUntilGone(err, old):
 		return nil
 	case definite(err):
-		r.Refusals.Refuse(w.refused(), to, err.Error())
+		r.Refusals.Denied(w.refused(), to, err.Error())
 		return refusal{fmt.Sprintf("with %s it would be refused: %v", to, err)}
 	}
 	return fmt.Errorf("ask whether the pod could be recreated: %w", err)

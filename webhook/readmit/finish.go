@@ -142,7 +142,7 @@ func (r *Readmitter) tryToPut(ctx context.Context, rec *record) error {
 // the next try is for another kind. Once all were tried, whoever looks after the
 // profile is told.
 func (r *Readmitter) unwelcome(slot string, rec *record, err error, tries int) {
-	lost, _ := r.Refusals.Failed(refusals.OwnerOf(rec.Namespace, "", rec.Name, ""), err.Error())
+	lost, _ := r.Refusals.CreateFailed(refusals.OwnerOf(rec.Namespace, "", rec.Name, ""), err.Error())
 	for _, id := range lost {
 		r.Inventory.Release(rec.Namespace, id)
 	}

@@ -113,7 +113,7 @@ func (r *Readmitter) notCreated(ctx context.Context, w *waiter, k *Ticket, there
 	hold := k.Hold
 	r.tickets.issue(w.place(), k, time.Now())
 	r.mu.Unlock()
-	r.Refusals.Withdrawn(w.namespace, hold)
+	r.Refusals.Canceled(w.namespace, hold)
 	if kind, ok := r.Inventory.Reserved(w.namespace, hold); !ok || kind != to {
 		return fmt.Errorf("%w: %s is held no more", errLost, to)
 	}
@@ -196,7 +196,7 @@ func (r *Readmitter) recall(namespace string, k *Ticket, p place) {
 	r.tickets.recall(p, k)
 	hold := k.Hold
 	r.mu.Unlock()
-	r.Refusals.Withdrawn(namespace, hold)
+	r.Refusals.Canceled(namespace, hold)
 	r.Inventory.Release(namespace, hold)
 }
 

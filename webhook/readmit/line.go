@@ -91,7 +91,7 @@ func (r *Readmitter) optionsOf(c *class) []inventory.Option {
 	options := slices.Clone(w.options)
 	for i := range options {
 		if o := &options[i]; o.Barred == nil {
-			o.Barred = r.Refusals.Against(refusals.Owner{}, c.shared, o.Kind)
+			o.Barred = r.Refusals.Refusal(refusals.Owner{}, c.shared, o.Kind)
 		}
 	}
 	return options

@@ -61,7 +61,7 @@ func (r *Readmitter) begin(w *waiter, k *Ticket, now time.Time) {
 func (r *Readmitter) end(w *waiter, k *Ticket, to accel.Kind, err error) {
 	r.mu.Lock()
 	s := r.state(w.uid)
-	if s.busy = false; !refused(err) || r.Refusals.Against(w.refused(), "", to) == nil {
+	if s.busy = false; !refused(err) || r.Refusals.Refusal(w.refused(), "", to) == nil {
 		s.until = time.Now().Add(pause) // else another kind is tried at once
 	}
 	tell := err != nil && !s.told && refused(err)

@@ -284,7 +284,7 @@ func (r *Readmitter) rests(w *waiter, now time.Time) time.Duration {
 func (r *Readmitter) against(w *waiter, candidates []inventory.Candidate) []inventory.Candidate {
 	for i := range candidates {
 		if c := &candidates[i]; c.Refused == nil {
-			c.Refused = r.Refusals.Against(w.refused(), "", c.Kind)
+			c.Refused = r.Refusals.Refusal(w.refused(), "", c.Kind)
 		}
 	}
 	return candidates

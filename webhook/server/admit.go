@@ -117,7 +117,7 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	} else {
 		// Its owner asks again: what it asked for before, and did not get,
 		// counts no more.
-		for _, lost := range s.Refusals.Asks(owner) {
+		for _, lost := range s.Refusals.Requested(owner) {
 			s.Inventory.Release(r.Namespace, lost)
 		}
 	}
@@ -182,7 +182,7 @@ func ends(spec *corev1.PodSpec) bool {
 // bar marks the options that somebody with the last word is against.
 func (s *Server) bar(options []inventory.Option, owner refusals.Owner, r *request) {
 	class := ""
-	if s.Refusals.Verdicts() {
+	if s.Refusals.HasVerdicts() {
 		pod, _ := mutate.Undo(r.Object, s.Key, r.Namespace)
 		if req, ours, err := accel.ParseRequest(pod.Metadata.Annotations); ours && err == nil {
 			named := *pod
@@ -192,7 +192,7 @@ func (s *Server) bar(options []inventory.Option, owner refusals.Owner, r *reques
 	}
 	for i := range options {
 		if options[i].Barred == nil {
-			options[i].Barred = s.Refusals.Against(owner, class, options[i].Kind)
+			options[i].Barred = s.Refusals.Refusal(owner, class, options[i].Kind)
 		}
 	}
 }
