@@ -37,8 +37,8 @@ func (l *line) query() inventory.Query {
 // lines gathers the pods that wait, and forgets what there was about others.
 func (r *Readmitter) lines(now time.Time) []*line {
 	byClass := map[*class]*line{}
+	r.expected.Expire(now)
 	r.mu.Lock()
-	r.tickets.expire(now)
 	live := make(map[types.UID]bool, len(r.book.waiting))
 	for _, w := range r.book.waiting {
 		live[w.uid] = true

@@ -19,6 +19,7 @@ import (
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/replacement"
 	"heteroaccel.io/webhook/variant"
 )
 
@@ -62,10 +63,13 @@ type Readmitter struct {
 	// holder is how this process signs the records that it goes on with.
 	holder string
 
-	mu      sync.Mutex
-	book    book
-	tickets tickets
-	states  map[types.UID]*state
+	// expected are the replacements that have not been seen; it has a lock of its
+	// own.
+	expected replacement.Expectations
+
+	mu     sync.Mutex
+	book   book
+	states map[types.UID]*state
 	// slots are the names under which a record can be kept, with the namespace
 	// of the pod whose record it is, "" for none.
 	slots map[string]string
@@ -102,7 +106,7 @@ const (
 func New(c Config) *Readmitter {
 	r := &Readmitter{
 		Config: c, wake: make(chan struct{}, 1), working: make(chan struct{}, atOnce),
-		book: newBook(), tickets: tickets{}, states: map[types.UID]*state{}, slots: map[string]string{}, holder: rand.Text(),
+		book: newBook(), states: map[types.UID]*state{}, slots: map[string]string{}, holder: rand.Text(),
 		followed: map[types.NamespacedName]*follow{}, strayed: make(chan struct{}, 1), unwanted: map[string]kube.Unwanted{},
 		ways: map[*class]*ways{}, usable: map[*class]time.Time{},
 	}
@@ -120,12 +124,12 @@ func (r *Readmitter) SetPod(pod *corev1.Pod) {
 	} else { // its scheduler does not ask us
 		r.book.pass(pod, r.Key)
 	}
-	if id := pod.Annotations[accel.ReservationAnnotation]; id != "" && len(r.tickets) > 0 {
+	if id := pod.Annotations[accel.ReservationAnnotation]; id != "" {
 		var controller types.UID
 		if c := metav1.GetControllerOfNoCopy(pod); c != nil {
 			controller = c.UID
 		}
-		r.tickets.arrived(placeOf(pod.Namespace, controller, pod.Name), id)
+		r.expected.Seen(replacement.OriginOf(pod.Namespace, controller, pod.Name), id)
 	}
 	r.sight(pod)
 }
@@ -142,16 +146,12 @@ func (r *Readmitter) DeletePod(name types.NamespacedName) {
 // or "", its name, and the reservation it would carry. Each ticket is given
 // once, but for a controller that asks again since nothing came of it. A dry
 // run, which has no reservation, only looks at it.
-func (r *Readmitter) Replaces(namespace string, owner types.UID, name, reservation string) (Ticket, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if reservation != "" {
-		return r.tickets.take(placeOf(namespace, owner, name), reservation, time.Now())
+func (r *Readmitter) Replaces(namespace string, owner types.UID, name, reservation string) (replacement.Expected, bool) {
+	origin := replacement.OriginOf(namespace, owner, name)
+	if reservation == "" {
+		return r.expected.Peek(origin, time.Now())
 	}
-	if k, ok := r.tickets.next(placeOf(namespace, owner, name), time.Now()); ok {
-		return *k, true
-	}
-	return Ticket{}, false
+	return r.expected.Match(origin, reservation, time.Now())
 }
 
 // Run recreates pods whenever this replica is the one that decides, until
