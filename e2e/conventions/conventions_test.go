@@ -60,7 +60,7 @@ var forbidden = []struct {
 	{[]string{"exporter"}, []string{module + "/extender", module + "/webhook", module + "/connector"}, "a program imports no other program"},
 	{[]string{"extender", "webhook", "exporter", "connector", "pkg"}, []string{module + "/e2e"}, "nothing that ships imports the tests"},
 	{
-		[]string{"pkg/accel", "pkg/inventory", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant", "webhook/replacement"},
+		[]string{"pkg/accel", "pkg/inventory", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant", "webhook/replacement", "webhook/readmit/choice"},
 		[]string{"net/http", "k8s.io/client-go", "github.com/prometheus/", module + "/pkg/kube", module + "/pkg/monitor", module + "/pkg/serve"},
 		"decisions are pure: no transport, no client",
 	},

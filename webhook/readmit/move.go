@@ -9,6 +9,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/webhook/readmit/choice"
 	"heteroaccel.io/webhook/replacement"
 )
 
@@ -33,7 +34,7 @@ func (r *Readmitter) move(ctx context.Context, w *waiter, l *line, before int64,
 	q.Reservation = "readmit-" + rand.Text()
 	margin := r.Rules.Margin + overhead[w.owner]
 	chosen, ok := r.Inventory.Reconsider(q, w.name, w.uid, func(c []inventory.Candidate) int {
-		to, _ := Better(r.Policy, r.against(w, Placed(c, w.class.kind, before)), w.class.kind, margin)
+		to, _ := choice.Better(r.Policy, r.against(w, choice.AtPosition(c, w.class.kind, before)), w.class.kind, margin)
 		return to
 	})
 	if !ok {

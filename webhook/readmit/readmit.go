@@ -18,6 +18,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/webhook/readmit/choice"
 	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/replacement"
 	"heteroaccel.io/webhook/variant"
@@ -36,7 +37,7 @@ type Config struct {
 	// Ready says why nothing can be decided here now: the cluster is not known
 	// yet, or another replica decides.
 	Ready    func() error
-	Rules    Rules
+	Rules    choice.Rules
 	BarePods bool // recreate pods that have no controller
 	// DryRun has the API server be asked before a pod is given up. Without it
 	// only kinds are moved to that the pod's controller has already.
@@ -221,7 +222,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 				next = soon
 			}
 		}
-		if _, gain := Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain > 0 {
+		if _, gain := choice.Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain > 0 {
 			standing[l.class] = l
 			for _, w := range l.waiters {
 				turns = append(turns, turn{w, gain})
@@ -252,7 +253,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 		}
 		if !r.move(ctx, t.waiter, l, before[t.waiter], now) {
 			l.candidates = r.Inventory.Candidates(l.query())
-			if _, gain := Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain == 0 {
+			if _, gain := choice.Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain == 0 {
 				delete(standing, t.class)
 			}
 		}
@@ -262,7 +263,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 
 // rests is how much longer a pod is left alone, 0 when it is not.
 func (r *Readmitter) rests(w *waiter, now time.Time) time.Duration {
-	until := r.Rules.Rested(w.created, w.count)
+	until := r.Rules.EligibleAt(w.created, w.count)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.book.own(w) || w.optOut || w.owner == ownerNone && !r.BarePods {
@@ -293,6 +294,6 @@ func (r *Readmitter) against(w *waiter, candidates []inventory.Candidate) []inve
 // gains reports whether one pod of a line would gain, with so many before it.
 // It takes no lock: most of a long queue may be better off waiting.
 func (r *Readmitter) gains(l *line, w *waiter, before int64) bool {
-	to, _ := Better(r.Policy, r.against(w, Placed(l.candidates, w.class.kind, before)), w.class.kind, r.Rules.Margin+overhead[w.owner])
+	to, _ := choice.Better(r.Policy, r.against(w, choice.AtPosition(l.candidates, w.class.kind, before)), w.class.kind, r.Rules.Margin+overhead[w.owner])
 	return to >= 0
 }
