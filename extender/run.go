@@ -14,12 +14,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"heteroaccel.io/extender/server"
+	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
-	"heteroaccel.io/pkg/serve/servetls"
 )
 
 // keySecret is where the webhook keeps the key of its records.
@@ -65,12 +65,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group, ctx := errgroup.WithContext(ctx)
 	var tlsConfig *tls.Config
 	if f.tlsCert != "" {
-		certificate, err := servetls.FileCertificate(f.tlsCert, f.tlsKey)
+		source, err := certificate.FromFiles(f.tlsCert, f.tlsKey)
 		if err != nil {
 			return err
 		}
-		tlsConfig = servetls.Config(certificate)
-		group.Go(func() error { return servetls.Start(ctx, certificate) })
+		tlsConfig = certificate.ServerConfig(source)
+		group.Go(func() error { return certificate.Renew(ctx, source) })
 	}
 	group.Go(func() error { return key.Run(ctx) })
 	group.Go(func() error { return suspension.Run(ctx) })

@@ -17,12 +17,12 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/admission"
+	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
-	"heteroaccel.io/pkg/serve/servetls"
 	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/server"
@@ -86,10 +86,10 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	against := refusals.New(time.Now)
 	announce := server.Announce(recorder)
 	inv := inventory.New(inventory.Options{
-		MaxTelemetryAge:   f.telemetry.MaxAge,
-		ReservationTTL: f.reservationTTL,
-		ServiceTime:    times,
-		Schedulers:     f.schedulers,
+		MaxTelemetryAge: f.telemetry.MaxAge,
+		ReservationTTL:  f.reservationTTL,
+		ServiceTime:     times,
+		Schedulers:      f.schedulers,
 		Admitted: func(p *inventory.Pod) {
 			against.Came(p.Namespace, p.Managed.Reservation)
 			announce(p)
@@ -139,21 +139,24 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	certificate, err := startCertificate(ctx, group, f, config, client, log)
+	source, err := certificateSource(f, config, client, log)
 	if err != nil {
 		return err
 	}
 	// Only the replica that decides is ready, so the Service sends it
 	// everything.
-	ready.set(func() error { return errors.Join(synced(), leads(), healthy(certificate)) })
+	ready.set(func() error { return errors.Join(synced(), leads(), certificate.Ready(source)) })
 
+	group.Go(func() error { return certificate.Renew(ctx, source) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return suspension.Run(ctx) })
 	group.Go(func() error { return kube.FailedCreates(client, refused.tell).Run(ctx) })
 	group.Go(func() error { return refused.run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
 	group.Go(func() error { return learned.Run(ctx) })
-	group.Go(func() error { return serve.Run(ctx, f.bindAddress, srv.Handler(), servetls.Config(certificate), log) })
+	group.Go(func() error {
+		return serve.Run(ctx, f.bindAddress, srv.Handler(), certificate.ServerConfig(source), log)
+	})
 	return group.Wait()
 }
 
@@ -192,34 +195,20 @@ func serviceTimes(profiles *profile.Store) func(string, accel.Kind) time.Duratio
 	}
 }
 
-// startCertificate keeps the server's certificate up to date in the
-// background: from files, or else self-signed.
-func startCertificate(ctx context.Context, group *errgroup.Group, f flags, config *rest.Config, client kubernetes.Interface, log zerolog.Logger) (servetls.Certificate, error) {
-	var certificate servetls.Certificate
+// certificateSource is where the server's certificate comes from: files, or
+// else a CA of our own.
+func certificateSource(f flags, config *rest.Config, client kubernetes.Interface, log zerolog.Logger) (certificate.Source, error) {
 	if f.tlsCert != "" {
-		files, err := servetls.FileCertificate(f.tlsCert, f.tlsKey)
-		if err != nil {
-			return nil, err
-		}
-		certificate = files
-	} else {
-		host := f.service + "." + f.namespace
-		bundle := &server.CABundle{Client: client, Namespace: f.namespace, Secret: caSecret, Configuration: f.webhookConfiguration, Log: log}
-		group.Go(func() error { return bundle.Run(ctx) })
-		certificate = &server.Changeover{
-			Certificate: servetls.SelfSigned(config, f.namespace, caSecret, host+".svc", host+".svc.cluster.local", host, "localhost"),
-			Bundle:      bundle,
-		}
+		return certificate.FromFiles(f.tlsCert, f.tlsKey)
 	}
-	group.Go(func() error { return servetls.Start(ctx, certificate) })
-	return certificate, nil
-}
-
-func healthy(c servetls.Certificate) error {
-	if _, err := c.GetCertificate(nil); err != nil {
-		return fmt.Errorf("waiting for the certificate: %w", err)
-	}
-	return nil
+	host := f.service + "." + f.namespace
+	return certificate.SelfSigned(certificate.SelfSignedConfig{
+		RESTConfig: config, Client: client,
+		Namespace: f.namespace, Secret: caSecret, CommonName: caSecret,
+		DNSNames:             []string{host + ".svc", host + ".svc.cluster.local", host, "localhost"},
+		WebhookConfiguration: f.webhookConfiguration,
+		Log:                  log,
+	}), nil
 }
 
 // waitForKey gets the key of the records, patiently: at start the API server,

@@ -1,4 +1,4 @@
-package server
+package certificate
 
 import (
 	"context"
@@ -43,12 +43,12 @@ func signed(t *testing.T, name string) (ca []byte, leaf *tls.Certificate) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root}), &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// source is a certificate that the test changes.
-type source struct{ current *tls.Certificate }
+// fixed is a source whose certificate the test changes.
+type fixed struct{ current *tls.Certificate }
 
-func (s *source) Start(context.Context) error { return nil }
-func (s *source) Healthy() bool               { return true }
-func (s *source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (s *fixed) Start(context.Context) error { return nil }
+func (s *fixed) Healthy() bool               { return true }
+func (s *fixed) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return s.current, nil
 }
 
@@ -57,9 +57,9 @@ func (s *source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 func TestChangeover(t *testing.T) {
 	oldCA, old := signed(t, "old")
 	newCA, renewed := signed(t, "new")
-	bundle := &CABundle{}
-	inner := &source{old}
-	c := &Changeover{Certificate: inner, Bundle: bundle}
+	bundle := &caBundle{}
+	inner := &fixed{old}
+	c := &changeover{Source: inner, bundle: bundle}
 	serves := func(when string, want *tls.Certificate) {
 		t.Helper()
 		if got, err := c.GetCertificate(nil); err != nil || got != want {
@@ -68,17 +68,17 @@ func TestChangeover(t *testing.T) {
 	}
 	now := time.Now()
 	serves("at the first start", old)
-	bundle.note(oldCA, now.Add(-time.Hour))
+	bundle.observe(oldCA, now.Add(-time.Hour))
 	inner.current = renewed
 	serves("before the API server knows the new CA", old)
-	both := merge(newCA, oldCA, now)
-	bundle.note(both, now)
+	both := withCA(newCA, oldCA, now)
+	bundle.observe(both, now)
 	serves("right after it was told", old)
-	bundle.trusted.Store(&trust{both, now.Add(-2 * settling)})
+	bundle.trusted.Store(&trust{both, now.Add(-2 * propagation)})
 	serves("once it had time to use it", renewed)
 }
 
-func TestMerge(t *testing.T) {
+func TestBundleWithCA(t *testing.T) {
 	oldCA, _ := signed(t, "old")
 	newCA, _ := signed(t, "new")
 	now := time.Now()
@@ -94,7 +94,7 @@ func TestMerge(t *testing.T) {
 		"the old one expired":  {newCA, oldCA, now.Add(2 * time.Hour), string(newCA)},
 		"nonsense stood there": {newCA, []byte("nonsense"), now, string(newCA)},
 	} {
-		if got := string(merge(c.current, c.bundle, c.at)); got != c.want {
+		if got := string(withCA(c.current, c.bundle, c.at)); got != c.want {
 			t.Errorf("%s: got %d bytes, want %d", name, len(got), len(c.want))
 		}
 	}

@@ -1,4 +1,4 @@
-package servetls
+package certificate
 
 import (
 	"context"
@@ -64,7 +64,7 @@ func issue(t *testing.T, dir string, serial int64) {
 func TestRenewal(t *testing.T) {
 	dir := t.TempDir()
 	issue(t, dir, 1)
-	certificate, err := FileCertificate(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
+	certificate, err := FromFiles(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,14 +73,14 @@ func TestRenewal(t *testing.T) {
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() {
-		if err := Start(ctx, certificate); err != nil {
+		if err := Renew(ctx, certificate); err != nil {
 			t.Error(err)
 		}
 	})
 	addr := freeAddr(t)
 	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
 	wg.Go(func() {
-		if err := serve.Run(ctx, addr, hello, Config(certificate), zerolog.Nop()); err != nil {
+		if err := serve.Run(ctx, addr, hello, ServerConfig(certificate), zerolog.Nop()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -162,8 +162,8 @@ func until(t *testing.T, check func() error) {
 	}
 }
 
-func TestMissingCertificateIsSaidAtOnce(t *testing.T) {
-	if _, err := FileCertificate(filepath.Join(t.TempDir(), "tls.crt"), os.DevNull); err == nil {
+func TestMissingFiles(t *testing.T) {
+	if _, err := FromFiles(filepath.Join(t.TempDir(), "tls.crt"), os.DevNull); err == nil {
 		t.Error("a missing certificate was accepted")
 	}
 }
