@@ -11,7 +11,7 @@ import (
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
-	"heteroaccel.io/webhook/learner"
+	"heteroaccel.io/webhook/learning"
 )
 
 // keepStatus writes the status of every profile that comes or changes. Every
@@ -41,10 +41,10 @@ func keepStatus(config *rest.Config, feeds *kube.Feeds, leads func() error, log 
 }
 
 // newLearner makes what keeps the service times in the profiles' status.
-func newLearner(config *rest.Config, profiles *profile.Store, leads func() error, log zerolog.Logger) (*learner.Learner, error) {
+func newLearner(config *rest.Config, profiles *profile.Store, leads func() error, log zerolog.Logger) (*learning.Learner, error) {
 	client, err := profile.NewClient(config)
 	if err != nil {
 		return nil, err
 	}
-	return learner.New(learner.Config{Profiles: profiles, Write: client.Learn, Leads: leads, Log: log}), nil
+	return learning.New(learning.Config{Profiles: profiles, Write: client.Learn, Leads: leads, Log: log}), nil
 }

@@ -2,7 +2,7 @@ package inventory
 
 // Try is what a policy needs to know before it spends a run of an inference on
 // learning how long one takes on a kind. Whoever asks for a decision keeps the
-// counts: see the package webhook/trial. The zero value allows nothing.
+// counts: see webhook/learning. The zero value allows nothing.
 type Try struct {
 	// Allowed is set for a pod that ends by itself, and so is timed.
 	Allowed bool

@@ -1,4 +1,4 @@
-package learner_test
+package learning_test
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 	"heteroaccel.io/pkg/servicetime"
-	"heteroaccel.io/webhook/learner"
+	"heteroaccel.io/webhook/learning"
 )
 
 var epoch = time.Unix(1_700_000_000, 0)
@@ -27,7 +27,7 @@ var epoch = time.Unix(1_700_000_000, 0)
 // rig is a learner over profiles a and b, with variants for GPU and NPU, whose
 // writes the test answers.
 type rig struct {
-	*learner.Learner
+	*learning.Learner
 	profiles *profile.Store
 
 	mu      sync.Mutex
@@ -48,7 +48,7 @@ func newRig(t *testing.T) *rig {
 	for _, name := range []string{"a", "b"} {
 		r.set(t, resourceOf(name, "image"))
 	}
-	r.Learner = learner.New(learner.Config{
+	r.Learner = learning.New(learning.Config{
 		Profiles: r.profiles, Interval: time.Millisecond, Log: zerolog.New(zerolog.NewTestWriter(t)),
 		Now:   func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return r.now },
 		Leads: func() error { r.mu.Lock(); defer r.mu.Unlock(); return r.leads },

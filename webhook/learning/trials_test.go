@@ -1,4 +1,4 @@
-package trial_test
+package learning_test
 
 import (
 	"fmt"
@@ -11,25 +11,24 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/servicetime"
-	"heteroaccel.io/webhook/trial"
+	"heteroaccel.io/webhook/learning"
 )
 
 func candidate(k accel.Kind, runs int64) inventory.Candidate {
 	return inventory.Candidate{Option: inventory.Option{Kind: k, Timed: servicetime.Timed{Runs: runs}}}
 }
 
-// offered is what a book says of a GPU and a CPU of which so many runs were
-// timed.
-func offered(b *trial.Book, inference string, gpu, cpu int64) [2]inventory.Try {
+// offered are the counts of a GPU and a CPU of which so many runs were timed.
+func offered(b *learning.Trials, inference string, gpu, cpu int64) [2]inventory.Try {
 	cs := []inventory.Candidate{candidate("GPU", gpu), candidate("CPU", cpu)}
-	b.Offer(inference, cs)
+	b.Allow(inference, cs)
 	return [2]inventory.Try{cs[0].Try, cs[1].Try}
 }
 
-func TestBook(t *testing.T) {
-	b := trial.NewBook()
+func TestTrials(t *testing.T) {
+	b := learning.NewTrials()
 	to := func(k accel.Kind, runs int64, why policy.Trial) {
-		b.Decided("face", policy.Ranked{Candidate: candidate(k, runs), Trial: why})
+		b.Record("face", policy.Ranked{Candidate: candidate(k, runs), Trial: why})
 	}
 	want := func(when string, gpu, cpu int64, want [2]inventory.Try) {
 		t.Helper()
@@ -51,12 +50,12 @@ func TestBook(t *testing.T) {
 	}
 }
 
-// TestBookIsBounded: profiles that come and go fill no memory, and those that
+// TestTrialsAreBounded: profiles that come and go fill no memory, and those that
 // are counted anew are tried no sooner for it.
-func TestBookIsBounded(t *testing.T) {
-	b := trial.NewBook()
+func TestTrialsAreBounded(t *testing.T) {
+	b := learning.NewTrials()
 	for i := range 10_000 {
-		b.Decided(fmt.Sprint("p", i), policy.Ranked{Candidate: candidate("GPU", 0)})
+		b.Record(fmt.Sprint("p", i), policy.Ranked{Candidate: candidate("GPU", 0)})
 	}
 	if got := offered(b, "p0", 0, 0)[0]; got.Pods != 0 || got.Here != 0 {
 		t.Errorf("the first of 10,000 is remembered: %+v", got)
@@ -66,15 +65,15 @@ func TestBookIsBounded(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce is for the race detector.
-func TestManyAtOnce(t *testing.T) {
-	b := trial.NewBook()
+// TestTrialsAtOnce is for the race detector.
+func TestTrialsAtOnce(t *testing.T) {
+	b := learning.NewTrials()
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for range 500 {
 				offered(b, "face", 0, 0)
-				b.Decided("face", policy.Ranked{Candidate: candidate("GPU", 0)})
+				b.Record("face", policy.Ranked{Candidate: candidate("GPU", 0)})
 			}
 		})
 	}
