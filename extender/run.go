@@ -53,7 +53,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		Ready:       func() error { return errors.Join(feeds.Synced(), samples.Synced()) },
 		FollowPods:  feeds.FollowPods,
 		Suspended:   suspension.Suspended,
-		Unwanted:    status.Unwanted,
+		Unwanted:    status.NotRecreated,
 		ManagedOnly: !f.unmanaged,
 		Registerer:  registry,
 		Metrics:     promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),

@@ -64,14 +64,14 @@ func (s *Switch) Suspended() bool { return s.On("suspended") }
 
 const (
 	// StatusName is the ConfigMap in which the webhook says which pods it could
-	// not recreate, in UnwantedField.
-	StatusName    = "heteroaccel-readmission-status"
-	UnwantedField = "notRecreated"
+	// not recreate, in NotRecreatedField.
+	StatusName        = "heteroaccel-readmission-status"
+	NotRecreatedField = "notRecreated"
 )
 
-// Unwanted is a pod that was deleted to be recreated and that the API server
+// NotRecreated is a pod that was deleted to be recreated and that the API server
 // refuses.
-type Unwanted struct {
+type NotRecreated struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	// Secret has its manifest, in the webhook's namespace.
@@ -82,18 +82,18 @@ type Unwanted struct {
 	Refused string `json:"refused"`
 }
 
-// Unwanted are the pods that the webhook could not recreate, by name. s must
+// NotRecreated are the pods that the webhook could not recreate, by name. s must
 // follow StatusName.
-func (s *Switch) Unwanted() []Unwanted {
+func (s *Switch) NotRecreated() []NotRecreated {
 	data := s.data.Load()
 	if data == nil {
 		return nil
 	}
-	var bySlot map[string]Unwanted
-	if json.Unmarshal([]byte((*data)[UnwantedField]), &bySlot) != nil {
+	var bySlot map[string]NotRecreated
+	if json.Unmarshal([]byte((*data)[NotRecreatedField]), &bySlot) != nil {
 		return nil // somebody else wrote it: it explains, and nothing else
 	}
-	return slices.SortedFunc(maps.Values(bySlot), func(a, b Unwanted) int {
+	return slices.SortedFunc(maps.Values(bySlot), func(a, b NotRecreated) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 }
