@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"k8s.io/client-go/tools/cache"
+	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
@@ -49,11 +49,21 @@ type Learner struct {
 	// are of, the one that waits longest first.
 	runs map[string]map[accel.Kind]profile.Runs
 	turn []string
+	// profiles are the profiles as they are now, by name.
+	profiles map[string]revision
 	// edited is when a variant was last seen to become another.
 	edited map[variantKey]time.Time
 
 	// said is the last error that was logged; only Run uses it.
 	said string
+}
+
+// revision is a profile as it was written at some time, and the hashes of its
+// variants, none if it cannot be used.
+type revision struct {
+	uid        types.UID
+	generation int64
+	hashes     map[accel.Kind]string
 }
 
 type variantKey struct {
@@ -67,7 +77,7 @@ func New(cfg Config) *Learner {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Learner{cfg: cfg, runs: map[string]map[accel.Kind]profile.Runs{}, edited: map[variantKey]time.Time{}}
+	return &Learner{cfg: cfg, runs: map[string]map[accel.Kind]profile.Runs{}, profiles: map[string]revision{}, edited: map[variantKey]time.Time{}}
 }
 
 // Finished takes a pod that ended. It counts when it is one of ours that
@@ -119,47 +129,35 @@ func (l *Learner) add(name string, more map[accel.Kind]profile.Runs) {
 	}
 }
 
-// Handler follows the profiles, to know since when a variant is what it is.
-func (l *Learner) Handler() cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerFuncs{
-		UpdateFunc: func(before, after any) {
-			a, ok := before.(*v1alpha1.InferenceProfile)
-			b, also := after.(*v1alpha1.InferenceProfile)
-			if ok && also && (a.Generation != b.Generation || a.UID != b.UID) {
-				l.noteEdits(a, b)
-			}
-		},
-		DeleteFunc: func(obj any) {
-			if name, err := cache.DeletionHandlingObjectToName(obj); err == nil {
-				l.forget(name.Name)
-			}
-		},
-	}
-}
-
-func (l *Learner) noteEdits(before, after *v1alpha1.InferenceProfile) {
-	a, err := profile.New(before)
-	if err != nil {
-		a = &profile.Profile{}
-	}
-	b, err := profile.New(after)
-	if err != nil {
-		return // it is used for nothing until it is edited again
-	}
-	now := l.cfg.Now()
+// SetProfile takes a new or changed profile, to know since when each of its
+// variants is what it is. Those of a profile that is new here have not been
+// edited.
+func (l *Learner) SetProfile(in *v1alpha1.InferenceProfile) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, v := range b.Variants {
-		if old := a.Variant(v.Kind); old == nil || old.Hash != v.Hash {
-			l.edited[variantKey{b.Name, v.Kind}] = now
+	before, known := l.profiles[in.Name]
+	if known && before.generation == in.Generation && before.uid == in.UID {
+		return
+	}
+	now := revision{uid: in.UID, generation: in.Generation}
+	if p, err := profile.New(in); err == nil { // else it is used for nothing until it is edited again
+		now.hashes = make(map[accel.Kind]string, len(p.Variants))
+		for _, v := range p.Variants {
+			now.hashes[v.Kind] = v.Hash
+			if old, had := before.hashes[v.Kind]; known && (!had || old != v.Hash) {
+				l.edited[variantKey{p.Name, v.Kind}] = l.cfg.Now()
+			}
 		}
 	}
+	l.profiles[in.Name] = now
 }
 
-func (l *Learner) forget(name string) {
+// DeleteProfile forgets a profile.
+func (l *Learner) DeleteProfile(name types.NamespacedName) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	maps.DeleteFunc(l.edited, func(k variantKey, _ time.Time) bool { return k.inference == name })
+	delete(l.profiles, name.Name)
+	maps.DeleteFunc(l.edited, func(k variantKey, _ time.Time) bool { return k.inference == name.Name })
 }
 
 // Run writes what was collected until ctx ends, and once more then.

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
@@ -254,14 +255,15 @@ func TestEdited(t *testing.T) {
 	after.Spec.Variants[0].Image = "new"
 	r.now = epoch.Add(10 * time.Second)
 	r.set(t, after)
-	r.Handler().OnUpdate(before, after)
+	r.SetProfile(before)
+	r.SetProfile(after)
 	made := func(at time.Duration) func(*inventory.Pod) {
 		return func(p *inventory.Pod) { p.Run.Created = epoch.Add(at) }
 	}
 	r.Finished(ran("a", "GPU", made(0)))
 	r.Finished(ran("a", "NPU", made(0))) // not edited
 	r.Finished(ran("a", "GPU", made(11*time.Second)))
-	r.Handler().OnUpdate(after, after) // a resync
+	r.SetProfile(after) // nothing new
 	r.Finished(ran("a", "GPU", made(11*time.Second)))
 	r.flush(t)
 	if gpu, npu := r.samples("a", "GPU"), r.samples("a", "NPU"); gpu != 2 || npu != 1 {
@@ -281,7 +283,7 @@ func TestEdited(t *testing.T) {
 	if got := r.samples("a", "GPU"); got != 1 {
 		t.Errorf("%d runs of the edited variant, want 1", got)
 	}
-	r.Handler().OnDelete(after)
+	r.DeleteProfile(types.NamespacedName{Name: "a"})
 }
 
 // TestManyAtOnce is for the race detector: pods end, profiles change, writes
@@ -306,7 +308,7 @@ func TestManyAtOnce(t *testing.T) {
 			for range each {
 				r.Finished(ran(name, "GPU"))
 				same := resourceOf(name, "image")
-				r.Handler().OnUpdate(same, same)
+				r.SetProfile(same)
 			}
 		})
 	}

@@ -12,19 +12,25 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 )
 
-// SwitchName is the ConfigMap with which an operator stops re-admission.
-const SwitchName = "heteroaccel-readmission"
+const (
+	// SwitchName is the ConfigMap with which an operator suspends re-admission:
+	// data suspended: "true".
+	SwitchName = "heteroaccel-readmission"
+	// StatusName is the ConfigMap in which the webhook lists the pods that it
+	// could not recreate, under NotRecreatedField.
+	StatusName        = "heteroaccel-readmission-status"
+	NotRecreatedField = "notRecreated"
+)
 
-// Switch is a ConfigMap that an operator creates, changes or deletes while the
-// programs run. It may well not be there.
+// Switch follows a ConfigMap that is created, changed or deleted while the
+// programs run, and that may not exist.
 type Switch struct {
-	feed *Feed
+	feed *Feed[*corev1.ConfigMap]
 	data atomic.Pointer[map[string]string]
 }
 
@@ -32,45 +38,33 @@ type Switch struct {
 func NewSwitch(client kubernetes.Interface, namespace, name string) *Switch {
 	s := &Switch{}
 	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "configmaps", namespace, fields.OneTermEqualSelector("metadata.name", name))
-	s.feed = NewFeed("configmap "+name, lw, &corev1.ConfigMap{},
-		func(o runtime.Object) error { s.data.Store(&o.(*corev1.ConfigMap).Data); return nil },
-		func(types.NamespacedName) { s.data.Store(nil) },
-		nil)
+	s.feed = newFeed("configmap "+name, lw, &corev1.ConfigMap{}, itself[*corev1.ConfigMap], nil)
+	s.feed.Register(
+		func(c *corev1.ConfigMap) { s.data.Store(&c.Data) },
+		func(types.NamespacedName) { s.data.Store(nil) })
 	return s
 }
 
-// Run follows the switch until ctx ends.
+// Run follows the ConfigMap until ctx ends.
 func (s *Switch) Run(ctx context.Context) error { return s.feed.Run(ctx) }
 
-// Synced says what is missing until it is known whether the switch is there.
-func (s *Switch) Synced() error { return s.feed.Synced() }
-
-// On reports whether something is switched on. Whoever writes "yes" at night
-// means yes: all but an empty text, "false", "no", "off" and "0" is on.
-func (s *Switch) On(key string) bool {
+// Suspended reports whether re-admission is suspended. Whoever writes "yes" at
+// night means yes: anything but an empty text, "false", "no", "off" and "0"
+// suspends it.
+func (s *Switch) Suspended() bool {
 	data := s.data.Load()
 	if data == nil {
 		return false
 	}
-	switch strings.ToLower(strings.TrimSpace((*data)[key])) {
+	switch strings.ToLower(strings.TrimSpace((*data)["suspended"])) {
 	case "", "false", "no", "off", "0":
 		return false
 	}
 	return true
 }
 
-// Suspended reports whether re-admission is stopped: data suspended: "true".
-func (s *Switch) Suspended() bool { return s.On("suspended") }
-
-const (
-	// StatusName is the ConfigMap in which the webhook says which pods it could
-	// not recreate, in NotRecreatedField.
-	StatusName        = "heteroaccel-readmission-status"
-	NotRecreatedField = "notRecreated"
-)
-
 // NotRecreated is a pod that was deleted to be recreated and that the API server
-// refuses.
+// denies.
 type NotRecreated struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
@@ -89,11 +83,11 @@ func (s *Switch) NotRecreated() []NotRecreated {
 	if data == nil {
 		return nil
 	}
-	var bySlot map[string]NotRecreated
-	if json.Unmarshal([]byte((*data)[NotRecreatedField]), &bySlot) != nil {
+	var bySecret map[string]NotRecreated
+	if json.Unmarshal([]byte((*data)[NotRecreatedField]), &bySecret) != nil {
 		return nil // somebody else wrote it: it explains, and nothing else
 	}
-	return slices.SortedFunc(maps.Values(bySlot), func(a, b NotRecreated) int {
+	return slices.SortedFunc(maps.Values(bySecret), func(a, b NotRecreated) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 }
