@@ -13,6 +13,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
 	sealed "heteroaccel.io/pkg/record"
+	"heteroaccel.io/webhook/mutate/deviceflag"
 )
 
 // Decision is what the mutation writes back for people and for re-admission.
@@ -54,18 +55,19 @@ var annotations = [...]string{
 // groups, selectors, tolerations, and the annotations that explain it and make
 // it undoable. Its Warnings are for whoever creates the pod; the reason says the
 // same in few words. pod is never changed; the result shares with it what did not
-// change. The rules are told at setDevice, resourcesFor and Compatible.
+// change. The rules are told at deviceflag.Rewrite, resourcesFor and
+// Compatible.
 //
 // pod is to be without a mutation already: see Undo. An error that Compatible
 // would have given for the variant, or one of too large a record, is a sentence
 // for the person who wrote the pod.
 func Apply(pod *Pod, in Input) (*Pod, error) {
-	out, r, told, err := carryOut(pod, in)
+	out, r, warnings, err := carryOut(pod, in)
 	if err != nil {
 		return nil, err
 	}
-	r.Unwritten, r.Note = told.unwritten, told.note()
-	out.Warnings = told.warnings()
+	r.Unwritten, r.Note = warnings.Unwritten, warnings.Note()
+	out.Warnings = warnings.Texts()
 	original, err := r.seal(in.Key, in.Namespace, in.Decision.Reservation)
 	if err != nil {
 		return nil, err
@@ -99,7 +101,7 @@ func Preview(pod *Pod, in Input) (*corev1.Pod, error) {
 
 // carryOut gives in.Target of a copy of pod its variant, and notes what that
 // replaced.
-func carryOut(pod *Pod, in Input) (*Pod, *record, *doubts, error) {
+func carryOut(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, error) {
 	if in.Profile == nil || in.Variant == nil || in.Variant.Spec == nil {
 		return nil, nil, nil, errors.New("apply a variant: none given")
 	}
@@ -111,19 +113,19 @@ func carryOut(pod *Pod, in Input) (*Pod, *record, *doubts, error) {
 		return nil, nil, nil, errNoContainer(in.Target)
 	}
 	r := &record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind}}
-	told, err := applyToContainer(c, in, wishesOf(pod, in.Target), r)
+	warnings, err := applyToContainer(c, in, wishesOf(pod, in.Target), r)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	if err := applyToPod(&out, v, r); err != nil {
 		return nil, nil, nil, err
 	}
-	return &out, r, told, nil
+	return &out, r, warnings, nil
 }
 
 // applyToContainer changes c, which is a copy, and notes in r what it replaced.
 // It returns what remains to be said of c's words.
-func applyToContainer(c *corev1.Container, in Input, w wishes, r *record) (*doubts, error) {
+func applyToContainer(c *corev1.Container, in Input, w wishes, r *record) (*deviceflag.Warnings, error) {
 	v := in.Variant
 	if image := v.Spec.Image; image != "" && image != c.Image {
 		if now := pullPolicy(c.ImagePullPolicy, c.Image, image); now != c.ImagePullPolicy {
@@ -134,9 +136,9 @@ func applyToContainer(c *corev1.Container, in Input, w wishes, r *record) (*doub
 		c.Image = image
 	}
 
-	l := setDevice(c, in.Profile, v)
-	c.Command, c.Args = l.command.words, l.args.words
-	r.Command, r.Args = l.command.recorded(), l.args.recorded()
+	l := deviceflag.Rewrite(c, in.Profile, v)
+	c.Command, c.Args = l.Command.Words, l.Args.Words
+	r.Command, r.Args = l.Command.Change(), l.Args.Change()
 
 	resources := resourcesFor(c.Resources, v, w, in.Known)
 	r.Limits = changedAmounts(c.Resources.Limits, resources.Limits)
@@ -153,7 +155,7 @@ func applyToContainer(c *corev1.Container, in Input, w wishes, r *record) (*doub
 		c.VolumeMounts = append(slices.Clip(c.VolumeMounts), mounts...)
 		r.Mounts = paths
 	}
-	return l.doubts(c, v), nil
+	return l.Warnings(c, v), nil
 }
 
 // applyToPod changes what stands outside the container in out, which is a

@@ -10,6 +10,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/webhook/mutate/deviceflag"
 )
 
 // defaultContainer is the annotation by which kubectl, and whoever puts helpers
@@ -97,8 +98,7 @@ func runsOnDevice(c *corev1.Container, p *profile.Profile, known func(corev1.Res
 	if len(p.Variants) == 0 {
 		return false
 	}
-	l := setDevice(c, p, &p.Variants[0])
-	return l.named || l.mentions
+	return deviceflag.Rewrite(c, p, &p.Variants[0]).NamesDevice()
 }
 
 // mostNames bounds the names in a sentence.

@@ -56,12 +56,12 @@ func (r *record) undoContainer(c *corev1.Container) {
 		c.ImagePullPolicy = corev1.PullPolicy(r.Pull.Was)
 	}
 	if r.Command != nil {
-		if words, ok := r.Command.restore(c.Command); ok {
+		if words, ok := r.Command.Undo(c.Command); ok {
 			c.Command = words
 		}
 	}
 	if r.Args != nil {
-		if words, ok := r.Args.restore(c.Args); ok {
+		if words, ok := r.Args.Undo(c.Args); ok {
 			c.Args = words
 		}
 	}

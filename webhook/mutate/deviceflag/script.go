@@ -1,10 +1,6 @@
-package mutate
+package deviceflag
 
-import (
-	"strings"
-
-	"heteroaccel.io/pkg/accel"
-)
+import "strings"
 
 // edit is one replacement within a string: at offset At of the new string, Len
 // bytes stand in place of Was.
@@ -29,7 +25,7 @@ type edit struct {
 //
 // edits are in ascending order; stands reports whether a flag stands in s at
 // all, with whatever value.
-func (l *line) rewriteText(s, dev, extra string) (out string, edits []edit, stands bool) {
+func (l *CommandLine) rewriteText(s, dev, extra string) (out string, edits []edit, stands bool) {
 	if !l.mentionsFlag(s) {
 		return s, nil, false
 	}
@@ -53,7 +49,7 @@ func (l *line) rewriteText(s, dev, extra string) (out string, edits []edit, stan
 		if !strings.Contains(s[start:command], extra) {
 			put(at, at, extra)
 		}
-		l.placed = true
+		l.argsInScript = true
 	}
 	for i := 0; i < len(s); i++ {
 		after, key, ok := l.flagAt(s, i)
@@ -76,7 +72,7 @@ func (l *line) rewriteText(s, dev, extra string) (out string, edits []edit, stan
 			value := strings.TrimLeft(text[min(len(text), after-i):], " \t=\"'\\")
 			if !key || doubtful(value) {
 				stands = true
-				l.leave(text, value)
+				l.keep(text, value)
 			}
 			continue
 		}
@@ -95,7 +91,7 @@ func (l *line) rewriteText(s, dev, extra string) (out string, edits []edit, stan
 	return b.String(), edits, stands
 }
 
-func (l *line) mentionsFlag(s string) bool {
+func (l *CommandLine) mentionsFlag(s string) bool {
 	for _, f := range l.profile.DeviceFlags {
 		if f != "" && strings.Contains(s, f) {
 			return true
@@ -106,7 +102,7 @@ func (l *line) mentionsFlag(s string) bool {
 
 // flagAt reports whether a device flag begins at s[i], where it ends, and
 // whether it is a key.
-func (l *line) flagAt(s string, i int) (after int, key, ok bool) {
+func (l *CommandLine) flagAt(s string, i int) (after int, key, ok bool) {
 	for _, f := range l.profile.DeviceFlags {
 		if f == "" || s[i] != f[0] || !strings.HasPrefix(s[i:], f) {
 			continue
@@ -164,118 +160,4 @@ func endsCommand(s string, i int) bool {
 		return i > 0 && isBlank(s[i-1]) && i+1 < len(s) && isBlank(s[i+1])
 	}
 	return false
-}
-
-// value is a device name within a string.
-type value struct {
-	from, to int // the name itself
-	end      int // where the words that belong to it end: behind its quotes
-	bare     bool
-}
-
-// valueAt finds what could be the device that belongs to the flag s[flag:i].
-func valueAt(s string, flag, i int, key bool) (v value, ok bool) {
-	assigned := i < len(s) && s[i] == '='
-	if assigned {
-		i++
-	} else {
-		if flag > 0 && i < len(s) && isQuote(s[i]) && s[flag-1] == s[i] {
-			i++ // "-d" "GPU"
-		}
-		start := i
-		if i = skipBlanks(s, i); i == start {
-			return value{}, false
-		}
-	}
-	option := false // of several in one word: device=GPU:labels=x, device=GPU,x=y
-	if quote := quoteAt(s, i); quote != "" {
-		v.from = i + len(quote)
-		n := strings.Index(s[v.from:min(v.from+longestDevice, len(s))], quote)
-		if n < 0 {
-			return value{}, false
-		}
-		v.to = v.from + n
-		v.end = v.to + len(quote)
-		option = key && v.end < len(s) && (s[v.end] == ',' || s[v.end] == ':')
-	} else {
-		v.bare = true
-		v.from, v.to = i, bareEnd(s, i)
-		if n := optionEnd(s[v.from:v.to]); key && n >= 0 {
-			v.to, option = v.from+n, true
-		}
-		v.end = v.to
-	}
-	if !option && !endsWord(s, v.end) {
-		return value{}, false
-	}
-	// In app "--device=GPU", the quotes are the word's, not the value's.
-	if assigned && v.bare && flag > 0 && isQuote(s[flag-1]) && v.end < len(s) && s[v.end] == s[flag-1] &&
-		(flag == 1 || isBlank(s[flag-2])) {
-		v.end++
-	}
-	return v, true
-}
-
-// optionEnd returns where in a bare value another key=value begins, at the
-// separator before it, or -1.
-func optionEnd(s string) int {
-	equals := strings.IndexByte(s, '=')
-	if equals < 0 {
-		return -1
-	}
-	return strings.LastIndexAny(s[:equals], ",:")
-}
-
-// deviceEnvAt reports whether the value of the flag s[flag:i] is the variable
-// of the device, $X, ${X…} or $(X), in quotes or not, and where it ends.
-func deviceEnvAt(s string, flag, i int) (end int, ok bool) {
-	if i < len(s) && s[i] == '=' {
-		i++
-	} else {
-		if flag > 0 && i < len(s) && isQuote(s[i]) && s[flag-1] == s[i] {
-			i++
-		}
-		i = skipBlanks(s, i)
-	}
-	quote := quoteAt(s, i)
-	i += len(quote)
-	for _, form := range [...][2]string{{"${" + accel.DeviceEnv, "}"}, {"$(" + accel.DeviceEnv, ")"}, {"$" + accel.DeviceEnv, ""}} {
-		rest, found := strings.CutPrefix(s[i:], form[0])
-		if !found || rest != "" && (rest[0] == '_' || !notInID(rune(rest[0])) && rest[0] != '.' && rest[0] != '-') {
-			continue // another variable, whose name is longer
-		}
-		if form[1] != "" {
-			n := strings.Index(rest[:min(longestDevice, len(rest))], form[1])
-			if n < 0 {
-				return 0, false
-			}
-			rest = rest[n+1:]
-		}
-		rest = strings.TrimPrefix(rest, quote)
-		end = len(s) - len(rest)
-		return end, endsWord(s, end)
-	}
-	return 0, false
-}
-
-// glimpse is the flag s[flag:i] with what stands behind it, up to the end of a
-// word or of a quoted text, to be shown to people.
-func glimpse(s string, flag, i int) string {
-	const most = 64
-	end := i
-	if end < len(s) && s[end] == '=' {
-		end++
-	} else {
-		end = skipBlanks(s, end)
-	}
-	if quote := quoteAt(s, end); quote != "" {
-		from := end + len(quote)
-		if n := strings.Index(s[from:min(from+most, len(s))], quote); n >= 0 {
-			return s[flag : from+n+len(quote)]
-		}
-		end = from
-	}
-	for limit := min(end+most, len(s)); end < limit && !isBlank(s[end]) && strings.IndexByte(";|&`", s[end]) < 0; end++ {
-	}
-	return strings.TrimRight(s[flag:end], " \t\\")
 }

@@ -9,9 +9,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestDoubts: what a container's words may still name, once it has the NPU of
+// TestWarnings: what a container's words may still name, once it has the NPU of
 // testdata/profile, whose extra args are left out here.
-func TestDoubts(t *testing.T) {
+func TestWarnings(t *testing.T) {
 	shell := func(script string) corev1.Container { return corev1.Container{Command: []string{"bash", "-c", script}} }
 	words := func(args ...string) corev1.Container { return corev1.Container{Args: args} }
 	env := func(name, value string) corev1.Container {
@@ -57,7 +57,7 @@ func TestDoubts(t *testing.T) {
 		"a name and more":         {c: words("-d", "GPU_FAST"), want: []string{`"-d GPU_FAST" stays`}, unwritten: true},
 		"no value":                {c: words("-d"), want: []string{`"-d" is taken for another program's flag`}, unwritten: true},
 		"only another program's":  {c: shell("docker run -d x/y"), want: []string{`"-d x/y" is taken for another program's flag`}, unwritten: true},
-		"no flag in a script":     {c: shell("./app"), want: []string{"only the variable HETEROACCEL_DEVICE says NPU, as its script has none of the flags -d, --target_device"}, unwritten: true},
+		"no flag in a script":     {c: shell("./app"), want: []string{"only the variable HETEROACCEL_DEVICE names NPU, as its script has none of the flags -d, --target_device"}, unwritten: true},
 		"no flag for a login":     {c: corev1.Container{Args: []string{"-lc", "./app -x"}}, want: []string{"only the variable"}, unwritten: true},
 		"an interpreter's":        {c: corev1.Container{Command: []string{"python3", "-c", "run(device='GPU')"}}, want: []string{`"device='GPU'" stays`, "only the variable"}, unwritten: true},
 		"a list of an interpeter": {c: corev1.Container{Command: []string{"python3", "-c", `run(["app", "-d", "GPU"])`}}, want: []string{`"-d',` + "", `"'GPU'" stays`}, unwritten: true},
@@ -75,7 +75,7 @@ func TestDoubts(t *testing.T) {
 		"a vendor's":                   {c: shell("./app -d GPU; yolo device=intel:gpu"), want: []string{`"device=intel:gpu" stays`}},
 		"a mode, for a device":         {c: shell("./app -d GPU --device AUTO"), want: []string{`"--device AUTO" stays`}},
 		"options in one word":          {c: words("-d", "GPU", "-vf", "dnn=model=x:device=GPU:labels=y"), want: []string{`"device=GPU" stays`}},
-		"a variable that says another": {c: env("TARGET_DEVICE", "CPU"), want: []string{`variable TARGET_DEVICE is "CPU"`}},
+		"a variable that names another": {c: env("TARGET_DEVICE", "CPU"), want: []string{`variable TARGET_DEVICE is "CPU"`}},
 		"any variable that does":       {c: env("RUN_ON", "GPU.0"), want: []string{`variable RUN_ON is "GPU.0"`}},
 		"a variable with a flag":       {c: env("OPTS", "-x --target_device GPU"), want: []string{`variable OPTS is`}},
 		"a variable with JSON":         {c: env("CONFIG", `{"target_device":"GPU"}`), want: []string{`variable CONFIG is`}},
@@ -110,8 +110,12 @@ func TestDoubts(t *testing.T) {
 	}
 }
 
-// TestDoubtsOfHostileWords: much that is doubtful makes few and short words.
-func TestDoubtsOfHostileWords(t *testing.T) {
+// maxWarnings is how many warnings there are at most, but for one that counts
+// the rest.
+const maxWarnings = 5
+
+// TestWarningsOfHostileWords: much that is doubtful makes few and short words.
+func TestWarningsOfHostileWords(t *testing.T) {
 	p := testProfile(t)
 	for name, text := range map[string]string{
 		"flags":   strings.Repeat("-d $X ", 100_000),
@@ -133,7 +137,7 @@ func TestDoubtsOfHostileWords(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n := len(after.Warnings); n > mostWarnings+1 {
+			if n := len(after.Warnings); n > maxWarnings+1 {
 				t.Errorf("%d warnings", n)
 			}
 			for _, w := range append(after.Warnings, after.Metadata.Annotations["heteroaccel.io/reason"]) {

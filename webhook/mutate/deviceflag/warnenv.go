@@ -1,4 +1,4 @@
-package mutate
+package deviceflag
 
 import (
 	"strings"
@@ -9,9 +9,10 @@ import (
 	"heteroaccel.io/pkg/profile"
 )
 
-// doubtEnv looks at the variables of c that are not the variant's.
-func (l *line) doubtEnv(c *corev1.Container, v *profile.Variant, d *doubts) {
-	s := &search{line: l, given: given(l.profile, v)}
+// warnEnv warns of the variables of c, other than the variant's, that name
+// another device or may do so.
+func (l *CommandLine) warnEnv(w *Warnings, c *corev1.Container, v *profile.Variant) {
+	s := &nameSearch{profile: l.profile, right: devicesOf(l.profile, v)}
 	for i := range c.Env {
 		e := &c.Env[i]
 		if setByVariant(v, e.Name) {
@@ -19,7 +20,7 @@ func (l *line) doubtEnv(c *corev1.Container, v *profile.Variant, d *doubts) {
 		}
 		if e.ValueFrom != nil {
 			if from := keyFrom(e.ValueFrom); from != "" && namesDevice(e.Name) {
-				d.add("variable "+e.Name+" may say another device", "variable %s comes from %s and may name another device than %s: use $(HETEROACCEL_DEVICE)",
+				w.add("variable "+e.Name+" may name another device", "variable %s comes from %s and may name another device than %s: use $(HETEROACCEL_DEVICE)",
 					e.Name, from, v.Device)
 			}
 			continue
@@ -31,7 +32,7 @@ func (l *line) doubtEnv(c *corev1.Container, v *profile.Variant, d *doubts) {
 			other = len(s.found) > 0
 		}
 		if other {
-			d.add("variable "+e.Name+" says another device", "variable %s is %s and names another device than %s: use $(HETEROACCEL_DEVICE)",
+			w.add("variable "+e.Name+" names another device", "variable %s is %s and names another device than %s: use $(HETEROACCEL_DEVICE)",
 				e.Name, shown(e.Value), v.Device)
 		}
 	}
@@ -46,7 +47,7 @@ func setByVariant(v *profile.Variant, name string) bool {
 	return name == accel.DeviceEnv
 }
 
-// keyFrom says which ConfigMap or Secret a variable's value comes from, "" for
+// keyFrom says from which ConfigMap or Secret a variable's value comes, "" for
 // none: what comes from the pod itself names no device.
 func keyFrom(s *corev1.EnvVarSource) string {
 	switch {
@@ -58,8 +59,9 @@ func keyFrom(s *corev1.EnvVarSource) string {
 	return ""
 }
 
-// namesDevice reports whether a variable is called as those that hold a device
-// to infer on: TARGET_DEVICE, and not VIDEO_DEVICE or CUDA_VISIBLE_DEVICES.
+// namesDevice reports whether a variable has a name as those have that hold a
+// device to infer on: TARGET_DEVICE, and not VIDEO_DEVICE or
+// CUDA_VISIBLE_DEVICES.
 func namesDevice(variable string) bool {
 	name := strings.ToUpper(variable)
 	for _, other := range []string{"VIDEO", "AUDIO", "CAMERA", "INPUT", "BLOCK", "NET"} {
@@ -75,8 +77,8 @@ func namesDevice(variable string) bool {
 	return false
 }
 
-// sources says which ConfigMaps and Secrets may set the variable in a value
-// that is one.
+// sources says which ConfigMaps and Secrets may set the variable that a value
+// refers to.
 func sources(c *corev1.Container, value string) string {
 	if !strings.Contains(value, "$") || len(c.EnvFrom) == 0 {
 		return ""

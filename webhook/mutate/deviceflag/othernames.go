@@ -1,37 +1,75 @@
-package mutate
+package deviceflag
 
-import "strings"
+import (
+	"strings"
 
-// search looks for devices that a text names as values: behind "=" or ":" or a
+	"heteroaccel.io/pkg/profile"
+)
+
+// otherNames returns the places on the user's part of the command line that name
+// other devices than variant v's.
+func (l *CommandLine) otherNames(v *profile.Variant) []string {
+	s := &nameSearch{profile: l.profile, right: devicesOf(l.profile, v)}
+	for _, list := range []*List{&l.Command, &l.Args} {
+		edits, inserted := list.edits, list.inserted
+		for i, word := range list.Words[:len(list.Words)-list.added] {
+			if len(inserted) > 0 && inserted[0] == i {
+				inserted = inserted[1:]
+				continue
+			}
+			s.ours = s.ours[:0]
+			for len(edits) > 0 && edits[0].Word == i {
+				s.ours, edits = append(s.ours, edits[0].edit), edits[1:]
+			}
+			s.quoted = true
+			s.scan(word)
+			s.before = word
+		}
+	}
+	return s.found
+}
+
+// devicesOf are the devices that variant v stands for.
+func devicesOf(p *profile.Profile, v *profile.Variant) map[string]bool {
+	set := map[string]bool{}
+	for _, name := range namedDevices(v.Device, p, true) {
+		set[name] = true
+	}
+	set[strings.ToUpper(v.Device)] = true
+	return set
+}
+
+// nameSearch finds devices that a text names as values: behind "=" or ":" or a
 // flag of any name, or in quotes.
-type search struct {
-	line *line
-	// given are the devices that are right.
-	given map[string]bool
+type nameSearch struct {
+	profile *profile.Profile
+	// right are the names that are no other devices.
+	right map[string]bool
 	// before is the word before the text, when that is a word of a line.
 	before string
-	// ours are parts of the text that were written by us, ascending.
+	// ours are the parts of the text that we wrote, ascending.
 	ours []edit
-	// quoted has devices count in quotes alone, and behind a flag in a list.
+	// quoted lets devices count that stand in quotes alone, or behind a flag in
+	// a list.
 	quoted bool
 	found  []string
 }
 
 // others reports whether s is a device, or a list of devices, and not all of
 // them are right.
-func (s *search) others(text string, modeToo bool) bool {
-	names := namedDevices(text, s.line.profile, modeToo)
+func (s *nameSearch) others(text string, modeToo bool) bool {
+	names := namedDevices(text, s.profile, modeToo)
 	for _, name := range names {
-		if !s.given[name] {
+		if !s.right[name] {
 			return true
 		}
 	}
 	return false
 }
 
-// scan adds the places of text to what was found. It takes time in proportion
-// to the length.
-func (s *search) scan(text string) {
+// scan adds the places in text to what was found, in time proportional to its
+// length.
+func (s *nameSearch) scan(text string) {
 	if s.before != "" && strings.HasPrefix(s.before, "-") && !strings.ContainsAny(s.before, "= \t\n") &&
 		s.others(text, namesDevice(strings.TrimLeft(s.before, "-"))) && !s.written(0) {
 		s.find(s.before + " " + text)
@@ -47,7 +85,7 @@ func (s *search) scan(text string) {
 		for i < len(text) && inToken(text[i]) {
 			i++
 		}
-		if len(s.found) < mostPlaces && !s.written(from) {
+		if len(s.found) < maxKept && !s.written(from) {
 			s.token(text, key, keyEnd, from, i)
 		}
 		if strings.Trim(text[from:i], ":,") != "" { // of "a": "b" the key is a
@@ -57,7 +95,7 @@ func (s *search) scan(text string) {
 }
 
 // token looks at one token, text[from:to], behind another.
-func (s *search) token(text string, key, keyEnd, from, to int) {
+func (s *nameSearch) token(text string, key, keyEnd, from, to int) {
 	value := text[from:to]
 	if flag, ok := s.attached(value); ok {
 		s.find(flag)
@@ -99,8 +137,8 @@ func (s *search) token(text string, key, keyEnd, from, to int) {
 
 // attached reports whether a token is a short device flag and another device
 // in one word, -dGPU, as some programs read it.
-func (s *search) attached(token string) (string, bool) {
-	for _, f := range s.line.profile.DeviceFlags {
+func (s *nameSearch) attached(token string) (string, bool) {
+	for _, f := range s.profile.DeviceFlags {
 		if rest, ok := strings.CutPrefix(token, f); ok && len(f) == 2 && f[0] == '-' && s.others(rest, false) {
 			return token, true
 		}
@@ -108,8 +146,8 @@ func (s *search) attached(token string) (string, bool) {
 	return "", false
 }
 
-// find notes a place, once.
-func (s *search) find(place string) {
+// find adds a place, once.
+func (s *nameSearch) find(place string) {
 	for _, p := range s.found {
 		if p == place {
 			return
@@ -118,15 +156,15 @@ func (s *search) find(place string) {
 	s.found = append(s.found, place)
 }
 
-// written reports whether what begins at a place was written by us.
-func (s *search) written(at int) bool {
+// written reports whether we wrote what begins at a place.
+func (s *nameSearch) written(at int) bool {
 	for len(s.ours) > 0 && s.ours[0].At+s.ours[0].Len <= at {
 		s.ours = s.ours[1:]
 	}
 	return len(s.ours) > 0 && s.ours[0].At <= at
 }
 
-// tellsDevice reports whether what a value belongs to may be a device: cpu in
+// tellsDevice reports whether something of this name may hold a device: cpu in
 // small letters is a word of many programs.
 func tellsDevice(name string) bool {
 	name = strings.ToUpper(name)

@@ -1,4 +1,4 @@
-package mutate
+package deviceflag
 
 import (
 	"path"
@@ -21,7 +21,7 @@ func scriptIndex(command, args []string) int {
 	if len(args) > 0 {
 		words = slices.Concat(command, args)
 	}
-	tokens := split(words[:min(len(words), mostWords)])
+	tokens := split(words[:min(len(words), maxWords)])
 	if len(command) == 0 {
 		if i := shellScript(tokens); i >= 0 && strings.ContainsAny(tokens[i].text, " \t\n") {
 			return tokens[i].word
@@ -45,9 +45,9 @@ func scriptIndex(command, args []string) int {
 	return -1
 }
 
-// mostWords bounds where a script is looked for, since each word may be a shell
+// maxWords bounds where a script is looked for, since each word may be a shell
 // that has all words behind it for its own.
-const mostWords = 1024
+const maxWords = 1024
 
 var (
 	shells = map[string]bool{

@@ -1,4 +1,4 @@
-package mutate
+package deviceflag
 
 import (
 	"testing"
@@ -40,7 +40,7 @@ func TestDeviceFor(t *testing.T) {
 		"small letters without a vendor stay": {plain, "gpu", "NPU", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &line{profile: c.p}
+			l := &CommandLine{profile: c.p}
 			got, ok := l.deviceFor(c.was, c.dev)
 			if ok != (c.want != "") || ok && got != c.want {
 				t.Errorf("deviceFor(%q, %q) = %q, %v, want %q", c.was, c.dev, got, ok, c.want)
@@ -74,14 +74,28 @@ func TestRewriteKeys(t *testing.T) {
 			if c.want == same {
 				c.want = c.text
 			}
-			l := &line{profile: p, script: -1}
+			l := &CommandLine{profile: p, script: -1}
 			got, edits, _ := l.rewriteText(c.text, "NPU", "")
 			if got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 			if back := unedit(got, edits); back != c.text {
-				t.Errorf("taken back: %q, want %q", back, c.text)
+				t.Errorf("undone: %q, want %q", back, c.text)
 			}
 		})
+	}
+}
+
+func TestIsDevice(t *testing.T) {
+	p := flags().profile
+	for _, s := range []string{"CPU", "GPU", "GPU.0", "NPU.3720", "GPU(4)", "GPU.1(4)", "AUTO", "AUTO:GPU,CPU", "HETERO:FPGA,CPU", "BATCH:GPU(16)", "any", "ANY", "NEW_CHIP"} {
+		if !isDevice(s, p) {
+			t.Errorf("%q is a device", s)
+		}
+	}
+	for _, s := range []string{"", "gpu", "GPUX", "CPU.", "CPU.txt", "GPU()", "GPU(a b)", "GPU(4", "AUTO:", "AUTO:,", "CPU:GPU", "AUTO:AUTO:GPU", "nginx", "/data", "GPU,CPU", "any.0"} {
+		if isDevice(s, p) {
+			t.Errorf("%q is no device", s)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package mutate
+package deviceflag
 
 import (
 	"slices"
@@ -9,10 +9,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
-func textLine() *line {
-	return &line{script: -1, profile: &profile.Profile{
+func flags() *CommandLine {
+	return &CommandLine{script: -1, profile: &profile.Profile{
 		DeviceFlags: []string{"-d", "--target_device"},
 		Variants:    []profile.Variant{{Device: "NEW_CHIP"}, {Device: "HETERO:FPGA,CPU"}},
 	}}
@@ -22,7 +23,7 @@ func TestRewriteText(t *testing.T) {
 	same := "" // want equals the text
 	cases := map[string]struct {
 		text, want string
-		stands     bool
+		present    bool
 	}{
 		"alone":                      {"-d GPU", "-d NPU", true},
 		"assigned":                   {"./app -d=GPU", "./app -d=NPU", true},
@@ -82,12 +83,12 @@ func TestRewriteText(t *testing.T) {
 			if c.want == same {
 				c.want = c.text
 			}
-			got, edits, stands := textLine().rewriteText(c.text, "NPU", "")
-			if got != c.want || stands != c.stands {
-				t.Errorf("rewriteText(%q) = %q, stands %v, want %q, %v", c.text, got, stands, c.want, c.stands)
+			got, edits, present := flags().rewriteText(c.text, "NPU", "")
+			if got != c.want || present != c.present {
+				t.Errorf("rewriteText(%q) = %q, present %v, want %q, %v", c.text, got, present, c.want, c.present)
 			}
 			if back := unedit(got, edits); back != c.text {
-				t.Errorf("taken back: %q, want %q", back, c.text)
+				t.Errorf("undone: %q, want %q", back, c.text)
 			}
 		})
 	}
@@ -106,25 +107,25 @@ func TestRewriteTextWithArgs(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, edits, _ := textLine().rewriteText(c.text, c.dev, extra)
+			got, edits, _ := flags().rewriteText(c.text, c.dev, extra)
 			if got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 			if back := unedit(got, edits); back != c.text {
-				t.Errorf("taken back: %q, want %q", back, c.text)
+				t.Errorf("undone: %q, want %q", back, c.text)
 			}
 		})
 	}
 }
 
-// unedit takes edits back the way a record does.
+// unedit undoes edits as the record of a mutation does.
 func unedit(s string, edits []edit) string {
-	l := list{words: []string{s}, added: 0}
+	l := List{Words: []string{s}}
 	for _, e := range edits {
-		l.edits = append(l.edits, listEdit{edit: e})
+		l.edits = append(l.edits, wordEdit{edit: e})
 	}
-	if r := l.recorded(); r != nil {
-		words, ok := r.restore(l.words)
+	if r := l.Change(); r != nil {
+		words, ok := r.Undo(l.Words)
 		if !ok {
 			return "does not restore"
 		}
@@ -133,7 +134,7 @@ func unedit(s string, edits []edit) string {
 	return s
 }
 
-// FuzzRewriteText: no text panics; what is edited can be taken back; a second
+// FuzzRewriteText: no text panics; what is edited can be undone; a second
 // pass changes nothing; without the flags in it, or without any device's name,
 // every byte stays.
 func FuzzRewriteText(f *testing.F) {
@@ -145,106 +146,26 @@ func FuzzRewriteText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, extra := range []string{"", " --batch_size 1"} {
-			got, edits, _ := textLine().rewriteText(s, "NPU", extra)
+			got, edits, _ := flags().rewriteText(s, "NPU", extra)
 			if back := unedit(got, edits); back != s {
-				t.Fatalf("%q became %q, taken back %q", s, got, back)
+				t.Fatalf("%q became %q, undone %q", s, got, back)
 			}
 			upper := strings.ToUpper(s)
 			names := strings.Contains(upper, "ANY") || strings.Contains(upper, "NEW_CHIP")
 			for d := range openVINODevices {
 				names = names || strings.Contains(s, d)
 			}
-			if (!textLine().mentionsFlag(s) || !names) && got != s {
+			if (!flags().mentionsFlag(s) || !names) && got != s {
 				t.Fatalf("%q has no flag with a device, and became %q", s, got)
 			}
 			if extra != "" {
 				continue
 			}
-			if again, _, _ := textLine().rewriteText(got, "NPU", ""); again != got {
+			if again, _, _ := flags().rewriteText(got, "NPU", ""); again != got {
 				t.Fatalf("%q became %q, then %q", s, got, again)
 			}
 		}
 	})
-}
-
-func TestIsDevice(t *testing.T) {
-	p := textLine().profile
-	for _, s := range []string{"CPU", "GPU", "GPU.0", "NPU.3720", "GPU(4)", "GPU.1(4)", "AUTO", "AUTO:GPU,CPU", "HETERO:FPGA,CPU", "BATCH:GPU(16)", "any", "ANY", "NEW_CHIP"} {
-		if !isDevice(s, p) {
-			t.Errorf("%q is a device", s)
-		}
-	}
-	for _, s := range []string{"", "gpu", "GPUX", "CPU.", "CPU.txt", "GPU()", "GPU(a b)", "GPU(4", "AUTO:", "AUTO:,", "CPU:GPU", "AUTO:AUTO:GPU", "nginx", "/data", "GPU,CPU", "any.0"} {
-		if isDevice(s, p) {
-			t.Errorf("%q is no device", s)
-		}
-	}
-}
-
-func TestScriptIndex(t *testing.T) {
-	cases := map[string]struct {
-		command, args []string
-		want          int
-	}{
-		"bash -c":            {[]string{"bash", "-c", "x"}, nil, 2},
-		"across":             {[]string{"/bin/sh"}, []string{"-c", "x", "y"}, 2},
-		"clustered":          {[]string{"bash", "-lec"}, []string{"x"}, 2},
-		"options before":     {[]string{"bash", "--norc", "-euo", "pipefail", "-c", "x"}, nil, 5},
-		"behind a wrapper":   {[]string{"/tini", "--", "/bin/bash", "-c", "x"}, nil, 4},
-		"entrypoint":         {nil, []string{"-c", "a b"}, 1},
-		"not the entrypoint": {nil, []string{"-c", "kernels.xml"}, -1},
-		"script file":        {[]string{"bash", "run.sh", "-c", "x"}, nil, -1},
-		"no script":          {[]string{"bash", "-c"}, nil, -1},
-		"no shell":           {[]string{"./app", "-c", "x"}, nil, -1},
-		"shell to a shell":   {[]string{"sh", "bash", "-c", "x"}, nil, 3},
-
-		"options behind":                {[]string{"bash", "-c", "-e", "x"}, nil, 3},
-		"an option with a value behind": {[]string{"bash", "-c", "-o", "pipefail", "x"}, nil, 4},
-		"clustered with a value":        {[]string{"bash", "-ceuo", "pipefail", "x"}, nil, 3},
-		"end of options":                {[]string{"sh", "-c", "--", "x"}, nil, 3},
-		"end of options, a dash":        {[]string{"sh", "-c", "-", "x"}, nil, 3},
-		"end of options, no -c":         {[]string{"sh", "--", "-c", "x"}, nil, -1},
-		"end of options, no script":     {[]string{"sh", "-c", "--"}, nil, -1},
-		"login shell":                   {[]string{"bash", "-l", "-c", "x"}, nil, 3},
-		"login shell, in one word":      {[]string{"/bin/bash", "-lc", "x"}, nil, 2},
-		"login shell, long":             {[]string{"bash", "--login", "-c", "x"}, nil, 3},
-		"options, then a plus":          {[]string{"bash", "+e", "-O", "extglob", "-c", "x"}, nil, 5},
-		"a file of settings":            {[]string{"bash", "--rcfile", "/etc/rc", "-ic", "x"}, nil, 4},
-		"strict":                        {[]string{"sh", "-euc"}, []string{"x"}, 2},
-		"env with a variable":           {[]string{"env", "X=Y", "bash", "-c", "x"}, nil, 4},
-		"env with options":              {[]string{"/usr/bin/env", "-i", "-u", "A", "X=Y", "bash", "-c", "x"}, nil, 7},
-		"env -S, the shell":             {[]string{"/usr/bin/env", "-S", "bash -euo pipefail -c", "x"}, nil, 3},
-		"env -S, the script too":        {[]string{"env", "-S", "bash -c 'x y'"}, nil, 2},
-		"env -S, in one word":           {[]string{"env", "-Sbash -c", "x"}, nil, 2},
-		"env -vS":                       {[]string{"env", "-vS", "X=Y bash -c", "x"}, nil, 3},
-		"env --split-string":            {[]string{"env", "--split-string=sh -c", "x"}, nil, 2},
-		"env -S of a program":           {[]string{"env", "-S", "./app -x"}, []string{"-c", "x"}, -1},
-		"exec":                          {[]string{"exec", "bash", "-c", "x"}, nil, 3},
-		"nice":                          {[]string{"nice", "-n", "5", "sh", "-c", "x"}, nil, 5},
-		"dumb-init":                     {[]string{"dumb-init", "-v", "--", "sh", "-c", "x"}, nil, 5},
-		"tini, across":                  {[]string{"/usr/bin/tini", "-g", "--"}, []string{"bash", "-c", "x"}, 5},
-		"busybox":                       {[]string{"busybox", "sh", "-c", "x"}, nil, 3},
-		"su":                            {[]string{"su", "app", "-c", "x"}, nil, 3},
-		"su with a shell":               {[]string{"su", "-s", "/bin/bash", "-l", "app", "-c", "x"}, nil, 6},
-		"su, long":                      {[]string{"su", "app", "--command=x"}, nil, 2},
-		"flock":                         {[]string{"flock", "-n", "/lock", "-c", "x"}, nil, 4},
-		"an interpreter":                {[]string{"python3", "-c", "x"}, nil, 2},
-		"an interpreter with options":   {[]string{"/usr/bin/python3.12", "-u", "-c", "x"}, nil, 3},
-		"an interpreter's file":         {[]string{"python3", "infer.py", "-c", "x"}, nil, -1},
-		"an interpreter's module":       {[]string{"python3", "-m", "infer", "-c", "x"}, nil, -1},
-		"entrypoint, login":             {nil, []string{"-lc", "a b"}, 1},
-		"entrypoint, options":           {nil, []string{"-euo", "pipefail", "-c", "--", "a b"}, 4},
-		"entrypoint, no script":         {nil, []string{"-i", "in.mp4", "-c", "a b"}, -1},
-		"behind a thousand words":       {slices.Repeat([]string{"x"}, 5000), []string{"sh", "-c", "x"}, -1},
-		"nothing":                       {nil, nil, -1},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			if got := scriptIndex(c.command, c.args); got != c.want {
-				t.Errorf("got %d, want %d", got, c.want)
-			}
-		})
-	}
 }
 
 // Hostile scripts take time in proportion to their length: in quadratic time
@@ -256,9 +177,9 @@ func TestLongText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := strings.Repeat(unit, n/len(unit))
-			got, edits, _ := textLine().rewriteText(s, "NPU", "")
+			got, edits, _ := flags().rewriteText(s, "NPU", "")
 			if back := unedit(got, edits); back != s {
-				t.Error("what was edited cannot be taken back")
+				t.Error("the edits cannot be undone")
 			}
 		})
 	}
@@ -267,10 +188,12 @@ func TestLongText(t *testing.T) {
 		t.Errorf("script at %d", got)
 	}
 	c := &corev1.Container{Args: slices.Repeat([]string{"-d", "GPU"}, 1000)}
-	p := testProfile(t)
-	l := setDevice(c, p, p.Variant("NPU"))
+	p := &profile.Profile{DeviceFlags: []string{"-d"}, Variants: []profile.Variant{
+		{Kind: "NPU", Device: "NPU", Spec: &v1alpha1.Variant{Args: []string{"--batch_size", "1"}}},
+	}}
+	l := Rewrite(c, p, p.Variant("NPU"))
 	want := append(slices.Repeat([]string{"-d", "NPU"}, 1000), "--batch_size", "1")
-	if diff := cmp.Diff(want, l.args.words); diff != "" {
+	if diff := cmp.Diff(want, l.Args.Words); diff != "" {
 		t.Errorf("args (-want +got):\n%s", diff)
 	}
 }

@@ -1,15 +1,15 @@
-package mutate
+package deviceflag
 
 import "strings"
 
-// longestDevice bounds, in bytes, how far the end of a value is looked for, so
+// maxDeviceLength bounds, in bytes, how far the end of a value is looked for, so
 // that the time stays linear in the length of a hostile script.
-const longestDevice = 256
+const maxDeviceLength = 256
 
 // bareEnd returns the end of the unquoted value that begins at s[i]. A closing
 // parenthesis ends it, $(app -d GPU), unless one was opened, GPU(4).
 func bareEnd(s string, i int) int {
-	s = s[:min(i+longestDevice, len(s))]
+	s = s[:min(i+maxDeviceLength, len(s))]
 	opened := false
 	for ; i < len(s); i++ {
 		switch c := s[i]; c {

@@ -1,4 +1,4 @@
-package mutate
+package deviceflag
 
 import (
 	"slices"
@@ -20,7 +20,7 @@ var openVINODevices = map[string]bool{
 // Programs that name their devices with the vendor (intel:gpu) know no others:
 // there the form stays, and the case, and a plain device takes the place of the
 // name alone, intel:npu; a list or a configuration cannot.
-func (l *line) deviceFor(was, dev string) (now string, ok bool) {
+func (l *CommandLine) deviceFor(was, dev string) (now string, ok bool) {
 	if isDevice(was, l.profile) {
 		return dev, true
 	}
@@ -126,7 +126,7 @@ func isVariantDevice(s string, p *profile.Profile) bool {
 // AUTO:GPU,CPU, intel:gpu.0, cuda:0. It returns nil for any other text. A mode
 // alone, AUTO, is a device when modeToo is set: the word is common.
 func namedDevices(s string, p *profile.Profile, modeToo bool) []string {
-	if s == "" || len(s) > longestDevice {
+	if s == "" || len(s) > maxDeviceLength {
 		return nil
 	}
 	if mode, list, ok := strings.Cut(s, ":"); ok && modes[mode] {
