@@ -53,16 +53,16 @@ var annotations = [...]string{
 // Apply returns pod with in.Target running in.Variant: image, resources,
 // device flag, HETEROACCEL_DEVICE, extra args, env, mounts, volumes,
 // groups, selectors, tolerations, and the annotations that explain it and make
-// it undoable. Its Warnings are for whoever creates the pod; the reason says the
-// same in few words. pod is never changed; the result shares with it what did not
+// it undoable. Its Warnings are for whoever creates the pod; the reason ends with
+// a short form of them. pod is never changed; the result shares with it what did not
 // change. The rules are told at deviceflag.Rewrite, resourcesFor and
 // Compatible.
 //
-// pod is to be without a mutation already: see Undo. An error that Compatible
-// would have given for the variant, or one of too large a record, is a sentence
-// for the person who wrote the pod.
+// pod must have no mutation yet: see Undo. The error is Compatible's for the
+// variant, or says that the record is too large: a sentence for the person who
+// wrote the pod.
 func Apply(pod *Pod, in Input) (*Pod, error) {
-	out, r, warnings, err := carryOut(pod, in)
+	out, r, warnings, err := applyVariant(pod, in)
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +85,10 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 	return out, nil
 }
 
-// Preview is the pod that Apply would make, without the annotations that it
-// writes back. in needs neither decision nor key.
+// Preview is the pod that Apply would return, without the annotations that it
+// writes. in needs neither decision nor key.
 func Preview(pod *Pod, in Input) (*corev1.Pod, error) {
-	out, _, _, err := carryOut(pod, in)
+	out, _, _, err := applyVariant(pod, in)
 	if err != nil {
 		return nil, err
 	}
@@ -99,9 +99,9 @@ func Preview(pod *Pod, in Input) (*corev1.Pod, error) {
 	}, nil
 }
 
-// carryOut gives in.Target of a copy of pod its variant, and notes what that
-// replaced.
-func carryOut(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, error) {
+// applyVariant returns a copy of pod whose in.Target runs in.Variant, a record of
+// what that replaced, and warnings.
+func applyVariant(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, error) {
 	if in.Profile == nil || in.Variant == nil || in.Variant.Spec == nil {
 		return nil, nil, nil, errors.New("apply a variant: none given")
 	}
@@ -113,7 +113,7 @@ func carryOut(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, error) {
 		return nil, nil, nil, errNoContainer(in.Target)
 	}
 	r := &record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind}}
-	warnings, err := applyToContainer(c, in, wishesOf(pod, in.Target), r)
+	warnings, err := applyToContainer(c, in, originsOf(pod, in.Target), r)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -124,8 +124,8 @@ func carryOut(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, error) {
 }
 
 // applyToContainer changes c, which is a copy, and notes in r what it replaced.
-// It returns what remains to be said of c's words.
-func applyToContainer(c *corev1.Container, in Input, w wishes, r *record) (*deviceflag.Warnings, error) {
+// It returns warnings about c's command line and variables.
+func applyToContainer(c *corev1.Container, in Input, w origins, r *record) (*deviceflag.Warnings, error) {
 	v := in.Variant
 	if image := v.Spec.Image; image != "" && image != c.Image {
 		if now := pullPolicy(c.ImagePullPolicy, c.Image, image); now != c.ImagePullPolicy {
@@ -158,11 +158,11 @@ func applyToContainer(c *corev1.Container, in Input, w wishes, r *record) (*devi
 	return l.Warnings(c, v), nil
 }
 
-// applyToPod changes what stands outside the container in out, which is a
-// copy, and notes in r what it added.
+// applyToPod changes the rest of out, which is a copy, and notes in r what it
+// added.
 func applyToPod(out *Pod, v *profile.Variant, r *record) error {
 	if was := out.Spec.Resources; was != nil {
-		out.Spec.Resources = wholeFor(out)
+		out.Spec.Resources = podResourcesFor(out)
 		r.PodLimits = changedAmounts(was.Limits, out.Spec.Resources.Limits)
 		r.PodRequests = changedAmounts(was.Requests, out.Spec.Resources.Requests)
 	}

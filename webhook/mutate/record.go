@@ -11,10 +11,10 @@ import (
 	"heteroaccel.io/webhook/mutate/deviceflag"
 )
 
-// record is what a mutation replaced and added: enough to take it back, and to
-// see of each part whether it is still as it was written. It is the content of
-// the annotation "original". Every part is absent where nothing changed, so the
-// record stays small however large the pod is.
+// record is what a mutation replaced and added: enough to undo it, and to see
+// whether each part is still as it was written. It is the content of the
+// annotation "original". A part where nothing changed is absent, so the record
+// stays small however large the pod is.
 type record struct {
 	sealed.Given
 	Image    *text              `json:"image,omitempty"`
@@ -38,7 +38,7 @@ type record struct {
 	NodeSelector map[string]string   `json:"nodeSelector,omitempty"`
 	Tolerations  []corev1.Toleration `json:"tolerations,omitempty"`
 
-	// Note is what was put behind the decision's reason.
+	// Note is what was appended to the decision's reason.
 	Note string `json:"note,omitempty"`
 }
 
@@ -48,8 +48,8 @@ type text struct {
 	Now string `json:"now"`
 }
 
-// seal encodes r as the value of the annotation.
-// The same record gives the same bytes. The error is a sentence for the person
+// seal encodes r as the value of the annotation. The same record gives the same
+// bytes. The error is a sentence for the person
 // who wrote the pod, or says that the key is missing.
 func (r *record) seal(key []byte, namespace, reservation string) (string, error) {
 	if len(key) == 0 {

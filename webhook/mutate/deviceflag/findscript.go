@@ -8,8 +8,8 @@ import (
 
 // scriptIndex returns the index, in command followed by args, of the program
 // text that a shell, or another interpreter, is given on its command line; -1
-// when the line is no such thing. Words behind it are the script's parameters
-// and reach no program unless the script hands them on.
+// when there is none. Words behind it are the script's parameters
+// and reach no program unless the script passes them on.
 //
 // The shell may stand behind any wrapper (env X=Y, tini --, nice -n 5, exec,
 // busybox, an entrypoint), options before and behind its -c or in one word with
@@ -62,14 +62,14 @@ var (
 	interpreters = map[string]string{"python": "c", "pypy": "c", "perl": "e", "ruby": "e", "node": "e", "lua": "e", "php": "r"}
 )
 
-// token is a word of a command line, and which one it is or is part of.
+// token is a word, and the index of the command line's word that it is part of.
 type token struct {
 	text string
 	word int
 }
 
-// split returns the words of a line, and in the place of a text that env -S
-// takes apart the words of that text, as far as blanks part them.
+// split returns words, and in place of a text that env -S splits the words of that
+// text that blanks separate.
 func split(words []string) []token {
 	tokens := make([]token, 0, len(words))
 	env := false // the options of env go on

@@ -15,11 +15,11 @@ var openVINODevices = map[string]bool{
 }
 
 // deviceFor returns what a flag's value becomes for a variant whose device is
-// dev; ok is false when it is no device, or none that dev can stand for.
+// dev; ok is false when the value is no device, or one that dev cannot replace.
 //
-// Programs that name their devices with the vendor (intel:gpu) know no others:
-// there the form stays, and the case, and a plain device takes the place of the
-// name alone, intel:npu; a list or a configuration cannot.
+// Programs that name devices with their vendor (intel:gpu) know only that form:
+// vendor and case stay, and a plain device replaces the name alone, intel:npu; a
+// list or a configuration cannot.
 func (l *CommandLine) deviceFor(was, dev string) (now string, ok bool) {
 	if isDevice(was, l.profile) {
 		return dev, true
@@ -40,9 +40,9 @@ func (l *CommandLine) deviceFor(was, dev string) (now string, ok bool) {
 	return vendor + ":" + dev, true
 }
 
-// ofVendor takes VENDOR:NAME apart, whatever its case: a vendor that programs
-// are known to write, or that a variant's device has, and a device's name. Any
-// other a:b may be an image and its tag.
+// ofVendor splits VENDOR:NAME, whatever its case: a vendor that programs are known
+// to write, or that a variant's device has, and a device's name. Any other a:b
+// may be an image and its tag.
 func ofVendor(s string, p *profile.Profile) (vendor, name string, ok bool) {
 	vendor, name, ok = strings.Cut(s, ":")
 	if !ok || !isSingleDevice(strings.ToUpper(name)) || strings.Contains(name, "(") {
@@ -58,7 +58,7 @@ func ofVendor(s string, p *profile.Profile) (vendor, name string, ok bool) {
 	return vendor, name, known
 }
 
-// modes are OpenVINO's devices that work by means of others.
+// modes are OpenVINO's devices that run on other devices.
 var modes = map[string]bool{"AUTO": true, "MULTI": true, "HETERO": true, "BATCH": true}
 
 // isDevice reports whether s names an OpenVINO device, so that the value of
@@ -71,7 +71,7 @@ var modes = map[string]bool{"AUTO": true, "MULTI": true, "HETERO": true, "BATCH"
 //     (a minus, in AUTO:-CPU, leaves one out);
 //   - "any", in any case;
 //   - the device of one of the profile's variants, so that a profile may
-//     introduce names that OpenVINO has not.
+//     introduce names that OpenVINO does not have.
 func isDevice(s string, p *profile.Profile) bool {
 	if s == "" {
 		return false
@@ -122,7 +122,7 @@ func isVariantDevice(s string, p *profile.Profile) bool {
 }
 
 // namedDevices returns the devices that s names and nothing else, upper case
-// and without ids, whether written for OpenVINO or for somebody else: GPU,
+// and without ids, whether written for OpenVINO or another program: GPU,
 // AUTO:GPU,CPU, intel:gpu.0, cuda:0. It returns nil for any other text. A mode
 // alone, AUTO, is a device when modeToo is set: the word is common.
 func namedDevices(s string, p *profile.Profile, modeToo bool) []string {
@@ -154,13 +154,13 @@ func namedDevices(s string, p *profile.Profile, modeToo bool) []string {
 	return names
 }
 
-// foreignDevices are what programs beside OpenVINO's call theirs.
+// foreignDevices are names of devices in other programs than OpenVINO's.
 var foreignDevices = map[string]bool{"CUDA": true, "XPU": true, "TPU": true, "IGPU": true, "DGPU": true, "ROCM": true}
 
-// doubtful reports whether the value of a device flag that is not known for a
-// device could be one all the same: a variable, or what has a device's name in
-// it. A path is none.
-func doubtful(value string) bool {
+// mayBeDevice reports whether the value of a device flag may be a device although
+// it is no known one: a variable, or text with a device's name in it. A path is
+// none.
+func mayBeDevice(value string) bool {
 	if strings.ContainsAny(value, "$`") {
 		return true
 	}

@@ -2,7 +2,7 @@ package deviceflag
 
 import "strings"
 
-// maxDeviceLength bounds, in bytes, how far the end of a value is looked for, so
+// maxDeviceLength bounds, in bytes, how far the end of a value is searched, so
 // that the time stays linear in the length of a hostile script.
 const maxDeviceLength = 256
 
@@ -32,8 +32,8 @@ func startsWord(s string, i int) bool {
 	return i == 0 || isBreak(s[i-1]) || isQuote(s[i-1]) || s[i-1] == '('
 }
 
-// endsWord reports whether a word can end before s[i]. A quote ends it only
-// when the word does not go on behind: not in GPU"ish".
+// endsWord reports whether a word can end before s[i]. A quote ends it only when
+// the word does not continue behind it: not in GPU"ish".
 func endsWord(s string, i int) bool {
 	if i == len(s) || isBreak(s[i]) {
 		return true
@@ -108,7 +108,7 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// shellWords is words as they go into a script, with a space before each.
+// shellWords is words as a script has them, with a space before each.
 func shellWords(words []string) string {
 	var b strings.Builder
 	for _, w := range words {

@@ -17,15 +17,15 @@ type edit struct {
 //
 // A flag counts at the start of a word. Its value is the next word, or what
 // follows "=", bare or in quotes, and must be a device name and nothing more:
-// "-d GPUish", "-d GPU$N", "-dGPU" and "-d $DEVICE" stay as they are; only
-// $HETEROACCEL_DEVICE counts, as what is the device already. The scanner keeps
-// no quoting state, so that scripts within scripts (bash -c "sh -c '… -d GPU'")
+// "-d GPUish", "-d GPU$N", "-dGPU" and "-d $DEVICE" stay as they are. Only
+// $HETEROACCEL_DEVICE counts: it is the right device already. The scanner keeps
+// no state of quotes, so that scripts within scripts (bash -c "sh -c '… -d GPU'")
 // and stray apostrophes do not confuse it: a quote that follows a bare value
 // ends it when a word ends there too.
 //
-// edits are in ascending order; stands reports whether a flag stands in s at
-// all, with whatever value.
-func (l *CommandLine) rewriteText(s, dev, extra string) (out string, edits []edit, stands bool) {
+// edits are in ascending order; present reports whether s has a flag at all,
+// whatever its value.
+func (l *CommandLine) rewriteText(s, dev, extra string) (out string, edits []edit, present bool) {
 	if !l.mentionsFlag(s) {
 		return s, nil, false
 	}
@@ -40,7 +40,7 @@ func (l *CommandLine) rewriteText(s, dev, extra string) (out string, edits []edi
 		copied = to
 	}
 	command := 0 // the end of the last one that has extra
-	follow := func(at int) {
+	addExtra := func(at int) {
 		if extra == "" || at < command {
 			return
 		}
@@ -57,8 +57,8 @@ func (l *CommandLine) rewriteText(s, dev, extra string) (out string, edits []edi
 			continue
 		}
 		if end, ok := deviceEnvAt(s, i, after); ok {
-			stands = true
-			follow(end)
+			present = true
+			addExtra(end)
 			i = end - 1
 			continue
 		}
@@ -70,25 +70,25 @@ func (l *CommandLine) rewriteText(s, dev, extra string) (out string, edits []edi
 		if !ok {
 			text := glimpse(s, i, after)
 			value := strings.TrimLeft(text[min(len(text), after-i):], " \t=\"'\\")
-			if !key || doubtful(value) {
-				stands = true
+			if !key || mayBeDevice(value) {
+				present = true
 				l.keep(text, value)
 			}
 			continue
 		}
-		stands, l.named = true, true
+		present, l.named = true, true
 		if v.bare {
 			now = shellWord(now)
 		}
 		put(v.from, v.to, now)
-		follow(v.end)
+		addExtra(v.end)
 		i = v.to - 1
 	}
 	if len(edits) == 0 {
-		return s, nil, stands
+		return s, nil, present
 	}
 	b.WriteString(s[copied:])
-	return b.String(), edits, stands
+	return b.String(), edits, present
 }
 
 func (l *CommandLine) mentionsFlag(s string) bool {

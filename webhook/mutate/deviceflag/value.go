@@ -13,7 +13,7 @@ type value struct {
 	bare     bool
 }
 
-// valueAt finds what could be the device that belongs to the flag s[flag:i].
+// valueAt finds the value of the flag s[flag:i], which may be a device.
 func valueAt(s string, flag, i int, key bool) (v value, ok bool) {
 	assigned := i < len(s) && s[i] == '='
 	if assigned {
@@ -67,7 +67,7 @@ func optionEnd(s string) int {
 }
 
 // deviceEnvAt reports whether the value of the flag s[flag:i] is the variable
-// of the device, $X, ${X…} or $(X), in quotes or not, and where it ends.
+// HETEROACCEL_DEVICE, $X, ${X…} or $(X), in quotes or not, and where it ends.
 func deviceEnvAt(s string, flag, i int) (end int, ok bool) {
 	if i < len(s) && s[i] == '=' {
 		i++
@@ -98,10 +98,10 @@ func deviceEnvAt(s string, flag, i int) (end int, ok bool) {
 	return 0, false
 }
 
-// glimpse is the flag s[flag:i] with what stands behind it, up to the end of a
-// word or of a quoted text, to be shown to people.
+// glimpse is the flag s[flag:i] and what follows it, up to the end of a word or of
+// a quoted text, to be shown to people.
 func glimpse(s string, flag, i int) string {
-	const most = 64
+	const limit = 64
 	end := i
 	if end < len(s) && s[end] == '=' {
 		end++
@@ -110,12 +110,12 @@ func glimpse(s string, flag, i int) string {
 	}
 	if quote := quoteAt(s, end); quote != "" {
 		from := end + len(quote)
-		if n := strings.Index(s[from:min(from+most, len(s))], quote); n >= 0 {
+		if n := strings.Index(s[from:min(from+limit, len(s))], quote); n >= 0 {
 			return s[flag : from+n+len(quote)]
 		}
 		end = from
 	}
-	for limit := min(end+most, len(s)); end < limit && !isBlank(s[end]) && strings.IndexByte(";|&`", s[end]) < 0; end++ {
+	for stop := min(end+limit, len(s)); end < stop && !isBlank(s[end]) && strings.IndexByte(";|&`", s[end]) < 0; end++ {
 	}
 	return strings.TrimRight(s[flag:end], " \t\\")
 }

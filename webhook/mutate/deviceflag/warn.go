@@ -73,7 +73,7 @@ func (l *CommandLine) Warnings(c *corev1.Container, v *profile.Variant) *Warning
 // nowhere, of one that is taken for another program's. It adds them to seen.
 func (l *CommandLine) warnKept(w *Warnings, c *corev1.Container, v *profile.Variant, seen map[string]bool, explained bool) {
 	for _, k := range l.kept {
-		if seen[k.text] || !doubtful(k.value) {
+		if seen[k.text] || !mayBeDevice(k.value) {
 			continue
 		}
 		seen[k.text] = true
@@ -85,7 +85,7 @@ func (l *CommandLine) warnKept(w *Warnings, c *corev1.Container, v *profile.Vari
 		return
 	}
 	for _, k := range l.kept {
-		if seen[k.text] || doubtful(k.value) {
+		if seen[k.text] || mayBeDevice(k.value) {
 			continue
 		}
 		seen[k.text] = true

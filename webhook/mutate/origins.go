@@ -6,38 +6,38 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// wishes are what has to be known of the amounts that stand in a pod, besides
-// the amounts of its target container, to tell what its user wants.
-type wishes struct {
+// origins tell who set the amounts of a pod's target container: its user, or a
+// LimitRange.
+type origins struct {
 	// defaultLimits and defaultRequests are the container's amounts that a
 	// LimitRange filled in.
 	defaultLimits, defaultRequests map[corev1.ResourceName]bool
-	// whole are the resources of the whole pod.
-	whole corev1.ResourceRequirements
+	// pod are the resources that the user set for the whole pod.
+	pod corev1.ResourceRequirements
 }
 
-// ofWhole reports whether the user says for the whole pod how much of a
-// resource it may have.
-func (w *wishes) ofWhole(name corev1.ResourceName) bool {
-	_, limited := w.whole.Limits[name]
-	_, requested := w.whole.Requests[name]
+// forPod reports whether the user set the amount of a resource for the whole pod.
+func (o *origins) forPod(name corev1.ResourceName) bool {
+	_, limited := o.pod.Limits[name]
+	_, requested := o.pod.Requests[name]
 	return limited || requested
 }
 
 // limitRanger is the annotation in which the API server's LimitRanger notes
 // what it filled in: "LimitRanger plugin set: cpu, memory request for container
 // a; cpu limit for init container b". Source: Kubernetes'
-// plugin/pkg/admission/limitranger. Who forges it gives up his own amounts.
+// plugin/pkg/admission/limitranger. Whoever forges it gives up amounts of
+// their own.
 const limitRanger = "kubernetes.io/limit-ranger"
 
-func wishesOf(pod *Pod, t Target) (w wishes) {
+func originsOf(pod *Pod, t Target) (o origins) {
 	if pod.Spec.Resources != nil {
-		w.whole = *pod.Spec.Resources
+		o.pod = *pod.Spec.Resources
 	}
 	c := t.container(pod)
 	set, ok := strings.CutPrefix(pod.Metadata.Annotations[limitRanger], "LimitRanger plugin set: ")
 	if c == nil || !ok {
-		return w
+		return o
 	}
 	whose := " for container " + c.Name
 	if t.Init {
@@ -49,12 +49,12 @@ func wishesOf(pod *Pod, t Target) (w wishes) {
 			continue
 		}
 		if names, ok := strings.CutSuffix(part, " limit"); ok {
-			w.defaultLimits = resourceSet(names)
+			o.defaultLimits = resourceSet(names)
 		} else if names, ok := strings.CutSuffix(part, " request"); ok {
-			w.defaultRequests = resourceSet(names)
+			o.defaultRequests = resourceSet(names)
 		}
 	}
-	return w
+	return o
 }
 
 // resourceSet reads "cpu, memory".

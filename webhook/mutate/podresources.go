@@ -7,15 +7,15 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 )
 
-// wholeFor returns the resources of the whole pod, raised where its containers
-// now ask for more, as the API server demands: a request is at least the sum of
-// the containers' requests, and a limit at least that sum, which becomes the
-// request where there is none, the limit of each container and the pod's own
-// request. What the pod does not say stays unsaid. nil when the pod has none;
-// its own when nothing has to be raised. Source:
+// podResourcesFor returns the resources of the whole pod, raised where its
+// containers now ask for more, as the API server demands: a request is at least
+// the sum of the containers' requests, and a limit at least that sum, which
+// becomes the request where there is none, the limit of each container and the
+// pod's own request. An amount that the pod does not set stays unset. nil when
+// the pod has none; its own when nothing has to be raised. Source:
 // validatePodResourceConsistency in Kubernetes' pkg/apis/core/validation, and
 // KEP-2837.
-func wholeFor(pod *Pod) *corev1.ResourceRequirements {
+func podResourcesFor(pod *Pod) *corev1.ResourceRequirements {
 	whole := pod.Spec.Resources
 	if whole == nil || len(whole.Limits)+len(whole.Requests) == 0 {
 		return whole
@@ -36,7 +36,7 @@ func wholeFor(pod *Pod) *corev1.ResourceRequirements {
 	return &out
 }
 
-// raise makes each amount of list, which may be written, at least that of to.
+// raise raises each amount of list, which may be written, to at least that of to.
 func raise(list, to corev1.ResourceList) (raised bool) {
 	for name, have := range list {
 		if want, ok := to[name]; ok && have.Cmp(want) < 0 {
@@ -46,12 +46,11 @@ func raise(list, to corev1.ResourceList) (raised bool) {
 	return raised
 }
 
-// defaultedWhole returns the resources of the whole pod as the API server will
-// have completed them when every webhook has been asked: what is limited and
-// not requested is requested as much as the containers do together, or, when
-// they request none, as much as it is limited to. Source: defaultPodRequests in
-// Kubernetes' pkg/apis/core/v1.
-func defaultedWhole(pod *Pod, whole *corev1.ResourceRequirements) *corev1.ResourceRequirements {
+// defaultedPodResources returns the resources of the whole pod as the API server
+// completes them after all webhooks: where there is a limit and no request, the
+// request is the sum of the containers' requests, or, when they request none, the
+// limit. Source: defaultPodRequests in Kubernetes' pkg/apis/core/v1.
+func defaultedPodResources(pod *Pod, whole *corev1.ResourceRequirements) *corev1.ResourceRequirements {
 	if whole == nil || len(whole.Limits) == 0 {
 		return whole
 	}
@@ -73,8 +72,8 @@ func defaultedWhole(pod *Pod, whole *corev1.ResourceRequirements) *corev1.Resour
 	return &out
 }
 
-// containerRequests is what the containers request together, as the scheduler
-// counts them.
+// containerRequests is the sum of what the containers request, as the scheduler
+// counts it.
 func containerRequests(pod *Pod) corev1.ResourceList {
 	return resourcehelper.AggregateContainerRequests(&corev1.Pod{Spec: pod.Spec}, resourcehelper.PodResourcesOptions{})
 }
