@@ -90,7 +90,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	profiles := profile.NewStore()
 	times := serviceTimes(profiles)
-	learner := learning.New(learning.Config{Profiles: profiles, Write: statusClient.Learn, Leads: leads, Log: log})
+	learner := learning.New(learning.Config{Profiles: profiles, Write: statusClient.AddRuns, Leads: leads, Log: log})
 	statuses := newStatusWriter(statusClient.WriteStatus, leads, log)
 	against := refusals.New(time.Now)
 	announce := server.Announce(recorder)

@@ -18,6 +18,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/quota"
 )
 
 // Feeds carry everything that we need of what the API server knows: nodes, pods
@@ -91,7 +92,7 @@ func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *i
 func (f *Feeds) WatchQuotas(inv *inventory.Inventory) {
 	quotas := watch(f, "resourcequotas", &corev1.ResourceQuota{}, fields.Everything(), itself[*corev1.ResourceQuota], nil)
 	quotas.Register(
-		func(q *corev1.ResourceQuota) { inv.SetQuota(inventory.QuotaOf(q)) },
+		func(q *corev1.ResourceQuota) { inv.SetQuota(quota.Of(q)) },
 		func(n types.NamespacedName) { inv.DeleteQuota(n.Namespace, n.Name) })
 }
 
