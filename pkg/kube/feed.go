@@ -41,8 +41,8 @@ type consumer[T any] struct {
 
 // newFeed returns a feed of the objects that lw lists and watches, which are of
 // the type of example. event makes of an object what consumers are given.
-// reduce, if not nil, removes from an object what no consumer needs, before the
-// first list is complete.
+// reduce, if not nil, removes from an object what no consumer needs, while a list
+// streams in.
 func newFeed[T any](resource string, lw cache.ListerWatcher, example runtime.Object, event func(runtime.Object) T, reduce cache.TransformFunc) *Feed[T] {
 	f := &Feed[T]{resource: resource, event: event, reduce: reduce, names: map[types.NamespacedName]struct{}{}, relist: make(chan struct{}, 1)}
 	f.reflector = cache.NewReflectorWithOptions(lw, example, f, cache.ReflectorOptions{Name: resource})
@@ -93,8 +93,8 @@ func (f *Feed[T]) Synced() error {
 	return nil
 }
 
-// Transformer lets the reflector reduce objects as they stream in, so that the
-// first list of a large cluster is never held as a whole.
+// Transformer lets the reflector reduce the objects of a list as they stream in,
+// so that the first list of a large cluster is never held as a whole.
 func (f *Feed[T]) Transformer() cache.TransformFunc { return f.reduce }
 
 // Add, Update, Delete, Replace and Resync are called by the reflector.

@@ -43,8 +43,8 @@ type runner interface {
 
 // PodEvent is a pod that is new or has changed.
 type PodEvent struct {
-	// Pod is the whole of a pod that waits for the accelerator that was chosen
-	// for it; of any other only what the inventory needs.
+	// Pod is whole if it waits for the accelerator that was chosen for it; of any
+	// other pod it may be only what the inventory needs.
 	Pod *corev1.Pod
 }
 
@@ -74,7 +74,7 @@ func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *i
 		func(v *corev1.PersistentVolume) { inv.SetVolume(inventory.VolumeOf(v)) },
 		func(n types.NamespacedName) { inv.DeleteVolume(n.Name) })
 
-	f.Profiles = newFeed("InferenceProfiles", profileClient.ListWatch(), &v1alpha1.InferenceProfile{}, itself[*v1alpha1.InferenceProfile], reduceProfile)
+	f.Profiles = newFeed("InferenceProfiles", profileClient.ListWatch(), &v1alpha1.InferenceProfile{}, profileEvent, nil)
 	f.Profiles.hint = ": is the CRD installed?"
 	f.add(f.Profiles)
 	f.Profiles.Register(
@@ -85,6 +85,14 @@ func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *i
 		},
 		func(n types.NamespacedName) { profiles.Delete(n.Name) })
 	return f
+}
+
+// profileEvent is a profile without a note of who wrote which of its fields, which
+// nobody here needs.
+func profileEvent(o runtime.Object) *v1alpha1.InferenceProfile {
+	p := o.(*v1alpha1.InferenceProfile)
+	p.ManagedFields = nil
+	return p
 }
 
 // WatchQuotas feeds the ResourceQuotas to an inventory, which only whoever

@@ -5,7 +5,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
 // reducePod removes from a pod what no record of it keeps: most of its bytes.
@@ -83,12 +82,4 @@ func reduceNamespace(obj any) (any, error) {
 	}
 	n.ManagedFields, n.Annotations = nil, nil
 	return n, nil
-}
-
-// reduceProfile keeps all of a profile but who wrote which of its fields.
-func reduceProfile(obj any) (any, error) {
-	if p, ok := obj.(*v1alpha1.InferenceProfile); ok {
-		p.ManagedFields = nil
-	}
-	return obj, nil
 }
