@@ -120,17 +120,14 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		return 0
 	}
 	inv := inventory.New(inventory.Options{ServiceTime: times})
-	feeds, err := kube.NewFeeds(feedClient, s.REST(), inv, profiles, func() []byte { return key }, zerolog.Nop())
-	if err != nil {
-		t.Fatal(err)
-	}
+	feeds := kube.NewFeeds(feedClient, s.Profiles, inv, profiles, func() []byte { return key }, func(error) {})
 	r := readmit.New(readmit.Config{
 		Client: client, Inventory: inv, Options: variant.Source{Profiles: profiles},
 		Policy: policy.PricedFinish, Key: key, Namespace: stack.Namespace, Ready: feeds.Synced,
 		Rules:    choice.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
 		BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})
-	feeds.FollowPods(r.SetPod, r.DeletePod)
+	feeds.Pods.Register(func(e *kube.PodEvent) { r.SetPod(e.Pod) }, r.DeletePod)
 	done := make(chan struct{}, 2)
 	go func() { _ = feeds.Run(ctx); done <- struct{}{} }()
 	go func() { _ = r.Run(ctx); done <- struct{}{} }()
