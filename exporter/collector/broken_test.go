@@ -14,7 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"heteroaccel.io/exporter/machines"
+	"heteroaccel.io/exporter/testmachine"
 	"heteroaccel.io/pkg/accel"
 )
 
@@ -40,7 +40,7 @@ func TestEveryFileBroken(t *testing.T) {
 	for _, name := range []string{"arria10-opae", "core-ultra", "gaudi2", "nvidia-drm", "stick-booted"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sys, proc := machines.Write(t, name)
+			sys, proc := testmachine.Write(t, name)
 			config := Config{Node: name, Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}
 			for _, path := range read(t, sys, proc) {
 				breaks := files
@@ -118,7 +118,7 @@ func TestThousandsOfDevices(t *testing.T) {
 	for i := range count {
 		fmt.Fprintf(&text, "sys/bus/usb/devices/1-%d\n\tidVendor = 03e7\n\tidProduct = 2485\n", i+1)
 	}
-	sys, proc := machines.Make(t, text.String())
+	sys, proc := testmachine.Make(t, text.String())
 	s := decode(t, scrape(t, New(Config{Node: "g", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())))
 	if len(s.Devices) != count {
 		t.Errorf("%d devices", len(s.Devices))
@@ -128,7 +128,7 @@ func TestThousandsOfDevices(t *testing.T) {
 // A driver that hangs over one attribute costs what only it can tell, for as
 // long as it hangs. A pipe that nobody writes to is such an attribute.
 func TestAnAttributeThatHangs(t *testing.T) {
-	sys, proc := machines.Write(t, "core-ultra")
+	sys, proc := testmachine.Write(t, "core-ultra")
 	attribute := filepath.Join(sys, "devices/pci0000:00/0000:00:02.0/drm/card1/gt/gt0/rc6_residency_ms")
 	if err := os.Remove(attribute); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"heteroaccel.io/exporter/machines"
+	"heteroaccel.io/exporter/testmachine"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/telemetry"
 )
@@ -26,7 +26,7 @@ func stickOf(s telemetry.Scrape) *accel.Device {
 
 // A stick that is pulled out, put in again and booted, scrape by scrape.
 func TestStickOutAndIn(t *testing.T) {
-	sys, proc := machines.Write(t, "stick-unbooted")
+	sys, proc := testmachine.Write(t, "stick-unbooted")
 	c := New(Config{Node: "n", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())
 	stick := filepath.Join(sys, "devices/pci0000:00/0000:00:1a.7/usb1/1-1/1-1.2")
 	link := filepath.Join(sys, "bus/usb/devices/1-1.2")
@@ -77,7 +77,7 @@ func TestStickOutAndIn(t *testing.T) {
 // The same while scrapes are under way: it is there whole, or it is not, and
 // nothing fails.
 func TestStickOutAndInDuringScrapes(t *testing.T) {
-	sys, proc := machines.Write(t, "stick-booted")
+	sys, proc := testmachine.Write(t, "stick-booted")
 	c := New(Config{Node: "n", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())
 	stick := filepath.Join(sys, "devices/pci0000:00/0000:00:1a.7/usb1/1-1/1-1.2")
 	away := filepath.Join(t.TempDir(), "stick")

@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
-	"heteroaccel.io/exporter/machines"
 	"heteroaccel.io/exporter/podresources"
+	"heteroaccel.io/exporter/testmachine"
 	"heteroaccel.io/pkg/telemetry"
 	"heteroaccel.io/pkg/telemetry/exposition"
 )
@@ -106,9 +106,9 @@ var durations = regexp.MustCompile(`(?m)^(# .* )?heteroaccel_scrape_collector_du
 
 // Each machine's page, whole, and that a monitor reads of it what was sampled.
 func TestMachines(t *testing.T) {
-	for _, name := range machines.Names(t) {
+	for _, name := range testmachine.Names(t) {
 		t.Run(name, func(t *testing.T) {
-			sys, proc := machines.Write(t, name)
+			sys, proc := testmachine.Write(t, name)
 			c := New(Config{Node: name, Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(name), zerolog.Nop())
 			page := scrape(t, c)
 			got := durations.ReplaceAllString(page, "")

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"heteroaccel.io/exporter/machines"
+	"heteroaccel.io/exporter/testmachine"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -31,9 +31,9 @@ func all(t testing.TB, m Mounts) ([]Device, error) {
 
 // Everything that is found on each of the machines, field by field.
 func TestMachines(t *testing.T) {
-	for _, name := range machines.Names(t) {
+	for _, name := range testmachine.Names(t) {
 		t.Run(name, func(t *testing.T) {
-			sys, proc := machines.Write(t, name)
+			sys, proc := testmachine.Write(t, name)
 			found, err := all(t, Mounts{sys, proc})
 			if err != nil {
 				t.Fatal(err)

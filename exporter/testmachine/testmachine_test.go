@@ -1,4 +1,4 @@
-package machines
+package testmachine
 
 import (
 	"io/fs"

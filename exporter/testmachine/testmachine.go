@@ -1,4 +1,4 @@
-// Package machines holds the sysfs and procfs of real machines as text, for
+// Package testmachine holds the sysfs and procfs of real machines as text, for
 // tests.
 //
 // The name of a machine enters; its trees leave, on disk, with the links that
@@ -10,7 +10,7 @@
 // A machine's file is read line by line: a line at the margin is a directory,
 // an indented one something in it, "name = content" a file (with Go's escapes)
 // and "name -> target" a link. A name may have directories of its own.
-package machines
+package testmachine
 
 import (
 	"embed"
