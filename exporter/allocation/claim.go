@@ -35,7 +35,7 @@ func (c *claimed) holders() (holders []accel.Holder, held int) {
 		holders = append(holders, h)
 		held += n
 	}
-	sortHolders(holders)
+	slices.SortFunc(holders, accel.CompareHolders)
 	return holders, held
 }
 

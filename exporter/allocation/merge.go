@@ -6,7 +6,6 @@
 package allocation
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 
@@ -199,7 +198,7 @@ func (d *device) claim(c *claimed, count bool) {
 	d.Slots += held
 	d.Allocated += held
 	d.Holders = append(d.Holders, holders...)
-	sortHolders(d.Holders)
+	slices.SortFunc(d.Holders, accel.CompareHolders)
 }
 
 // Why a device that the kernel finds no fault with is unhealthy.
@@ -232,20 +231,14 @@ func fromClaims(c *claimed) accel.Device {
 // distinct puts devices in order, and gives one whose id another of its kind
 // has already the resource it is served as before it.
 func distinct(devices []accel.Device) []accel.Device {
-	type key struct {
-		kind accel.Kind
-		id   string
-	}
-	taken := make(map[key]bool, len(devices))
+	taken := make(map[accel.DeviceKey]bool, len(devices))
 	for i := range devices {
 		d := &devices[i]
-		for taken[key{d.Kind, d.ID}] {
+		for taken[d.Key()] {
 			d.ID = d.Resource + "/" + d.ID
 		}
-		taken[key{d.Kind, d.ID}] = true
+		taken[d.Key()] = true
 	}
-	slices.SortFunc(devices, func(x, y accel.Device) int {
-		return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.ID, y.ID))
-	})
+	slices.SortFunc(devices, accel.CompareDevices)
 	return devices
 }

@@ -49,15 +49,8 @@ func (u *unit) holders() []accel.Holder {
 	for h, n := range counts {
 		out = append(out, accel.Holder{Namespace: h.Namespace, Pod: h.Pod, Container: h.Container, Slots: n})
 	}
-	sortHolders(out)
+	slices.SortFunc(out, accel.CompareHolders)
 	return out
-}
-
-func sortHolders(holders []accel.Holder) {
-	slices.SortFunc(holders, func(x, y accel.Holder) int {
-		return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod),
-			cmp.Compare(x.Container, y.Container), cmp.Compare(x.Claim, y.Claim))
-	})
 }
 
 // gather groups the kubelet's slots of accelerators into units, in the order

@@ -21,6 +21,7 @@ import (
 	"heteroaccel.io/exporter/discovery"
 	"heteroaccel.io/exporter/externaluse"
 	"heteroaccel.io/exporter/podresources"
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/telemetry"
 	"heteroaccel.io/pkg/telemetry/exposition"
 )
@@ -54,13 +55,13 @@ type Collector struct {
 	loads   loads
 
 	mu     sync.Mutex
-	failed map[string]bool      // collectors whose last read failed, by name
-	faults map[deviceKey]string // what was last said to be wrong with devices
+	failed map[string]bool            // collectors whose last read failed, by name
+	faults map[accel.DeviceKey]string // what was last said to be wrong with devices
 }
 
 // New returns a collector; it reads nothing until it is scraped.
 func New(config Config, kubelet Kubelet, log zerolog.Logger) *Collector {
-	return &Collector{config: config, kubelet: kubelet, log: log, failed: map[string]bool{}, faults: map[deviceKey]string{}}
+	return &Collector{config: config, kubelet: kubelet, log: log, failed: map[string]bool{}, faults: map[accel.DeviceKey]string{}}
 }
 
 // Describe implements prometheus.Collector.

@@ -9,18 +9,12 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// deviceKey names a device on its node.
-type deviceKey struct {
-	kind accel.Kind
-	id   string
-}
-
 // loads turns what the kernel counts of devices' work into the share of time
 // for which each was busy between scrapes, and how long in all. The zero loads
 // is ready.
 type loads struct {
 	mu sync.Mutex
-	of map[deviceKey]*load
+	of map[accel.DeviceKey]*load
 }
 
 // load is the measurement of one device.
@@ -36,9 +30,9 @@ type load struct {
 func (l *loads) measure(now time.Time, found []discovery.Device, devices []accel.Device) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := map[deviceKey]*load{}
+	next := map[accel.DeviceKey]*load{}
 	for _, f := range found {
-		a, key := f.Activity, deviceKey{f.Kind, f.ID}
+		a, key := f.Activity, f.Key()
 		if a.Busy == nil && a.Idle == nil && a.Share == nil && !a.Asleep {
 			continue
 		}
@@ -51,7 +45,7 @@ func (l *loads) measure(now time.Time, found []discovery.Device, devices []accel
 	l.of = next
 	for i := range devices {
 		d := &devices[i]
-		if m := next[deviceKey{d.Kind, d.ID}]; m != nil {
+		if m := next[d.Key()]; m != nil {
 			d.Busy = m.share
 			if m.base.Share == nil {
 				d.BusySeconds = new(m.worked.Seconds())

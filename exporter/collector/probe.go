@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"heteroaccel.io/exporter/discovery"
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -58,9 +59,9 @@ func (c *Collector) note(name string, err error) {
 func (c *Collector) noteFaults(found []discovery.Device, complete bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	seen := make(map[deviceKey]bool, len(found))
+	seen := make(map[accel.DeviceKey]bool, len(found))
 	for _, d := range found {
-		key := deviceKey{d.Kind, d.ID}
+		key := d.Key()
 		seen[key] = true
 		switch before := c.faults[key]; {
 		case d.Fault == before:

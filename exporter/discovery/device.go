@@ -55,6 +55,9 @@ type Device struct {
 	Activity Activity
 }
 
+// Key is the device's name on its node.
+func (d Device) Key() accel.DeviceKey { return accel.DeviceKey{Kind: d.Kind, ID: d.ID} }
+
 // each calls read for every name in a directory that matches, and gathers what
 // it finds. A device that is pulled out meanwhile is passed over; what cannot
 // be read of one is an error, which hides neither it nor the others.
@@ -85,16 +88,12 @@ func gone(err error) bool {
 // Merge makes one device of those of a kind with the same id, with the names
 // and files of all, without repetition; everything else is as the first says.
 func Merge(devices []Device) []Device {
-	type key struct {
-		kind accel.Kind
-		id   string
-	}
 	var out []Device
-	at := make(map[key]int, len(devices))
+	at := make(map[accel.DeviceKey]int, len(devices))
 	for _, d := range devices {
-		i, known := at[key{d.Kind, d.ID}]
+		i, known := at[d.Key()]
 		if !known {
-			at[key{d.Kind, d.ID}] = len(out)
+			at[d.Key()] = len(out)
 			out = append(out, d)
 			continue
 		}

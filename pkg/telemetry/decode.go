@@ -20,7 +20,7 @@ const maxSlots = 1 << 20
 // label, a device without health, two nodes in one scrape. A broken report is
 // never an idle node.
 func Decode(series []Series, at time.Time) (Scrape, error) {
-	b := builder{devices: map[deviceKey]*partial{}, collectors: map[string]*Collector{}, seen: map[string]bool{}}
+	b := builder{devices: map[accel.DeviceKey]*partial{}, collectors: map[string]*Collector{}, seen: map[string]bool{}}
 	for _, s := range series {
 		read, known := readers[s.Name]
 		if !known {
@@ -51,14 +51,6 @@ func label(labels map[string]string, name string) string {
 	return labels[name]
 }
 
-// deviceKey names a device on its node.
-type deviceKey struct {
-	kind accel.Kind
-	id   string
-}
-
-func (k deviceKey) String() string { return fmt.Sprintf("%s %s", k.kind, k.id) }
-
 // partial is a device while its series are read.
 type partial struct {
 	accel.Device
@@ -73,7 +65,7 @@ type builder struct {
 	cpu        [2]bool // cores read, busy read
 	cores      float64
 	busy       float64
-	devices    map[deviceKey]*partial
+	devices    map[accel.DeviceKey]*partial
 	collectors map[string]*Collector
 	seen       map[string]bool
 }
@@ -122,7 +114,7 @@ func (b *builder) device(s Series) (*partial, error) {
 	if err != nil {
 		return nil, fmt.Errorf("label kind: %w", err)
 	}
-	key := deviceKey{kind, id}
+	key := accel.DeviceKey{Kind: kind, ID: id}
 	d := b.devices[key]
 	if d == nil {
 		d = &partial{Device: accel.Device{Kind: kind, ID: id, Allocated: -1}}
@@ -149,22 +141,15 @@ func (b *builder) sample() (Scrape, error) {
 		if err := d.check(); err != nil {
 			return Scrape{}, fmt.Errorf("device %s: %w", key, err)
 		}
-		slices.SortFunc(d.Holders, compareHolders)
+		slices.SortFunc(d.Holders, accel.CompareHolders)
 		out.Devices = append(out.Devices, d.Device)
 	}
-	slices.SortFunc(out.Devices, func(x, y accel.Device) int {
-		return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.ID, y.ID))
-	})
+	slices.SortFunc(out.Devices, accel.CompareDevices)
 	for _, c := range b.collectors {
 		out.Collectors = append(out.Collectors, *c)
 	}
 	slices.SortFunc(out.Collectors, func(x, y Collector) int { return cmp.Compare(x.Name, y.Name) })
 	return out, nil
-}
-
-func compareHolders(x, y accel.Holder) int {
-	return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod), cmp.Compare(x.Container, y.Container),
-		cmp.Compare(x.Claim, y.Claim))
 }
 
 // check returns an error when the device's series do not add up.
