@@ -101,14 +101,14 @@ func TestScrapeOfOneDeadExporterDoesNotHideTheOthers(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		"error status":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }, "500"},
-		"garbage":       {page("<html>"), "text format"},
-		"not ours":      {page("go_goroutines 3\n"), "heteroaccel_exporter_info is missing"},
-		"empty":         {page(""), "heteroaccel_exporter_info is missing"},
-		"nonsense":      {page("heteroaccel_exporter_info{node=\"x\"} NaN\n"), "heteroaccel_exporter_info"},
-		"without end":   {endless, "too large"},
-		"cut off":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
-		"half a page": {page("heteroaccel_exporter_info{node=\"x\"} 1\nheteroaccel_device_info{node=\"x\",kind=\"GPU\",id=\"0\"} 1\n"), "heteroaccel_device_healthy is missing"},
+		"error status": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }, "500"},
+		"garbage":      {page("<html>"), "text format"},
+		"not ours":     {page("go_goroutines 3\n"), "heteroaccel_exporter_info is missing"},
+		"empty":        {page(""), "heteroaccel_exporter_info is missing"},
+		"nonsense":     {page("heteroaccel_exporter_info{node=\"x\"} NaN\n"), "heteroaccel_exporter_info"},
+		"without end":  {endless, "too large"},
+		"cut off":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
+		"half a page":  {page("heteroaccel_exporter_info{node=\"x\"} 1\nheteroaccel_device_info{node=\"x\",kind=\"GPU\",id=\"0\"} 1\n"), "heteroaccel_device_healthy is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			good, bad := exporter(t, gpu("g", 1)), serve(t, tc.handler)
