@@ -6,7 +6,6 @@
 package allocation
 
 import (
-	"regexp"
 	"slices"
 
 	"heteroaccel.io/exporter/discovery"
@@ -86,46 +85,8 @@ func Merge(machine Machine, kubelet *podresources.Answer, used map[string]string
 	return distinct(out)
 }
 
-// gone tells that a unit has the kernel's name for a device that the kernel has
-// not, or not any more.
-func (m Machine) gone(known names, u *unit) bool {
-	if !exact.MatchString(u.name) || len(known.by[u.name]) > 0 || m.Present[u.name] {
-		return false
-	}
-	if kernelName.MatchString(u.name) {
-		return m.Complete
-	}
-	return u.apart && m.Present != nil
-}
-
 // device is one that is being put together.
 type device struct{ accel.Device }
-
-// fault says why the device is unhealthy; the first reason stands.
-func (d *device) fault(reason string) {
-	if d.Health != accel.Unhealthy {
-		d.Health, d.Reason = accel.Unhealthy, reason
-	}
-}
-
-// doubt says why it is unknown whether the device, which nobody calls
-// unhealthy, works.
-func (d *device) doubt(reason string) {
-	if d.Health == accel.Healthy {
-		d.Health, d.Reason = accel.HealthUnknown, reason
-	}
-}
-
-// judge takes the kernel's word. What is set aside for virtual machines is
-// served to these, when it is served.
-func (d *device) judge(f discovery.Device, served bool) {
-	if f.Fault != "" && !(f.Aside && served) {
-		d.fault(f.Fault)
-	}
-	if f.Doubt != "" {
-		d.doubt(f.Doubt)
-	}
-}
 
 // describe is a found device without what anybody says of its health or who
 // serves it.
@@ -200,17 +161,6 @@ func (d *device) claim(c *claimed, count bool) {
 	d.Holders = append(d.Holders, holders...)
 	slices.SortFunc(d.Holders, accel.CompareHolders)
 }
-
-// Why a device that the kernel finds no fault with is unhealthy.
-const (
-	withdrawn = "the kubelet does not offer it: its device plugin calls it unhealthy, or is gone"
-	unserved  = "no device plugin and no DRA driver offers it"
-	twice     = "both a device plugin and a DRA driver offer it"
-	lost      = "the kernel has no such device any more"
-)
-
-// kernelName matches what the kernel calls a GPU or NPU that has its driver.
-var kernelName = regexp.MustCompile(`^(card|accel|renderD)[0-9]+$`)
 
 // fromKubelet is a device that only a device plugin knows.
 func fromKubelet(u *unit) device {

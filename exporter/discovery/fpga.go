@@ -70,24 +70,6 @@ func readFPGA(dir, name string) (*Device, error) {
 	return &d, errors.Join(errs...)
 }
 
-// fpgaFault says what a management engine or a port reports as broken beyond
-// use: catastrophic or fatal errors, and power state AP6, in which the
-// accelerated function is cut off (Documentation/ABI/testing/
-// sysfs-platform-dfl-fme and -port). Other errors may be a program's own and
-// stay until somebody clears them.
-func fpgaFault(unit string) (string, error) {
-	fatal, _, errFatal := readNumber(unit, "errors/catfatal_errors")
-	power, _, errPower := readNumber(unit, "power_state")
-	err := errors.Join(errFatal, errPower)
-	switch {
-	case fatal != 0:
-		return fmt.Sprintf("%s has had fatal errors: %#x", filepath.Base(unit), fatal), err
-	case power == 6:
-		return filepath.Base(unit) + " is powered off, in state AP6", err
-	}
-	return "", err
-}
-
 // fpgaCard returns the directory of the PCI card that a region is part of.
 // The region of a port hangs several devices below the card, so that the last
 // PCI address on the region's own path is the card; where there is none, the

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -119,52 +117,8 @@ func readNUMA(dir string) (*int, error) {
 	return &node, nil
 }
 
-// readPower learns whether the device sleeps, and whether the kernel failed to
-// put it to sleep or to wake it: then its runtime status or its PCI power
-// state is "error" (Documentation/ABI/testing/sysfs-devices-power and
-// sysfs-bus-pci).
-func (h *hardware) readPower() error {
-	status, errStatus := readAttribute(h.dir, "power/runtime_status")
-	state, errState := readAttribute(h.dir, "power_state")
-	h.asleep = status == "suspended" || status == "suspending" || state == "D3cold"
-	if status == "error" || state == "error" {
-		h.fault = "the kernel failed to power it up or down"
-	}
-	return errors.Join(errStatus, errState)
-}
-
-// readConfig looks whether the device still answers on the bus. What has
-// fallen off it reads as ones only, and no vendor has the number 0xffff (PCI
-// Local Bus Specification 3.0, 6.2.1). The first 64 bytes are anybody's to
-// read (Documentation/PCI/sysfs-pci.rst); reading them would wake a device
-// that sleeps.
-func (h *hardware) readConfig() error {
-	if h.asleep || !pciAddress.MatchString(h.id) {
-		return nil
-	}
-	f, err := os.Open(filepath.Join(h.dir, "config"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read config of %s: %w", h.dir, err)
-	}
-	defer f.Close()
-	var ids [4]byte
-	switch _, err := io.ReadFull(f, ids[:]); {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("read config of %s: it has less than %d bytes", h.dir, len(ids))
-	case err != nil:
-		return fmt.Errorf("read config of %s: %w", h.dir, err)
-	}
-	if ids == [4]byte{0xff, 0xff, 0xff, 0xff} {
-		h.fault = "it does not answer on the PCI bus any more"
-	}
-	return nil
-}
-
 // deviceOf describes hardware. The name is that of its class: it stands in for
-// an id where the bus gives none. A PCI function needs a driver to be of use.
+// an id where the bus gives none.
 func deviceOf(kind accel.Kind, h hardware, names ...string) Device {
 	id := h.id
 	if id == "" && len(names) > 0 {
@@ -182,13 +136,7 @@ func deviceOf(kind accel.Kind, h hardware, names ...string) Device {
 		Resource: resourceOfDriver[h.driver],
 		Names:    namesOf(id, h.product, names),
 	}
-	switch {
-	case h.driver == "" && h.onPCI():
-		d.Fault = "no driver is bound to it"
-	case strings.Contains(h.driver, "vfio"), h.driver == "pci-stub":
-		d.Aside = d.Fault == ""
-		d.Fault = cmp.Or(d.Fault, "it is set aside for a virtual machine")
-	}
+	d.checkDriver(h)
 	return d
 }
 

@@ -4,113 +4,68 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
-// readDriverHealth learns what the driver itself says of a device that it has.
-// class is the device's directory in its class, "" when it is in none.
-//
-// Little is said where anybody can read it. That a GPU is wedged is an event to
-// whoever listens at that moment (Documentation/gpu/drm-uapi.rst, "Device
-// Wedging"), and a file of debugfs for i915 and xe; an XID of nvidia's stands in
-// the kernel's log; ivpu and amdgpu count resets or memory errors, and neither
-// tells whether the device works now. None of these is read, and a device is
-// not unhealthy for what is not known. Throttling for heat is no failure.
-func (h *hardware) readDriverHealth(class string) error {
-	switch h.driver {
-	case "xe":
-		return h.readSurvivability()
-	case "habanalabs":
-		return h.readHabana(class)
-	case "qaic":
-		return h.readBridges(class)
-	}
-	return nil
-}
-
-// readSurvivability looks for the attribute that xe makes when firmware has
-// failed: at boot, when there is no card either, or while the card ran, which
-// stays and is wedged until its firmware is flashed (drivers/gpu/drm/xe/
-// xe_survivability_mode.c, "Survivability Mode"). Only root may read what is in
-// it; that it is there says enough.
-func (h *hardware) readSurvivability() error {
-	names, err := list(h.dir, survivability)
-	if err != nil || len(names) == 0 {
-		return err
-	}
-	text, err := readAttribute(h.dir, names[0])
+// checkDriver finds a PCI function unusable that has no driver, or one that only
+// hands it to virtual machines.
+func (d *Device) checkDriver(h hardware) {
 	switch {
-	case gone(err):
+	case h.driver == "" && h.onPCI():
+		d.Fault = "no driver is bound to it"
+	case strings.Contains(h.driver, "vfio"), h.driver == "pci-stub":
+		d.Aside = d.Fault == ""
+		d.Fault = cmp.Or(d.Fault, "it is set aside for a virtual machine")
+	}
+}
+
+// readPower learns whether the device sleeps, and whether the kernel failed to
+// put it to sleep or to wake it: then its runtime status or its PCI power
+// state is "error" (Documentation/ABI/testing/sysfs-devices-power and
+// sysfs-bus-pci).
+func (h *hardware) readPower() error {
+	status, errStatus := readAttribute(h.dir, "power/runtime_status")
+	state, errState := readAttribute(h.dir, "power_state")
+	h.asleep = status == "suspended" || status == "suspending" || state == "D3cold"
+	if status == "error" || state == "error" {
+		h.fault = "the kernel failed to power it up or down"
+	}
+	return errors.Join(errStatus, errState)
+}
+
+// readConfig looks whether the device still answers on the bus. What has
+// fallen off it reads as ones only, and no vendor has the number 0xffff (PCI
+// Local Bus Specification 3.0, 6.2.1). The first 64 bytes are anybody's to
+// read (Documentation/PCI/sysfs-pci.rst); reading them would wake a device
+// that sleeps.
+func (h *hardware) readConfig() error {
+	if h.asleep || !pciAddress.MatchString(h.id) {
 		return nil
-	case strings.Contains(text, "Boot"):
-		h.fault = "its driver xe offers no way to use it: its firmware failed at boot and must be flashed (survivability mode)"
-	case strings.Contains(text, "Runtime"):
-		h.fault = "its firmware failed while it ran and must be flashed (survivability mode)"
-	default:
-		h.fault = "its firmware failed and must be flashed (survivability mode)"
+	}
+	f, err := os.Open(filepath.Join(h.dir, "config"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read config of %s: %w", h.dir, err)
+	}
+	defer f.Close()
+	var ids [4]byte
+	switch _, err := io.ReadFull(f, ids[:]); {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("read config of %s: it has less than %d bytes", h.dir, len(ids))
+	case err != nil:
+		return fmt.Errorf("read config of %s: %w", h.dir, err)
+	}
+	if ids == [4]byte{0xff, 0xff, 0xff, 0xff} {
+		h.fault = "it does not answer on the PCI bus any more"
 	}
 	return nil
 }
-
-var survivability = regexp.MustCompile(`^survivability_mode$`)
-
-// habanaStates are what habanalabs writes into status
-// (Documentation/ABI/testing/sysfs-driver-habanalabs, HL_DEVICE_STATUS_* in
-// drivers/accel/habanalabs/common). A device that is being reset, as each is
-// after a program has used it, is about to work again, or to fail.
-var habanaStates = map[string]struct{ fault, doubt string }{
-	"operational":                   {},
-	"disabled":                      {fault: "its driver has disabled it"},
-	"malfunction":                   {fault: "its driver calls it malfunctioning"},
-	"needs reset":                   {fault: "it needs a hard reset"},
-	"in reset":                      {doubt: "its driver resets it"},
-	"in device creation":            {doubt: "its driver is starting it"},
-	"in reset after device release": {doubt: "its driver resets it after its last user"},
-}
-
-// readHabana reads the status of a Gaudi, which the driver puts beside the
-// device in its class, and older ones into the directory on the bus.
-func (h *hardware) readHabana(class string) error {
-	if class == "" {
-		return nil
-	}
-	status, err := readAttribute(class, "status")
-	if status == "" && err == nil {
-		status, err = readAttribute(h.dir, "status")
-	}
-	switch state, known := habanaStates[strings.ToLower(status)]; {
-	case err != nil:
-		h.doubtful("its status cannot be read", err)
-	case status == "": // a driver that does not tell
-	case !known:
-		h.doubt = fmt.Sprintf("its driver says %.40q", status)
-	default:
-		h.fault, h.doubt = cmp.Or(h.fault, state.fault), cmp.Or(h.doubt, state.doubt)
-	}
-	return err
-}
-
-// readBridges reads in which state each of a card's DMA bridge channels is
-// (Documentation/ABI/stable/sysfs-driver-qaic): 2 to 4 are those of a part that
-// has crashed and is started again, beside others that may work.
-func (h *hardware) readBridges(class string) error {
-	if class == "" {
-		return nil
-	}
-	names, err := list(class, bridgeState)
-	errs := []error{err}
-	for _, name := range names {
-		state, _, err := readNumber(class, name)
-		if errs = append(errs, err); err == nil && state >= 2 && state <= 4 {
-			h.doubt = "a part of it has crashed and is started again (" + name + ")"
-		}
-	}
-	return errors.Join(errs...)
-}
-
-var bridgeState = regexp.MustCompile(`^dbc[0-9]+_state$`)
 
 // doubtful notes why it is unknown whether the device works. What was pulled
 // out meanwhile is not there to be doubted.
