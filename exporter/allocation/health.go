@@ -7,51 +7,67 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// Why a device that the kernel finds no fault with is unhealthy.
+// Why a device is unhealthy although the kernel finds no fault with it.
 const (
-	withdrawn = "the kubelet does not offer it: its device plugin calls it unhealthy, or is gone"
-	unserved  = "no device plugin and no DRA driver offers it"
-	twice     = "both a device plugin and a DRA driver offer it"
-	lost      = "the kernel has no such device any more"
+	notAllocatable = "the kubelet does not offer it: its device plugin calls it unhealthy, or is gone"
+	notServed      = "no device plugin and no DRA driver offers it"
+	servedTwice    = "both a device plugin and a DRA driver offer it"
+	deviceGone     = "the kernel has no such device any more"
 )
 
-// fault says why the device is unhealthy; the first reason stands.
-func (d *device) fault(reason string) {
+// unmatchedFault is why it is unknown whether a device works that could not be
+// matched.
+const unmatchedFault = "one of the node's devices of this kind does not work, and which one is unknown"
+
+// unhealthy says why the device is unhealthy; the first reason stays.
+func (d *device) unhealthy(reason string) {
 	if d.Health != accel.Unhealthy {
 		d.Health, d.Reason = accel.Unhealthy, reason
 	}
 }
 
-// doubt says why it is unknown whether the device, which nobody calls
-// unhealthy, works.
-func (d *device) doubt(reason string) {
+// healthUnknown says why it is unknown whether the device works. It changes
+// nothing when the device is already unhealthy.
+func (d *device) healthUnknown(reason string) {
 	if d.Health == accel.Healthy {
 		d.Health, d.Reason = accel.HealthUnknown, reason
 	}
 }
 
-// judge takes the kernel's word. What is set aside for virtual machines is
-// served to these, when it is served.
-func (d *device) judge(f discovery.Device, served bool) {
-	if f.Fault != "" && !(f.Aside && served) {
-		d.fault(f.Fault)
+// kernelHealth applies what the kernel says. A device that is set aside for
+// virtual machines is healthy when something serves it: then it is served to
+// those.
+func (d *device) kernelHealth(f discovery.Device, served bool) {
+	if f.Fault != "" && !(f.Passthrough && served) {
+		d.unhealthy(f.Fault)
 	}
-	if f.Doubt != "" {
-		d.doubt(f.Doubt)
+	if f.Unknown != "" {
+		d.healthUnknown(f.Unknown)
 	}
 }
 
-// gone tells that a unit has the kernel's name for a device that the kernel has
-// not, or not any more.
-func (m Machine) gone(known names, u *unit) bool {
-	if !exact.MatchString(u.name) || len(known.by[u.name]) > 0 || m.Present[u.name] {
+// unmatchedHealth decides the health of a device that only a device plugin
+// knows.
+func (d *device) unmatchedHealth(machine Machine, index nameIndex, m matched, p *pluginDevice) {
+	switch {
+	case machine.lacks(index, p):
+		d.unhealthy(deviceGone)
+	case m.ambiguous[p.kind]:
+		d.healthUnknown(unmatchedFault)
+	}
+}
+
+// lacks reports whether a plugin's device has the kernel's name of a device that
+// the kernel does not have, or no longer has.
+func (m Machine) lacks(index nameIndex, p *pluginDevice) bool {
+	if !uniqueName.MatchString(p.name) || len(index.byName[p.name]) > 0 || m.Present[p.name] {
 		return false
 	}
-	if kernelName.MatchString(u.name) {
+	if kernelName.MatchString(p.name) {
 		return m.Complete
 	}
-	return u.apart && m.Present != nil
+	return p.named && m.Present != nil
 }
 
-// kernelName matches what the kernel calls a GPU or NPU that has its driver.
+// kernelName matches the kernel's name of a GPU or NPU with a driver.
 var kernelName = regexp.MustCompile(`^(card|accel|renderD)[0-9]+$`)

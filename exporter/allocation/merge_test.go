@@ -132,11 +132,11 @@ func TestMerge(t *testing.T) {
 			[]discovery.Device{unusable(card0)}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
 			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Health, d.Driver = accel.Unhealthy, "" })},
 		},
-		"by PCI address, another resource than the driver's": {
+		"by PCI address, a resource that is not the driver's": {
 			[]discovery.Device{card0}, kubelet(ids{"example.com/gpu": {"0000:00:02.0"}}, nil), nil,
 			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Resource = "example.com/gpu" })},
 		},
-		"used from outside": {
+		"used outside Kubernetes": {
 			[]discovery.Device{card0, card1}, kubelet(ids{i915: {"card0-0", "card1-0"}}, nil),
 			map[string]string{"/dev/dri/renderD129": "blender"},
 			[]accel.Device{gpu("0000:00:02.0"), gpu("0000:03:00.0", func(d *accel.Device) { d.ExternalUse = "blender" })},
@@ -228,15 +228,15 @@ func TestPluginID(t *testing.T) {
 	}
 }
 
-func TestUnshared(t *testing.T) {
+func TestTrimShare(t *testing.T) {
 	for id, want := range map[string]string{
 		"card0-1": "card0", "accel0-12": "accel0", "card0": "card0", "0000:00:02.0-1": "0000:00:02.0",
 		"1-2": "1-2", "1-2.4-0": "1-2.4", "usb-1-2-0": "usb-1-2", "dfl-port.0-1": "dfl-port.0", "0000-00-02-0": "0000-00-02-0",
 		"GPU-8d1c3b1e-1b5a-4c0e-9f10-000000000042": "GPU-8d1c3b1e-1b5a-4c0e-9f10-000000000042",
 		"GPU-x::3": "GPU-x", "hddl-0": "hddl-0", "": "",
 	} {
-		if got := unshared(id); got != want {
-			t.Errorf("unshared(%q) = %q, want %q", id, got, want)
+		if got := trimShare(id); got != want {
+			t.Errorf("trimShare(%q) = %q, want %q", id, got, want)
 		}
 	}
 }
@@ -253,7 +253,7 @@ func TestKindOf(t *testing.T) {
 }
 
 // TestLostDriver is a card whose driver let go of it while its plugin goes on
-// serving it.
+// offers it.
 func TestLostDriver(t *testing.T) {
 	served := kubelet(map[string][]string{i915: {"card0-0", "card1-0"}}, nil)
 	for name, tc := range map[string]struct {
@@ -285,10 +285,10 @@ func TestReason(t *testing.T) {
 	}{
 		"healthy":                         {[]discovery.Device{card0}, kubelet(map[string][]string{i915: {"card0-0"}}, nil), ""},
 		"the kernel's word":               {[]discovery.Device{unusable(card0)}, kubelet(nil, nil), "no driver is bound to it"},
-		"nobody serves it":                {[]discovery.Device{card0}, kubelet(nil, nil), unserved},
-		"the kubelet does not list it":    {[]discovery.Device{card0}, kubelet(nil, held), withdrawn},
-		"the same, unknown to the kernel": {nil, kubelet(nil, held), withdrawn},
-		"the kernel has lost it":          {nil, kubelet(map[string][]string{i915: {"card0-0"}}, nil), lost},
+		"nobody serves it":                {[]discovery.Device{card0}, kubelet(nil, nil), notServed},
+		"the kubelet does not list it":    {[]discovery.Device{card0}, kubelet(nil, held), notAllocatable},
+		"the same, unknown to the kernel": {nil, kubelet(nil, held), notAllocatable},
+		"the kernel has lost it":          {nil, kubelet(map[string][]string{i915: {"card0-0"}}, nil), deviceGone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Merge(Machine{Devices: tc.found, Complete: true}, tc.kubelet, nil)

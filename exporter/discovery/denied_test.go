@@ -49,8 +49,8 @@ func TestPermissionDenied(t *testing.T) {
 		t.Errorf("found %+v", got.found)
 	}
 	for _, d := range got.found {
-		if d.Fault != "" || d.Doubt == "" {
-			t.Errorf("%s: fault %q, doubt %q; what cannot be read is unknown", d.ID, d.Fault, d.Doubt)
+		if d.Fault != "" || d.Unknown == "" {
+			t.Errorf("%s: fault %q, doubt %q; what cannot be read is unknown", d.ID, d.Fault, d.Unknown)
 		}
 	}
 	if got.err == nil || !strings.Contains(got.err.Error(), "permission denied") {

@@ -30,15 +30,15 @@ type Device struct {
 	NUMA *int
 	// Fault says in words why the kernel cannot use it, "" when it can.
 	Fault string
-	// Doubt says in words why the kernel does not tell whether it can be used,
+	// Unknown says in words why the kernel does not tell whether it can be used,
 	// "" when it does. It counts where there is no Fault.
-	Doubt string `json:",omitempty"`
-	// Aside is set where Fault is only that it is set aside for virtual
+	Unknown string `json:",omitempty"`
+	// Passthrough is set where Fault is only that it is set aside for virtual
 	// machines: whoever serves it serves these.
-	Aside bool `json:",omitempty"`
-	// Optional is set for graphics that are part of nearly every system on a
+	Passthrough bool `json:",omitempty"`
+	// OnlyIfServed is set for graphics that are part of nearly every system on a
 	// chip: an accelerator only where somebody serves it as one.
-	Optional bool `json:",omitempty"`
+	OnlyIfServed bool `json:",omitempty"`
 	// Instances is how many parts it is divided into of which the kernel does
 	// not tell the names that a device plugin has for them; 0 when undivided.
 	Instances int `json:",omitempty"`

@@ -70,7 +70,7 @@ func readGPU(m Mounts, dir, name string) (*Device, error) {
 	}
 	errHealth := errors.Join(h.readDriverHealth(dir), h.inherit())
 	d := deviceOf("GPU", h, append([]string{name}, nodes...)...)
-	d.Optional = onChip
+	d.OnlyIfServed = onChip
 	errParts := addParts(&d, h)
 	for _, node := range nodes {
 		d.Files = append(d.Files, "/dev/dri/"+node)

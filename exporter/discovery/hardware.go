@@ -132,7 +132,7 @@ func deviceOf(kind accel.Kind, h hardware, names ...string) Device {
 		Driver:   h.driver,
 		NUMA:     h.numa,
 		Fault:    h.fault,
-		Doubt:    h.doubt,
+		Unknown:  h.doubt,
 		Resource: resourceOfDriver[h.driver],
 		Names:    namesOf(id, h.product, names),
 	}

@@ -18,7 +18,7 @@ func (d *Device) checkDriver(h hardware) {
 	case h.driver == "" && h.onPCI():
 		d.Fault = "no driver is bound to it"
 	case strings.Contains(h.driver, "vfio"), h.driver == "pci-stub":
-		d.Aside = d.Fault == ""
+		d.Passthrough = d.Fault == ""
 		d.Fault = cmp.Or(d.Fault, "it is set aside for a virtual machine")
 	}
 }

@@ -49,7 +49,7 @@ func TestDriverHealth(t *testing.T) {
 			"/class/drm/card0": "->../../devices/pci0000:00/" + address + "/drm/card0",
 		})
 	}
-	type health struct{ Fault, Doubt string }
+	type health struct{ Fault, Unknown string }
 	for name, tc := range map[string]struct {
 		find  func(Mounts) ([]Device, error)
 		files map[string]string
@@ -59,17 +59,17 @@ func TestDriverHealth(t *testing.T) {
 		"Gaudi disabled":              {NPUs, gaudi("Disabled"), health{Fault: "its driver has disabled it"}},
 		"Gaudi malfunction":           {NPUs, gaudi("Malfunction"), health{Fault: "its driver calls it malfunctioning"}},
 		"Gaudi needs reset":           {NPUs, gaudi("Needs reset"), health{Fault: "it needs a hard reset"}},
-		"Gaudi in reset":              {NPUs, gaudi("In reset"), health{Doubt: "its driver resets it"}},
-		"Gaudi after its last user":   {NPUs, gaudi("In reset after device release"), health{Doubt: "its driver resets it after its last user"}},
-		"Gaudi in creation":           {NPUs, gaudi("In device creation"), health{Doubt: "its driver is starting it"}},
-		"Gaudi in a state of its own": {NPUs, gaudi("Contemplating"), health{Doubt: `its driver says "Contemplating"`}},
+		"Gaudi in reset":              {NPUs, gaudi("In reset"), health{Unknown: "its driver resets it"}},
+		"Gaudi after its last user":   {NPUs, gaudi("In reset after device release"), health{Unknown: "its driver resets it after its last user"}},
+		"Gaudi in creation":           {NPUs, gaudi("In device creation"), health{Unknown: "its driver is starting it"}},
+		"Gaudi in a state of its own": {NPUs, gaudi("Contemplating"), health{Unknown: `its driver says "Contemplating"`}},
 		"Gaudi that does not tell":    {NPUs, gaudi(""), health{}},
 		"Gaudi whose driver tells on the bus": {NPUs, onBus(address, "1da3", "1020", "habanalabs", map[string]string{
 			"status": "Disabled", "accel/accel0/device": "->../../../" + address,
 			"/class/accel/accel0": "->../../devices/pci0000:00/" + address + "/accel/accel0",
 		}), health{Fault: "its driver has disabled it"}},
 		"AIC100 at work":           {NPUs, aic("1"), health{}},
-		"AIC100 restarts a part":   {NPUs, aic("3"), health{Doubt: "a part of it has crashed and is started again (dbc1_state)"}},
+		"AIC100 restarts a part":   {NPUs, aic("3"), health{Unknown: "a part of it has crashed and is started again (dbc1_state)"}},
 		"AIC100 with a part up":    {NPUs, aic("5"), health{}},
 		"xe wedged":                {GPUs, xe("Survivability mode type: Runtime"), health{Fault: "its firmware failed while it ran and must be flashed (survivability mode)"}},
 		"xe that does not say how": {GPUs, xe(""), health{Fault: "its firmware failed and must be flashed (survivability mode)"}},
@@ -107,7 +107,7 @@ func TestDriverHealth(t *testing.T) {
 			if err != nil || len(found) != 1 {
 				t.Fatalf("found %+v, %v", found, err)
 			}
-			if diff := cmp.Diff(tc.want, health{found[0].Fault, found[0].Doubt}); diff != "" {
+			if diff := cmp.Diff(tc.want, health{found[0].Fault, found[0].Unknown}); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -129,7 +129,7 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 				t.Fatal(err)
 			}
 			found, err := NPUs(Mounts{Sys: root})
-			if err == nil || len(found) != 1 || found[0].Fault != "" || found[0].Doubt == "" {
+			if err == nil || len(found) != 1 || found[0].Fault != "" || found[0].Unknown == "" {
 				t.Errorf("found %+v, %v", found, err)
 			}
 		})
@@ -173,7 +173,7 @@ func TestGPUsOfChips(t *testing.T) {
 			if err != nil || len(found) != tc.want {
 				t.Fatalf("found %+v, %v", found, err)
 			}
-			if tc.want == 1 && (!found[0].Optional || found[0].ID != "x.gpu" || found[0].Fault != "") {
+			if tc.want == 1 && (!found[0].OnlyIfServed || found[0].ID != "x.gpu" || found[0].Fault != "") {
 				t.Errorf("found %+v", found[0])
 			}
 		})

@@ -51,7 +51,7 @@ func readStick(dir, name string) (*Device, error) {
 		Kind: "NPU", ID: name,
 		Vendor: movidiusCompany, Model: stickModel, Driver: h.driver,
 		Fault:    h.fault,
-		Doubt:    h.doubt,
+		Unknown:  h.doubt,
 		Resource: stickResource,
 		Names:    []string{name, "usb-" + name},
 	}

@@ -118,7 +118,7 @@ func TestManyDevices(t *testing.T) {
 		answer.Allocatable[podresources.Slot{Resource: i915, DeviceID: name}] = true
 	}
 	if got := len(Merge(Machine{Devices: found, Complete: true}, answer, nil)); got != 15_000 {
-		t.Errorf("%d devices, want those of the machine and 5,000 strangers", got)
+		t.Errorf("%d devices, want those of the machine and 5,000 unmatchedKinds", got)
 	}
 }
 
