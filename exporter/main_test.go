@@ -314,7 +314,7 @@ func TestUnusableFlags(t *testing.T) {
 		args []string
 		want string
 	}{
-		"node":    {[]string{"--node-name", "Node_1"}, `--node-name "Node_1" is not a node's name`},
+		"node":    {[]string{"--node-name", "Node_1"}, `--node-name "Node_1" is not the name of a node`},
 		"no node": {[]string{"--node-name", ""}, "--node-name"},
 		"sys":     {[]string{"--path.sysfs", "/nowhere"}, `--path.sysfs "/nowhere" is not a directory`},
 		"proc":    {[]string{"--path.procfs", "/dev/null"}, `--path.procfs "/dev/null" is not a directory`},

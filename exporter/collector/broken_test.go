@@ -118,7 +118,7 @@ func TestThousandsOfDevices(t *testing.T) {
 	for i := range count {
 		fmt.Fprintf(&text, "sys/bus/usb/devices/1-%d\n\tidVendor = 03e7\n\tidProduct = 2485\n", i+1)
 	}
-	sys, proc := testmachine.Make(t, text.String())
+	sys, proc := testmachine.WriteText(t, text.String())
 	s := decode(t, scrape(t, New(Config{Node: "g", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())))
 	if len(s.Devices) != count {
 		t.Errorf("%d devices", len(s.Devices))
@@ -157,7 +157,7 @@ func TestAnAttributeThatHangs(t *testing.T) {
 	if err := os.Remove(attribute); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); !states(c.Sample())["gpu"]; {
+	for deadline := time.Now().Add(10 * time.Second); !states(c.Scrape())["gpu"]; {
 		if time.Now().After(deadline) {
 			t.Fatal("it answers again, and the collector does not")
 		}

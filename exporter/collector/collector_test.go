@@ -79,7 +79,7 @@ func states(s telemetry.Scrape) map[string]bool {
 }
 
 func TestSample(t *testing.T) {
-	got := New(machine(t), serving, zerolog.Nop()).Sample()
+	got := New(machine(t), serving, zerolog.Nop()).Scrape()
 	want := telemetry.Scrape{Node: "g", CPUCores: 2, CPUBusy: 0.25, Devices: []accel.Device{{
 		Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics", Driver: "i915",
 		PluginID: "card0-0", Health: accel.Healthy, Slots: 1, Allocated: 1, ExternalUse: "blender",
@@ -122,7 +122,7 @@ func TestFailuresShowAndNeverLookIdle(t *testing.T) {
 			if tc.breakIt != nil {
 				tc.breakIt(t, config)
 			}
-			got := New(config, tc.kubelet, zerolog.Nop()).Sample()
+			got := New(config, tc.kubelet, zerolog.Nop()).Scrape()
 			for name, ok := range states(got) {
 				if ok == (name == tc.failed) {
 					t.Errorf("collector %s: success %t", name, ok)
@@ -147,7 +147,7 @@ func TestAPartThatHangs(t *testing.T) {
 		return serving(context.Background())
 	}, zerolog.Nop())
 	for range 3 {
-		got := c.Sample()
+		got := c.Scrape()
 		if states(got)["podresources"] || len(got.Devices) != 1 || got.Devices[0].Allocated != -1 {
 			t.Fatalf("sample %+v", got)
 		}
@@ -156,7 +156,7 @@ func TestAPartThatHangs(t *testing.T) {
 		t.Errorf("the kubelet was asked %d times at once", n)
 	}
 	close(release)
-	for deadline := time.Now().Add(10 * time.Second); !states(c.Sample())["podresources"]; {
+	for deadline := time.Now().Add(10 * time.Second); !states(c.Scrape())["podresources"]; {
 		if time.Now().After(deadline) {
 			t.Fatal("never recovered")
 		}
@@ -176,7 +176,7 @@ func TestScrapesAtTheSameTimeShareOneRead(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 16 {
 			wg.Go(func() {
-				if s := c.Sample(); !states(s)["podresources"] || len(s.Devices) != 1 {
+				if s := c.Scrape(); !states(s)["podresources"] || len(s.Devices) != 1 {
 					t.Errorf("sample %+v", s)
 				}
 			})
@@ -219,7 +219,7 @@ func TestFailuresAreLoggedWhenTheyBeginAndEnd(t *testing.T) {
 	}, zerolog.New(&log))
 	for _, failing := range []bool{false, true, true, false, false} {
 		fail.Store(failing)
-		c.Sample()
+		c.Scrape()
 	}
 	if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "the kubelet sleeps") {
 		t.Errorf("log, want 2 lines:\n%s", log.String())

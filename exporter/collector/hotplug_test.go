@@ -67,7 +67,7 @@ func TestStickOutAndIn(t *testing.T) {
 		if err := step.do(); err != nil {
 			t.Fatal(err)
 		}
-		s := c.Sample()
+		s := c.Scrape()
 		if got := stickOf(s) != nil; got != step.in || !states(s)["stick"] {
 			t.Errorf("%s: seen %t, want %t; collectors %v", step.name, got, step.in, states(s))
 		}
@@ -100,7 +100,7 @@ func TestStickOutAndInDuringScrapes(t *testing.T) {
 	})
 	seen := map[bool]int{}
 	for deadline := time.Now().Add(20 * time.Second); (seen[true] < 20 || seen[false] < 20) && time.Now().Before(deadline); {
-		s := c.Sample()
+		s := c.Scrape()
 		if !states(s)["stick"] {
 			t.Fatal("the search for sticks failed")
 		}

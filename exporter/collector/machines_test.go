@@ -23,7 +23,7 @@ import (
 	"heteroaccel.io/pkg/telemetry/exposition"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "update the golden files")
 
 // kubelets are what the kubelets of the machines answer: by resource the
 // plugin's ids, each with the pod that holds it after a "=", and claims.
@@ -130,7 +130,7 @@ func TestMachines(t *testing.T) {
 					t.Errorf("collector %s failed", state.Name)
 				}
 			}
-			again := c.Sample()
+			again := c.Scrape()
 			if diff := cmp.Diff(again, decode(t, page), cmpopts.IgnoreFields(telemetry.Scrape{}, "Collectors"), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("sampled and read (-want +got)\n%s", diff)
 			}

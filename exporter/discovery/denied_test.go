@@ -50,7 +50,7 @@ func TestPermissionDenied(t *testing.T) {
 	}
 	for _, d := range got.found {
 		if d.Fault != "" || d.Unknown == "" {
-			t.Errorf("%s: fault %q, doubt %q; what cannot be read is unknown", d.ID, d.Fault, d.Unknown)
+			t.Errorf("%s: fault %q, unknown %q; what cannot be read is unknown", d.ID, d.Fault, d.Unknown)
 		}
 	}
 	if got.err == nil || !strings.Contains(got.err.Error(), "permission denied") {

@@ -32,7 +32,7 @@ func tree(t *testing.T, files map[string]string) string {
 	return root
 }
 
-// What the machines of package machines do not have.
+// What the machines of package testmachine do not have.
 func TestDiscovery(t *testing.T) {
 	for name, tc := range map[string]struct {
 		find  func(Mounts) ([]Device, error)

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// readDriverHealth learns what the driver itself says of a device that it has.
-// class is the device's directory in its class, "" when it is in none.
+// readDriverHealth reads what the driver reports of a device's health. class is
+// the device's directory in its class, "" when it is in none.
 //
-// Little is said where anybody can read it. That a GPU is wedged is an event to
-// whoever listens at that moment (Documentation/gpu/drm-uapi.rst, "Device
-// Wedging"), and a file of debugfs for i915 and xe; an XID of nvidia's stands in
-// the kernel's log; ivpu and amdgpu count resets or memory errors, and neither
-// tells whether the device works now. None of these is read, and a device is
-// not unhealthy for what is not known. Throttling for heat is no failure.
+// Drivers report little that anybody may read. That a GPU is wedged is an event
+// for those who listen at that moment (Documentation/gpu/drm-uapi.rst, "Device
+// Wedging"), and a file in debugfs for i915 and xe; an XID of nvidia's is in the
+// kernel's log; ivpu and amdgpu count resets or memory errors, which do not say
+// whether the device works now. None of these is read, and a device is not
+// unhealthy because something is unknown. Thermal throttling is no failure.
 func (h *hardware) readDriverHealth(class string) error {
 	switch h.driver {
 	case "xe":
@@ -30,11 +30,11 @@ func (h *hardware) readDriverHealth(class string) error {
 	return nil
 }
 
-// readSurvivability looks for the attribute that xe makes when firmware has
-// failed: at boot, when there is no card either, or while the card ran, which
-// stays and is wedged until its firmware is flashed (drivers/gpu/drm/xe/
-// xe_survivability_mode.c, "Survivability Mode"). Only root may read what is in
-// it; that it is there says enough.
+// readSurvivability looks for the attribute that xe creates when firmware has
+// failed: at boot, when there is no card, or at run time, when the card remains
+// and is wedged until its firmware is flashed (drivers/gpu/drm/xe/
+// xe_survivability_mode.c, "Survivability Mode"). Only root may read it; that it
+// exists says enough.
 func (h *hardware) readSurvivability() error {
 	names, err := list(h.dir, survivability)
 	if err != nil || len(names) == 0 {
@@ -42,7 +42,7 @@ func (h *hardware) readSurvivability() error {
 	}
 	text, err := readAttribute(h.dir, names[0])
 	switch {
-	case gone(err):
+	case isGone(err):
 		return nil
 	case strings.Contains(text, "Boot"):
 		h.fault = "its driver xe offers no way to use it: its firmware failed at boot and must be flashed (survivability mode)"
@@ -56,22 +56,22 @@ func (h *hardware) readSurvivability() error {
 
 var survivability = regexp.MustCompile(`^survivability_mode$`)
 
-// habanaStates are what habanalabs writes into status
+// habanaStates are the values of habanalabs' status attribute
 // (Documentation/ABI/testing/sysfs-driver-habanalabs, HL_DEVICE_STATUS_* in
-// drivers/accel/habanalabs/common). A device that is being reset, as each is
-// after a program has used it, is about to work again, or to fail.
-var habanaStates = map[string]struct{ fault, doubt string }{
+// drivers/accel/habanalabs/common). A device in reset, as each is after a program
+// has used it, will soon work again, or fail.
+var habanaStates = map[string]struct{ fault, unknown string }{
 	"operational":                   {},
 	"disabled":                      {fault: "its driver has disabled it"},
 	"malfunction":                   {fault: "its driver calls it malfunctioning"},
 	"needs reset":                   {fault: "it needs a hard reset"},
-	"in reset":                      {doubt: "its driver resets it"},
-	"in device creation":            {doubt: "its driver is starting it"},
-	"in reset after device release": {doubt: "its driver resets it after its last user"},
+	"in reset":                      {unknown: "its driver resets it"},
+	"in device creation":            {unknown: "its driver is starting it"},
+	"in reset after device release": {unknown: "its driver resets it after its last user"},
 }
 
-// readHabana reads the status of a Gaudi, which the driver puts beside the
-// device in its class, and older ones into the directory on the bus.
+// readHabana reads the status of a Gaudi, which is in the device's class, or,
+// with older drivers, in its directory on the bus.
 func (h *hardware) readHabana(class string) error {
 	if class == "" {
 		return nil
@@ -82,19 +82,19 @@ func (h *hardware) readHabana(class string) error {
 	}
 	switch state, known := habanaStates[strings.ToLower(status)]; {
 	case err != nil:
-		h.doubtful("its status cannot be read", err)
-	case status == "": // a driver that does not tell
+		h.markUnknown("its status cannot be read", err)
+	case status == "": // this driver has no status
 	case !known:
-		h.doubt = fmt.Sprintf("its driver says %.40q", status)
+		h.unknown = fmt.Sprintf("its driver says %.40q", status)
 	default:
-		h.fault, h.doubt = cmp.Or(h.fault, state.fault), cmp.Or(h.doubt, state.doubt)
+		h.fault, h.unknown = cmp.Or(h.fault, state.fault), cmp.Or(h.unknown, state.unknown)
 	}
 	return err
 }
 
-// readBridges reads in which state each of a card's DMA bridge channels is
-// (Documentation/ABI/stable/sysfs-driver-qaic): 2 to 4 are those of a part that
-// has crashed and is started again, beside others that may work.
+// readBridges reads the state of each of a card's DMA bridge channels
+// (Documentation/ABI/stable/sysfs-driver-qaic): 2 to 4 mean that a part has
+// crashed and restarts, while others may work.
 func (h *hardware) readBridges(class string) error {
 	if class == "" {
 		return nil
@@ -104,7 +104,7 @@ func (h *hardware) readBridges(class string) error {
 	for _, name := range names {
 		state, _, err := readNumber(class, name)
 		if errs = append(errs, err); err == nil && state >= 2 && state <= 4 {
-			h.doubt = "a part of it has crashed and is started again (" + name + ")"
+			h.unknown = "a part of it has crashed and is started again (" + name + ")"
 		}
 	}
 	return errors.Join(errs...)
@@ -112,11 +112,11 @@ func (h *hardware) readBridges(class string) error {
 
 var bridgeState = regexp.MustCompile(`^dbc[0-9]+_state$`)
 
-// fpgaFault says what a management engine or a port reports as broken beyond
-// use: catastrophic or fatal errors, and power state AP6, in which the
-// accelerated function is cut off (Documentation/ABI/testing/
-// sysfs-platform-dfl-fme and -port). Other errors may be a program's own and
-// stay until somebody clears them.
+// fpgaFault returns the fault that a management engine or a port reports:
+// catastrophic or fatal errors, or power state AP6, in which the accelerated
+// function is powered off (Documentation/ABI/testing/
+// sysfs-platform-dfl-fme and -port). Other errors may be a
+// program's own, and stay until somebody clears them.
 func fpgaFault(unit string) (string, error) {
 	fatal, _, errFatal := readNumber(unit, "errors/catfatal_errors")
 	power, _, errPower := readNumber(unit, "power_state")

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// checkDriver finds a PCI function unusable that has no driver, or one that only
-// hands it to virtual machines.
+// checkDriver finds the fault of a PCI function without a driver, or with one
+// that only passes it to virtual machines.
 func (d *Device) checkDriver(h hardware) {
 	switch {
 	case h.driver == "" && h.onPCI():
@@ -23,9 +23,9 @@ func (d *Device) checkDriver(h hardware) {
 	}
 }
 
-// readPower learns whether the device sleeps, and whether the kernel failed to
-// put it to sleep or to wake it: then its runtime status or its PCI power
-// state is "error" (Documentation/ABI/testing/sysfs-devices-power and
+// readPower reads whether the device is powered down, and whether the kernel
+// failed to power it up or down: then its runtime status or its PCI power state
+// is "error" (Documentation/ABI/testing/sysfs-devices-power and
 // sysfs-bus-pci).
 func (h *hardware) readPower() error {
 	status, errStatus := readAttribute(h.dir, "power/runtime_status")
@@ -37,11 +37,11 @@ func (h *hardware) readPower() error {
 	return errors.Join(errStatus, errState)
 }
 
-// readConfig looks whether the device still answers on the bus. What has
-// fallen off it reads as ones only, and no vendor has the number 0xffff (PCI
-// Local Bus Specification 3.0, 6.2.1). The first 64 bytes are anybody's to
-// read (Documentation/PCI/sysfs-pci.rst); reading them would wake a device
-// that sleeps.
+// readConfig checks that the device still answers on the bus. A device that has
+// fallen off it reads as all ones, and no vendor has the number 0xffff (PCI
+// Local Bus Specification 3.0, 6.2.1). Anybody may read the first 64 bytes
+// (Documentation/PCI/sysfs-pci.rst), but that wakes a device that is powered
+// down.
 func (h *hardware) readConfig() error {
 	if h.asleep || !pciAddress.MatchString(h.id) {
 		return nil
@@ -67,28 +67,28 @@ func (h *hardware) readConfig() error {
 	return nil
 }
 
-// doubtful notes why it is unknown whether the device works. What was pulled
-// out meanwhile is not there to be doubted.
-func (h *hardware) doubtful(why string, err error) {
-	if err != nil && !gone(err) && h.doubt == "" {
-		h.doubt = why
+// markUnknown records why it is unknown whether the device works, unless the
+// device was removed meanwhile.
+func (h *hardware) markUnknown(why string, err error) {
+	if err != nil && !isGone(err) && h.unknown == "" {
+		h.unknown = why
 	}
 }
 
-// inherit takes over what is wrong with the physical function that a virtual
-// one is a part of: it works no better than that.
-func (h *hardware) inherit() error {
+// inheritHealth copies the fault of the physical function to a virtual one, which
+// works no better.
+func (h *hardware) inheritHealth() error {
 	id, err := readLink(h.dir, "physfn")
 	if err != nil || id == "" || h.fault != "" {
 		return err
 	}
 	physical, err := readHardware(filepath.Join(h.dir, "physfn"))
-	if gone(err) {
+	if isGone(err) {
 		return nil
 	}
 	if physical.fault != "" {
 		h.fault = "its physical function " + physical.id + ": " + physical.fault
 	}
-	h.doubt = cmp.Or(h.doubt, physical.doubt)
+	h.unknown = cmp.Or(h.unknown, physical.unknown)
 	return err
 }

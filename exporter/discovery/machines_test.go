@@ -12,7 +12,7 @@ import (
 	"heteroaccel.io/exporter/testmachine"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "update the golden files")
 
 // all is everything that is found on a machine.
 func all(t testing.TB, m Mounts) ([]Device, error) {
