@@ -276,14 +276,14 @@ func TestExporterEndToEnd(t *testing.T) {
 		t.Errorf("with a kubelet that came back (-want +got)\n%s", diff)
 	}
 
-	// The stick is pulled out: the kubelet, which has not noticed, still
+	// The stick is unplugged: the kubelet, which has not noticed, still
 	// serves it.
 	if err := os.RemoveAll(filepath.Join(root, "sys/bus/usb/devices/1-2")); err != nil {
 		t.Fatal(err)
 	}
 	got, _ = scrape(t, address)
 	if last := got.Devices[len(got.Devices)-1]; last.ID != "hddl-0" {
-		t.Errorf("the stick was pulled out and is still %+v", last)
+		t.Errorf("the stick was unplugged and is still %+v", last)
 	}
 }
 

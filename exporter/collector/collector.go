@@ -110,7 +110,7 @@ func (c *Collector) read() telemetry.Scrape {
 		complete = !slices.ContainsFunc(machine, func(s telemetry.Collector) bool { return !s.OK })
 		var err error
 		if present, err = discovery.Present(c.mounts()); err != nil {
-			complete = false // a scan may have read the same directory before
+			complete = false // although the scans could read their directories
 		}
 		if c.config.ExternalUse {
 			var state telemetry.Collector

@@ -78,7 +78,7 @@ func states(s telemetry.Scrape) map[string]bool {
 	return out
 }
 
-func TestSample(t *testing.T) {
+func TestScrape(t *testing.T) {
 	got := New(machine(t), serving, zerolog.Nop()).Scrape()
 	want := telemetry.Scrape{Node: "g", CPUCores: 2, CPUBusy: 0.25, Devices: []accel.Device{{
 		Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics", Driver: "i915",
@@ -129,7 +129,7 @@ func TestFailuresShowAndNeverLookIdle(t *testing.T) {
 				}
 			}
 			if !tc.check(got) {
-				t.Errorf("sample %+v", got)
+				t.Errorf("scrape %+v", got)
 			}
 		})
 	}
@@ -149,7 +149,7 @@ func TestAPartThatHangs(t *testing.T) {
 	for range 3 {
 		got := c.Scrape()
 		if states(got)["podresources"] || len(got.Devices) != 1 || got.Devices[0].Allocated != -1 {
-			t.Fatalf("sample %+v", got)
+			t.Fatalf("scrape %+v", got)
 		}
 	}
 	if n := calls.Load(); n != 1 {
@@ -177,7 +177,7 @@ func TestScrapesAtTheSameTimeShareOneRead(t *testing.T) {
 		for range 16 {
 			wg.Go(func() {
 				if s := c.Scrape(); !states(s)["podresources"] || len(s.Devices) != 1 {
-					t.Errorf("sample %+v", s)
+					t.Errorf("scrape %+v", s)
 				}
 			})
 		}
@@ -241,7 +241,7 @@ func TestMeter(t *testing.T) {
 		"too soon: the value before":      {[]discovery.CPU{cpu(0, 0, 3), cpu(1, 1, 0)}, []float64{3, 3}},
 		"too soon does not move the base": {[]discovery.CPU{cpu(0, 0, 3), cpu(1, 1, 0), cpu(2, 4, 0)}, []float64{3, 3, 2}}, // 2/4 of 4
 		"counters that stand still":       {[]discovery.CPU{cpu(5, 9, 1), cpu(5, 9, 1)}, []float64{1, 1}},
-		"counters that began anew":        {[]discovery.CPU{cpu(50, 90, 1), cpu(1, 2, 0.5)}, []float64{1, 0.5}},
+		"counters that were reset":        {[]discovery.CPU{cpu(50, 90, 1), cpu(1, 2, 0.5)}, []float64{1, 0.5}},
 		"busy went backwards":             {[]discovery.CPU{cpu(50, 90, 1), cpu(40, 100, 0)}, []float64{1, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"heteroaccel.io/pkg/telemetry"
 )
 
-// stickOf returns the stick of a sample, nil when it is out.
+// stickOf returns the stick of a scrape, nil when it is out.
 func stickOf(s telemetry.Scrape) *accel.Device {
 	i := slices.IndexFunc(s.Devices, func(d accel.Device) bool { return d.ID == "1-1.2" })
 	if i < 0 {
@@ -24,7 +24,7 @@ func stickOf(s telemetry.Scrape) *accel.Device {
 	return &s.Devices[i]
 }
 
-// A stick that is pulled out, put in again and booted, scrape by scrape.
+// A stick that is unplugged, plugged in again and booted, scrape by scrape.
 func TestStickOutAndIn(t *testing.T) {
 	sys, proc := testmachine.Write(t, "stick-unbooted")
 	c := New(Config{Node: "n", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())
@@ -59,10 +59,10 @@ func TestStickOutAndIn(t *testing.T) {
 		in   bool
 	}{
 		{"at first", func() error { return nil }, true},
-		{"pulled out", out, false},
+		{"unplugged", out, false},
 		{"put in", in, true},
 		{"booted", boot, true},
-		{"pulled out again", out, false},
+		{"unplugged again", out, false},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatal(err)

@@ -104,7 +104,7 @@ func decode(t testing.TB, page string) telemetry.Scrape {
 
 var durations = regexp.MustCompile(`(?m)^(# .* )?heteroaccel_scrape_collector_duration_seconds.*\n`)
 
-// Each machine's page, whole, and that a monitor reads of it what was sampled.
+// Each machine's page, whole, and that a monitor reads from it what was collected.
 func TestMachines(t *testing.T) {
 	for _, name := range testmachine.Names(t) {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestMachines(t *testing.T) {
 			}
 			again := c.Scrape()
 			if diff := cmp.Diff(again, decode(t, page), cmpopts.IgnoreFields(telemetry.Scrape{}, "Collectors"), cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("sampled and read (-want +got)\n%s", diff)
+				t.Errorf("collected and read (-want +got)\n%s", diff)
 			}
 		})
 	}

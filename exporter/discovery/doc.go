@@ -23,7 +23,8 @@
 //   - names.go: vendors and models for people, and resourceOfDriver if its
 //     device plugin serves the driver's devices under one resource.
 //   - pci.go: acceleratorKinds by PCI numbers, or gpuVendors for graphics, so
-//     that a device without its driver is found too; classes if its class is new.
+//     that a device without its driver is found too; classes if it has a class
+//     that is not there yet.
 //   - chip.go: chipGPUs, the driver of a GPU that is not on the PCI bus.
 //
 // What the driver reports of a device's health goes into readDriverHealth in

@@ -114,9 +114,9 @@ var bridgeState = regexp.MustCompile(`^dbc[0-9]+_state$`)
 
 // fpgaFault returns the fault that a management engine or a port reports:
 // catastrophic or fatal errors, or power state AP6, in which the accelerated
-// function is powered off (Documentation/ABI/testing/
-// sysfs-platform-dfl-fme and -port). Other errors may be a
-// program's own, and stay until somebody clears them.
+// function is powered off (Documentation/ABI/testing/sysfs-platform-dfl-fme and
+// -port). Other errors may be a program's own, and stay until somebody clears
+// them.
 func fpgaFault(unit string) (string, error) {
 	fatal, _, errFatal := readNumber(unit, "errors/catfatal_errors")
 	power, _, errPower := readNumber(unit, "power_state")

@@ -66,7 +66,7 @@ func readHardware(link string) (hardware, error) {
 		h.driver = driver
 	}
 	if h.vendor == "" && errs[0] == nil {
-		if _, err := os.Stat(dir); err != nil { // pulled out while it was read
+		if _, err := os.Stat(dir); err != nil { // removed while it was read
 			return hardware{}, fmt.Errorf("look at %s: %w", dir, err)
 		}
 	}

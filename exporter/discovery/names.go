@@ -28,8 +28,8 @@ var vendors = map[string]string{
 
 // models are the names of PCI devices, from the PCI id database (pci.ids). They
 // only describe a device: one that is not listed has its numbers as the model.
-// The libraries read the whole database from the host, and an image without a
-// distribution has none.
+// Libraries for Go such as jaypipes/pcidb read the whole database from a
+// distribution's file, which the exporter's image does not have.
 var models = map[string]string{
 	"0x1002 0x740f": "Instinct MI210",
 	"0x1002 0x744c": "Radeon RX 7900",

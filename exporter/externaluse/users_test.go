@@ -63,7 +63,7 @@ func TestUsers(t *testing.T) {
 		"every sort of device file": {map[int]process{9: {"all", user, []string{render, stick, "/dev/accel/accel0", "/dev/dfl-port.0", "/dev/intel-fpga-port.0", "/dev/nvidia0"}}},
 			map[string]string{render: "all", stick: "all", "/dev/accel/accel0": "all", "/dev/dfl-port.0": "all", "/dev/intel-fpga-port.0": "all", "/dev/nvidia0": "all"}},
 		"files that begin like one":               {map[int]process{9: {"x", user, []string{render + "0", "/dev/nvidia01", "/host" + render, render + " (deleted) "}}}, none},
-		"a device file that was made anew":        {map[int]process{9: {"x", user, []string{render + " (deleted)"}}}, map[string]string{render: "x"}},
+		"a device file that was recreated":        {map[int]process{9: {"x", user, []string{render + " (deleted)"}}}, map[string]string{render: "x"}},
 		"a name longer than any":                  {map[int]process{9: {"x", user, []string{render + strings.Repeat("0", 3000)}}}, none},
 		"a display server holds the primary node": {map[int]process{9: {"Xorg", user, []string{"/dev/dri/card0"}}}, none},
 		"who draws the screen, or keeps a driver awake": {map[int]process{
