@@ -37,7 +37,7 @@ func unusable(d discovery.Device) discovery.Device {
 	return d
 }
 
-// gpu is what is expected of a card: healthy, one slot, idle.
+// gpu is the expected device of a card: healthy, one slot, idle.
 func gpu(id string, change ...func(*accel.Device)) accel.Device {
 	d := accel.Device{Kind: "GPU", ID: id, Resource: i915, Driver: "i915", Health: accel.Healthy, Slots: 1}
 	for _, f := range change {
@@ -50,8 +50,8 @@ func holder(pod string, slots int) accel.Holder {
 	return accel.Holder{Namespace: "ns", Pod: pod, Container: "c", Slots: slots}
 }
 
-// kubelet makes an answer from plugin ids: by resource those that may be handed
-// out, and by resource and id the pod that holds it.
+// kubelet builds an answer from plugin ids: by resource those that can be
+// allocated, and by resource and id the pod that holds it.
 func kubelet(allocatable map[string][]string, held map[podresources.Slot]string) *podresources.Answer {
 	a := podresources.Answer{Allocatable: map[podresources.Slot]bool{}, Held: map[podresources.Slot]podresources.Holder{}}
 	for resource, ids := range allocatable {
@@ -194,10 +194,10 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// noPluginID leaves out what TestPluginID is about.
+// noPluginID ignores what TestPluginID tests.
 var noPluginID = cmpopts.IgnoreFields(accel.Device{}, "PluginID")
 
-// noReason leaves out what TestReason is about.
+// noReason ignores what TestReason tests.
 var noReason = cmpopts.IgnoreFields(accel.Device{}, "Reason")
 
 func TestPluginID(t *testing.T) {
@@ -252,8 +252,7 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
-// TestLostDriver is a card whose driver let go of it while its plugin goes on
-// offers it.
+// The driver of a card was unbound, and its plugin still serves it.
 func TestLostDriver(t *testing.T) {
 	served := kubelet(map[string][]string{i915: {"card0-0", "card1-0"}}, nil)
 	for name, tc := range map[string]struct {
@@ -275,7 +274,7 @@ func TestLostDriver(t *testing.T) {
 	}
 }
 
-// Why a device is unhealthy is the first thing that is known to be wrong.
+// The reason of a device's health is the first that is found.
 func TestReason(t *testing.T) {
 	held := map[podresources.Slot]string{{Resource: i915, DeviceID: "card0-0"}: "a"}
 	for name, tc := range map[string]struct {
@@ -284,7 +283,7 @@ func TestReason(t *testing.T) {
 		want    string
 	}{
 		"healthy":                         {[]discovery.Device{card0}, kubelet(map[string][]string{i915: {"card0-0"}}, nil), ""},
-		"the kernel's word":               {[]discovery.Device{unusable(card0)}, kubelet(nil, nil), "no driver is bound to it"},
+		"a fault of the kernel's":         {[]discovery.Device{unusable(card0)}, kubelet(nil, nil), "no driver is bound to it"},
 		"nobody serves it":                {[]discovery.Device{card0}, kubelet(nil, nil), notServed},
 		"the kubelet does not list it":    {[]discovery.Device{card0}, kubelet(nil, held), notAllocatable},
 		"the same, unknown to the kernel": {nil, kubelet(nil, held), notAllocatable},

@@ -31,7 +31,7 @@ func broken(d discovery.Device) discovery.Device {
 	return d
 }
 
-// row is what a device comes out as, in short.
+// row is a merged device in short.
 type row struct {
 	Kind         accel.Kind
 	ID, Resource string
@@ -47,7 +47,7 @@ func rows(devices []accel.Device) []row {
 	return out
 }
 
-// An id that is a device's address or its name in the kernel is that device,
+// An id that names a device by its address or its kernel name means that device,
 // whatever its resource is called and however the plugin writes it.
 func TestIDsThatNameADevice(t *testing.T) {
 	found := []discovery.Device{gaudi0, gaudi1, arc}
@@ -149,8 +149,8 @@ func vpuOfIntel() discovery.Device {
 	return d
 }
 
-// What could not be read whole is not eliminated from.
-func TestNoSharesOfWhatWasNotReadWhole(t *testing.T) {
+// Nothing is matched by elimination when not everything could be read.
+func TestNoEliminationAfterAnIncompleteRead(t *testing.T) {
 	got := rows(Merge(Machine{Devices: []discovery.Device{rknn}}, kubelet(map[string][]string{"squat.ai/npu": {hashA, hashB}}, nil), nil))
 	want := []row{{"NPU", hashB, "squat.ai/npu", 1, "healthy"}, {"NPU", hashA, "squat.ai/npu", 1, "healthy"}, {"NPU", "rknn", "", 1, "healthy"}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -158,7 +158,7 @@ func TestNoSharesOfWhatWasNotReadWhole(t *testing.T) {
 	}
 }
 
-// Who holds parts of a card holds slots of the card, each counted once.
+// Containers that hold parts of a card hold slots of the card, each counted once.
 func TestHoldersOfParts(t *testing.T) {
 	const resource = "amd.com/cpx_nps4"
 	held := map[podresources.Slot]string{{Resource: resource, DeviceID: "amdgpu_xcp_0"}: "a"}
@@ -171,7 +171,7 @@ func TestHoldersOfParts(t *testing.T) {
 	}
 }
 
-// What the kernel does not know is unknown, unless the kubelet knows better.
+// Health that the kernel does not know is unknown, unless the kubelet knows it.
 func TestUnknownHealth(t *testing.T) {
 	unknown := gaudi0
 	unknown.Unknown = "its driver resets it"
@@ -199,6 +199,6 @@ func TestUnknownHealth(t *testing.T) {
 		})
 	}
 	if got := Merge(Machine{Devices: []discovery.Device{mali}, Complete: true}, nil, nil); len(got) != 0 {
-		t.Errorf("a chip's GPU that nobody is known to serve: %+v", got)
+		t.Errorf("a chip's GPU that nothing serves: %+v", got)
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// Whatever a file of the machine holds, or is, there is a page, and a monitor
-// can read it: at worst a part has failed.
+// Whatever a file of the machine contains, or is, the exporter has a page that a
+// monitor can read: at worst a collector has failed.
 func TestEveryFileBroken(t *testing.T) {
 	// Longer than any attribute, and neither a number nor a text.
 	garbage := bytes.Repeat([]byte("\xff\xfe\x00=:\n"), 20_000)
@@ -68,7 +68,7 @@ func TestEveryFileBroken(t *testing.T) {
 	}
 }
 
-// read lists the files and links of the trees that a scrape reads.
+// read lists the files and links that a scrape reads.
 func read(t *testing.T, roots ...string) []string {
 	t.Helper()
 	unread := map[string]bool{"manufacturer": true, "product": true, "speed": true, "status": true, "subsystem": true, "dev": true, "enable": true, "control": true, "id": true}
@@ -87,7 +87,7 @@ func read(t *testing.T, roots ...string) []string {
 	return paths
 }
 
-// keep remembers a file or link, and puts it back.
+// keep saves a file or link, and returns a function that restores it.
 func keep(t *testing.T, path string) (restore func()) {
 	t.Helper()
 	target, errLink := os.Readlink(path)
@@ -125,8 +125,8 @@ func TestThousandsOfDevices(t *testing.T) {
 	}
 }
 
-// A driver that hangs over one attribute costs what only it can tell, for as
-// long as it hangs. A pipe that nobody writes to is such an attribute.
+// A driver that hangs at one attribute fails only its own collector, and only
+// while it hangs. A pipe without a writer is such an attribute.
 func TestAnAttributeThatHangs(t *testing.T) {
 	sys, proc := testmachine.Write(t, "core-ultra")
 	attribute := filepath.Join(sys, "devices/pci0000:00/0000:00:02.0/drm/card1/gt/gt0/rc6_residency_ms")

@@ -60,7 +60,7 @@ func machine(t *testing.T) Config {
 	return Config{Node: "g", Sys: filepath.Join(root, "sys"), Proc: filepath.Join(root, "proc"), ExternalUse: true, Timeout: 10 * time.Second}
 }
 
-// serving is a kubelet that serves card0 and has given it to a pod.
+// serving is a kubelet that serves card0, which a pod holds.
 func serving(context.Context) (podresources.Answer, error) {
 	slot := podresources.Slot{Resource: "gpu.intel.com/i915", DeviceID: "card0-0"}
 	return podresources.Answer{
@@ -69,7 +69,7 @@ func serving(context.Context) (podresources.Answer, error) {
 	}, nil
 }
 
-// states are the collectors that failed and those that did not.
+// states says for each collector whether it succeeded.
 func states(s telemetry.Scrape) map[string]bool {
 	out := map[string]bool{}
 	for _, c := range s.Collectors {
@@ -135,7 +135,7 @@ func TestFailuresShowAndNeverLookIdle(t *testing.T) {
 	}
 }
 
-// A part that hangs costs its own result and no more; it is not started twice.
+// A part that hangs fails alone, and is not started twice.
 func TestAPartThatHangs(t *testing.T) {
 	config := machine(t)
 	config.Timeout = 50 * time.Millisecond

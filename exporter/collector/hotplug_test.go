@@ -15,7 +15,7 @@ import (
 	"heteroaccel.io/pkg/telemetry"
 )
 
-// stickOf returns the stick of a scrape, nil when it is out.
+// stickOf returns the stick of a scrape, nil when it is unplugged.
 func stickOf(s telemetry.Scrape) *accel.Device {
 	i := slices.IndexFunc(s.Devices, func(d accel.Device) bool { return d.ID == "1-1.2" })
 	if i < 0 {
@@ -74,8 +74,8 @@ func TestStickOutAndIn(t *testing.T) {
 	}
 }
 
-// The same while scrapes are under way: it is there whole, or it is not, and
-// nothing fails.
+// The same during scrapes: a scrape has all of the stick or nothing of it, and no
+// collector fails.
 func TestStickOutAndInDuringScrapes(t *testing.T) {
 	sys, proc := testmachine.Write(t, "stick-booted")
 	c := New(Config{Node: "n", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())

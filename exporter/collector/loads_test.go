@@ -10,7 +10,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// Activities as the kernel tells them, in seconds.
+// Activities as the kernel reports them, in seconds.
 func busy(s float64) discovery.Activity {
 	return discovery.Activity{Busy: new(time.Duration(s * float64(time.Second)))}
 }

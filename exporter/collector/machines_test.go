@@ -25,8 +25,8 @@ import (
 
 var update = flag.Bool("update", false, "update the golden files")
 
-// kubelets are what the kubelets of the machines answer: by resource the
-// plugin's ids, each with the pod that holds it after a "=", and claims.
+// kubelets are the answers of the machines' kubelets: the plugin's ids by
+// resource, each with the pod that holds it after a "=", and claims.
 var kubelets = map[string]struct {
 	slots  map[string][]string
 	claims []podresources.Claim
@@ -88,7 +88,7 @@ func scrape(t testing.TB, c prometheus.Collector) string {
 	return w.Body.String()
 }
 
-// decode reads what a monitor makes of a page.
+// decode reads a page as a monitor does.
 func decode(t testing.TB, page string) telemetry.Scrape {
 	t.Helper()
 	series, err := exposition.Parse(strings.NewReader(page))
@@ -104,7 +104,7 @@ func decode(t testing.TB, page string) telemetry.Scrape {
 
 var durations = regexp.MustCompile(`(?m)^(# .* )?heteroaccel_scrape_collector_duration_seconds.*\n`)
 
-// Each machine's page, whole, and that a monitor reads from it what was collected.
+// The whole page of each machine; a monitor reads from it what was collected.
 func TestMachines(t *testing.T) {
 	for _, name := range testmachine.Names(t) {
 		t.Run(name, func(t *testing.T) {

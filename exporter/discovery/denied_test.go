@@ -11,8 +11,8 @@ import (
 	"heteroaccel.io/exporter/testmachine"
 )
 
-// An attribute that may not be read costs what it tells, is said to be so, and
-// hides no device.
+// An attribute without the permission to read it is an error, makes its value
+// unknown, and hides no device.
 func TestPermissionDenied(t *testing.T) {
 	const gpu, npu = "devices/pci0000:00/0000:00:02.0/", "devices/pci0000:00/0000:00:0b.0/"
 	sys, proc := testmachine.Write(t, "core-ultra")

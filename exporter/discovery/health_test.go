@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// onBus writes a PCI function with a driver below a tree, and what else it has.
+// onBus is a tree of a PCI function with a driver, and more files.
 func onBus(address, vendor, product, driver string, more map[string]string) map[string]string {
 	dir := "devices/pci0000:00/" + address + "/"
 	out := map[string]string{
@@ -28,7 +28,7 @@ func onBus(address, vendor, product, driver string, more map[string]string) map[
 	return out
 }
 
-// What a driver says of a device that it has, and of whom nothing is known.
+// The health of a device that its driver reports, if it does.
 func TestDriverHealth(t *testing.T) {
 	const address = "0000:19:00.0"
 	gaudi := func(status string) map[string]string {
@@ -114,8 +114,8 @@ func TestDriverHealth(t *testing.T) {
 	}
 }
 
-// What would tell whether a device works, and cannot be read, tells nothing: the
-// device is not taken to work, nor not to, and the failure is seen.
+// If an attribute of a device's health cannot be read, the health is unknown, and
+// the failure is reported.
 func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 	for name, path := range map[string]string{
 		"status": "accel/accel0/status", "power": "power/runtime_status", "config": "config",
@@ -136,8 +136,8 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 	}
 }
 
-// Of what is on no PCI bus only the drivers of GPUs, with a render node, make
-// one; a device without a link to its driver is known by its own name.
+// Off the PCI bus only a card with a GPU's driver and a render node is a GPU; a
+// device without a link to its driver is recognized by its name.
 func TestGPUsOfChips(t *testing.T) {
 	board := func(driver, modalias string, render bool) map[string]string {
 		out := map[string]string{
@@ -180,7 +180,7 @@ func TestGPUsOfChips(t *testing.T) {
 	}
 }
 
-// Without a topology the parts of a divided card are those of the only one.
+// Without a topology the parts of a divided card belong to the only card.
 func TestPartsWithoutTopology(t *testing.T) {
 	files := onBus("0000:05:00.0", "1002", "74a1", "amdgpu", map[string]string{
 		"drm/card0/device": "->../../../0000:05:00.0", "/class/drm/card0": "->../../devices/pci0000:00/0000:05:00.0/drm/card0",
@@ -208,7 +208,7 @@ func TestPartsWithoutTopology(t *testing.T) {
 	}
 }
 
-// The vGPUs that a card is divided into go by their UUIDs.
+// The vGPUs of a card are named by their UUIDs.
 func TestMediatedDevices(t *testing.T) {
 	const vgpu = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 	found, err := PCI(Mounts{Sys: tree(t, onBus("0000:3b:00.0", "10de", "1eb8", "nvidia", map[string]string{

@@ -69,7 +69,7 @@ func TestDecodeInAnyOrderWithUnknownMetrics(t *testing.T) {
 	}
 }
 
-// Prometheus' service discovery gives every target labels of its own.
+// Prometheus' service discovery adds its own labels to every target.
 func TestDecodeThroughPrometheusRelabelling(t *testing.T) {
 	series := Encode(node())
 	for i, s := range series {
@@ -96,8 +96,8 @@ func TestDecodeThroughPrometheusRelabelling(t *testing.T) {
 	}
 }
 
-// change returns the series of node() with the first one named so replaced by
-// what f returns of it.
+// change returns the series of node() with the first of a name replaced by f's
+// result.
 func change(name string, f func(Series) []Series) []Series {
 	var out []Series
 	done := false

@@ -117,8 +117,8 @@ func TestParsePassesOverHistogramsAndRefusesGarbage(t *testing.T) {
 	}
 }
 
-// Whatever a scrape holds, it is rejected or it is one that could have been
-// written: it survives being written and read again.
+// A page is rejected, or its scrape can be written and read again without a
+// change.
 func FuzzDecode(f *testing.F) {
 	f.Add(text(f, node()))
 	f.Add([]byte("heteroaccel_exporter_info{node=\"g\"} 1\nheteroaccel_device_slots{node=\"g\",kind=\"GPU\",id=\"0\"} NaN\n"))
