@@ -86,12 +86,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	against := refusals.New(time.Now)
 	announce := server.Announce(recorder)
 	inv := inventory.New(inventory.Options{
-		MaxTelemetryAge:   f.telemetry.MaxAge,
-		ReservationTTL: f.reservationTTL,
-		ServiceTime:    times,
-		Schedulers:     f.schedulers,
+		MaxTelemetryAge: f.telemetry.MaxAge,
+		ReservationTTL:  f.reservationTTL,
+		ServiceTime:     times,
+		Schedulers:      f.schedulers,
 		Admitted: func(p *inventory.Pod) {
-			against.Came(p.Namespace, p.Managed.Reservation)
+			against.Admitted(p.Namespace, p.Managed.Reservation)
 			announce(p)
 		},
 		Finished: learned.Finished,
