@@ -10,7 +10,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// claim is what the container c of a pod holds of node-1's pool.
+// claim is a device of node-1's pool that the container c of a pod holds.
 func claim(pod, name, driver, device string, cdi ...string) podresources.Claim {
 	return podresources.Claim{Holder: podresources.Holder{Namespace: "ns", Pod: pod, Container: "c"}, Name: name,
 		Driver: driver, Pool: "node-1", Device: device, CDI: cdi}
@@ -104,7 +104,7 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// Ten thousand devices, half of them by names that say nothing.
+// Ten thousand devices, half of them with names that say nothing.
 func TestManyDevices(t *testing.T) {
 	var found []discovery.Device
 	answer := kubelet(nil, nil)
@@ -118,7 +118,7 @@ func TestManyDevices(t *testing.T) {
 		answer.Allocatable[podresources.Slot{Resource: i915, DeviceID: name}] = true
 	}
 	if got := len(Merge(Machine{Devices: found, Complete: true}, answer, nil)); got != 15_000 {
-		t.Errorf("%d devices, want those of the machine and 5,000 strangers", got)
+		t.Errorf("%d devices, want those of the machine and 5,000 unmatched ones", got)
 	}
 }
 

@@ -1,16 +1,14 @@
-// Package machines holds the sysfs and procfs of real machines as text, for
-// tests.
+// Package testmachine has the sysfs and procfs of machines as text, for tests.
 //
-// The name of a machine enters; its trees leave, on disk, with the links that
-// the kernel makes. Numbers are those of the PCI and USB id databases; the
-// layouts follow the kernel's Documentation/ABI and the drivers named in
-// package discovery. Only what is there for a reader to stumble over, or to
-// read, is in them.
+// The name of a machine enters; its trees leave, on disk, with links as the
+// kernel has them. Numbers are those of the PCI and USB id databases; the layouts
+// follow the kernel's Documentation/ABI and the drivers named in package
+// discovery. The trees have only what discovery reads, or must ignore.
 //
-// A machine's file is read line by line: a line at the margin is a directory,
-// an indented one something in it, "name = content" a file (with Go's escapes)
-// and "name -> target" a link. A name may have directories of its own.
-package machines
+// In a machine's file a line without indentation is a directory; an indented one
+// is in it: "name = content" is a file (with Go's escapes), "name -> target" a
+// link. A name may contain directories.
+package testmachine
 
 import (
 	"embed"
@@ -41,19 +39,19 @@ func Names(tb testing.TB) []string {
 	return names
 }
 
-// Write makes a machine's trees in a directory of their own, and returns where
-// its sysfs and procfs are.
+// Write writes a machine's trees into a temporary directory, and returns the
+// paths of its sysfs and procfs.
 func Write(tb testing.TB, name string) (sys, proc string) {
 	tb.Helper()
 	text, err := files.ReadFile(name + ".txt")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return Make(tb, string(text))
+	return WriteText(tb, string(text))
 }
 
-// Make is Write for the text of a machine.
-func Make(tb testing.TB, text string) (sys, proc string) {
+// WriteText is Write for the text of a machine.
+func WriteText(tb testing.TB, text string) (sys, proc string) {
 	tb.Helper()
 	root := tb.TempDir()
 	for _, needed := range []string{"sys", "proc"} {
@@ -77,7 +75,7 @@ func unfold(root, text string) error {
 		switch entry, inside := strings.CutPrefix(line, "\t"); {
 		case line == "" || line[0] == '#':
 		case inside:
-			err = place(dir, entry)
+			err = create(dir, entry)
 		default:
 			dir = filepath.Join(root, line)
 			err = os.MkdirAll(dir, 0o755)
@@ -89,8 +87,8 @@ func unfold(root, text string) error {
 	return nil
 }
 
-// place makes one file or link.
-func place(dir, entry string) error {
+// create writes one file or link.
+func create(dir, entry string) error {
 	name, target, link := strings.Cut(entry, " -> ")
 	name, content, file := strings.Cut(name, " =")
 	if link == file {
@@ -110,8 +108,8 @@ func place(dir, entry string) error {
 	return os.WriteFile(path, []byte(text+"\n"), 0o644)
 }
 
-// Processes writes so many processes of pods and of the system into a procfs,
-// with twenty open files each, none of them a device's.
+// Processes writes processes of pods and of the system into a procfs, with twenty
+// open files each, none of them a device's.
 func Processes(tb testing.TB, proc string, count int) {
 	tb.Helper()
 	var text strings.Builder
