@@ -51,10 +51,10 @@ vulnerabilities: ## Look for known vulnerabilities (asks the Go vulnerability da
 	go tool govulncheck ./...
 
 experiment: prepare ## Repeat the paper's experiment on a local control plane (a quarter of an hour; EXPERIMENT=-help shows its flags)
-	@go run ./e2e/experiment $(EXPERIMENT)
+	@go run ./e2e/research/experiment $(EXPERIMENT)
 
 simulate: ## Compare the policies in virtual time, up to 100,000 devices: a table, and plots in bin/simulate
-	go run ./e2e/simulate -out $(BIN)/simulate
+	go run ./e2e/research/simulate -out $(BIN)/simulate
 
 generate: ## Generate the deepcopy functions and the CRD from the Go types
 	go generate ./...

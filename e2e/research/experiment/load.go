@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"heteroaccel.io/e2e/simulate/fleet"
+	"heteroaccel.io/e2e/research/fleet"
 )
 
 // window is the time that is measured.

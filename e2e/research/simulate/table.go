@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"heteroaccel.io/e2e/simulate/fleet"
+	"heteroaccel.io/e2e/research/fleet"
 )
 
 // table prints rounds, a line each. Share is of what could have been: what was

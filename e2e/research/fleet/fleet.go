@@ -9,7 +9,7 @@ package fleet
 import (
 	"time"
 
-	"heteroaccel.io/e2e/simulate/bound"
+	"heteroaccel.io/e2e/research/bound"
 	"heteroaccel.io/pkg/accel"
 )
 

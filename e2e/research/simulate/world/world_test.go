@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"heteroaccel.io/e2e/simulate/fleet"
+	"heteroaccel.io/e2e/research/fleet"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/webhook/readmit"

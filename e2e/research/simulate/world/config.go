@@ -18,7 +18,7 @@ import (
 	"errors"
 	"time"
 
-	"heteroaccel.io/e2e/simulate/fleet"
+	"heteroaccel.io/e2e/research/fleet"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/webhook/readmit"

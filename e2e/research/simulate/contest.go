@@ -7,9 +7,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"heteroaccel.io/e2e/simulate/bound"
-	"heteroaccel.io/e2e/simulate/fleet"
-	"heteroaccel.io/e2e/simulate/world"
+	"heteroaccel.io/e2e/research/bound"
+	"heteroaccel.io/e2e/research/fleet"
+	"heteroaccel.io/e2e/research/simulate/world"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/webhook/readmit"

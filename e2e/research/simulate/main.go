@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"heteroaccel.io/e2e/simulate/fleet"
+	"heteroaccel.io/e2e/research/fleet"
 )
 
 // settings are what flags say.

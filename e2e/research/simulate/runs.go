@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"heteroaccel.io/e2e/simulate/bound"
-	"heteroaccel.io/e2e/simulate/fleet"
-	"heteroaccel.io/e2e/simulate/plot"
-	"heteroaccel.io/e2e/simulate/world"
+	"heteroaccel.io/e2e/research/bound"
+	"heteroaccel.io/e2e/research/fleet"
+	"heteroaccel.io/e2e/research/simulate/plot"
+	"heteroaccel.io/e2e/research/simulate/world"
 )
 
 const spread = .3 // of a run's service time around its type's

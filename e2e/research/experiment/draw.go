@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"heteroaccel.io/e2e/simulate/fleet"
+	"heteroaccel.io/e2e/research/fleet"
 	"heteroaccel.io/pkg/accel"
 )
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"heteroaccel.io/e2e/simulate/fleet"
+	"heteroaccel.io/e2e/research/fleet"
 )
 
 // repeat is the experiment; everything it started has ended when it returns.

@@ -15,7 +15,7 @@ import (
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
-	"heteroaccel.io/e2e/simulate/fleet"
+	"heteroaccel.io/e2e/research/fleet"
 	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile/v1alpha1"

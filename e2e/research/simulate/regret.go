@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"heteroaccel.io/e2e/simulate/fleet"
-	"heteroaccel.io/e2e/simulate/world"
+	"heteroaccel.io/e2e/research/fleet"
+	"heteroaccel.io/e2e/research/simulate/world"
 	"heteroaccel.io/pkg/servicetime"
 )
 
