@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
+
+	"gonum.org/v1/plot/plotter"
 
 	"heteroaccel.io/e2e/research/bound"
 	"heteroaccel.io/e2e/research/fleet"
-	"heteroaccel.io/e2e/research/simulate/plot"
 	"heteroaccel.io/e2e/research/simulate/world"
 )
 
@@ -65,7 +65,7 @@ func loads(s settings, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if err := draw(s.out, f.Name, rounds); err != nil {
+		if err := chartsOf(s.out, f.Name, rounds); err != nil {
 			return err
 		}
 	}
@@ -115,36 +115,6 @@ func arrivals(s settings, f *fleet.Fleet, b bound.Bound, loads []float64, n floa
 	return rounds, t.Flush()
 }
 
-// draw writes throughput and tail latency against load, a line for each
-// contestant.
-func draw(dir, name string, rounds []round) error {
-	throughput := plot.Chart{Title: name + ": throughput", X: "arrivals, in parts of the bound", Y: "completions, in parts of the bound"}
-	tail := plot.Chart{Title: name + ": 99th percentile of latency", X: throughput.X, Y: "seconds", Log: true}
-	reached := plot.Series{Name: "bound", Dashed: true}
-	for i, p := range contestants {
-		a, b := plot.Series{Name: p.name}, plot.Series{Name: p.name}
-		for _, r := range rounds {
-			if r.name != p.name {
-				continue
-			}
-			unit := r.Offered / r.Load
-			a.Points = append(a.Points, plot.Point{X: r.Load, Y: r.Throughput / unit})
-			b.Points = append(b.Points, plot.Point{X: r.Load, Y: r.P99.Seconds()})
-			if i == 0 {
-				reached.Points = append(reached.Points, plot.Point{X: r.Load, Y: min(1, r.Load)})
-			}
-		}
-		throughput.Series, tail.Series = append(throughput.Series, a), append(tail.Series, b)
-	}
-	throughput.Series = append(throughput.Series, reached)
-	for suffix, chart := range map[string]plot.Chart{"throughput": throughput, "p99": tail} {
-		if err := os.WriteFile(filepath.Join(dir, name+"-"+suffix+".svg"), []byte(chart.SVG()), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // hardships are nodes that fail and service times that are not what was
 // expected.
 func hardships(s settings, out io.Writer) error {
@@ -190,8 +160,8 @@ func growth(s settings, out io.Writer) error {
 	const types = 2000
 	fmt.Fprintf(out, "\nGrowth: mix \"random\", %d types, 95 %% of the bound\n", types)
 	var t *table
-	cost := plot.Chart{Title: "cost of a decision", X: "devices", Y: "µs", Log: true}
-	lines := map[string]*plot.Series{}
+	cost := chart{title: "cost of a decision", x: "devices", y: "µs", logarithmic: true}
+	lines := map[string]*line{}
 	for slots := 100; slots <= s.largest; slots *= 10 {
 		f, err := fleet.New("random", slots, types, s.seed)
 		if err != nil {
@@ -216,17 +186,17 @@ func growth(s settings, out io.Writer) error {
 			}
 			t.add(r, fmt.Sprint(slots))
 			if lines[p.name] == nil {
-				lines[p.name] = &plot.Series{Name: p.name}
+				lines[p.name] = &line{name: p.name}
 			}
-			lines[p.name].Points = append(lines[p.name].Points, plot.Point{X: float64(slots), Y: float64(r.Deciding) / 1e3})
+			lines[p.name].points = append(lines[p.name].points, plotter.XY{X: float64(slots), Y: float64(r.Deciding) / 1e3})
 		}
 	}
 	for _, p := range contestants {
 		if l := lines[p.name]; l != nil {
-			cost.Series = append(cost.Series, *l)
+			cost.lines = append(cost.lines, *l)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(s.out, "decision-cost.svg"), []byte(cost.SVG()), 0o644); err != nil {
+	if err := cost.write(s.out, "decision-cost"); err != nil {
 		return err
 	}
 	if t == nil {
