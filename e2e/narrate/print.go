@@ -89,6 +89,18 @@ func Count(pods []corev1.Pod, phase corev1.PodPhase) int {
 	return n
 }
 
+// DifferentKinds fails unless every pod was given a kind of its own.
+func DifferentKinds(pods []corev1.Pod) error {
+	kinds := map[string]bool{}
+	for _, p := range pods {
+		kinds[p.Annotations[accel.SelectedAnnotation]] = true
+	}
+	if len(kinds) != len(pods) {
+		return fmt.Errorf("%w: the %d pods run on %d kinds", ErrShown, len(pods), len(kinds))
+	}
+	return nil
+}
+
 func dash(s string) string {
 	if s == "" {
 		return "-"

@@ -43,6 +43,7 @@ func (c chart) write(dir, name string) error {
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.title, c.x, c.y
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Add(plotter.NewGrid())
+	p.Y.AutoRescale = true
 	if !c.logarithmic {
 		p.Y.Min = 0
 	}
