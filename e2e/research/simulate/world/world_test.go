@@ -1,7 +1,6 @@
 package world
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -66,68 +65,6 @@ func TestSameSeedSameResult(t *testing.T) {
 	c.Seed = 2
 	if cmp.Equal(one, run(t, c)) {
 		t.Error("another seed gives the same")
-	}
-}
-
-// TestNothingIsLostOrDoubled holds, in the worst of weathers, the books of the
-// simulation against each other and against the inventory's.
-func TestNothingIsLostOrDoubled(t *testing.T) {
-	for _, name := range policies {
-		for _, load := range []float64{.5, 1.5} {
-			t.Run(fmt.Sprint(name, load), func(t *testing.T) {
-				c := at(t, "random", 40, load, 30)
-				c.Policy, c.Spread, c.Failing, c.Repair, c.Readmit = named(t, name), .5, 10*time.Minute, time.Minute, readmitting
-				w, err := newWorld(c)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := w.play(); err != nil {
-					t.Fatal(err)
-				}
-				r := w.result()
-				if r.Lost == 0 || r.Ended == 0 {
-					t.Fatalf("lost %d, ended %d: this tests nothing", r.Lost, r.Ended)
-				}
-				if r.Arrivals != r.Ended+r.Running+r.Waiting {
-					t.Errorf("%d arrived, %d ended, %d run and %d wait", r.Arrivals, r.Ended, r.Running, r.Waiting)
-				}
-				if n := w.inv.Reservations(); n > 0 {
-					t.Errorf("%d reservations are left", n)
-				}
-				checkInventory(t, w, r)
-				if err := w.drain(); err != nil {
-					t.Fatal(err)
-				}
-				checkInventory(t, w, Result{})
-				if all := w.result(); len(w.measured.latencies) != all.Arrivals {
-					t.Errorf("%d arrived, %d latencies are known", all.Arrivals, len(w.measured.latencies))
-				}
-			})
-		}
-	}
-}
-
-func checkInventory(t *testing.T, w *World, r Result) {
-	t.Helper()
-	held := 0
-	for _, n := range w.inv.Nodes() {
-		held += len(n.Holders)
-		for _, d := range n.Held.Devices {
-			if d.Count > n.Allocatable.Device(d.Resource) {
-				t.Errorf("%s holds %d of %d %s", n.Name, d.Count, n.Allocatable.Device(d.Resource), d.Resource)
-			}
-		}
-		if n.Held.CPU > n.Allocatable.CPU {
-			t.Errorf("%s holds %d of %d milli-cores", n.Name, n.Held.CPU, n.Allocatable.CPU)
-		}
-	}
-	if held != r.Running || len(w.inv.Managed()) != r.Running+r.Waiting {
-		t.Errorf("the inventory has %d running of %d pods, want %d and %d waiting", held, len(w.inv.Managed()), r.Running, r.Waiting)
-	}
-	for s, sl := range w.slots {
-		if sl.job >= 0 && w.jobs[sl.job].slot != s {
-			t.Errorf("slot %d is held by a pod that runs elsewhere", s)
-		}
 	}
 }
 
@@ -200,22 +137,6 @@ func TestPaper(t *testing.T) {
 	}
 }
 
-// TestReadmission: pods that wait for a kind are taken over by one that comes
-// back, and at most one for each device that frees.
-func TestReadmission(t *testing.T) {
-	c := at(t, "aligned", 40, .8, 60)
-	c.Spread, c.Failing, c.Repair = .5, 5*time.Minute, time.Minute
-	without := run(t, c)
-	c.Readmit = readmitting
-	with := run(t, c)
-	if with.Moves == 0 || with.Moves > with.Ended+with.Lost+c.Fleet.Slots() {
-		t.Errorf("%d moves for %d ends and %d failures", with.Moves, with.Ended, with.Lost)
-	}
-	if with.Throughput < .95*without.Throughput {
-		t.Errorf("%.2f/s with, %.2f/s without", with.Throughput, without.Throughput)
-	}
-}
-
 // TestLearning: from nothing, and from hints that are wrong, the expected times
 // become those that runs take, in few trials; and the same seed learns the same.
 func TestLearning(t *testing.T) {
@@ -245,45 +166,6 @@ func TestLearning(t *testing.T) {
 		}
 		if diff := cmp.Diff(r, run(t, c)); diff != "" {
 			t.Errorf("%s: a second run differs (-first +second):\n%s", name, diff)
-		}
-	}
-}
-
-// TestNoChurn: a device that frees moves one pod at most, and most pods run
-// where they first waited, under whatever load and policy.
-func TestNoChurn(t *testing.T) {
-	for _, name := range policies {
-		for _, mix := range fleet.Mixes() {
-			for _, load := range []float64{.8, .95, 1.3} {
-				c := at(t, mix, 12, load, 30)
-				c.Policy, c.Spread, c.Readmit = named(t, name), .5, readmitting
-				churn(t, fmt.Sprintf("%s, %s at %v", name, mix, load), c)
-			}
-		}
-		for _, cameras := range []int{4, 6, 8} {
-			c := Config{Fleet: fleet.Paper(100), Cameras: cameras, Startup: time.Second, Spread: .3, Horizon: 5 * time.Hour}
-			c.Policy, c.Readmit = named(t, name), readmitting
-			churn(t, fmt.Sprintf("%s, %d cameras", name, cameras), c)
-		}
-	}
-}
-
-func churn(t *testing.T, what string, c Config) {
-	t.Helper()
-	w, err := newWorld(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.play(); err != nil {
-		t.Fatal(err)
-	}
-	freed := w.measured.ended + c.Fleet.Slots() // at first all are free
-	if moves := w.measured.moves; moves > freed || moves > w.measured.ended*2/5 {
-		t.Errorf("%s: %d moves, %d ended", what, moves, w.measured.ended)
-	}
-	for _, j := range w.jobs {
-		if j.slot < 0 && j.moves > 4 {
-			t.Errorf("%s: one that waits was moved %d times", what, j.moves)
 		}
 	}
 }
