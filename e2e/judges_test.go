@@ -62,13 +62,8 @@ func askedBeforeDeleted(t *testing.T, s *stack.Stack) {
 				return nil
 			})
 			vacate(t, s, held[0])
-			onePod(t, s, func(p *corev1.Pod) error {
-				if p.Status.Phase != corev1.PodRunning || kind(p) != "GPU" {
-					return errors.New("it does not run on the GPU that freed")
-				}
-				return nil
-			})
-			clear(t, s, manifest)
+			runsOn(t, s, "GPU")
+			deleteOwner(t, s, manifest)
 			vacate(t, s, held[1])
 		})
 	}
@@ -88,7 +83,7 @@ func refusedAllTheSame(t *testing.T, s *stack.Stack) {
 		if strings.Contains(reason(&after), "refused") {
 			t.Errorf("the reason tells of a refusal: %s", reason(&after))
 		}
-		clear(t, s, waitingOwners["Deployment"])
+		deleteOwner(t, s, waitingOwners["Deployment"])
 		vacate(t, s, held[0])
 		vacate(t, s, held[1])
 	})
@@ -110,13 +105,8 @@ func refusedAllTheSame(t *testing.T, s *stack.Stack) {
 				t.Errorf("the reason does not say who refused the NPU: %s", reason(&after))
 			}
 			vacate(t, s, held[0])
-			onePod(t, s, func(p *corev1.Pod) error {
-				if p.Status.Phase != corev1.PodRunning || kind(p) != "GPU" {
-					return errors.New("it does not run on the GPU that freed")
-				}
-				return nil
-			})
-			clear(t, s, manifest)
+			runsOn(t, s, "GPU")
+			deleteOwner(t, s, manifest)
 			vacate(t, s, held[1])
 		})
 	}
@@ -148,7 +138,7 @@ func refusedFromTheStart(t *testing.T, s *stack.Stack) {
 				runsOn(t, s, "NPU")
 			}
 			t.Logf("runs on another kind %s after it was created", time.Since(created).Round(time.Millisecond))
-			clear(t, s, manifest)
+			deleteOwner(t, s, manifest)
 		})
 	}
 }
@@ -206,7 +196,7 @@ func unwanted(t *testing.T, s *stack.Stack) {
 		}
 		return err
 	})
-	clear(t, s, bare)
+	deleteOwner(t, s, bare)
 	for _, p := range held[:2] {
 		if p != gpu || kind(other) != "GPU" {
 			vacate(t, s, p)

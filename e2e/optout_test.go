@@ -34,7 +34,7 @@ func suspended(t *testing.T, s *stack.Stack) {
 	kubectl("create", "configmap", "heteroaccel-readmission", "--from-literal=suspended=true")
 	says(1)
 	before := waitsFor(t, s, waitingOwners["Deployment"], "GPU")
-	defer clear(t, s, waitingOwners["Deployment"])
+	defer deleteOwner(t, s, waitingOwners["Deployment"])
 	vacate(t, s, held[2])
 	unmoved(t, s, &before)
 	kubectl("delete", "configmap", "heteroaccel-readmission")
@@ -64,7 +64,7 @@ func optedOut(t *testing.T, s *stack.Stack) {
 	before := waitsFor(t, s, manifest, "GPU")
 	vacate(t, s, held[2])
 	unmoved(t, s, &before)
-	clear(t, s, manifest)
+	deleteOwner(t, s, manifest)
 	vacate(t, s, held[0])
 	vacate(t, s, held[1])
 }
@@ -92,7 +92,7 @@ func onDelete(t *testing.T, s *stack.Stack) {
 				} else {
 					unmoved(t, s, &before)
 				}
-				clear(t, s, manifest)
+				deleteOwner(t, s, manifest)
 				for _, p := range held {
 					vacate(t, s, p)
 				}

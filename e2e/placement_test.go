@@ -148,10 +148,8 @@ func settled(t *testing.T, s *stack.Stack, total, want int) []corev1.Pod {
 			if p.Status.Phase == corev1.PodRunning {
 				bound++
 			}
-			for _, c := range p.Status.Conditions {
-				if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
-					refused++
-				}
+			if unschedulable(&p) != "" {
+				refused++
 			}
 		}
 		if bound != want || bound+refused != total {

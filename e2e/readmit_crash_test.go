@@ -166,7 +166,7 @@ func killed(t *testing.T, s *stack.Stack, owner string, at int64, after bool) (h
 	t.Helper()
 	npu := occupy(t, s, stickResource)
 	manifest := waitingOwners[owner]
-	defer clear(t, s, manifest)
+	defer deleteOwner(t, s, manifest)
 	waitsFor(t, s, manifest, "GPU")
 	c := &crash{at: at, after: after, happened: make(chan struct{})}
 	first := begin(t, s, c)

@@ -39,7 +39,7 @@ func TestReadmission(t *testing.T) {
 // How soon is logged: on a shared machine it is no property of the program.
 func readmitted(t *testing.T, s *stack.Stack, owner, manifest string) {
 	npu := occupy(t, s, stickResource)
-	defer clear(t, s, manifest)
+	defer deleteOwner(t, s, manifest)
 	before := waitsFor(t, s, manifest, "GPU")
 	freed := vacate(t, s, npu)
 	after, ran := runsOn(t, s, "NPU")

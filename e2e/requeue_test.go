@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/e2e/stack"
@@ -50,12 +49,10 @@ func wellAgain(t *testing.T, s *stack.Stack, sync func()) {
 		if err != nil {
 			return err
 		}
-		for _, c := range found.Status.Conditions {
-			if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
-				return nil
-			}
+		if unschedulable(found) == "" {
+			return errors.New("the pod was not found unschedulable")
 		}
-		return errors.New("the pod was not found unschedulable")
+		return nil
 	})
 	if err := m.SetHealthy(stick, true); err != nil {
 		t.Fatal(err)

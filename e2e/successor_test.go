@@ -69,7 +69,7 @@ func replicas(t *testing.T, s *stack.Stack, n int, first bool, prepare ...func()
 	if said, err := s.KubectlInput(t.Context(), manifest, "create", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	defer clear(t, s, manifest)
+	defer deleteOwner(t, s, manifest)
 	waited := map[types.UID]bool{}
 	eventually(t, func(ctx context.Context) error {
 		pods, err := waits(ctx, s)
@@ -195,7 +195,7 @@ func TestCreatedFirstRaces(t *testing.T) {
 				// until one of the new one does, for which there is no device.
 				manifest := strings.Replace(waitingOwners["Deployment"], "spec:\n", "spec:\n  strategy: {type: Recreate}\n", 1)
 				defer func() {
-					clear(t, s, manifest)
+					deleteOwner(t, s, manifest)
 					if name != "the GPU frees" {
 						vacate(t, s, gpu)
 					}
@@ -251,7 +251,7 @@ func adoptionRefused(t *testing.T, s *stack.Stack) {
 	occupy(t, s, gpuResource)
 	npu := occupy(t, s, stickResource)
 	manifest := waitingOwners["Deployment"]
-	defer clear(t, s, manifest)
+	defer deleteOwner(t, s, manifest)
 	before := waitsFor(t, s, manifest, "GPU")
 	var refused atomic.Int64
 	c := &crash{happened: make(chan struct{}), meanwhile: func(r *http.Request) *http.Response {

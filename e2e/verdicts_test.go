@@ -26,7 +26,7 @@ func schedulerFindsNoNode(t *testing.T, s *stack.Stack) {
 	if said, err := s.KubectlInput(t.Context(), manifest, "create", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	defer clear(t, s, manifest)
+	defer deleteOwner(t, s, manifest)
 	count := func(ctx context.Context) (kinds map[string]int, pods []corev1.Pod, err error) {
 		kinds = map[string]int{}
 		pods, err = waits(ctx, s)

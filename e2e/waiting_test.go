@@ -155,15 +155,24 @@ func waitsFor(t *testing.T, s *stack.Stack, manifest, want string) corev1.Pod {
 			return fmt.Errorf("%d pods wait, want 1: %w", len(pods), errors.Join(err))
 		}
 		pod = pods[0]
-		for _, c := range pod.Status.Conditions {
-			if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
-				return nil
-			}
+		if unschedulable(&pod) == "" {
+			return fmt.Errorf("pod %s was not found unschedulable", pod.Name)
 		}
-		return fmt.Errorf("pod %s was not found unschedulable", pod.Name)
+		return nil
 	})
 	wantKind(t, &pod, want)
 	return pod
+}
+
+// unschedulable is what kube-scheduler says of a pod that it finds no node
+// for; "" before it has tried, and once the pod is bound.
+func unschedulable(p *corev1.Pod) string {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
+			return c.Message
+		}
+	}
+	return ""
 }
 
 // runsOn waits until exactly one pod is there and runs on a kind; it returns
@@ -189,8 +198,8 @@ func runsOn(t *testing.T, s *stack.Stack, want string) (corev1.Pod, time.Time) {
 	return pod, time.Now()
 }
 
-// clear deletes an owner and its pods.
-func clear(t *testing.T, s *stack.Stack, manifest string) {
+// deleteOwner deletes an owner and its pods.
+func deleteOwner(t *testing.T, s *stack.Stack, manifest string) {
 	t.Helper()
 	if said, err := s.KubectlInput(t.Context(), manifest, "delete", "--cascade=foreground", "--grace-period=0", "--force", "--ignore-not-found", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, said)

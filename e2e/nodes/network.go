@@ -65,7 +65,7 @@ func newHub(pid int) (_ *hub, err error) {
 	h := &hub{}
 	defer func() {
 		if err != nil {
-			h.close()
+			h.release()
 		}
 	}()
 	if h.ns, h.handle, err = enter(pid); err != nil {
@@ -170,8 +170,8 @@ func (h *hub) plug(port string, handle *netlink.Handle, device string, address n
 	return configure(handle, device, netip.PrefixFrom(address, nodeNetwork.Bits()))
 }
 
-// close lets go of the namespaces, which end with their processes.
-func (h *hub) close() {
+// release closes the namespaces, which end with their processes.
+func (h *hub) release() {
 	for _, e := range h.ends {
 		e.handle.Close()
 	}

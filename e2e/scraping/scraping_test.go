@@ -152,7 +152,7 @@ func TestPrometheusRestarts(t *testing.T) {
 	g := startNode(t, machine.G())
 	p := startPrometheus(t, scrapes["as deploy/prometheus does"], g)
 	through := source(t, "--prometheus-url="+p.url)
-	var last telemetry.Sample
+	var last telemetry.Scrape
 	newer := func() string {
 		samples, err := through(t.Context())
 		switch {

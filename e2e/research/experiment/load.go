@@ -110,7 +110,7 @@ func (s *site) play(ctx context.Context, name string, w window, last time.Time, 
 	if err != nil {
 		return nil, w, err
 	}
-	return runs, w, s.clear(ctx)
+	return runs, w, s.deletePods(ctx)
 }
 
 // tell says how far it is, every now and then.

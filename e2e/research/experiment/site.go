@@ -143,8 +143,8 @@ func ranOn(p *corev1.Pod) (accel.Kind, error) {
 	return kind, nil
 }
 
-// clear deletes all pods and waits until they are gone.
-func (s *site) clear(ctx context.Context) error {
+// deletePods deletes all pods and waits until they are gone.
+func (s *site) deletePods(ctx context.Context) error {
 	pods := s.client.CoreV1().Pods(metav1.NamespaceDefault)
 	now := int64(0)
 	if err := pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{}); err != nil {

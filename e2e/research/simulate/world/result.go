@@ -68,8 +68,8 @@ func (m *measured) occupy(w *World, s *slot) {
 	m.held[s.kind] += max(0, w.now-max(s.since, w.Warmup))
 }
 
-// close takes the books at the horizon.
-func (w *World) close() {
+// summarise computes the result at the horizon.
+func (w *World) summarise() {
 	m := &w.measured
 	span := w.Horizon - w.Warmup
 	r := Result{

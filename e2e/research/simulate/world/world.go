@@ -106,7 +106,7 @@ func (w *World) play() error {
 				w.events.plan(e)
 			}
 			w.now, w.over = w.Horizon, true
-			w.close()
+			w.summarise()
 			return nil
 		}
 		if err := w.take(e); err != nil {
