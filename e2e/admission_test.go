@@ -16,6 +16,7 @@ import (
 // TestAdmission is what happens to pods when they are created, while nothing
 // is broken.
 func TestAdmission(t *testing.T) {
+	t.Parallel()
 	runShared(t, start(t, stack.Config{}), []shared{
 		{"dry run", dryRun},
 		{"refusals", refusals},

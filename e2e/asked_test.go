@@ -87,8 +87,8 @@ func nobodyAsks(t *testing.T, s *stack.Stack) {
 	})
 }
 
-// theSchedulersWords: the page of a pod that the scheduler finds no node for
-// says so in its words, and not that there is one.
+// theSchedulersWords: the page of a pod for which kube-scheduler finds no node
+// quotes kube-scheduler, and does not claim that there is one.
 func theSchedulersWords(t *testing.T, s *stack.Stack) {
 	if said, err := s.KubectlInput(t.Context(), localVolume, "create", "-f", "-"); err != nil {
 		t.Fatalf("kubectl create: %v: %s", err, said)

@@ -16,6 +16,7 @@ import (
 
 // TestFailures is what happens when devices, nodes and our own programs fail.
 func TestFailures(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{
 		Webhook:  []string{"--reservation-ttl=3s", "--max-telemetry-age=4s"},
 		Extender: []string{"--max-telemetry-age=4s"},
@@ -56,7 +57,7 @@ func driverGone(t *testing.T, s *stack.Stack) {
 func usedOutside(t *testing.T, s *stack.Stack) {
 	g := s.Machine("g")
 	withoutGPU(t, s, "external (benchmark_app)", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app",
-		func() error { return g.HoldOutside("card0", "benchmark_app") },
+		func() error { return g.UseExternally("card0", "benchmark_app") },
 		func() error { return g.Release("card0") })
 }
 
@@ -145,7 +146,7 @@ func stale(t *testing.T, s *stack.Stack) {
 	eventually(t, func(ctx context.Context) error {
 		age, err := metric(ctx, s, `heteroaccel_telemetry_age_seconds{node="g"}`)
 		if err == nil && age <= 4 {
-			err = fmt.Errorf("the webhook's sample of g is %v s old", age)
+			err = fmt.Errorf("the webhook's telemetry of g is %v s old", age)
 		}
 		return err
 	})

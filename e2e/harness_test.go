@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,11 +26,21 @@ import (
 // failed.
 const limit = 3 * time.Minute
 
-// start runs a stack for one test, under the race detector.
+// raced compiles the programs under test with the race detector, once. The
+// tests need none themselves: what runs at once are the programs.
+var raced = sync.OnceValues(func() (string, error) {
+	return stack.BuildPrograms(context.Background(), true, nil)
+})
+
+// start runs a stack for one test, its programs under the race detector.
 func start(t *testing.T, cfg stack.Config) *stack.Stack {
 	t.Helper()
+	var err error
+	if cfg.Programs, err = raced(); err != nil {
+		t.Fatal(err)
+	}
 	var out bytes.Buffer
-	cfg.Out, cfg.Race = &out, true
+	cfg.Out = &out
 	s, err := stack.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatalf("start the cluster: %v\n%s", err, out.String())

@@ -15,6 +15,7 @@ import (
 // TestLimitInTheWay: a pod that waits is not deleted for a kind that its
 // namespace's LimitRange would refuse it, however idle that is.
 func TestLimitInTheWay(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	apply := func(verb, file string) {
 		t.Helper()

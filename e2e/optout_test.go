@@ -57,7 +57,7 @@ func unmoved(t *testing.T, s *stack.Stack, p *corev1.Pod) {
 	})
 }
 
-// optedOut: a pod that says so is never recreated.
+// optedOut: a pod annotated with readmission: false is never recreated.
 func optedOut(t *testing.T, s *stack.Stack) {
 	held := fillDevices(t, s, 1)
 	manifest := strings.Replace(waitingOwners["Deployment"], `accelerator: "gpu,npu"`, `accelerator: "gpu,npu", heteroaccel.io/readmission: "false"`, 1)

@@ -19,6 +19,7 @@ import (
 // TestFourAtOnce is the main job: four Jobs of the paper, created at once with
 // plain kubectl, land on four different accelerators.
 func TestFourAtOnce(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	root, err := cluster.Root()
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 // TestQuotaReadmission: a pod that waits is recreated for an idle kind only
 // when its namespace's quota has room for that.
 func TestQuotaReadmission(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Machines: oneOfEach()})
 	occupy(t, s, gpuResource)
 	for _, owner := range []string{"bare pod", "Job", "Deployment"} {

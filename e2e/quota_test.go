@@ -84,6 +84,7 @@ func nothingRefused(t *testing.T, s *stack.Stack, ns string) {
 // TestQuota is what becomes of pods in namespaces with a ResourceQuota, which
 // the API server enforces after the webhook has chosen.
 func TestQuota(t *testing.T) {
+	t.Parallel()
 	machines := machine.Fleet(1, machine.Shape{GPUs: 4, Sticks: 4, FPGAs: 1, Cores: 16})
 	runShared(t, start(t, stack.Config{Machines: machines, Webhook: []string{"--reservation-ttl=10s"}}), []shared{
 		{"next kind", quotaNextKind},

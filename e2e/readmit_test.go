@@ -23,6 +23,7 @@ import (
 // TestReadmission is what becomes of pods that wait for a kind that stays
 // taken when another frees.
 func TestReadmission(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Machines: oneOfEach()})
 	occupy(t, s, gpuResource)
 	for owner, manifest := range waitingOwners {
@@ -30,8 +31,8 @@ func TestReadmission(t *testing.T) {
 	}
 	t.Run("priority", func(t *testing.T) { byPriority(t, s) })
 	t.Run("unknown owner", func(t *testing.T) { unknownOwner(t, s) })
-	t.Run("scheduler retries", func(t *testing.T) { schedulerRetries(t, s) })
-	t.Run("scheduler retries what a node offers", func(t *testing.T) { schedulerRetriesWhatANodeOffers(t, s) })
+	t.Run("scheduler retries", func(t *testing.T) { requeuedWhenHealthy(t, s) })
+	t.Run("scheduler retries what a node offers", func(t *testing.T) { requeuedWhenANodeOffersMore(t, s) })
 	t.Run("latency", func(t *testing.T) { latency(t, s) })
 }
 

@@ -11,26 +11,25 @@ import (
 	"heteroaccel.io/e2e/stack"
 )
 
-// schedulerRetries: a device that only a sample shows to be well again is no
-// event for the scheduler; the pod that waits for it runs all the same.
-func schedulerRetries(t *testing.T, s *stack.Stack) {
-	wellAgain(t, s, func() {})
+// requeuedWhenHealthy: that a device is healthy again, which only telemetry shows, is
+// no event for kube-scheduler; the pod that waits for it runs all the same.
+func requeuedWhenHealthy(t *testing.T, s *stack.Stack) {
+	healthyAgain(t, s, func() {})
 }
 
-// schedulerRetriesWhatANodeOffers: of a node that offers more than before the
-// scheduler tells no pod with our marker; the pod that waits for it runs all
-// the same.
-func schedulerRetriesWhatANodeOffers(t *testing.T, s *stack.Stack) {
-	wellAgain(t, s, func() {
+// requeuedWhenANodeOffersMore: a node that offers more than before is no
+// event for a pod that only the extender rejected; the pod runs all the same.
+func requeuedWhenANodeOffersMore(t *testing.T, s *stack.Stack) {
+	healthyAgain(t, s, func() {
 		if err := s.SyncNode(t.Context(), s.Machine("node-000")); err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
-// wellAgain has a pod wait for a device that is ill, and then be well. sync is
+// healthyAgain has a pod wait for a device that is ill, and then be well. sync is
 // called after each.
-func wellAgain(t *testing.T, s *stack.Stack, sync func()) {
+func healthyAgain(t *testing.T, s *stack.Stack, sync func()) {
 	m := s.Machine("node-000")
 	stick := ""
 	for _, d := range m.Devices {

@@ -17,6 +17,7 @@ const enforceLabel = "pod-security.kubernetes.io/enforce"
 // TestRules is what becomes of pods whose namespace has rules for them, and of
 // those whose volumes are somewhere already.
 func TestRules(t *testing.T) {
+	t.Parallel()
 	runShared(t, start(t, stack.Config{}), []shared{
 		{"LimitRange for everybody", everybodysLimitRange},
 		{"host mount under baseline", func(t *testing.T, s *stack.Stack) { hostMount(t, s, "baseline") }},
@@ -165,8 +166,8 @@ func hostMount(t *testing.T, s *stack.Stack, level string) {
 	running(t, s, made)
 	wantKind(t, create(t, s, face("elsewhere", metav1.NamespaceDefault)), "GPU")
 
-	// Were the GPU all that it may have, the API server says so itself, and the
-	// webhook beside it.
+	// A pod that may have the GPU alone is refused by the API server, and the
+	// webhook warns with its reason.
 	only := anyPod("only", inference, "gpu", inNamespace(ns), hardened)
 	said, err := s.KubectlInput(t.Context(), manifest(t, only), "create", "-f", "-")
 	if err == nil || !strings.Contains(said, "violates PodSecurity") || !strings.Contains(said, "Warning: no kind is left to it: no GPU (PodSecurity") {

@@ -13,8 +13,8 @@ import (
 )
 
 // schedulerFindsNoNode: two replicas that must not share a node, and a node with
-// two GPUs. The second waits for a GPU that it cannot have, until the scheduler
-// is believed.
+// two GPUs. The second waits for a GPU that it cannot have, until kube-scheduler's
+// verdict is accepted.
 func schedulerFindsNoNode(t *testing.T, s *stack.Stack) {
 	manifest := strings.Replace(waitingOwners["Deployment"], "spec:\n", "spec:\n  replicas: 2\n", 1)
 	manifest = strings.Replace(manifest, "      containers:", `      affinity:
@@ -39,8 +39,8 @@ func schedulerFindsNoNode(t *testing.T, s *stack.Stack) {
 		}
 		return kinds, pods, err
 	}
-	// The stick is taken too: it is believed all the same, and waits where it can
-	// run.
+	// The stick is taken too: the verdict is accepted all the same, and the pod
+	// waits for the kind that it can have.
 	eventually(t, func(ctx context.Context) error {
 		kinds, pods, err := count(ctx)
 		if err == nil && (len(pods) != 2 || kinds["GPU"] != 1 || kinds["waits for NPU"] != 1) {

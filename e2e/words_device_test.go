@@ -36,7 +36,7 @@ func configFile(t *testing.T, s *stack.Stack) {
 	eventually(t, func(ctx context.Context) error {
 		page, err := stack.Get(ctx, s.URL("extender", "/pods/default/"+p.Name))
 		if err == nil && !strings.Contains(strings.Join(strings.Fields(page), " "), brief) {
-			err = fmt.Errorf("the page does not say so:\n%s", page)
+			err = fmt.Errorf("the page does not warn:\n%s", page)
 		}
 		return err
 	})

@@ -23,6 +23,7 @@ import (
 // the README's: on the real API server, which completes and judges what the
 // webhook makes of them.
 func TestWords(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Webhook: []string{"--scheduler-names=default-scheduler,edge-scheduler"}})
 	for _, profile := range []string{"model-server", "nvr", "parking"} {
 		said, err := s.Kubectl(t.Context(), "apply", "--server-side", "-f", wordsFile(t, "profile-"+profile))

@@ -67,8 +67,8 @@ func kindOf(p corev1.Pod) string {
 	return "-"
 }
 
-// Unschedulable is why kube-scheduler could not place a pod, "" if it did not
-// say so.
+// Unschedulable is why kube-scheduler found no node for a pod, "" if it did not
+// try or found one.
 func Unschedulable(p corev1.Pod) string {
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {

@@ -93,8 +93,8 @@ func newHub(pid int) (_ *hub, err error) {
 	return h, route(h.host, serviceNetwork, hubAddress)
 }
 
-// freeOfOthers says so when an address or a name that is needed is in use
-// already.
+// freeOfOthers returns an error when an address or a name that is needed is in
+// use already.
 func freeOfOthers() error {
 	if _, err := netlink.LinkByName(hostDevice); err == nil {
 		return fmt.Errorf("the network device %s exists: another cluster of real nodes runs on this computer", hostDevice)

@@ -42,8 +42,8 @@ func (w *World) learn(r report) {
 	w.retime(r.typ)
 }
 
-// retime reckons a type's times anew, as a profile does whose order is that of
-// the fleet's kinds.
+// retime computes a type's times again, as for a profile whose order is that
+// of the fleet's kinds.
 func (w *World) retime(typ int) {
 	var kinds []int
 	for j, s := range w.Fleet.Types[typ].Service {

@@ -80,8 +80,8 @@ func (w *World) planFailure(i int) {
 	}
 }
 
-// failed takes a node away, and its pods with it: whoever made them makes them
-// again.
+// failed takes a node away, and its pods with it: their owners recreate
+// them.
 func (w *World) failed(i int) error {
 	n := &w.nodes[i]
 	n.up = false
