@@ -45,7 +45,7 @@ func packages(t *testing.T) []pkg {
 	return all
 }
 
-func within(path, dir string) bool {
+func inFolder(path, dir string) bool {
 	return path == module+"/"+dir || strings.HasPrefix(path, module+"/"+dir+"/")
 }
 
@@ -74,7 +74,7 @@ var forbidden = []struct {
 func TestImportsPointDown(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, rule := range forbidden {
-			if !slices.ContainsFunc(rule.from, func(dir string) bool { return within(p.ImportPath, dir) }) {
+			if !slices.ContainsFunc(rule.from, func(dir string) bool { return inFolder(p.ImportPath, dir) }) {
 				continue
 			}
 			for _, imported := range p.Imports {
@@ -93,7 +93,7 @@ func TestImportsPointDown(t *testing.T) {
 func TestOneMutex(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, dir := range []string{"pkg/accel", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant"} {
-			if within(p.ImportPath, dir) && slices.Contains(p.Imports, "sync") {
+			if inFolder(p.ImportPath, dir) && slices.Contains(p.Imports, "sync") {
 				t.Errorf("%s imports sync: state belongs to pkg/inventory", p.ImportPath)
 			}
 		}
