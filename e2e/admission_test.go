@@ -17,7 +17,7 @@ import (
 // is broken.
 func TestAdmission(t *testing.T) {
 	t.Parallel()
-	runShared(t, start(t, stack.Config{}), []shared{
+	runShared(t, borrow(t, paper), []shared{
 		{"dry run", dryRun},
 		{"refusals", refusals},
 		{"untouched", untouched},

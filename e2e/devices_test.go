@@ -21,7 +21,7 @@ func TestFailures(t *testing.T) {
 		Webhook:  []string{"--reservation-ttl=3s", "--max-telemetry-age=4s"},
 		Extender: []string{"--max-telemetry-age=4s"},
 	})
-	runShared(t, s, []shared{
+	tests := []shared{
 		{"quota", quota},
 		{"unhealthy", unhealthy},
 		{"driver gone", driverGone},
@@ -31,9 +31,12 @@ func TestFailures(t *testing.T) {
 		{"webhook away", webhookAway},
 		{"extender away", extenderAway},
 		{"webhook killed in a burst", burst},
-		{"leader through a burst", leaderThroughBurst},
 		{"two replicas", twoReplicas},
-	})
+	}
+	if long {
+		tests = append(tests, shared{"leader through a burst", leaderThroughBurst})
+	}
+	runShared(t, s, tests)
 }
 
 // unhealthy: a device that its plugin calls unhealthy, before the kubelet has

@@ -20,7 +20,7 @@ import (
 // plain kubectl, land on four different accelerators.
 func TestFourAtOnce(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{})
+	s := borrow(t, paper)
 	root, err := cluster.Root()
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func notOvercommitted(t *testing.T, s *stack.Stack, pods []corev1.Pod) {
 // TestManyOnDevices creates 200 pods at once for 100 devices.
 func TestManyOnDevices(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: fleet()})
+	s := borrow(t, hundred)
 	createMany(t, s, 200, "gpu,npu,fpga")
 	pods := settled(t, s, 200, 100)
 	notOvercommitted(t, s, pods)
@@ -220,7 +220,7 @@ func TestManyOnDevices(t *testing.T) {
 // a node, 2 for each slot.
 func TestManyOnAnything(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: fleet()})
+	s := borrow(t, hundred)
 	const cpuSlots = 10 * 16 / 2
 	createMany(t, s, 200, "any")
 	pods := settled(t, s, 200, 100+cpuSlots)

@@ -18,7 +18,7 @@ import (
 // when its namespace's quota has room for that.
 func TestQuotaReadmission(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: oneOfEach()})
+	s := borrow(t, oneNode)
 	occupy(t, s, gpuResource)
 	for _, owner := range []string{"bare pod", "Job", "Deployment"} {
 		t.Run(owner, func(t *testing.T) { readmittedWithinQuota(t, s, owner) })

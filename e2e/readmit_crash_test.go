@@ -144,9 +144,13 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 // time the pod is there exactly once, and runs on what freed.
 func TestReadmissionKilled(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: oneOfEach(), Webhook: []string{"--readmission=false"}})
+	s := borrow(t, unattended)
 	occupy(t, s, gpuResource)
-	for _, owner := range []string{"bare pod", "Job", "Deployment"} {
+	owners := []string{"bare pod"}
+	if long {
+		owners = append(owners, "Job", "Deployment")
+	}
+	for _, owner := range owners {
 		t.Run(owner, func(t *testing.T) {
 			for _, after := range []bool{false, true} {
 				for at := int64(1); ; at++ {

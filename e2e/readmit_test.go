@@ -24,7 +24,7 @@ import (
 // taken when another frees.
 func TestReadmission(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: oneOfEach()})
+	s := borrow(t, oneNode)
 	occupy(t, s, gpuResource)
 	for owner, manifest := range waitingOwners {
 		t.Run(owner, func(t *testing.T) { readmitted(t, s, owner, manifest) })
@@ -33,7 +33,9 @@ func TestReadmission(t *testing.T) {
 	t.Run("unknown owner", func(t *testing.T) { unknownOwner(t, s) })
 	t.Run("scheduler retries", func(t *testing.T) { requeuedWhenHealthy(t, s) })
 	t.Run("scheduler retries what a node offers", func(t *testing.T) { requeuedWhenANodeOffersMore(t, s) })
-	t.Run("latency", func(t *testing.T) { latency(t, s) })
+	if long {
+		t.Run("latency", func(t *testing.T) { latency(t, s) })
+	}
 }
 
 // readmitted: the pod runs on the kind that freed, and its owner noticed nothing.

@@ -18,7 +18,7 @@ const enforceLabel = "pod-security.kubernetes.io/enforce"
 // those whose volumes are somewhere already.
 func TestRules(t *testing.T) {
 	t.Parallel()
-	runShared(t, start(t, stack.Config{}), []shared{
+	runShared(t, borrow(t, paper), []shared{
 		{"LimitRange for everybody", everybodysLimitRange},
 		{"host mount under baseline", func(t *testing.T, s *stack.Stack) { hostMount(t, s, "baseline") }},
 		{"host mount under restricted", func(t *testing.T, s *stack.Stack) { hostMount(t, s, "restricted") }},

@@ -186,9 +186,13 @@ func none(s *stack.Stack) func(context.Context) error {
 // steps, in the end it has the pods it is to have and none is left besides.
 func TestCreatedFirstRaces(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: oneOfEach(), Webhook: []string{"--readmission=false"}})
+	s := borrow(t, unattended)
+	steps := []string{"told to go first"}
+	if long {
+		steps = append(steps, "created", "adopted")
+	}
 	for name, happens := range meanwhile {
-		for _, step := range []string{"created", "told to go first", "adopted"} {
+		for _, step := range steps {
 			t.Run(name+" before it is "+step, func(t *testing.T) {
 				gpu, npu := occupy(t, s, gpuResource), occupy(t, s, stickResource)
 				// A rolling update would keep a pod of the old template that runs
