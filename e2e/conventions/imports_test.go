@@ -60,7 +60,7 @@ var forbidden = []struct {
 	{[]string{"exporter"}, []string{module + "/extender", module + "/webhook", module + "/connector"}, "a program imports no other program"},
 	{[]string{"extender", "webhook", "exporter", "connector", "pkg"}, []string{module + "/e2e"}, "nothing that ships imports the tests"},
 	{
-		[]string{"pkg/accel", "pkg/inventory", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant"},
+		[]string{"pkg/accel", "pkg/inventory", "pkg/quota", "pkg/resources", "pkg/servicetime", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant"},
 		[]string{"net/http", "k8s.io/client-go", "github.com/prometheus/", module + "/pkg/kube", module + "/pkg/monitor", module + "/pkg/serve"},
 		"decisions are pure: no transport, no client",
 	},
@@ -92,7 +92,7 @@ func TestImportsPointDown(t *testing.T) {
 // the inventory: a lock anywhere else that decides is a second truth.
 func TestOneMutex(t *testing.T) {
 	for _, p := range packages(t) {
-		for _, dir := range []string{"pkg/accel", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant"} {
+		for _, dir := range []string{"pkg/accel", "pkg/quota", "pkg/resources", "pkg/servicetime", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant"} {
 			if inFolder(p.ImportPath, dir) && slices.Contains(p.Imports, "sync") {
 				t.Errorf("%s imports sync: state belongs to pkg/inventory", p.ImportPath)
 			}
