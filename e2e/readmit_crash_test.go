@@ -143,9 +143,13 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 // time the pod is there exactly once, and runs on what freed.
 func TestReadmissionKilled(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: oneOfEach(), Webhook: []string{"--readmission=false"}})
+	s := borrow(t, unattended)
 	occupy(t, s, gpuResource)
-	for _, owner := range []string{"bare pod", "Job", "Deployment"} {
+	owners := []string{"bare pod"}
+	if long {
+		owners = append(owners, "Job", "Deployment")
+	}
+	for _, owner := range owners {
 		t.Run(owner, func(t *testing.T) {
 			for _, after := range []bool{false, true} {
 				for at := int64(1); ; at++ {
@@ -165,7 +169,7 @@ func killed(t *testing.T, s *stack.Stack, owner string, at int64, after bool) (h
 	t.Helper()
 	npu := occupy(t, s, stickResource)
 	manifest := waitingOwners[owner]
-	defer clear(t, s, manifest)
+	defer deleteOwner(t, s, manifest)
 	waitsFor(t, s, manifest, "GPU")
 	c := &crash{at: at, after: after, happened: make(chan struct{})}
 	first := begin(t, s, c)
