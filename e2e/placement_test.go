@@ -84,6 +84,7 @@ func TestFourAtOnce(t *testing.T) {
 	}
 	t.Run("probes", func(t *testing.T) { probesAnswer(t, s) })
 	t.Run("README", func(t *testing.T) { readmeWorks(t, s) })
+	t.Run("pages", func(t *testing.T) { pagesWork(t, s) })
 }
 
 // explained checks that a pod's choice can be read where people look: the
