@@ -19,12 +19,13 @@ import (
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
-const root = "../.."
+// repository is the root, as seen from here.
+const repository = "../.."
 
 // everyPage returns the blocks and the inline code of all pages.
 func everyPage(t *testing.T) (blocks []pages.Block, spans []pages.Span) {
 	t.Helper()
-	paths, err := pages.Paths(root)
+	paths, err := pages.Paths(repository)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func everyPage(t *testing.T) (blocks []pages.Block, spans []pages.Span) {
 		t.Fatalf("there are only %d pages", len(paths))
 	}
 	for _, p := range paths {
-		b, s, err := pages.Read(root, p)
+		b, s, err := pages.Read(repository, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,12 +75,12 @@ func TestCommandsAreRunOrMarked(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	paths, err := pages.Paths(root)
+	paths, err := pages.Paths(repository)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range paths {
-		text, err := os.ReadFile(filepath.Join(root, p))
+		text, err := os.ReadFile(filepath.Join(repository, p))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +112,7 @@ func functions(t *testing.T) []string {
 // walk reads every Go file whose name ends so.
 func walk(t *testing.T, ending string, read func(path, text string)) {
 	t.Helper()
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ending) {
 			return err
 		}
@@ -144,7 +145,7 @@ func TestCommandsRun(t *testing.T) {
 			for _, c := range commands {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", c.Text)
-				cmd.Dir = root
+				cmd.Dir = repository
 				out, err := cmd.CombinedOutput()
 				cancel()
 				if err != nil {
@@ -162,43 +163,43 @@ func TestCommandsRun(t *testing.T) {
 }
 
 var (
-	makeTarget = regexp.MustCompile(`(?:^|[\s;&|])make ((?:[a-z][a-z0-9-]*\s?)+)`)
-	declared   = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
-	// path is one of the repository: a folder of its root and more.
-	path = regexp.MustCompile(`^(?:\./)?((?:certs|deploy|docs|e2e|exporter|extender|pkg|webhook)/[\w./-]*[\w/])$`)
+	makeTarget     = regexp.MustCompile(`(?:^|[\s;&|])make ((?:[a-z][a-z0-9-]*\s?)+)`)
+	makefileTarget = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
+	// path is one of the repository: a folder of its root, and more.
+	repositoryPath = regexp.MustCompile(`^(?:\./)?((?:certs|deploy|docs|e2e|exporter|extender|pkg|webhook)/[\w./-]*[\w/])$`)
 	// ourFlag is how a flag of the three programs is declared.
-	ourFlag = regexp.MustCompile(`\.\w+Var\([^,]+, "([a-z][a-z.-]+)"`)
-	flag    = regexp.MustCompile(`^--([a-z][a-z.-]+)(?:=.*)?$`)
-	metric  = regexp.MustCompile(`(?:^|[^:\w])(heteroaccel_[a-z_]+)`)
-	literal = regexp.MustCompile(`"(heteroaccel_\w+)"`)
+	ourFlag       = regexp.MustCompile(`\.\w+Var\([^,]+, "([a-z][a-z.-]+)"`)
+	flagWord      = regexp.MustCompile(`^--([a-z][a-z.-]+)(?:=.*)?$`)
+	metricWord    = regexp.MustCompile(`(?:^|[^:\w])(heteroaccel_[a-z_]+)`)
+	metricLiteral = regexp.MustCompile(`"(heteroaccel_\w+)"`)
 )
 
 // otherFlags are those of other programs that the pages speak of.
 var otherFlags = []string{
-	"as", "cert", "cacert", "config", "config_path", "dry-run", "for", "from-literal", "help", "key", "kubeconfig", "leader-elect", "model_name",
-	"model_path", "namespace", "server-side", "target_device", "timeout", "batch_size", "version",
+	"annotations", "as", "cert", "cacert", "config", "config_path", "dry-run", "for", "from-literal", "help", "image", "key", "kubeconfig", "leader-elect", "model_name",
+	"model_path", "namespace", "restart", "server-side", "target_device", "timeout", "batch_size", "version",
 }
 
 // TestPagesNameWhatThereIs: make targets, files, flags and metrics that the
 // pages name, in commands and inline, exist.
 func TestPagesNameWhatThereIs(t *testing.T) {
 	var targets, flags, metrics []string
-	makefile, err := os.ReadFile(root + "/Makefile")
+	makefile, err := os.ReadFile(repository + "/Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range declared.FindAllStringSubmatch(string(makefile), -1) {
+	for _, m := range makefileTarget.FindAllStringSubmatch(string(makefile), -1) {
 		targets = append(targets, m[1])
 	}
 	walk(t, ".go", func(at, text string) {
 		if strings.HasSuffix(at, "_test.go") {
 			return
 		}
-		if !strings.HasPrefix(at, root+"/e2e/") {
+		if !strings.HasPrefix(at, repository+"/e2e/") {
 			for _, m := range ourFlag.FindAllStringSubmatch(text, -1) {
 				flags = append(flags, m[1])
 			}
-			for _, m := range literal.FindAllStringSubmatch(text, -1) {
+			for _, m := range metricLiteral.FindAllStringSubmatch(text, -1) {
 				metrics = append(metrics, m[1])
 			}
 		}
@@ -216,16 +217,16 @@ func TestPagesNameWhatThereIs(t *testing.T) {
 		}
 		for word := range strings.FieldsSeq(text) {
 			word = strings.Trim(word, "`'\",;:()[]|")
-			if m := flag.FindStringSubmatch(word); m != nil && !slices.Contains(flags, m[1]) && !slices.Contains(otherFlags, m[1]) {
+			if m := flagWord.FindStringSubmatch(word); m != nil && !slices.Contains(flags, m[1]) && !slices.Contains(otherFlags, m[1]) {
 				t.Errorf("%s: no program of ours has the flag --%s", where, m[1])
 			}
-			if m := path.FindStringSubmatch(word); m != nil {
-				if _, err := os.Stat(filepath.Join(root, strings.TrimSuffix(m[1], "/..."))); err != nil {
+			if m := repositoryPath.FindStringSubmatch(word); m != nil {
+				if _, err := os.Stat(filepath.Join(repository, strings.TrimSuffix(m[1], "/..."))); err != nil {
 					t.Errorf("%s: there is no %s", where, m[1])
 				}
 			}
 		}
-		for _, m := range metric.FindAllStringSubmatch(text, -1) {
+		for _, m := range metricWord.FindAllStringSubmatch(text, -1) {
 			if name := strings.TrimSuffix(m[1], "_count"); !slices.Contains(metrics, name) {
 				t.Errorf("%s: no program of ours has the metric %s", where, name)
 			}
