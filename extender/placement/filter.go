@@ -7,26 +7,28 @@ import (
 	"heteroaccel.io/pkg/inventory"
 )
 
-// Cause is why a node was rejected. There are few, so it can be a label.
-type Cause string
+// Reason is why a node was rejected. There are few, so it can be a label.
+type Reason string
 
 const (
-	// Fits is the cause of no rejection.
-	Fits Cause = ""
 	// Absent: the node has no such device, and evicting pods would not help.
-	Absent Cause = "absent"
+	Absent Reason = "absent"
 	// Unhealthy: too few healthy devices are left.
-	Unhealthy Cause = "unhealthy"
+	Unhealthy Reason = "unhealthy"
 	// ExternalUse: processes outside Kubernetes leave too few devices.
-	ExternalUse Cause = "external_use"
+	ExternalUse Reason = "external_use"
 )
 
-// Verdict is what Filter has to say of one node.
-type Verdict struct {
-	Cause Cause
-	// Message is a sentence naming the devices, "" for a node that fits.
+// Result is what Filter or Preempt found for one node. The zero Result is of a
+// node that fits.
+type Result struct {
+	Reason Reason
+	// Message is a sentence naming the devices.
 	Message string
 }
+
+// Fits reports whether the node was not rejected.
+func (r Result) Fits() bool { return r.Reason == "" }
 
 // Filter judges one node:
 //
@@ -47,9 +49,9 @@ type Verdict struct {
 //     blocked > 0  and  capacity − blocked − held by others < need
 //
 // Blocked are the slots of such devices that no pod holds.
-func (q *Query) Filter(n *inventory.Node) Verdict {
+func (q *Query) Filter(n *inventory.Node) Result {
 	if n == nil || q.Alone {
-		return Verdict{}
+		return Result{}
 	}
 	fresh := q.fresh(n)
 	for _, d := range q.Needs.Devices {
@@ -58,7 +60,7 @@ func (q *Query) Filter(n *inventory.Node) Verdict {
 			// the usual case, and the cheapest to find out
 		case n.Capacity.Device(d.Resource) == 0 && n.Allocatable.Device(d.Resource) == 0:
 			if !q.Foreign {
-				return Verdict{Absent, "this node offers no " + d.Resource}
+				return Result{Absent, "this node offers no " + d.Resource}
 			}
 		case fresh:
 			if sound, blocked := q.sound(n, d.Resource, nil); blocked && sound < d.Count {
@@ -66,7 +68,7 @@ func (q *Query) Filter(n *inventory.Node) Verdict {
 			}
 		}
 	}
-	return Verdict{}
+	return Result{}
 }
 
 // Behind reports whether the record of a node that Filter rejected is older than
@@ -136,9 +138,9 @@ func among(pods []*inventory.Pod, h accel.Holder) bool {
 const named = 3
 
 // explain names the bad devices of what is needed, of which only left remain.
-// The cause is the first one's.
-func explain(n *inventory.Node, need inventory.Devices, left int64) Verdict {
-	v := Verdict{}
+// The reason is that of the first.
+func explain(n *inventory.Node, need inventory.Devices, left int64) Result {
+	r := Result{}
 	bad, devices := 0, 0
 	for i := range n.Telemetry.Devices {
 		d := &n.Telemetry.Devices[i]
@@ -149,24 +151,24 @@ func explain(n *inventory.Node, need inventory.Devices, left int64) Verdict {
 		if !broken(d) {
 			continue
 		}
-		cause, why := Unhealthy, " is unhealthy"
+		reason, why := Unhealthy, " is unhealthy"
 		if d.Health != accel.Unhealthy {
-			cause, why = ExternalUse, " is used outside Kubernetes by "+d.ExternalUse
+			reason, why = ExternalUse, " is used outside Kubernetes by "+d.ExternalUse
 		}
 		if bad++; bad == 1 {
-			v = Verdict{cause, string(d.Kind) + " " + d.ID + why}
+			r = Result{reason, string(d.Kind) + " " + d.ID + why}
 		} else if bad <= named {
-			v.Message += ", " + string(d.Kind) + " " + d.ID + why
+			r.Message += ", " + string(d.Kind) + " " + d.ID + why
 		}
 	}
 	if bad > named {
-		v.Message += fmt.Sprintf(", %d more are out of use", bad-named)
+		r.Message += fmt.Sprintf(", %d more are out of use", bad-named)
 	}
 	switch {
 	case need.Count > 1:
-		v.Message += fmt.Sprintf(", %d of the %d needed are left", left, need.Count)
+		r.Message += fmt.Sprintf(", %d of the %d needed are left", left, need.Count)
 	case bad < devices:
-		v.Message += ", pods hold the rest"
+		r.Message += ", pods hold the rest"
 	}
-	return v
+	return r
 }

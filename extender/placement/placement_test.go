@@ -119,46 +119,46 @@ func TestFilter(t *testing.T) {
 		node  *bed // nil: unknown
 		needs corev1.ResourceList
 		bound string
-		want  placement.Verdict
+		want  placement.Result
 	}{
-		"unknown node passes":         {nil, gpus("1"), "", placement.Verdict{}},
-		"idle device":                 {with("1").sample(fresh, 0, device("a")), gpus("1"), "", placement.Verdict{}},
-		"no sample passes":            {with("1"), gpus("1"), "", placement.Verdict{}},
-		"sample as old as is allowed": {with("1").sample(maxAge, 0, device("a", sick)), gpus("1"), "", placement.Verdict{placement.Unhealthy, "GPU a is unhealthy"}},
-		"stale sample passes":         {with("1").sample(stale, 0, device("a", sick)), gpus("1"), "", placement.Verdict{}},
-		"no such device":              {with("0").sample(fresh, 0), gpus("1"), "", placement.Verdict{placement.Absent, "this node offers no " + gpu}},
-		"no such device, stale":       {with("0"), gpus("1"), "", placement.Verdict{placement.Absent, "this node offers no " + gpu}},
-		"unknown health":              {with("1").sample(fresh, 0, device("a", doubtful)), gpus("1"), "", placement.Verdict{}},
-		"all unknown, two needed":     {with("2").sample(fresh, 0, device("a", doubtful), device("b", doubtful)), gpus("2"), "", placement.Verdict{}},
+		"unknown node passes":         {nil, gpus("1"), "", placement.Result{}},
+		"idle device":                 {with("1").sample(fresh, 0, device("a")), gpus("1"), "", placement.Result{}},
+		"no sample passes":            {with("1"), gpus("1"), "", placement.Result{}},
+		"sample as old as is allowed": {with("1").sample(maxAge, 0, device("a", sick)), gpus("1"), "", placement.Result{placement.Unhealthy, "GPU a is unhealthy"}},
+		"stale sample passes":         {with("1").sample(stale, 0, device("a", sick)), gpus("1"), "", placement.Result{}},
+		"no such device":              {with("0").sample(fresh, 0), gpus("1"), "", placement.Result{placement.Absent, "this node offers no " + gpu}},
+		"no such device, stale":       {with("0"), gpus("1"), "", placement.Result{placement.Absent, "this node offers no " + gpu}},
+		"unknown health":              {with("1").sample(fresh, 0, device("a", doubtful)), gpus("1"), "", placement.Result{}},
+		"all unknown, two needed":     {with("2").sample(fresh, 0, device("a", doubtful), device("b", doubtful)), gpus("2"), "", placement.Result{}},
 		"one unknown, one unhealthy": {with("2").sample(fresh, 0, device("a", doubtful), device("b", sick)), gpus("2"), "",
-			placement.Verdict{placement.Unhealthy, "GPU b is unhealthy, 1 of the 2 needed are left"}},
+			placement.Result{placement.Unhealthy, "GPU b is unhealthy, 1 of the 2 needed are left"}},
 		"unknown, and used from outside": {with("1").sample(fresh, 0, device("a", doubtful, outside("x"))), gpus("1"), "",
-			placement.Verdict{placement.ExternalUse, "GPU a is used outside Kubernetes by x"}},
-		"unhealthy": {with("1").sample(fresh, 0, device("0000:00:02.0", sick)), gpus("1"), "", placement.Verdict{placement.Unhealthy, "GPU 0000:00:02.0 is unhealthy"}},
-		"outside":   {with("1").sample(fresh, 0, device("0000:00:02.0", outside("ffmpeg"))), gpus("1"), "", placement.Verdict{placement.ExternalUse, "GPU 0000:00:02.0 is used outside Kubernetes by ffmpeg"}},
-		"held by a pod in our view alone is no harm": {with("1").sample(fresh, 0, device("a", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{}},
-		"held in our view before any sample saw it":  {with("1").sample(fresh, 0, device("a")).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{}},
-		"CPU kind passes anything":                   {with("1").sample(fresh, 8, device("a", sick)), cpus("64"), "", placement.Verdict{}},
+			placement.Result{placement.ExternalUse, "GPU a is used outside Kubernetes by x"}},
+		"unhealthy": {with("1").sample(fresh, 0, device("0000:00:02.0", sick)), gpus("1"), "", placement.Result{placement.Unhealthy, "GPU 0000:00:02.0 is unhealthy"}},
+		"outside":   {with("1").sample(fresh, 0, device("0000:00:02.0", outside("ffmpeg"))), gpus("1"), "", placement.Result{placement.ExternalUse, "GPU 0000:00:02.0 is used outside Kubernetes by ffmpeg"}},
+		"held by a pod in our view alone is no harm": {with("1").sample(fresh, 0, device("a", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{}},
+		"held in our view before any sample saw it":  {with("1").sample(fresh, 0, device("a")).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{}},
+		"CPU kind passes anything":                   {with("1").sample(fresh, 8, device("a", sick)), cpus("64"), "", placement.Result{}},
 
 		// 2 of capacity − 1 bad − 0 held = 1
-		"one of two unhealthy leaves one": {with("2").sample(fresh, 0, device("a", sick), device("b")), gpus("1"), "", placement.Verdict{}},
+		"one of two unhealthy leaves one": {with("2").sample(fresh, 0, device("a", sick), device("b")), gpus("1"), "", placement.Result{}},
 		// 2 − 1 bad − 0 held = 1 < 2
-		"one of two unhealthy, two needed": {with("2").sample(fresh, 0, device("a", sick), device("b")), gpus("2"), "", placement.Verdict{placement.Unhealthy, "GPU a is unhealthy, 1 of the 2 needed are left"}},
+		"one of two unhealthy, two needed": {with("2").sample(fresh, 0, device("a", sick), device("b")), gpus("2"), "", placement.Result{placement.Unhealthy, "GPU a is unhealthy, 1 of the 2 needed are left"}},
 		// 2 − 1 bad − 1 held on the good one = 0 < 1
-		"one of two outside, the other held": {with("2").sample(fresh, 0, device("a", outside("mpv")), device("b", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{placement.ExternalUse, "GPU a is used outside Kubernetes by mpv, pods hold the rest"}},
+		"one of two outside, the other held": {with("2").sample(fresh, 0, device("a", outside("mpv")), device("b", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{placement.ExternalUse, "GPU a is used outside Kubernetes by mpv, pods hold the rest"}},
 		// 2 − 1 bad − (1 held − 1 of it on the bad one) = 1
-		"the unhealthy one is held, the other idle": {with("2").sample(fresh, 0, device("a", sick, heldBy("old")), device("b")).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{}},
+		"the unhealthy one is held, the other idle": {with("2").sample(fresh, 0, device("a", sick, heldBy("old")), device("b")).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{}},
 		// 1 − 1 bad − 0 held: its pod ended after the sample, it is no healthier for that
-		"the holder of the unhealthy one is gone": {with("1").sample(fresh, 0, device("a", sick, heldBy("gone"))), gpus("1"), "", placement.Verdict{placement.Unhealthy, "GPU a is unhealthy"}},
+		"the holder of the unhealthy one is gone": {with("1").sample(fresh, 0, device("a", sick, heldBy("gone"))), gpus("1"), "", placement.Result{placement.Unhealthy, "GPU a is unhealthy"}},
 		// 2 − 1 bad − (1 held − 0 on the bad one) = 0 < 1
-		"that, and the good one is held": {with("2").sample(fresh, 0, device("a", sick, heldBy("gone")), device("b", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{placement.Unhealthy, "GPU a is unhealthy, pods hold the rest"}},
+		"that, and the good one is held": {with("2").sample(fresh, 0, device("a", sick, heldBy("gone")), device("b", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{placement.Unhealthy, "GPU a is unhealthy, pods hold the rest"}},
 		// 2 − 1 bad − (1 held − 1 its own) = 1
-		"counted on the node already, not against itself": {with("2").sample(fresh, 0, device("a", sick), device("b")).pod("new", "new", gpus("1")), gpus("1"), "n", placement.Verdict{}},
+		"counted on the node already, not against itself": {with("2").sample(fresh, 0, device("a", sick), device("b")).pod("new", "new", gpus("1")), gpus("1"), "n", placement.Result{}},
 		// 4 slots − 2 outside − 1 held = 1
-		"shared devices count in slots":        {with("4").sample(fresh, 0, device("a", shared(2), outside("x")), device("b", shared(2), heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Verdict{}},
-		"allocation unknown, idle by our view": {with("1").sample(fresh, 0, device("a", func(d *accel.Device) { d.Allocated = -1 })), gpus("1"), "", placement.Verdict{}},
+		"shared devices count in slots":        {with("4").sample(fresh, 0, device("a", shared(2), outside("x")), device("b", shared(2), heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{}},
+		"allocation unknown, idle by our view": {with("1").sample(fresh, 0, device("a", func(d *accel.Device) { d.Allocated = -1 })), gpus("1"), "", placement.Result{}},
 		"many bad ones are counted": {with("5").sample(fresh, 0, device("a", sick), device("b", sick), device("c", sick), device("d", sick), device("e", outside("x"))), gpus("1"), "",
-			placement.Verdict{placement.Unhealthy, "GPU a is unhealthy, GPU b is unhealthy, GPU c is unhealthy, 2 more are out of use"}},
+			placement.Result{placement.Unhealthy, "GPU a is unhealthy, GPU b is unhealthy, GPU c is unhealthy, 2 more are out of use"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -30,9 +30,9 @@ type Victims struct {
 // A victim that holds a good device leaves a slot that can be used, one that
 // holds a broken device does not. Unknown victims may hold all the good ones.
 // That a node has no such device is not judged: kube-scheduler knows.
-func (q *Query) Preempt(n *inventory.Node, v Victims) Verdict {
+func (q *Query) Preempt(n *inventory.Node, v Victims) Result {
 	if n == nil || q.Alone || !q.fresh(n) {
-		return Verdict{}
+		return Result{}
 	}
 	for _, d := range q.Needs.Devices {
 		gone := v.Pods
@@ -40,12 +40,12 @@ func (q *Query) Preempt(n *inventory.Node, v Victims) Verdict {
 			gone = n.Holders
 		}
 		if sound, blocked := q.sound(n, d.Resource, gone); blocked && sound < d.Count {
-			verdict := explain(n, d, max(0, sound))
-			verdict.Message += "; evicting " + v.String() + " would free none that can be used"
-			return verdict
+			r := explain(n, d, max(0, sound))
+			r.Message += "; evicting " + v.String() + " would free none that can be used"
+			return r
 		}
 	}
-	return Verdict{}
+	return Result{}
 }
 
 // String names the first victims: "default/a, default/b and others".

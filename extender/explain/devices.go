@@ -1,0 +1,160 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+)
+
+// deviceView is one device of a node, as JSON.
+type deviceView struct {
+	Kind     accel.Kind `json:"kind"`
+	ID       string     `json:"id"`
+	Resource string     `json:"resource,omitempty"`
+	Vendor   string     `json:"vendor,omitempty"`
+	Model    string     `json:"model,omitempty"`
+	Driver   string     `json:"driver,omitempty"`
+	// PluginID is what the device plugin or DRA driver calls it.
+	PluginID string `json:"pluginID,omitempty"`
+	// NUMA is the NUMA node it is attached to, nil when the machine names none.
+	NUMA *int `json:"numaNode,omitempty"`
+	// Load is the share of the time for which it worked between the last two
+	// scrapes, 0 to 1; nil when the sample is stale or the kernel does not tell.
+	Load *float64 `json:"load,omitempty"`
+	// Healthy is null when the sample does not tell; Reason says why it is not
+	// true, where that is known.
+	Healthy *bool  `json:"healthy"`
+	Reason  string `json:"reason,omitempty"`
+	// Slots is how many pods may share the device.
+	Slots int `json:"slots"`
+	// Allocated is how many slots the kubelet had given out at the time of
+	// the sample, -1 when it could not be asked.
+	Allocated int `json:"allocated"`
+	// ExternalUse is the command of a process outside Kubernetes that uses it.
+	ExternalUse string `json:"externalUse,omitempty"`
+	// State is idle, busy, "shared n of m", unhealthy, "external (command)" or
+	// unknown.
+	State string `json:"state"`
+	// Holders are the pods that hold it now.
+	Holders []holderView `json:"holders"`
+}
+
+// holderView is a pod that holds slots of a device.
+type holderView struct {
+	Namespace string `json:"namespace"`
+	Pod       string `json:"pod"`
+	// Container is "" while no sample has told it.
+	Container string `json:"container,omitempty"`
+	// Claim is the ResourceClaim through which it has the device, if any.
+	Claim string `json:"claim,omitempty"`
+	Slots int64  `json:"slots"`
+}
+
+// devicesOf shows the devices of a node's sample with those who hold them now.
+// Pods that are bound but were not yet seen on any of several like devices are
+// returned as unplaced.
+//
+// The pod informer says at once who holds a resource; which of several like
+// devices that is, only the sample tells.
+func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unplaced []holderView) {
+	if n.Telemetry == nil {
+		return []deviceView{}, nil
+	}
+	alike := map[string]int{}
+	for _, d := range n.Telemetry.Devices {
+		alike[d.Resource]++
+	}
+	devices = make([]deviceView, 0, len(n.Telemetry.Devices))
+	seen := map[string]bool{}
+	for _, d := range n.Telemetry.Devices {
+		v := deviceView{
+			Kind: d.Kind, ID: d.ID, Resource: d.Resource, Vendor: d.Vendor, Model: d.Model, Driver: d.Driver,
+			PluginID: d.PluginID, NUMA: d.NUMA,
+			Reason: d.Reason, Slots: d.Slots, Allocated: d.Allocated, ExternalUse: d.ExternalUse,
+			Holders: []holderView{},
+		}
+		if d.Health != accel.HealthUnknown {
+			v.Healthy = new(d.Health == accel.Healthy)
+		}
+		if fresh {
+			v.Load = d.Busy
+		}
+		for _, h := range d.Holders {
+			if p := boundHere(n, h); p != nil || d.Resource == "" || h.Claim != "" {
+				seen[h.Namespace+"/"+h.Pod] = true
+				v.Holders = append(v.Holders, holderView{h.Namespace, h.Pod, h.Container, h.Claim, int64(h.Slots)})
+			}
+		}
+		if d.Resource != "" && alike[d.Resource] == 1 {
+			for _, p := range holdersOf(n, d.Resource) {
+				if !seen[p.Key()] {
+					seen[p.Key()] = true
+					v.Holders = append(v.Holders, holderView{p.Namespace, p.Name, "", "", p.Needs.Device(d.Resource)})
+				}
+			}
+		}
+		v.State = state(d, v.Holders, fresh)
+		devices = append(devices, v)
+	}
+	for resource := range alike {
+		for _, p := range holdersOf(n, resource) {
+			if !seen[p.Key()] {
+				seen[p.Key()] = true
+				unplaced = append(unplaced, holderView{p.Namespace, p.Name, "", "", p.Needs.Device(resource)})
+			}
+		}
+	}
+	slices.SortFunc(unplaced, func(a, b holderView) int { return cmp.Compare(a.String(), b.String()) })
+	return devices, unplaced
+}
+
+// state is the word for a device. Without a fresh sample it may be unhealthy
+// or used from outside for all that is known, so that it is busy or unknown; so
+// it is when a fresh one does not tell its health.
+func state(d accel.Device, holders []holderView, fresh bool) string {
+	var held int64
+	for _, h := range holders {
+		held += h.Slots
+	}
+	slots := int64(d.Slots)
+	switch {
+	case fresh && d.Health == accel.Unhealthy:
+		return "unhealthy"
+	case fresh && d.ExternalUse != "":
+		return "external (" + d.ExternalUse + ")"
+	case held > 0 && slots > 1:
+		return fmt.Sprintf("shared %d of %d", held, slots)
+	case held > 0:
+		return "busy"
+	case !fresh || d.Allocated < 0 || d.Health == accel.HealthUnknown:
+		return "unknown"
+	default:
+		return "idle"
+	}
+}
+
+// holdersOf are the pods bound to a node that hold a resource, by name.
+func holdersOf(n *inventory.Node, resource string) []*inventory.Pod {
+	var pods []*inventory.Pod
+	for _, p := range n.Holders {
+		if p.Needs.Device(resource) > 0 {
+			pods = append(pods, p)
+		}
+	}
+	slices.SortFunc(pods, func(a, b *inventory.Pod) int { return cmp.Compare(a.Key(), b.Key()) })
+	return pods
+}
+
+func boundHere(n *inventory.Node, h accel.Holder) *inventory.Pod {
+	for _, p := range n.Holders {
+		if p.Name == h.Pod && p.Namespace == h.Namespace {
+			return p
+		}
+	}
+	return nil
+}
+
+func (h holderView) String() string { return h.Namespace + "/" + h.Pod }

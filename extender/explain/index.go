@@ -1,0 +1,51 @@
+package explain
+
+import (
+	"fmt"
+	"net/http"
+
+	"heteroaccel.io/extender/bypass"
+	"heteroaccel.io/pkg/kube"
+)
+
+// index is the view of all endpoints, and of what is wrong.
+type index struct {
+	Endpoints []Endpoint `json:"endpoints"`
+	// Bypassed are the resources that a scheduler does not ask about.
+	Bypassed []bypass.Report `json:"bypassed,omitempty"`
+	// ReadmissionSuspended is set while somebody has stopped the recreation of
+	// pods that wait.
+	ReadmissionSuspended bool `json:"readmissionSuspended,omitempty"`
+}
+
+func (s *Pages) index(*http.Request) (view, error) {
+	return &index{s.endpoints(), s.Bypassed(), s.Suspended()}, nil
+}
+
+// NotFound answers a path that does not exist with those that do.
+func (s *Pages) NotFound(w http.ResponseWriter, r *http.Request) {
+	fail(w, r, http.StatusNotFound, fmt.Sprintf("there is nothing at %s: here is what there is", r.URL.Path), &index{Endpoints: s.endpoints()})
+}
+
+func (i *index) text(p *page) {
+	t := table{head: []string{"METHOD", "PATH", "SHOWS"}}
+	for _, e := range i.Endpoints {
+		t.add(e.Method, e.Path, e.Shows)
+	}
+	p.table(&t)
+	p.line("")
+	p.line("Tables are for people; add ?format=json, or Accept: application/json, for JSON.")
+	p.bypassed(i.Bypassed)
+	if i.ReadmissionSuspended {
+		p.line("")
+		p.field(0, "STOPPED", "pods that wait are not recreated for idle accelerators: ConfigMap "+kube.SwitchName+" of the webhook's namespace says so; delete it to let them go on")
+	}
+}
+
+// bypassed warns of resources that a scheduler does not ask about.
+func (p *page) bypassed(reports []bypass.Report) {
+	for _, u := range reports {
+		p.line("")
+		p.field(0, "WARNING", u.Message)
+	}
+}
