@@ -28,11 +28,11 @@ func (s *Pages) NotFound(w http.ResponseWriter, r *http.Request) {
 }
 
 func (i *index) text(p *page) {
-	t := table{head: []string{"METHOD", "PATH", "SHOWS"}}
+	var rows [][]string
 	for _, e := range i.Endpoints {
-		t.add(e.Method, e.Path, e.Shows)
+		rows = append(rows, []string{e.Method, e.Path, e.Shows})
 	}
-	p.table(&t)
+	p.table([]string{"METHOD", "PATH", "SHOWS"}, rows)
 	p.line("")
 	p.line("Tables are for people; add ?format=json, or Accept: application/json, for JSON.")
 	p.bypassed(i.Bypassed)

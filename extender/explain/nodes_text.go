@@ -11,24 +11,25 @@ func (v *nodesView) text(p *page) {
 		p.line("No nodes are known yet.")
 		return
 	}
-	t := table{head: []string{"NODE", "KIND", "DEVICE", "STATE", "SAMPLE", "HELD BY"}, cut: true}
+	var rows [][]string
+	add := func(cells ...string) { rows = append(rows, cells) }
 	for _, n := range v.Nodes {
 		sample := strings.TrimPrefix(n.sample(), "fresh, ")
 		if n.Cordoned {
 			sample += ", cordoned"
 		}
-		t.add(n.Name, "CPU", coreText(n.CPU.AllocatableCores)+" cores", n.CPU.state(), sample, strings.Join(n.CPU.Pods, ", "))
+		add(n.Name, "CPU", coreText(n.CPU.AllocatableCores)+" cores", n.CPU.state(), sample, strings.Join(n.CPU.Pods, ", "))
 		for _, d := range n.Devices {
-			t.add(n.Name, string(d.Kind), d.ID, d.State+percent(d.Load), sample, names(d.Holders))
+			add(n.Name, string(d.Kind), d.ID, d.State+percent(d.Load), sample, names(d.Holders))
 		}
 		for _, r := range n.unsampled() {
-			t.add(n.Name, r.kind(), r.Resource, fmt.Sprintf("%d of %d free", r.Usable, r.Capacity), sample, "")
+			add(n.Name, r.kind(), r.Resource, fmt.Sprintf("%d of %d free", r.Usable, r.Capacity), sample, "")
 		}
 		if len(n.Unplaced) > 0 {
-			t.add(n.Name, "?", "not known yet", "busy", sample, names(n.Unplaced))
+			add(n.Name, "?", "not known yet", "busy", sample, names(n.Unplaced))
 		}
 	}
-	p.table(&t)
+	p.table([]string{"NODE", "KIND", "DEVICE", "STATE", "TELEMETRY", "HELD BY"}, rows)
 }
 
 func (v *nodeView) text(p *page) {

@@ -111,11 +111,11 @@ func (v *podsView) text(p *page) {
 		p.line("No pod was given an accelerator yet: annotate one with " + accel.InferenceAnnotation + ".")
 		return
 	}
-	t := table{head: []string{"NAMESPACE", "NAME", "INFERENCE", "KIND", "NODE", "AGE", "REASON"}, cut: true}
+	var rows [][]string
 	for _, pod := range v.Pods {
-		t.add(pod.Namespace, pod.Name, pod.Inference, string(pod.Kind), pod.where(), pod.age(), pod.why())
+		rows = append(rows, []string{pod.Namespace, pod.Name, pod.Inference, string(pod.Kind), pod.where(), pod.age(), pod.why()})
 	}
-	p.table(&t)
+	p.table([]string{"NAMESPACE", "NAME", "INFERENCE", "KIND", "NODE", "AGE", "REASON"}, rows)
 }
 
 // podDetail is what /pods/{namespace}/{name} shows.
@@ -246,11 +246,11 @@ func (v *callView) table(p *page, head string) {
 		return
 	}
 	p.line("")
-	t := table{head: []string{head, "BECAUSE"}}
+	var rows [][]string
 	for _, n := range v.Nodes {
-		t.add(n.Node, n.Message)
+		rows = append(rows, []string{n.Node, n.Message})
 	}
-	p.table(&t)
+	p.table([]string{head, "BECAUSE"}, rows)
 	if more := v.Rejected - len(v.Nodes); more > 0 {
 		p.line(fmt.Sprintf("and %d more", more))
 	}

@@ -158,13 +158,16 @@ func (v *profilesView) text(p *page) {
 		p.line("There are no InferenceProfiles: apply one with kubectl.")
 		return
 	}
-	t := table{head: []string{"INFERENCE", "KIND", "DEVICES", "HINTED", "LEARNED", "RUNS", "IN USE", "IMAGE"}, cut: true}
+	var rows [][]string
 	for _, profile := range v.Profiles {
 		for _, w := range profile.Variants {
-			t.add(profile.Inference, string(w.Kind), w.devices(), timeText(w.hinted), timeText(w.learned), strconv.FormatInt(w.Runs, 10), fmt.Sprintf("%s (%s)", timeText(w.used), w.UsedFrom), w.Image)
+			rows = append(rows, []string{
+				profile.Inference, string(w.Kind), w.devices(), timeText(w.hinted), timeText(w.learned),
+				strconv.FormatInt(w.Runs, 10), fmt.Sprintf("%s (%s)", timeText(w.used), w.UsedFrom), w.Image,
+			})
 		}
 	}
-	p.table(&t)
+	p.table([]string{"INFERENCE", "KIND", "DEVICES", "HINTED", "LEARNED", "RUNS", "IN USE", "IMAGE"}, rows)
 	p.bypassed(v.Bypassed)
 }
 

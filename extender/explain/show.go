@@ -13,7 +13,7 @@ import (
 )
 
 // view is what a GET endpoint shows: its exported fields as JSON, or as text
-// for a terminal of 80 columns.
+// for a terminal.
 type view interface {
 	text(*page)
 }

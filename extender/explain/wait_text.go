@@ -24,11 +24,11 @@ func (v *waitView) text(p *page) {
 	p.field(0, "of these", v.situation())
 	if len(v.Standings) > 0 {
 		p.line("")
-		t := table{head: []string{"NODE", "STATE", "FOR THIS POD"}}
+		var rows [][]string
 		for _, s := range v.Standings[:min(mostRows, len(v.Standings))] {
-			t.add(s.Node, s.State, s.Message)
+			rows = append(rows, []string{s.Node, s.State, s.Message})
 		}
-		p.table(&t)
+		p.table([]string{"NODE", "STATE", "FOR THIS POD"}, rows)
 	}
 	if more := len(v.Standings) - mostRows; more > 0 {
 		p.line(fmt.Sprintf("and %d more nodes: see ?format=json", more))
