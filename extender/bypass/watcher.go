@@ -18,6 +18,7 @@ import (
 	"heteroaccel.io/extender/history"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/resources"
 )
 
 const (
@@ -166,7 +167,7 @@ func remedy(resource string, askedBefore bool) string {
 
 // AskedAbout notes that kube-scheduler asked about a pod with these needs. The
 // names may point into the body of a request.
-func (w *Watcher) AskedAbout(needs inventory.Resources, now time.Time) {
+func (w *Watcher) AskedAbout(needs resources.Amounts, now time.Time) {
 	if len(needs.Devices) == 0 {
 		return
 	}

@@ -88,7 +88,7 @@ func (s *Pages) node(r *http.Request) (view, error) {
 
 func (s *Pages) viewNode(n *inventory.Node) *nodeView {
 	now := s.Inventory.Now()
-	fresh := n.Fresh(now, s.Inventory.MaxSampleAge())
+	fresh := n.Fresh(now, s.Inventory.MaxTelemetryAge())
 	v := &nodeView{Name: n.Name, Cordoned: n.Cordoned(), Taints: []string{}, Resources: []resourceView{}}
 	for _, t := range n.Taints() {
 		v.Taints = append(v.Taints, t.ToString())

@@ -5,6 +5,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 )
 
 // Reason is why a node was rejected. There are few, so it can be a label.
@@ -139,7 +140,7 @@ const named = 3
 
 // explain names the bad devices of what is needed, of which only left remain.
 // The reason is that of the first.
-func explain(n *inventory.Node, need inventory.Devices, left int64) Result {
+func explain(n *inventory.Node, need resources.Devices, left int64) Result {
 	r := Result{}
 	bad, devices := 0, 0
 	for i := range n.Telemetry.Devices {

@@ -20,7 +20,7 @@ import (
 func (v *Verbs) query(pod *podArgs, now time.Time) placement.Query {
 	q := placement.Query{
 		Needs:  placement.NeedsOf(pod.pod()),
-		Oldest: now.Add(-v.Inventory.MaxSampleAge()),
+		Oldest: now.Add(-v.Inventory.MaxTelemetryAge()),
 	}
 	known := v.Inventory.Pod(pod.Metadata.Namespace, pod.Metadata.Name)
 	if known != nil && !known.Done && string(known.UID) == pod.Metadata.UID {

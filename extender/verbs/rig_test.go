@@ -13,7 +13,7 @@ import (
 
 	"heteroaccel.io/extender/extendertest"
 	"heteroaccel.io/extender/history"
-	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/serve"
 )
 
@@ -42,7 +42,7 @@ func (r *rig) handler(tb testing.TB, edits ...func(*Config)) http.Handler {
 		tb.Fatal(err)
 	}
 	c := Config{
-		Inventory: r.Inventory, History: r.history, AskedAbout: func(inventory.Resources, time.Time) {},
+		Inventory: r.Inventory, History: r.history, AskedAbout: func(resources.Amounts, time.Time) {},
 		Registerer: r.reg, Log: zerolog.New(zerolog.NewTestWriter(tb)),
 	}
 	for _, edit := range edits {

@@ -14,6 +14,7 @@ import (
 
 	"heteroaccel.io/extender/history"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/serve"
 )
 
@@ -28,7 +29,7 @@ type Config struct {
 	// History remembers how calls ended.
 	History *history.Store
 	// AskedAbout takes what the pod of each filter call needs.
-	AskedAbout func(inventory.Resources, time.Time)
+	AskedAbout func(resources.Amounts, time.Time)
 	// ManagedOnly leaves pods alone that HeteroAccel did not admit.
 	ManagedOnly bool
 	// Registerer takes the verbs' metrics; nil leaves them unregistered.

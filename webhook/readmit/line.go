@@ -31,7 +31,7 @@ type line struct {
 
 // query asks how the options of a line stand for one of its pods.
 func (l *line) query() inventory.Query {
-	return inventory.Query{Namespace: l.class.pod.Metadata.Namespace, Options: l.options, Replaced: l.waiters[0].name}
+	return inventory.Query{Namespace: l.class.pod.Metadata.Namespace, Options: l.options, Replaces: l.waiters[0].name}
 }
 
 // lines gathers the pods that wait, and forgets what there was about others.

@@ -59,7 +59,7 @@ func (r *Readmitter) believe(l *line, now time.Time) time.Duration {
 		r.Refusals.Changed(l.class.shared, &l.candidates[i])
 	}
 	since, first := r.unserved(l, now)
-	if first == nil || l.own.Refused != nil && l.own.Refused.Waits {
+	if first == nil || l.own.Refused != nil && l.own.Refused.Unschedulable {
 		return 0
 	}
 	due := since.Add(inventory.VerdictGrace)

@@ -123,7 +123,7 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	}
 	s.bar(options, owner, r)
 	ticket, again := s.Replaces(r.Namespace, controller, r.Object.Metadata.Name, query.Reservation)
-	query.Instead = ticket.Hold
+	query.Release = ticket.Hold
 	intended := ticket.Kind
 	if r.DryRun {
 		if kind, ok := readmit.Intended(r.Object.Metadata.Annotations, s.Key, r.Namespace, controller, r.Object.Metadata.Name); ok {
@@ -144,7 +144,7 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	})
 	o := outcomeWaits
 	switch {
-	case chosen.Refused != nil && !chosen.Refused.Waits:
+	case chosen.Refused != nil && !chosen.Refused.Unschedulable:
 		o = outcomeOverQuota
 	case chosen.Idle() > 0:
 		o = outcomeIdle
