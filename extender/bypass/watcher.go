@@ -135,9 +135,9 @@ func (w *Watcher) check(pod *corev1.Pod) {
 	if p == nil || p.UID != pod.UID {
 		return
 	}
-	resources := w.Profiles.ResourceKinds()
+	kinds := w.Profiles.ResourceKinds()
 	for _, d := range p.Needs.Devices {
-		if resources[corev1.ResourceName(d.Resource)] == nil {
+		if kinds[corev1.ResourceName(d.Resource)] == nil {
 			continue
 		}
 		w.counter.WithLabelValues(d.Resource).Inc()
@@ -171,11 +171,11 @@ func (w *Watcher) AskedAbout(needs resources.Amounts, now time.Time) {
 	if len(needs.Devices) == 0 {
 		return
 	}
-	resources := w.Profiles.ResourceKinds()
+	kinds := w.Profiles.ResourceKinds()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, d := range needs.Devices {
-		if resources[corev1.ResourceName(d.Resource)] != nil {
+		if kinds[corev1.ResourceName(d.Resource)] != nil {
 			w.asked[strings.Clone(d.Resource)] = now
 		}
 	}

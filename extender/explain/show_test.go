@@ -146,7 +146,7 @@ func TestPages(t *testing.T) {
 	}})
 	r.history.SetFilter("uid-face-0", history.Call{Time: extendertest.Now, Passed: 1})
 	r.history.SetPreemption("uid-waiter", history.Call{Time: extendertest.Now, Passed: 1, Rejected: 1, Nodes: []history.Node{
-		{Name: "node-u", Message: "GPU 0000:00:02.0 is unhealthy; evicting pods would free none that can be used"},
+		{Name: "node-u", Message: "GPU 0000:00:02.0 is unhealthy; evicting pods would free no usable device"},
 	}})
 	pages := map[string]string{
 		"index":    "/",

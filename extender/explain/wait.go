@@ -81,7 +81,7 @@ func (s *Pages) viewWait(p *inventory.Pod) *waitView {
 	v.Nodes, v.Stale, v.Total, v.Usable, v.Claimed, v.Queued = c.Nodes, c.Stale, c.Total, c.Usable, c.Claimed, c.Queued
 
 	now, most := s.Inventory.Now(), s.Inventory.MaxTelemetryAge()
-	q := placement.Query{Needs: p.Needs, Oldest: now.Add(-most)}
+	q := placement.Query{Needs: p.Needs, FreshSince: now.Add(-most)}
 	for _, n := range s.Inventory.Nodes() {
 		found := q.Filter(n)
 		if found.Reason == placement.Absent {

@@ -19,17 +19,17 @@ import (
 // off broken devices.
 func (v *Verbs) query(pod *podArgs, now time.Time) placement.Query {
 	q := placement.Query{
-		Needs:  placement.NeedsOf(pod.pod()),
-		Oldest: now.Add(-v.Inventory.MaxTelemetryAge()),
+		Needs:      placement.NeedsOf(pod.pod()),
+		FreshSince: now.Add(-v.Inventory.MaxTelemetryAge()),
 	}
 	known := v.Inventory.Pod(pod.Metadata.Namespace, pod.Metadata.Name)
 	if known != nil && !known.Done && string(known.UID) == pod.Metadata.UID {
 		q.Bound = known.Node
-		q.Foreign = known.Managed == nil
+		q.Unmanaged = known.Managed == nil
 	} else {
-		q.Foreign = !pod.claimsManaged()
+		q.Unmanaged = !pod.claimsManaged()
 	}
-	q.Alone = q.Foreign && v.ManagedOnly
+	q.Skip = q.Unmanaged && v.ManagedOnly
 	return q
 }
 
