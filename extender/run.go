@@ -42,15 +42,15 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if feeds, err = kube.NewFeeds(client, config, inv, profiles, key.Key, log); err != nil {
 		return err
 	}
-	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
+	scrapes := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), scrapes)
 
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	status := kube.NewSwitch(client, f.namespace, kube.StatusName)
 	handler, err := server.New(server.Config{
 		Inventory:   inv,
 		Profiles:    profiles,
-		Ready:       func() error { return errors.Join(feeds.Synced(), samples.Synced()) },
+		Ready:       func() error { return errors.Join(feeds.Synced(), scrapes.Synced()) },
 		FollowPods:  feeds.FollowPods,
 		Suspended:   suspension.Suspended,
 		Unwanted:    status.Unwanted,
@@ -76,7 +76,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return suspension.Run(ctx) })
 	group.Go(func() error { return status.Run(ctx) })
 	group.Go(func() error { return feeds.Run(ctx) })
-	group.Go(func() error { return samples.Run(ctx) })
+	group.Go(func() error { return scrapes.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.bindAddress, handler, tlsConfig, log) })
 	return group.Wait()
 }

@@ -151,15 +151,15 @@ func (w *Watcher) check(pod *corev1.Pod) {
 		if u.pods == 1 {
 			_, before := w.asked[d.Resource]
 			w.Log.Warn().Str("resource", d.Resource).Str("pod", u.last).Str("scheduler", u.scheduler).
-				Msg("a pod was bound and the extender was not asked: " + remedy(d.Resource, before))
+				Msg("a pod was bound without asking the extender: " + remedy(d.Resource, before))
 		}
 	}
 }
 
-// remedy says what to do about pods that nobody asked about.
+// remedy says what to do about bypassed pods.
 func remedy(resource string, askedBefore bool) string {
 	if askedBefore {
-		return "it was asked about " + resource + " before, so the scheduler could not reach it, or this was another scheduler: see the scheduler's log"
+		return "the extender was asked about " + resource + " before, so the scheduler could not reach it, or this is another scheduler: see the scheduler's log"
 	}
 	return "add " + resource + " to managedResources in the scheduler's configuration, as GET /scheduler/config prints it; " +
 		"if it is there, the scheduler cannot reach the extender at its urlPrefix"
@@ -206,11 +206,11 @@ func (w *Watcher) Report() []Report {
 			continue
 		}
 		who := cmp.Or(u.scheduler, corev1.DefaultSchedulerName)
-		pods, last := "a pod that requests "+resource+" was", u.last
+		pods, last := "a pod that requests "+resource, u.last
 		if u.pods > 1 {
-			pods, last = fmt.Sprintf("%d pods that request %s were", u.pods, resource), u.last+" the last"
+			pods, last = fmt.Sprintf("%d pods that request %s", u.pods, resource), "the last is "+u.last
 		}
-		message := fmt.Sprintf("%s bound by %s and the extender was not asked, %s: %s", pods, who, last, remedy(resource, before))
+		message := fmt.Sprintf("%s bound %s without asking the extender (%s): %s", who, pods, last, remedy(resource, before))
 		reports = append(reports, Report{resource, u.pods, u.last, u.time, message})
 	}
 	return reports

@@ -181,10 +181,10 @@ func TestMessages(t *testing.T) {
 	r.clock = r.clock.Add(time.Second)
 	r.bind(r.appear("d", extendertest.GPU, func(p *corev1.Pod) { p.Spec.SchedulerName = "another" }))
 
-	const add = "3 pods that request npu.intel.com/accel were bound by default-scheduler and the extender was not asked, default/c the last: " +
+	const add = "default-scheduler bound 3 pods that request npu.intel.com/accel without asking the extender (the last is default/c): " +
 		"add npu.intel.com/accel to managedResources in the scheduler's configuration, as GET /scheduler/config prints it; if it is there, the scheduler cannot reach the extender at its urlPrefix"
-	const reach = "a pod that requests gpu.intel.com/i915 was bound by another and the extender was not asked, default/d: " +
-		"it was asked about gpu.intel.com/i915 before, so the scheduler could not reach it, or this was another scheduler: see the scheduler's log"
+	const reach = "another bound a pod that requests gpu.intel.com/i915 without asking the extender (default/d): " +
+		"the extender was asked about gpu.intel.com/i915 before, so the scheduler could not reach it, or this is another scheduler: see the scheduler's log"
 	var got []string
 	for _, report := range r.Report() {
 		got = append(got, report.Message)
@@ -192,7 +192,7 @@ func TestMessages(t *testing.T) {
 	if diff := cmp.Diff([]string{reach, add}, got); diff != "" {
 		t.Errorf("messages (-want +got):\n%s", diff)
 	}
-	if n := strings.Count(r.log.String(), "the extender was not asked"); n != 2 {
+	if n := strings.Count(r.log.String(), "bound without asking the extender"); n != 2 {
 		t.Errorf("%d warnings, want one for each resource:\n%s", n, r.log.String())
 	}
 	const metrics = `

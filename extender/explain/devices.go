@@ -21,17 +21,17 @@ type deviceView struct {
 	PluginID string `json:"pluginID,omitempty"`
 	// NUMA is the NUMA node it is attached to, nil when the machine names none.
 	NUMA *int `json:"numaNode,omitempty"`
-	// Load is the share of the time for which it worked between the last two
-	// scrapes, 0 to 1; nil when the sample is stale or the kernel does not tell.
+	// Load is the busy fraction of the time between the last two scrapes, 0 to 1;
+	// nil if the telemetry is stale or the kernel does not report it.
 	Load *float64 `json:"load,omitempty"`
-	// Healthy is null when the sample does not tell; Reason says why it is not
-	// true, where that is known.
+	// Healthy is null if the health is unknown; Reason says why it is not true,
+	// where that is known.
 	Healthy *bool  `json:"healthy"`
 	Reason  string `json:"reason,omitempty"`
 	// Slots is how many pods may share the device.
 	Slots int `json:"slots"`
-	// Allocated is how many slots the kubelet had given out at the time of
-	// the sample, -1 when it could not be asked.
+	// Allocated is how many slots the kubelet had allocated at the time of the
+	// telemetry, -1 if the kubelet could not be asked.
 	Allocated int `json:"allocated"`
 	// ExternalUse is the command of a process outside Kubernetes that uses it.
 	ExternalUse string `json:"externalUse,omitempty"`
@@ -46,20 +46,20 @@ type deviceView struct {
 type holderView struct {
 	Namespace string `json:"namespace"`
 	Pod       string `json:"pod"`
-	// Container is "" while no sample has told it.
+	// Container is "" until telemetry shows it.
 	Container string `json:"container,omitempty"`
 	// Claim is the ResourceClaim through which it has the device, if any.
-	Claim string `json:"claim,omitempty"`
+	Claim string `json:"resourceClaim,omitempty"`
 	Slots int64  `json:"slots"`
 }
 
-// devicesOf shows the devices of a node's sample with those who hold them now.
-// Pods that are bound but were not yet seen on any of several like devices are
-// returned as unplaced.
+// devicesOf shows the devices of a node's telemetry with the pods that hold them
+// now.
 //
-// The pod informer says at once who holds a resource; which of several like
-// devices that is, only the sample tells.
-func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unplaced []holderView) {
+// The pod informer shows at once who holds a resource. Which of several devices
+// of the resource that is, only telemetry shows; until then a pod is returned as
+// unmapped.
+func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unmapped []holderView) {
 	if n.Telemetry == nil {
 		return []deviceView{}, nil
 	}
@@ -103,17 +103,17 @@ func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unplaced []
 		for _, p := range holdersOf(n, resource) {
 			if !seen[p.Key()] {
 				seen[p.Key()] = true
-				unplaced = append(unplaced, holderView{p.Namespace, p.Name, "", "", p.Needs.Device(resource)})
+				unmapped = append(unmapped, holderView{p.Namespace, p.Name, "", "", p.Needs.Device(resource)})
 			}
 		}
 	}
-	slices.SortFunc(unplaced, func(a, b holderView) int { return cmp.Compare(a.String(), b.String()) })
-	return devices, unplaced
+	slices.SortFunc(unmapped, func(a, b holderView) int { return cmp.Compare(a.String(), b.String()) })
+	return devices, unmapped
 }
 
-// state is the word for a device. Without a fresh sample it may be unhealthy
-// or used from outside for all that is known, so that it is busy or unknown; so
-// it is when a fresh one does not tell its health.
+// state is the word for a device. Without fresh telemetry, or with unknown
+// health, a device that no pod holds is unknown, not idle: it may be unhealthy or
+// in external use.
 func state(d accel.Device, holders []holderView, fresh bool) string {
 	var held int64
 	for _, h := range holders {

@@ -8,13 +8,13 @@ import (
 	"heteroaccel.io/pkg/kube"
 )
 
-// index is the view of all endpoints, and of what is wrong.
+// index is what / shows: all endpoints, and what is wrong.
 type index struct {
 	Endpoints []Endpoint `json:"endpoints"`
 	// Bypassed are the resources that a scheduler does not ask about.
 	Bypassed []bypass.Report `json:"bypassed,omitempty"`
-	// ReadmissionSuspended is set while somebody has stopped the recreation of
-	// pods that wait.
+	// ReadmissionSuspended is set while the recreation of pending pods is
+	// suspended.
 	ReadmissionSuspended bool `json:"readmissionSuspended,omitempty"`
 }
 
@@ -24,7 +24,7 @@ func (s *Pages) index(*http.Request) (view, error) {
 
 // NotFound answers a path that does not exist with those that do.
 func (s *Pages) NotFound(w http.ResponseWriter, r *http.Request) {
-	fail(w, r, http.StatusNotFound, fmt.Sprintf("there is nothing at %s: here is what there is", r.URL.Path), &index{Endpoints: s.endpoints()})
+	fail(w, r, http.StatusNotFound, fmt.Sprintf("there is nothing at %s: these are the endpoints", r.URL.Path), &index{Endpoints: s.endpoints()})
 }
 
 func (i *index) text(p *page) {
@@ -34,11 +34,11 @@ func (i *index) text(p *page) {
 	}
 	p.table([]string{"METHOD", "PATH", "SHOWS"}, rows)
 	p.line("")
-	p.line("Tables are for people; add ?format=json, or Accept: application/json, for JSON.")
+	p.line("For JSON, add ?format=json or the header Accept: application/json.")
 	p.bypassed(i.Bypassed)
 	if i.ReadmissionSuspended {
 		p.line("")
-		p.field(0, "STOPPED", "pods that wait are not recreated for idle accelerators: ConfigMap "+kube.SwitchName+" of the webhook's namespace says so; delete it to let them go on")
+		p.field(0, "SUSPENDED", "pending pods are not recreated for idle accelerators while ConfigMap "+kube.SwitchName+" in the webhook's namespace suspends it; delete it to resume")
 	}
 }
 

@@ -21,22 +21,22 @@ type nodeView struct {
 	Cordoned bool   `json:"cordoned"`
 	// Taints are as kubectl writes them: key=value:effect.
 	Taints []string `json:"taints"`
-	// Sample is nil before the node's exporter was heard for the first time.
-	Sample *sampleView `json:"sample,omitempty"`
-	CPU    cpuView     `json:"cpu"`
+	// Telemetry is nil until the node's exporter is scraped for the first time.
+	Telemetry *telemetryView `json:"telemetry,omitempty"`
+	CPU       cpuView        `json:"cpu"`
 	// Resources are the extended resources by Kubernetes' own accounting.
 	Resources []resourceView `json:"resources"`
 	Devices   []deviceView   `json:"devices"`
-	// Unplaced are pods that hold devices here, which of them no sample has
-	// told yet.
-	Unplaced []holderView `json:"unplaced,omitempty"`
+	// Unmapped are pods that hold devices here, but telemetry does not show yet
+	// which.
+	Unmapped []holderView `json:"unmapped,omitempty"`
 }
 
-// sampleView says how far a node's sample can be trusted.
-type sampleView struct {
+// telemetryView says how recent a node's telemetry is.
+type telemetryView struct {
 	Time       time.Time `json:"time"`
 	AgeSeconds float64   `json:"ageSeconds"`
-	// Fresh is false for one so old that it no longer counts.
+	// Fresh is false for telemetry so old that it no longer counts.
 	Fresh bool `json:"fresh"`
 }
 
@@ -44,11 +44,11 @@ type sampleView struct {
 type cpuView struct {
 	AllocatableCores float64 `json:"allocatableCores"`
 	RequestedCores   float64 `json:"requestedCores"`
-	// FreeCores are neither requested nor, by a fresh sample, busy.
+	// FreeCores are neither requested nor, by fresh telemetry, busy.
 	FreeCores float64 `json:"freeCores"`
-	// Load is the busy share of the cores, 0 to 1; nil when unknown.
+	// Load is the busy fraction of the cores, 0 to 1; nil when unknown.
 	Load *float64 `json:"load,omitempty"`
-	// Pods are those that were given this node's CPU as their accelerator.
+	// Pods are those admitted for the CPU kind that run here.
 	Pods []string `json:"pods"`
 }
 
@@ -59,7 +59,7 @@ type resourceView struct {
 	Kinds       []accel.Kind `json:"kinds"`
 	Capacity    int64        `json:"capacity"`
 	Allocatable int64        `json:"allocatable"`
-	// Held is what pods hold, and Usable what more could be given.
+	// Held is what pods hold, and Usable what is left for others.
 	Held   int64 `json:"held"`
 	Usable int64 `json:"usable"`
 }
@@ -81,7 +81,7 @@ func (s *Pages) node(r *http.Request) (view, error) {
 	name := param(r, "name")
 	n := s.Inventory.Lookup([]string{name})[0]
 	if n == nil {
-		return nil, missing(fmt.Sprintf("there is no node %q: see /nodes for those there are", name))
+		return nil, missing(fmt.Sprintf("there is no node %q: GET /nodes lists all", name))
 	}
 	return s.viewNode(n), nil
 }
@@ -94,7 +94,7 @@ func (s *Pages) viewNode(n *inventory.Node) *nodeView {
 		v.Taints = append(v.Taints, t.ToString())
 	}
 	if age, ok := n.Age(now); ok {
-		v.Sample = &sampleView{n.Telemetry.Time, age.Seconds(), fresh}
+		v.Telemetry = &telemetryView{n.Telemetry.Time, age.Seconds(), fresh}
 	}
 	v.CPU = cpuView{cores(n.Allocatable.CPU), cores(n.Held.CPU), cores(n.FreeCPU(fresh)), nil, []string{}}
 	if load, ok := n.Load(fresh); ok {
@@ -117,7 +117,7 @@ func (s *Pages) viewNode(n *inventory.Node) *nodeView {
 			n.Held.Device(d.Resource), n.Usable(d.Resource, fresh),
 		})
 	}
-	v.Devices, v.Unplaced = devicesOf(n, fresh)
+	v.Devices, v.Unmapped = devicesOf(n, fresh)
 	return v
 }
 
@@ -125,15 +125,15 @@ func cores(milli int64) float64 { return float64(milli) / 1000 }
 
 func coreText(c float64) string { return strconv.FormatFloat(c, 'f', -1, 64) }
 
-// sample says in few words how old the sample is.
-func (v *nodeView) sample() string {
+// telemetry says in few words how old the telemetry is.
+func (v *nodeView) telemetry() string {
 	switch {
-	case v.Sample == nil:
+	case v.Telemetry == nil:
 		return "none"
-	case !v.Sample.Fresh:
-		return "stale, " + ago(v.Sample.AgeSeconds)
+	case !v.Telemetry.Fresh:
+		return "stale, " + ago(v.Telemetry.AgeSeconds)
 	default:
-		return "fresh, " + ago(v.Sample.AgeSeconds)
+		return "fresh, " + ago(v.Telemetry.AgeSeconds)
 	}
 }
 
@@ -141,8 +141,8 @@ func ago(seconds float64) string {
 	return duration.HumanDuration(time.Duration(seconds * float64(time.Second)))
 }
 
-// unsampled are the resources of which no device was ever reported.
-func (v *nodeView) unsampled() []resourceView {
+// unreported are the resources without a device in the telemetry.
+func (v *nodeView) unreported() []resourceView {
 	var rs []resourceView
 	for _, r := range v.Resources {
 		if !slices.ContainsFunc(v.Devices, func(d deviceView) bool { return d.Resource == r.Resource }) {

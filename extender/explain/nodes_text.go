@@ -8,25 +8,25 @@ import (
 
 func (v *nodesView) text(p *page) {
 	if len(v.Nodes) == 0 {
-		p.line("No nodes are known yet.")
+		p.line("no nodes are known yet")
 		return
 	}
 	var rows [][]string
 	add := func(cells ...string) { rows = append(rows, cells) }
 	for _, n := range v.Nodes {
-		sample := strings.TrimPrefix(n.sample(), "fresh, ")
+		telemetry := strings.TrimPrefix(n.telemetry(), "fresh, ")
 		if n.Cordoned {
-			sample += ", cordoned"
+			telemetry += ", cordoned"
 		}
-		add(n.Name, "CPU", coreText(n.CPU.AllocatableCores)+" cores", n.CPU.state(), sample, strings.Join(n.CPU.Pods, ", "))
+		add(n.Name, "CPU", coreText(n.CPU.AllocatableCores)+" cores", n.CPU.state(), telemetry, strings.Join(n.CPU.Pods, ", "))
 		for _, d := range n.Devices {
-			add(n.Name, string(d.Kind), d.ID, d.State+percent(d.Load), sample, names(d.Holders))
+			add(n.Name, string(d.Kind), d.ID, d.State+percent(d.Load), telemetry, names(d.Holders))
 		}
-		for _, r := range n.unsampled() {
-			add(n.Name, r.kind(), r.Resource, fmt.Sprintf("%d of %d free", r.Usable, r.Capacity), sample, "")
+		for _, r := range n.unreported() {
+			add(n.Name, r.kind(), r.Resource, fmt.Sprintf("%d of %d free", r.Usable, r.Capacity), telemetry, "")
 		}
-		if len(n.Unplaced) > 0 {
-			add(n.Name, "?", "not known yet", "busy", sample, names(n.Unplaced))
+		if len(n.Unmapped) > 0 {
+			add(n.Name, "?", "unknown", "busy", telemetry, names(n.Unmapped))
 		}
 	}
 	p.table([]string{"NODE", "KIND", "DEVICE", "STATE", "TELEMETRY", "HELD BY"}, rows)
@@ -40,7 +40,7 @@ func (v *nodeView) text(p *page) {
 	if len(v.Taints) > 0 {
 		p.field(0, "taints", strings.Join(v.Taints, ", "))
 	}
-	p.field(0, "sample", v.sample())
+	p.field(0, "telemetry", v.telemetry())
 	p.line("")
 	p.line("CPU")
 	p.field(2, "cores", fmt.Sprintf("%s, %s requested", coreText(v.CPU.AllocatableCores), coreText(v.CPU.RequestedCores)))
@@ -52,15 +52,15 @@ func (v *nodeView) text(p *page) {
 		p.line("")
 		d.text(p)
 	}
-	for _, r := range v.unsampled() {
+	for _, r := range v.unreported() {
 		p.line("")
 		p.line(clean(r.kind()))
 		p.field(2, "resource", r.Resource)
-		p.field(2, "state", fmt.Sprintf("%d of %d free; no sample names its devices", r.Usable, r.Capacity))
+		p.field(2, "state", fmt.Sprintf("%d of %d free; no telemetry of its devices", r.Usable, r.Capacity))
 	}
-	if len(v.Unplaced) > 0 {
+	if len(v.Unmapped) > 0 {
 		p.line("")
-		p.field(0, "not placed", names(v.Unplaced)+": bound here, on which device no sample has told yet")
+		p.field(0, "unmapped", names(v.Unmapped)+": bound here; telemetry does not show yet to which device")
 	}
 }
 
@@ -75,13 +75,13 @@ func (d deviceView) text(p *page) {
 				holders[i] += " (" + h.Container + ")"
 			}
 			if h.Claim != "" {
-				holders[i] += " by claim " + h.Claim
+				holders[i] += " by ResourceClaim " + h.Claim
 			}
 		}
 		p.field(2, "held by", strings.Join(holders, ", "))
 	}
 	if d.Resource == "" {
-		p.field(2, "resource", "none: no device plugin serves it")
+		p.field(2, "resource", "none: no device plugin advertises it")
 	} else {
 		p.field(2, "resource", d.Resource)
 	}
@@ -100,7 +100,7 @@ func (d deviceView) text(p *page) {
 	p.field(2, "health", d.health())
 	allocated := fmt.Sprintf("%d, %d allocated by the kubelet", d.Slots, d.Allocated)
 	if d.Allocated < 0 {
-		allocated = fmt.Sprintf("%d, the kubelet could not be asked which are allocated", d.Slots)
+		allocated = fmt.Sprintf("%d, allocated unknown: the kubelet cannot be asked", d.Slots)
 	}
 	p.field(2, "slots", allocated)
 }

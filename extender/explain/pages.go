@@ -20,10 +20,9 @@ type Config struct {
 	History *history.Store
 	// Bypassed are the resources that a scheduler does not ask about.
 	Bypassed func() []bypass.Report
-	// Suspended reports whether somebody has stopped the recreation of pods that
-	// wait.
+	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
-	// Unwanted are the pods that could not be recreated.
+	// Unwanted are pods that the API server refuses to recreate.
 	Unwanted func() []kube.Unwanted
 	// Further are the endpoints that the index lists after the pages.
 	Further []Endpoint
@@ -53,13 +52,13 @@ type route struct {
 func (s *Pages) routes() []route {
 	return []route{
 		{"/", "this list", s.index},
-		{"/nodes", "the devices of all nodes: state, holders, age of the sample", s.nodes},
+		{"/nodes", "the devices of all nodes: state, age of the telemetry, the pods that hold them", s.nodes},
 		{"/nodes/{name}", "one node in full", s.node},
-		{"/pods", "the pods that were given an accelerator, and why", s.pods},
+		{"/pods", "the pods that HeteroAccel admitted, and why each got its kind", s.pods},
 		{"/pods/{namespace}/{name}", "one pod: why this kind, and what it waits for", s.pod},
-		{"/profiles", "inferences, the kinds they run on, and how long that takes", s.profileList},
+		{"/profiles", "inferences, the kinds they run on, and their service times", s.profileList},
 		{"/profiles/{name}", "one inference", s.profile},
-		{"/scheduler/config", "what kube-scheduler's configuration needs, with every profile's resources", s.schedulerConfig},
+		{"/scheduler/config", "the entry for kube-scheduler's configuration, with every profile's resources", s.schedulerConfig},
 	}
 }
 

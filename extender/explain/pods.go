@@ -14,15 +14,15 @@ import (
 	"heteroaccel.io/pkg/kube"
 )
 
-// podView is one pod that was given an accelerator, as JSON.
+// podView is one pod that HeteroAccel admitted, as JSON.
 type podView struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	Inference string `json:"inference,omitempty"`
-	// Kind is the kind the pod was given.
+	// Kind is the kind that was chosen for the pod.
 	Kind  accel.Kind      `json:"kind,omitempty"`
 	Phase corev1.PodPhase `json:"phase,omitempty"`
-	// Node is where it is bound, "" while it waits.
+	// Node is where it is bound, "" while it is pending.
 	Node string `json:"node,omitempty"`
 	// Created and Started, when its first container did, are nil when unknown.
 	Created    *time.Time `json:"created,omitempty"`
@@ -30,8 +30,8 @@ type podView struct {
 	AgeSeconds float64    `json:"ageSeconds"`
 	// Reason is the sentence that explains the kind, as the decision left it.
 	Reason string `json:"reason,omitempty"`
-	// Verdict is why the scheduler found no node for it, in its own words, and
-	// VerdictTime since when it has found none.
+	// Verdict is kube-scheduler's reason for finding no node, in its own words,
+	// and VerdictTime since when it has found none.
 	Verdict     string     `json:"verdict,omitempty"`
 	VerdictTime *time.Time `json:"verdictTime,omitempty"`
 
@@ -85,8 +85,7 @@ func (v *podView) where() string {
 	return cmp.Or(v.Node, string(v.Phase))
 }
 
-// why is what keeps the pod waiting, by the scheduler, or else the reason for
-// its kind.
+// why is kube-scheduler's verdict on the pod, or else the reason for its kind.
 func (v *podView) why() string {
 	if v.Verdict != "" {
 		return "unschedulable: " + v.Verdict
@@ -103,12 +102,12 @@ func (v *podView) age() string {
 
 func (v *podsView) text(p *page) {
 	for _, u := range v.NotRecreated {
-		p.field(0, "WARNING", fmt.Sprintf("pod %s/%s was deleted to be recreated, and the API server refuses it (%d tries): %s. It is created once that changes; its manifest is in secret %s",
+		p.field(0, "WARNING", fmt.Sprintf("pod %s/%s was deleted to be recreated, and the API server refuses to create it (%d attempts): %s. The webhook keeps trying; the manifest is in Secret %s",
 			u.Namespace, u.Name, u.Tries, u.Refused, u.Secret))
 		p.line("")
 	}
 	if len(v.Pods) == 0 {
-		p.line("No pod was given an accelerator yet: annotate one with " + accel.InferenceAnnotation + ".")
+		p.line("HeteroAccel has admitted no pod yet: annotate one with " + accel.InferenceAnnotation)
 		return
 	}
 	var rows [][]string
@@ -122,23 +121,23 @@ func (v *podsView) text(p *page) {
 type podDetail struct {
 	podView
 	UID string `json:"uid"`
-	// Waiting says what an unbound pod waits for.
+	// Waiting says what a pending pod waits for.
 	Waiting *waitView `json:"waiting,omitempty"`
 	// Asked is whether kube-scheduler asked the extender's filter about the
 	// pod: yes, no, or unknown, when it may have before what is remembered.
 	Asked history.Asked `json:"asked"`
 	// AskedMessage is a sentence on that.
 	AskedMessage string `json:"askedMessage"`
-	// Filter is what the last filter call of kube-scheduler came to, if there
-	// was one that is still remembered.
+	// Filter is how kube-scheduler's last filter call for the pod ended, if that
+	// is still remembered.
 	Filter *callView `json:"filter,omitempty"`
-	// Preemption is the same of the last preempt call: of the nodes on which
-	// the scheduler would have evicted pods for this one, those that the
-	// extender left it, and those that it took out.
+	// Preemption is how the last preempt call ended: how many of the nodes on
+	// which kube-scheduler would have evicted pods for this one the extender kept,
+	// and which it rejected.
 	Preemption *callView `json:"preemption,omitempty"`
 }
 
-// callView is what the last filter call for a pod came to.
+// callView is how the last call for a pod ended.
 type callView struct {
 	Time       time.Time `json:"time"`
 	AgeSeconds float64   `json:"ageSeconds"`
@@ -146,7 +145,7 @@ type callView struct {
 	Passed   int `json:"passed"`
 	Rejected int `json:"rejected"`
 	// Nodes are the first of the rejected ones.
-	Nodes []standing `json:"nodes"`
+	Nodes []nodeFor `json:"nodes"`
 }
 
 func (s *Pages) pod(r *http.Request) (view, error) {
@@ -154,9 +153,9 @@ func (s *Pages) pod(r *http.Request) (view, error) {
 	p := s.Inventory.Pod(namespace, name)
 	switch {
 	case p == nil:
-		return nil, missing(fmt.Sprintf("there is no pod %q in namespace %q: see /pods for those there are", name, namespace))
+		return nil, missing(fmt.Sprintf("there is no pod %q in namespace %q: GET /pods lists all", name, namespace))
 	case p.Managed == nil:
-		return nil, missing(fmt.Sprintf("pod %q in namespace %q asked for no accelerator of HeteroAccel's when it was created: annotate pods with %s", name, namespace, accel.InferenceAnnotation))
+		return nil, missing(fmt.Sprintf("pod %q in namespace %q was not admitted by HeteroAccel: annotate pods with %s before they are created", name, namespace, accel.InferenceAnnotation))
 	}
 	v := &podDetail{podView: *s.viewPod(p), UID: string(p.UID)}
 	if v.waits {
@@ -173,16 +172,16 @@ func (s *Pages) pod(r *http.Request) (view, error) {
 }
 
 func (s *Pages) viewCall(last history.Call) *callView {
-	v := &callView{last.Time, max(0, s.Inventory.Now().Sub(last.Time).Seconds()), last.Passed, last.Rejected, []standing{}}
+	v := &callView{last.Time, max(0, s.Inventory.Now().Sub(last.Time).Seconds()), last.Passed, last.Rejected, []nodeFor{}}
 	for _, n := range last.Nodes {
-		v.Nodes = append(v.Nodes, standing{n.Name, rejected, n.Message})
+		v.Nodes = append(v.Nodes, nodeFor{n.Name, rejected, n.Message})
 	}
 	return v
 }
 
-// asked says whether kube-scheduler asked the filter about a pod. It does so
-// when its own plugins leave it a node, and binds the pod to one of those that
-// are left then: what waits unasked found none.
+// asked says whether kube-scheduler asked the filter about a pod. It does so if
+// its own plugins pass a node. So if it did not ask about a pending pod with a
+// verdict, they passed none.
 func (s *Pages) asked(p *inventory.Pod, last *callView) (asked history.Asked, message string) {
 	var created time.Time
 	if p.Run != nil {
@@ -190,19 +189,19 @@ func (s *Pages) asked(p *inventory.Pod, last *callView) (asked history.Asked, me
 	}
 	switch asked = s.History.Asked(string(p.UID), created); {
 	case asked == history.Yes && last != nil:
-		return asked, fmt.Sprintf("asked %s ago; of the nodes the scheduler had left, %d passed and %d were rejected",
-			ago(last.AgeSeconds), last.Passed, last.Rejected)
+		return asked, fmt.Sprintf("asked %s ago about %s: %d passed, %d rejected",
+			ago(last.AgeSeconds), count(last.Passed+last.Rejected, "node"), last.Passed, last.Rejected)
 	case len(p.Needs.Devices) == 0:
-		return asked, "placed by the scheduler: the pod needs no device, so the extender is not asked"
+		return asked, "not asked: kube-scheduler asks only about pods that need a device"
 	case asked == history.Unknown && created.Before(s.History.Since()):
-		return asked, "not known whether it was asked: it started after the pod was created, " +
-			ago(s.Inventory.Now().Sub(s.History.Since()).Seconds()) + " ago"
+		return asked, "unknown whether it was asked: it started " +
+			ago(s.Inventory.Now().Sub(s.History.Since()).Seconds()) + " ago, after the pod was created"
 	case asked == history.Unknown:
-		return asked, "not known whether it was asked: it was asked about too many others since"
+		return asked, "unknown whether it was asked: it was asked about too many other pods since"
 	case p.Node != "" || p.Done:
-		return asked, "never asked, though the pod was bound: see / for what the scheduler does not ask about"
+		return asked, "never asked, although the pod was bound: see / for the resources that kube-scheduler does not ask about"
 	case p.Verdict != "":
-		return asked, "never asked: the scheduler's own plugins rejected every node, so the extender was not asked"
+		return asked, "never asked: kube-scheduler's own plugins rejected every node"
 	default:
 		return asked, "not asked yet"
 	}
@@ -215,7 +214,7 @@ func (v *podDetail) text(p *page) {
 	p.field(0, "node", v.where())
 	p.field(0, "phase", cmp.Or(string(v.Phase), "-"))
 	p.field(0, "age", v.age())
-	p.field(0, "why", cmp.Or(v.Reason, "the annotation that explains it is gone"))
+	p.field(0, "why", cmp.Or(v.Reason, "unknown: the annotation with the reason was removed"))
 	if v.Waiting != nil {
 		v.Waiting.text(p)
 	}
@@ -231,17 +230,17 @@ func (v *podDetail) text(p *page) {
 	}
 	p.field(0, "extender", v.AskedMessage)
 	if v.Filter != nil {
-		v.Filter.table(p, "REJECTED")
+		v.Filter.table(p)
 	}
 	if e := v.Preemption; e != nil {
 		p.line("")
-		p.field(0, "preemption", fmt.Sprintf("asked %s ago; of the nodes where the scheduler would have evicted pods, %d stayed, %d taken out",
-			ago(e.AgeSeconds), e.Passed, e.Rejected))
-		e.table(p, "TAKEN OUT")
+		p.field(0, "preemption", fmt.Sprintf("asked %s ago about evicting pods on %s: %d kept, %d rejected",
+			ago(e.AgeSeconds), count(e.Passed+e.Rejected, "node"), e.Passed, e.Rejected))
+		e.table(p)
 	}
 }
 
-func (v *callView) table(p *page, head string) {
+func (v *callView) table(p *page) {
 	if len(v.Nodes) == 0 {
 		return
 	}
@@ -250,7 +249,7 @@ func (v *callView) table(p *page, head string) {
 	for _, n := range v.Nodes {
 		rows = append(rows, []string{n.Node, n.Message})
 	}
-	p.table([]string{head, "BECAUSE"}, rows)
+	p.table([]string{"REJECTED", "BECAUSE"}, rows)
 	if more := v.Rejected - len(v.Nodes); more > 0 {
 		p.line(fmt.Sprintf("and %d more", more))
 	}

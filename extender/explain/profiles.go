@@ -35,21 +35,20 @@ type variantView struct {
 	// Device is the OpenVINO device name.
 	Device string `json:"device"`
 	Image  string `json:"image"`
-	// HintedSeconds is the service time the profile states, LearnedSeconds
-	// what was observed; nil where there is none. Speed is how fast it is said
-	// to be beside the others. UsedSeconds is what decisions are made with, and
-	// UsedFrom what that rests on: learned, hint, speed or order.
-	HintedSeconds  *float64 `json:"hintedSeconds,omitempty"`
+	// HintSeconds is the profile's serviceTime, LearnedSeconds what was measured;
+	// nil where there is none. Speed is the profile's speed relative to the other
+	// variants. UsedSeconds is what decisions use, and UsedFrom its source:
+	// learned, hint, speed or order.
+	HintSeconds    *float64 `json:"hintSeconds,omitempty"`
 	LearnedSeconds *float64 `json:"learnedSeconds,omitempty"`
 	Speed          float64  `json:"speed,omitempty"`
 	UsedSeconds    *float64 `json:"usedSeconds,omitempty"`
 	UsedFrom       string   `json:"usedFrom"`
-	// Runs is how many were observed, the latest of them, which was over at
-	// LastObserved, included.
+	// Runs is how many were measured; the last one ended at LastObserved.
 	Runs         int64      `json:"runs"`
 	LastObserved *time.Time `json:"lastObserved,omitempty"`
 
-	hinted, learned, used time.Duration
+	hint, learned, used time.Duration
 }
 
 // profilesView is what /profiles shows.
@@ -72,7 +71,7 @@ func (s *Pages) profile(r *http.Request) (view, error) {
 	name := param(r, "name")
 	p, ok := s.Profiles.Get(name)
 	if !ok {
-		return nil, missing(fmt.Sprintf("there is no InferenceProfile %q: see /profiles for those there are", name))
+		return nil, missing(fmt.Sprintf("there is no InferenceProfile %q: GET /profiles lists all", name))
 	}
 	v := s.viewProfile(p)
 	for _, u := range s.Bypassed() {
@@ -89,10 +88,10 @@ func (s *Pages) viewProfile(p *profile.Profile) *profileView {
 		learned, used := variant.Learned.Time(), variant.Estimate
 		w := variantView{
 			Kind: variant.Kind, Devices: map[string]int64{}, Device: variant.Device, Image: variant.Spec.Image,
-			HintedSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned), UsedSeconds: seconds(used),
+			HintSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned), UsedSeconds: seconds(used),
 			Speed: variant.Speed, UsedFrom: variant.Basis.String(),
 			Runs: variant.Learned.Runs, LastObserved: known(variant.Learned.Last),
-			hinted: variant.ServiceTime, learned: learned, used: used,
+			hint: variant.ServiceTime, learned: learned, used: used,
 		}
 		for name, q := range variant.Devices {
 			w.Devices[string(name)] = q.Value()
@@ -117,7 +116,7 @@ func timeText(d time.Duration) string {
 	return d.String()
 }
 
-// learnedText says what was learned and from how much.
+// learnedText says what was learned, and from how many runs.
 func (v variantView) learnedText() string {
 	switch {
 	case v.Runs == 0:
@@ -132,13 +131,13 @@ func (v variantView) learnedText() string {
 func (v variantView) usedText() string {
 	switch v.UsedFrom {
 	case servicetime.Learned.String():
-		return "as learned"
+		return "learned"
 	case servicetime.Hinted.String():
-		return "as hinted"
+		return "the hint"
 	case servicetime.Speed.String():
 		return fmt.Sprintf("by its speed of %v", v.Speed)
 	}
-	return "by its place in the profile"
+	return "by its position in the profile"
 }
 
 // devices lists what a variant takes: "gpu.intel.com/i915", or "2 x/y".
@@ -155,19 +154,19 @@ func (v variantView) devices() string {
 
 func (v *profilesView) text(p *page) {
 	if len(v.Profiles) == 0 {
-		p.line("There are no InferenceProfiles: apply one with kubectl.")
+		p.line("there are no InferenceProfiles: apply one with kubectl")
 		return
 	}
 	var rows [][]string
 	for _, profile := range v.Profiles {
 		for _, w := range profile.Variants {
 			rows = append(rows, []string{
-				profile.Inference, string(w.Kind), w.devices(), timeText(w.hinted), timeText(w.learned),
+				profile.Inference, string(w.Kind), w.devices(), timeText(w.hint), timeText(w.learned),
 				strconv.FormatInt(w.Runs, 10), fmt.Sprintf("%s (%s)", timeText(w.used), w.UsedFrom), w.Image,
 			})
 		}
 	}
-	p.table([]string{"INFERENCE", "KIND", "DEVICES", "HINTED", "LEARNED", "RUNS", "IN USE", "IMAGE"}, rows)
+	p.table([]string{"INFERENCE", "KIND", "DEVICES", "HINT", "LEARNED", "RUNS", "IN USE", "IMAGE"}, rows)
 	p.bypassed(v.Bypassed)
 }
 
@@ -179,7 +178,7 @@ func (v *profileView) text(p *page) {
 		p.field(2, "image", w.Image)
 		p.field(2, "devices", w.devices())
 		p.field(2, "device flag", w.Device)
-		p.field(2, "hinted", timeText(w.hinted))
+		p.field(2, "hint", timeText(w.hint))
 		p.field(2, "learned", w.learnedText())
 		p.field(2, "in use", timeText(w.used)+", "+w.usedText())
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // configView is what /scheduler/config shows: the part of a
-// KubeSchedulerConfiguration that has kube-scheduler ask the extender.
+// KubeSchedulerConfiguration that tells kube-scheduler to ask the extender.
 type configView struct {
 	Extenders []schedulerv1.Extender `json:"extenders"`
 
@@ -26,11 +26,11 @@ const (
 	caFile = "/etc/kubernetes/heteroaccel/extender-ca.crt"
 )
 
-// hostPattern is what may stand in a URL and in YAML without quotes: what a
-// client says it called us by is not believed further.
+// hostPattern is what may stand in a URL and in YAML without quotes. A Host
+// header that does not match is not used.
 var hostPattern = regexp.MustCompile(`^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?$`)
 
-// schedulerConfig shows the entry at the address by which it was asked for.
+// schedulerConfig shows the entry with the address that the client used.
 func (s *Pages) schedulerConfig(r *http.Request) (view, error) {
 	var used []string
 	for name := range s.Profiles.ResourceKinds() {
@@ -58,8 +58,8 @@ func (s *Pages) schedulerConfig(r *http.Request) (view, error) {
 
 // text is YAML, with its keys in the order of the shipped file.
 func (v *configView) text(p *page) {
-	p.line("# For KubeSchedulerConfiguration. The scheduler must reach urlPrefix: in the")
-	p.line("# network of its node, the names of Services are not known.")
+	p.line("# For KubeSchedulerConfiguration. kube-scheduler must reach urlPrefix: on the")
+	p.line("# host network it cannot resolve the names of Services.")
 	p.line("extenders:")
 	for _, e := range v.Extenders {
 		p.line("- urlPrefix: " + e.URLPrefix)
@@ -80,7 +80,7 @@ func (v *configView) text(p *page) {
 		for _, m := range e.ManagedResources {
 			line := "  - name: " + m.Name
 			if v.added[m.Name] {
-				line += " # of a profile"
+				line += " # from a profile"
 			}
 			p.line(line)
 		}

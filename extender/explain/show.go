@@ -12,13 +12,13 @@ import (
 	"heteroaccel.io/pkg/serve"
 )
 
-// view is what a GET endpoint shows: its exported fields as JSON, or as text
-// for a terminal.
+// view is what a page shows: its exported fields as JSON, or text for a
+// terminal.
 type view interface {
 	text(*page)
 }
 
-// missing is the error of a name that nothing goes by; it is a sentence.
+// missing is the error, a sentence, of a name that does not exist.
 type missing string
 
 func (m missing) Error() string { return string(m) }
@@ -57,11 +57,11 @@ func wantsJSON(r *http.Request) (bool, error) {
 	case "":
 		return strings.Contains(r.Header.Get("Accept"), "application/json"), nil
 	default:
-		return false, fmt.Errorf("there is no format %q: use json or text", f)
+		return false, fmt.Errorf("unknown format %q: use json or text", f)
 	}
 }
 
-// fail answers with a sentence, and with what may help if more is not nil.
+// fail answers with a sentence, and with the endpoints if more is not nil.
 func fail(w http.ResponseWriter, r *http.Request, status int, sentence string, more *index) {
 	asJSON, err := wantsJSON(r)
 	if asJSON || err != nil || r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -85,7 +85,7 @@ func fail(w http.ResponseWriter, r *http.Request, status int, sentence string, m
 type failure struct {
 	// Error is one sentence that says what to do.
 	Error string `json:"error"`
-	// Endpoints are what there is, for a path that is not there.
+	// Endpoints are all endpoints, for a path that does not exist.
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 }
 

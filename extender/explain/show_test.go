@@ -203,8 +203,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// A device that a pod holds by a ResourceClaim is busy, though that pod asks for
-// no extended resource and so is none that we follow.
+// A device that a pod holds by a ResourceClaim is busy, although the inventory
+// does not know the pod, as it requests no extended resource.
 func TestDeviceHeldByAClaim(t *testing.T) {
 	r := newRig(t)
 	r.SetNode("node-d", nil, extendertest.GPU, "0")
@@ -214,8 +214,8 @@ func TestDeviceHeldByAClaim(t *testing.T) {
 	}))
 	_, _, text := r.get(t, "/nodes/node-d")
 	for _, want := range []string{
-		"  state        busy\n", "  held by      default/dra-0 (c) by claim one-gpu\n",
-		"  resource     none: no device plugin serves it\n", "  plugin id    gpu.intel.com/node-d/0000-03-00-0-0x56a0\n",
+		"  state        busy\n", "  held by      default/dra-0 (c) by ResourceClaim one-gpu\n",
+		"  resource     none: no device plugin advertises it\n", "  plugin id    gpu.intel.com/node-d/0000-03-00-0-0x56a0\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in:\n%s", want, text)
@@ -223,8 +223,8 @@ func TestDeviceHeldByAClaim(t *testing.T) {
 	}
 }
 
-// A device of which the sample does not tell whether it works is neither idle
-// nor unhealthy, and one that does not work says why.
+// A device whose health is unknown is neither idle nor unhealthy, and one that is
+// unhealthy says why.
 func TestHealthOfDevices(t *testing.T) {
 	r := newRig(t)
 	r.SetNode("node-h", nil, extendertest.GPU, "3")
@@ -259,11 +259,11 @@ func TestNothingThere(t *testing.T) {
 	r := newRig(t)
 	r.Inventory.SetPod(inventory.PodOf(extendertest.Managed("plain", "", "GPU", nil), []byte("another key")))
 	tests := map[string]string{
-		"/nodes/nowhere":      "there is no node \"nowhere\": see /nodes for those there are\n",
-		"/nodes/a%2Fb%1B":     "there is no node \"a/b\\x1b\": see /nodes for those there are\n",
-		"/pods/default/none":  "there is no pod \"none\" in namespace \"default\": see /pods for those there are\n",
-		"/pods/default/plain": "pod \"plain\" in namespace \"default\" asked for no accelerator of HeteroAccel's when it was created: annotate pods with heteroaccel.io/inference\n",
-		"/profiles/none":      "there is no InferenceProfile \"none\": see /profiles for those there are\n",
+		"/nodes/nowhere":      "there is no node \"nowhere\": GET /nodes lists all\n",
+		"/nodes/a%2Fb%1B":     "there is no node \"a/b\\x1b\": GET /nodes lists all\n",
+		"/pods/default/none":  "there is no pod \"none\" in namespace \"default\": GET /pods lists all\n",
+		"/pods/default/plain": "pod \"plain\" in namespace \"default\" was not admitted by HeteroAccel: annotate pods with heteroaccel.io/inference before they are created\n",
+		"/profiles/none":      "there is no InferenceProfile \"none\": GET /profiles lists all\n",
 	}
 	for path, want := range tests {
 		status, _, body := r.get(t, path)
@@ -277,8 +277,8 @@ func TestNothingThere(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"/nodes": "No nodes are known yet.\n",
-		"/pods":  "No pod was given an accelerator yet: annotate one with heteroaccel.io/inference.\n",
+		"/nodes": "no nodes are known yet\n",
+		"/pods":  "HeteroAccel has admitted no pod yet: annotate one with heteroaccel.io/inference\n",
 	} {
 		if status, _, body := r.get(t, path); status != http.StatusOK || body != want {
 			t.Errorf("GET %s: %d %q", path, status, body)
@@ -297,8 +297,8 @@ func TestWarnings(t *testing.T) {
 	r.unwanted = []kube.Unwanted{{Namespace: "default", Name: "bare", Refused: "quota exceeded", Tries: 4, Secret: "bare-manifest"}}
 	const (
 		bypassed  = "WARNING 3 pods were bound"
-		suspended = "pods that wait are not recreated for idle accelerators"
-		unwanted  = "pod default/bare was deleted to be recreated, and the API server refuses it (4 tries): quota exceeded"
+		suspended = "pending pods are not recreated for idle accelerators"
+		unwanted  = "pod default/bare was deleted to be recreated, and the API server refuses to create it (4 attempts): quota exceeded"
 	)
 	tests := map[string][]string{
 		"/": {bypassed, suspended}, "/pods": {unwanted},

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// mostRows bounds the nodes in a text; the JSON has them all.
-const mostRows = 50
+// maxRows bounds the nodes in a text; the JSON has them all.
+const maxRows = 50
 
 func (v *waitView) text(p *page) {
 	p.line("")
@@ -21,20 +21,20 @@ func (v *waitView) text(p *page) {
 	default:
 		p.field(0, "waits for", v.Needs.String())
 	}
-	p.field(0, "of these", v.situation())
-	if len(v.Standings) > 0 {
+	p.field(0, "capacity", v.capacity())
+	if len(v.Nodes) > 0 {
 		p.line("")
 		var rows [][]string
-		for _, s := range v.Standings[:min(mostRows, len(v.Standings))] {
+		for _, s := range v.Nodes[:min(maxRows, len(v.Nodes))] {
 			rows = append(rows, []string{s.Node, s.State, s.Message})
 		}
 		p.table([]string{"NODE", "STATE", "FOR THIS POD"}, rows)
 	}
-	if more := len(v.Standings) - mostRows; more > 0 {
+	if more := len(v.Nodes) - maxRows; more > 0 {
 		p.line(fmt.Sprintf("and %d more nodes: see ?format=json", more))
 	}
-	if v.Without > 0 {
-		p.line(fmt.Sprintf("%d other %s no such device.", v.Without, plural(v.Without, "node has", "nodes have")))
+	if v.OtherNodes > 0 {
+		p.line(fmt.Sprintf("%d other %s no such device.", v.OtherNodes, plural(v.OtherNodes, "node has", "nodes have")))
 	}
 }
 
@@ -47,25 +47,29 @@ func (n needsView) String() string {
 	return cmp.Or(strings.Join(parts, " and "), coreText(n.Cores)+" cores")
 }
 
-// situation sums up the kind on the nodes the pod may run on.
-func (v *waitView) situation() string {
-	if v.Nodes == 0 {
-		return "no node that this pod may run on has any"
+// capacity sums up the kind on the eligible nodes.
+func (v *waitView) capacity() string {
+	if v.EligibleNodes == 0 {
+		return "no eligible node has any"
 	}
-	nodes := plural(v.Nodes, "node", fmt.Sprintf("%d nodes", v.Nodes))
-	s := fmt.Sprintf("the %s it may run on could take %d such %s, %d now", nodes, v.Total, plural(int(v.Total), "pod", "pods"), v.Usable)
+	nodes := count(v.EligibleNodes, "eligible node")
+	s := fmt.Sprintf("%s %s %s, %d now", nodes, plural(v.EligibleNodes, "fits", "fit"), count(int(v.Fits), "such pod"), v.FitsNow)
 	if v.Unconfirmed {
-		s = fmt.Sprintf("by the extender's count the %s with the kind %s room for %d such %s, %d of them now; the scheduler's word below is what counts",
-			nodes, plural(v.Nodes, "has", "have"), v.Total, plural(int(v.Total), "pod", "pods"), v.Usable)
+		s = "by the extender's count " + s + ", but kube-scheduler found no node: its verdict below decides"
 	}
-	s += fmt.Sprintf("; %d %s for it", v.Claimed+v.Queued, plural(int(v.Claimed+v.Queued), "waits", "wait"))
+	s += "; " + count(int(v.Claimed+v.Queued), "pending pod")
 	if !v.Gated && !v.Deleted {
-		s += ", this one among them"
+		s += ", including this one"
 	}
-	if v.Stale > 0 {
-		s += fmt.Sprintf("; %d without a fresh sample", v.Stale)
+	if v.StaleNodes > 0 {
+		s += "; " + count(v.StaleNodes, "node") + " without fresh telemetry"
 	}
 	return s
+}
+
+// count is "1 node" or "2 nodes".
+func count(n int, noun string) string {
+	return fmt.Sprintf("%d %s", n, plural(n, noun, noun+"s"))
 }
 
 func plural(n int, one, many string) string {

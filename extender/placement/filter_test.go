@@ -33,8 +33,8 @@ func TestFilter(t *testing.T) {
 			placement.Result{placement.Unhealthy, "GPU b is unhealthy, 1 of the 2 needed are left"}},
 		"unknown, and in external use": {with("1").scrape(fresh, 0, device("a", unknown, externalUse("x"))), gpus("1"), "",
 			placement.Result{placement.ExternalUse, "GPU a is used outside Kubernetes by x"}},
-		"unhealthy": {with("1").scrape(fresh, 0, device("0000:00:02.0", unhealthy)), gpus("1"), "", placement.Result{placement.Unhealthy, "GPU 0000:00:02.0 is unhealthy"}},
-		"outside":   {with("1").scrape(fresh, 0, device("0000:00:02.0", externalUse("ffmpeg"))), gpus("1"), "", placement.Result{placement.ExternalUse, "GPU 0000:00:02.0 is used outside Kubernetes by ffmpeg"}},
+		"unhealthy":    {with("1").scrape(fresh, 0, device("0000:00:02.0", unhealthy)), gpus("1"), "", placement.Result{placement.Unhealthy, "GPU 0000:00:02.0 is unhealthy"}},
+		"external use": {with("1").scrape(fresh, 0, device("0000:00:02.0", externalUse("ffmpeg"))), gpus("1"), "", placement.Result{placement.ExternalUse, "GPU 0000:00:02.0 is used outside Kubernetes by ffmpeg"}},
 		"held by a pod in our view alone is no harm": {with("1").scrape(fresh, 0, device("a", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{}},
 		"held in our view before telemetry shows it": {with("1").scrape(fresh, 0, device("a")).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{}},
 		"CPU kind passes anything":                   {with("1").scrape(fresh, 8, device("a", unhealthy)), cpus("64"), "", placement.Result{}},
@@ -44,7 +44,7 @@ func TestFilter(t *testing.T) {
 		// 2 − 1 bad − 0 held = 1 < 2
 		"one of two unhealthy, two needed": {with("2").scrape(fresh, 0, device("a", unhealthy), device("b")), gpus("2"), "", placement.Result{placement.Unhealthy, "GPU a is unhealthy, 1 of the 2 needed are left"}},
 		// 2 − 1 bad − 1 held on the good one = 0 < 1
-		"one of two outside, the other held": {with("2").scrape(fresh, 0, device("a", externalUse("mpv")), device("b", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{placement.ExternalUse, "GPU a is used outside Kubernetes by mpv, pods hold the rest"}},
+		"one of two in external use, the other held": {with("2").scrape(fresh, 0, device("a", externalUse("mpv")), device("b", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{placement.ExternalUse, "GPU a is used outside Kubernetes by mpv, pods hold the rest"}},
 		// 2 − 1 bad − (1 held − 1 of it on the bad one) = 1
 		"the unhealthy one is held, the other idle": {with("2").scrape(fresh, 0, device("a", unhealthy, heldBy("old")), device("b")).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{}},
 		// 1 − 1 bad − 0 held: its pod ended after the scrape, the device is still unhealthy
@@ -53,7 +53,7 @@ func TestFilter(t *testing.T) {
 		"that, and the good one is held": {with("2").scrape(fresh, 0, device("a", unhealthy, heldBy("gone")), device("b", heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{placement.Unhealthy, "GPU a is unhealthy, pods hold the rest"}},
 		// 2 − 1 bad − (1 held − 1 its own) = 1
 		"counted on the node already, not against itself": {with("2").scrape(fresh, 0, device("a", unhealthy), device("b")).pod("new", "new", gpus("1")), gpus("1"), "n", placement.Result{}},
-		// 4 slots − 2 outside − 1 held = 1
+		// 4 slots − 2 in external use − 1 held = 1
 		"shared devices count in slots":        {with("4").scrape(fresh, 0, device("a", shared(2), externalUse("x")), device("b", shared(2), heldBy("old"))).pod("old", "old", gpus("1")), gpus("1"), "", placement.Result{}},
 		"allocation unknown, idle by our view": {with("1").scrape(fresh, 0, device("a", func(d *accel.Device) { d.Allocated = -1 })), gpus("1"), "", placement.Result{}},
 		"many bad ones are counted": {with("5").scrape(fresh, 0, device("a", unhealthy), device("b", unhealthy), device("c", unhealthy), device("d", unhealthy), device("e", externalUse("x"))), gpus("1"), "",

@@ -28,11 +28,11 @@ func TestPreempt(t *testing.T) {
 	}{
 		"unknown node":                   {nil, gpus("1"), nil, true, placement.Result{}},
 		"the good device is freed":       {with("1").scrape(fresh, 0, device("a", heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Result{}},
-		"the broken device is freed":     {with("1").scrape(fresh, 0, device("a", unhealthy, heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, bad("GPU a is unhealthy; evicting default/low would free no usable device")},
+		"the unusable device is freed":   {with("1").scrape(fresh, 0, device("a", unhealthy, heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, bad("GPU a is unhealthy; evicting default/low would free no usable device")},
 		"in external use":                {with("1").scrape(fresh, 0, device("a", externalUse("mpv"), heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Result{Reason: placement.ExternalUse, Message: "GPU a is used outside Kubernetes by mpv; evicting default/low would free no usable device"}},
-		"stale sample":                   {with("1").scrape(stale, 0, device("a", unhealthy, heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Result{}},
-		"no sample":                      {with("1").pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Result{}},
-		"bound after the sample":         {with("1").scrape(fresh, 0, device("a", unhealthy)).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, bad("GPU a is unhealthy; evicting default/low would free no usable device")},
+		"stale telemetry":                {with("1").scrape(stale, 0, device("a", unhealthy, heldBy("low"))).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Result{}},
+		"no telemetry":                   {with("1").pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Result{}},
+		"bound after the scrape":         {with("1").scrape(fresh, 0, device("a", unhealthy)).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, bad("GPU a is unhealthy; evicting default/low would free no usable device")},
 		"unknown victim, no good one":    {with("1").scrape(fresh, 0, device("a", unhealthy)), gpus("1"), nil, true, bad("GPU a is unhealthy; evicting pods would free no usable device")},
 		"no such device is not for us":   {with("0").scrape(fresh, 0), gpus("1"), nil, false, placement.Result{}},
 		"the pod needs no device":        {with("1").scrape(fresh, 0, device("a", unhealthy, heldBy("low"))).pod("low", "l", gpus("1")), cpus("1"), []string{"low"}, false, placement.Result{}},
@@ -42,7 +42,7 @@ func TestPreempt(t *testing.T) {
 		// 2 of capacity − 1 bad − (1 held − 1 of it on the bad one) = 1
 		"of two, the good one is freed": {with("2").scrape(fresh, 0, device("a", unhealthy, heldBy("stays")), device("b", heldBy("low"))).pod("stays", "s", gpus("1")).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, placement.Result{}},
 		// 2 − 1 bad − (1 held − 0 on the bad one) = 0 < 1
-		"of two, the broken one is freed": {with("2").scrape(fresh, 0, device("a", unhealthy, heldBy("low")), device("b", heldBy("stays"))).pod("stays", "s", gpus("1")).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, bad("GPU a is unhealthy, pods hold the rest; evicting default/low would free no usable device")},
+		"of two, the unusable one is freed": {with("2").scrape(fresh, 0, device("a", unhealthy, heldBy("low")), device("b", heldBy("stays"))).pod("stays", "s", gpus("1")).pod("low", "l", gpus("1")), gpus("1"), []string{"low"}, false, bad("GPU a is unhealthy, pods hold the rest; evicting default/low would free no usable device")},
 		// 2 − 1 bad − 0 held = 1
 		"of two, both are freed": {with("2").scrape(fresh, 0, device("a", unhealthy, heldBy("low")), device("b", heldBy("mid"))).pod("mid", "m", gpus("1")).pod("low", "l", gpus("1")), gpus("1"), []string{"low", "mid"}, false, placement.Result{}},
 		// 2 − 1 bad − 0 held = 1 < 2
@@ -87,19 +87,19 @@ func TestPreempt(t *testing.T) {
 // takes out, filter would have rejected.
 func TestPreemptAgreesWithFilter(t *testing.T) {
 	names := []string{"p0", "p1", "p2"}
-	for shape := range 1 << 9 { // of three devices: broken, held; then which of the pods go
+	for state := range 1 << 9 { // of three devices: unusable, held; then which of the pods go
 		var devices []accel.Device
 		before, after := with("3"), with("3")
 		var gone []*inventory.Pod
 		for i, name := range names {
 			d := device(name)
-			if shape>>i&1 != 0 {
+			if state>>i&1 != 0 {
 				d.Health = accel.Unhealthy
 			}
-			if held := shape>>(3+i)&1 == 1; held {
+			if held := state>>(3+i)&1 == 1; held {
 				heldBy(name)(&d)
 				before.pod(name, name, gpus("1"))
-				if shape>>(6+i)&1 == 1 {
+				if state>>(6+i)&1 == 1 {
 					gone = append(gone, inventory.PodOf(before.pods[len(before.pods)-1], nil))
 				} else {
 					after.pod(name, name, gpus("1"))
@@ -111,7 +111,7 @@ func TestPreemptAgreesWithFilter(t *testing.T) {
 		preempt := q.Preempt(before.scrape(0, 0, devices...).node(), placement.Victims{Pods: gone})
 		filter := q.Filter(after.scrape(0, 0, devices...).node())
 		if preempt.Reason != filter.Reason {
-			t.Errorf("shape %09b: preempt says %+v, filter afterwards %+v", shape, preempt, filter)
+			t.Errorf("state %09b: preempt says %+v, filter afterwards %+v", state, preempt, filter)
 		}
 	}
 }
@@ -143,19 +143,19 @@ func TestBehind(t *testing.T) {
 	}
 }
 
-// A pod that is not ours is kept off broken devices only.
-func TestForeignPods(t *testing.T) {
+// An unmanaged pod is kept off unusable devices only.
+func TestUnmanagedPods(t *testing.T) {
 	q := query(gpus("1"))
 	q.Unmanaged = true
 	if got := q.Filter(with("0").scrape(0, 0).node()); !got.Fits() {
 		t.Errorf("where kube-scheduler sees a device and we see none: %+v", got)
 	}
 	if got := q.Filter(with("1").scrape(0, 0, device("a", unhealthy)).node()); got.Reason != placement.Unhealthy {
-		t.Errorf("a broken device: %+v", got)
+		t.Errorf("an unusable device: %+v", got)
 	}
 	q.Skip = true
 	for name, n := range map[string]*inventory.Node{
-		"broken": with("1").scrape(0, 0, device("a", unhealthy)).node(), "idle": with("1").scrape(0, 0, device("a")).node(), "unknown": nil,
+		"unusable": with("1").scrape(0, 0, device("a", unhealthy)).node(), "idle": with("1").scrape(0, 0, device("a")).node(), "unknown": nil,
 	} {
 		if v, score := q.Filter(n), q.Score(n); !v.Fits() || score != 0 {
 			t.Errorf("left alone, %s: %+v, score %d", name, v, score)

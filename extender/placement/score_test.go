@@ -52,7 +52,7 @@ func TestScore(t *testing.T) {
 		// 1 + round(2·¾) = 1 + round(1.5)
 		"stale, one of four": {with("4").scrape(stale, 0), gpus("1"), "", 3},
 		// 1 + round(2·0)
-		"no sample, the only device": {with("1"), gpus("1"), "", 1},
+		"no telemetry, the only device": {with("1"), gpus("1"), "", 1},
 
 		// 4 + round(3·¾ + 2·1) + 1 = 4 + round(4.25) + 1
 		"CPU, 2 of 8 cores, no devices": {with("0").scrape(fresh, 0), cpus("2"), "", 9},
@@ -67,7 +67,7 @@ func TestScore(t *testing.T) {
 		// 1 + round(¾) + 1
 		"CPU, stale, no devices": {with("0").scrape(stale, 0), cpus("2"), "", 3},
 		// 1 + round(¾)
-		"CPU, no sample, idle device": {with("1"), cpus("2"), "", 2},
+		"CPU, no telemetry, idle device": {with("1"), cpus("2"), "", 2},
 		// 4 + round(3·1 + 2·1) + 1
 		"the most there is": {with("0").scrape(fresh, 0), nil, "", 10},
 	}

@@ -29,8 +29,7 @@ type Config struct {
 	// FollowPods calls set and remove for every pod once the inventory has it,
 	// one at a time, as kube.Feeds does.
 	FollowPods func(set func(*corev1.Pod), remove func(types.NamespacedName))
-	// Suspended reports whether somebody has stopped the recreation of pods that
-	// wait.
+	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
 	// Unwanted are the pods that could not be recreated.
 	Unwanted func() []kube.Unwanted
@@ -81,10 +80,10 @@ func New(c Config) (http.Handler, error) {
 
 // further are the endpoints that are no pages.
 var further = []explain.Endpoint{
-	{Method: "GET", Path: "/healthz", Shows: "whether the process serves"},
-	{Method: "GET", Path: "/readyz", Shows: "whether it knows the cluster yet, and what is missing"},
+	{Method: "GET", Path: "/healthz", Shows: "whether the process is alive"},
+	{Method: "GET", Path: "/readyz", Shows: "whether it is ready, and what is missing"},
 	{Method: "GET", Path: "/metrics", Shows: "metrics for Prometheus"},
 	{Method: "POST", Path: "/scheduler/filter", Shows: "for kube-scheduler: which nodes have a usable device"},
-	{Method: "POST", Path: "/scheduler/prioritize", Shows: "for kube-scheduler: which of them are best"},
-	{Method: "POST", Path: "/scheduler/preempt", Shows: "for kube-scheduler: where evicting pods would help"},
+	{Method: "POST", Path: "/scheduler/prioritize", Shows: "for kube-scheduler: how good each node is"},
+	{Method: "POST", Path: "/scheduler/preempt", Shows: "for kube-scheduler: on which nodes evicting pods would help"},
 }

@@ -70,7 +70,7 @@ func (r *rig) filter(tb testing.TB, pod *corev1.Pod, names ...string) extenderv1
 	return result
 }
 
-// What the scheduler is answered, and that it did not ask, the pages show.
+// The pages show how the scheduler was answered, and that it did not ask.
 func TestPagesExplainTheVerbs(t *testing.T) {
 	clock := extendertest.Now
 	r := newRig(t, func() time.Time { return clock })
@@ -93,8 +93,8 @@ func TestPagesExplainTheVerbs(t *testing.T) {
 	r.SetPod(bypassed)
 
 	for path, want := range map[string][]string{
-		"/pods/default/asked":    {"2 passed and 0 were rejected", "1 stayed, 0 taken out"},
-		"/pods/default/bypassed": {"never asked, though the pod was bound"},
+		"/pods/default/asked":    {"asked 0s ago about 2 nodes: 2 passed, 0 rejected", "1 kept, 0 rejected"},
+		"/pods/default/bypassed": {"never asked, although the pod was bound"},
 		"/":                      {"add npu.intel.com/accel to managedResources", "/scheduler/filter", "/readyz"},
 	} {
 		_, _, text := r.get(t, path)

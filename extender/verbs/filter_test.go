@@ -41,12 +41,12 @@ func TestFilterNames(t *testing.T) {
 	}
 
 	const metrics = `
-# HELP heteroaccel_extender_nodes_rejected_total Nodes that the filter rejected, by reason.
+# HELP heteroaccel_extender_nodes_rejected_total Nodes that filter rejected, by reason.
 # TYPE heteroaccel_extender_nodes_rejected_total counter
 heteroaccel_extender_nodes_rejected_total{reason="absent"} 1
 heteroaccel_extender_nodes_rejected_total{reason="external_use"} 1
 heteroaccel_extender_nodes_rejected_total{reason="unhealthy"} 1
-# HELP heteroaccel_extender_stale_nodes Nodes without a fresh sample, for which Kubernetes' own accounting counts alone.
+# HELP heteroaccel_extender_stale_nodes Nodes without fresh telemetry, for which Kubernetes' accounting alone decides.
 # TYPE heteroaccel_extender_stale_nodes gauge
 heteroaccel_extender_stale_nodes 1
 `

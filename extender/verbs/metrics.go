@@ -36,20 +36,20 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 	auto := promauto.With(reg)
 	seconds := auto.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "heteroaccel_extender_request_duration_seconds",
-		Help:    "How long requests of kube-scheduler took, by verb and result.",
+		Help:    "Duration of kube-scheduler's requests, by verb and result.",
 		Buckets: prometheus.ExponentialBuckets(50e-6, 2, 14), // 50 µs to 0.4 s
 	}, []string{"verb", "result"})
 	rejected := auto.NewCounterVec(prometheus.CounterOpts{
 		Name: "heteroaccel_extender_nodes_rejected_total",
-		Help: "Nodes that the filter rejected, by reason.",
+		Help: "Nodes that filter rejected, by reason.",
 	}, []string{"reason"})
 	preemptRejected := auto.NewCounterVec(prometheus.CounterOpts{
 		Name: "heteroaccel_extender_preemption_nodes_rejected_total",
-		Help: "Nodes on which kube-scheduler would have evicted pods for a device that could not be used, by reason.",
+		Help: "Candidate nodes that preempt rejected because evicting pods would free no usable device, by reason.",
 	}, []string{"reason"})
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "heteroaccel_extender_stale_nodes",
-		Help: "Nodes without a fresh sample, for which Kubernetes' own accounting counts alone.",
+		Help: "Nodes without fresh telemetry, for which Kubernetes' accounting alone decides.",
 	}, func() float64 { return float64(stale(inv)) })
 
 	m := &metrics{

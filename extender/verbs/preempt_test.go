@@ -81,7 +81,7 @@ func TestPreempt(t *testing.T) {
 		})
 	}
 	const metrics = `
-# HELP heteroaccel_extender_preemption_nodes_rejected_total Nodes on which kube-scheduler would have evicted pods for a device that could not be used, by reason.
+# HELP heteroaccel_extender_preemption_nodes_rejected_total Candidate nodes that preempt rejected because evicting pods would free no usable device, by reason.
 # TYPE heteroaccel_extender_preemption_nodes_rejected_total counter
 heteroaccel_extender_preemption_nodes_rejected_total{reason="external_use"} 1
 heteroaccel_extender_preemption_nodes_rejected_total{reason="unhealthy"} 8
