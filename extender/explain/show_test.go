@@ -124,9 +124,9 @@ func scene(t *testing.T) *rig {
 	}))
 	r.Scrape("node-f", 3*time.Second, extendertest.Device("FPGA", "0000:3b:00.0", extendertest.FPGA))
 	r.Scrape("node-n", 4*time.Second, extendertest.Device("NPU", "1-1.2", extendertest.NPU, extendertest.Allocated("face-1")), extendertest.Device("NPU", "1-1.3", extendertest.NPU),
-		extendertest.Device("GPU", "0000:01:00.0", extendertest.GPU, extendertest.Taken))
+		extendertest.Device("GPU", "0000:01:00.0", extendertest.GPU, extendertest.InUse))
 	r.Scrape("node-s", time.Minute, extendertest.Device("GPU", "0000:03:00.0", extendertest.GPU, func(d *accel.Device) { d.Slots = 4 }))
-	r.Scrape("node-u", 2*time.Second, extendertest.Device("GPU", "0000:00:02.0", extendertest.GPU, extendertest.Sick))
+	r.Scrape("node-u", 2*time.Second, extendertest.Device("GPU", "0000:00:02.0", extendertest.GPU, extendertest.Unhealthy))
 	return r
 }
 
@@ -230,7 +230,7 @@ func TestHealthOfDevices(t *testing.T) {
 	r.SetNode("node-h", nil, extendertest.GPU, "3")
 	r.Scrape("node-h", time.Second,
 		extendertest.Device("GPU", "0000:03:00.0", extendertest.GPU, func(d *accel.Device) { d.Health, d.Reason = accel.HealthUnknown, "its driver resets it" }),
-		extendertest.Device("GPU", "0000:04:00.0", extendertest.GPU, extendertest.Sick, func(d *accel.Device) { d.Reason = "no driver is bound to it" }))
+		extendertest.Device("GPU", "0000:04:00.0", extendertest.GPU, extendertest.Unhealthy, func(d *accel.Device) { d.Reason = "no driver is bound to it" }))
 	_, _, text := r.get(t, "/nodes/node-h")
 	for _, want := range []string{
 		"GPU 0000:03:00.0\n  state        unknown\n", "  health       unknown: its driver resets it\n",

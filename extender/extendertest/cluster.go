@@ -98,8 +98,8 @@ func (c *Cluster) SetGPUNodes() {
 	}
 	c.SetNode("without", nil)
 	c.Scrape("idle", 2*time.Second, Device("GPU", "0000:00:02.0", GPU))
-	c.Scrape("sick", 2*time.Second, Device("GPU", "0000:00:02.0", GPU, Sick))
-	c.Scrape("taken", 2*time.Second, Device("GPU", "0000:00:02.0", GPU, Taken))
-	c.Scrape("stale", time.Minute, Device("GPU", "0000:00:02.0", GPU, Sick))
+	c.Scrape("sick", 2*time.Second, Device("GPU", "0000:00:02.0", GPU, Unhealthy))
+	c.Scrape("taken", 2*time.Second, Device("GPU", "0000:00:02.0", GPU, InUse))
+	c.Scrape("stale", time.Minute, Device("GPU", "0000:00:02.0", GPU, Unhealthy))
 	c.Scrape("without", 2*time.Second)
 }

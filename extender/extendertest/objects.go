@@ -88,10 +88,10 @@ func Device(kind accel.Kind, id, resource string, edits ...func(*accel.Device)) 
 	return d
 }
 
-// Sick makes a device unhealthy, and Taken lets a process outside Kubernetes
+// Unhealthy makes a device unhealthy, and InUse lets a process outside Kubernetes
 // use it.
-func Sick(d *accel.Device)  { d.Health = accel.Unhealthy }
-func Taken(d *accel.Device) { d.ExternalUse = "ffmpeg" }
+func Unhealthy(d *accel.Device) { d.Health = accel.Unhealthy }
+func InUse(d *accel.Device)     { d.ExternalUse = "ffmpeg" }
 
 // Allocated gives a device's one slot to a pod, by telemetry.
 func Allocated(pod string) func(*accel.Device) {

@@ -175,7 +175,7 @@ func TestHammer(t *testing.T) {
 			name := names[i%len(names)]
 			d := extendertest.Device("GPU", "g", extendertest.GPU)
 			if i%3 == 0 {
-				extendertest.Sick(&d)
+				extendertest.Unhealthy(&d)
 			}
 			r.Inventory.SetTelemetry(telemetry.Scrape{Node: name, Time: time.Now(), Devices: []accel.Device{d}, CPUCores: 8, CPUBusy: 2})
 			p := extendertest.Managed(fmt.Sprintf("p-%d", i%50), name, "GPU", nil, extendertest.GPU, "1")

@@ -5,8 +5,9 @@ import (
 	"strconv"
 )
 
-// Answers are appended to a buffer field by field: to encode them by reflection,
-// sonic's included, takes a third more CPU time and three times the memory.
+// Answers are appended to a buffer field by field. Side by side over HTTP, the
+// p50 of filter was 15 to 25 % higher with results encoded by sonic: they need
+// maps and lists that are built for one answer.
 
 func appendFilterResult(b []byte, r *filterResult) []byte {
 	if r.whole {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
 	extenderv1 "k8s.io/kube-scheduler/extender/v1"
 
@@ -83,17 +85,17 @@ func benchVerbs(b *testing.B, names []string) []servetest.Target {
 // has an unhealthy device.
 func benchHandler(b *testing.B, names []string) http.Handler {
 	b.Helper()
-	r := &rig{Cluster: extendertest.New(b, extendertest.Fixed)}
+	r := &rig{Cluster: extendertest.New(b, extendertest.Fixed), reg: prometheus.NewRegistry()}
 	for i, name := range names {
 		r.SetNode(name, nil, gpu, "2")
 		r.Scrape(name, time.Second, extendertest.Device("GPU", "0000:00:02.0", gpu, func(d *accel.Device) {
 			if i%10 == 0 {
-				extendertest.Sick(d)
+				extendertest.Unhealthy(d)
 			}
 		}))
-		r.Inventory.SetPod(extendertest.Record(extendertest.Managed(fmt.Sprintf("held-%d", i), name, "GPU", nil, gpu, "1")))
+		r.SetPod(extendertest.Managed(fmt.Sprintf("held-%d", i), name, "GPU", nil, gpu, "1"))
 	}
-	return r.handler(b)
+	return r.handler(b, func(c *Config) { c.Log = zerolog.Nop() })
 }
 
 // benchBody is a request as kube-scheduler sends it, of a pod with the usual

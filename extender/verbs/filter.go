@@ -30,11 +30,11 @@ func (v *Verbs) filter(a *args) *filterResult {
 	q := v.query(a.Pod, now)
 	out := &filterResult{names: a.NodeNames[:0], whole: a.Nodes != nil}
 	call := history.Call{Time: now}
-	patience := maxPatience
+	wait := maxWait
 	for i, n := range v.Inventory.Lookup(a.NodeNames) {
 		found := q.Filter(n)
 		if !found.Fits() {
-			n, found = v.catchUp(&q, n, found, &patience)
+			n, found = v.catchUp(&q, n, found, &wait)
 		}
 		if found.Fits() {
 			call.Passed++
@@ -59,21 +59,21 @@ func (v *Verbs) filter(a *args) *filterResult {
 }
 
 const (
-	// maxPatience is the most that one filter call waits for newer records of
-	// nodes: a small part of the scheduler's httpTimeout.
-	maxPatience = 100 * time.Millisecond
-	poll        = 5 * time.Millisecond
+	// maxWait is the most that one filter call waits for newer records of nodes: a
+	// small part of the scheduler's httpTimeout.
+	maxWait      = 100 * time.Millisecond
+	pollInterval = 5 * time.Millisecond
 )
 
 // catchUp filters a rejected node again while its record is behind what
-// kube-scheduler knows, for as long as patience lasts. The scheduler comes right
+// kube-scheduler knows, until wait is used up. The scheduler comes right
 // after a pod is gone, some milliseconds before our informer shows that. If the
 // node were rejected then, the pod would wait for the next event, which may take
 // long.
-func (v *Verbs) catchUp(q *placement.Query, n *inventory.Node, found placement.Result, patience *time.Duration) (*inventory.Node, placement.Result) {
-	for !found.Fits() && q.Behind(n) && *patience > 0 {
-		time.Sleep(poll)
-		*patience -= poll
+func (v *Verbs) catchUp(q *placement.Query, n *inventory.Node, found placement.Result, wait *time.Duration) (*inventory.Node, placement.Result) {
+	for !found.Fits() && q.Behind(n) && *wait > 0 {
+		time.Sleep(pollInterval)
+		*wait -= pollInterval
 		newer := v.Inventory.Lookup([]string{n.Name})[0]
 		if newer == nil {
 			break

@@ -144,7 +144,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	for i := range 30 {
 		name := fmt.Sprintf("sick-%02d", i)
 		r.SetNode(name, nil, gpu, "1")
-		r.Scrape(name, time.Second, extendertest.Device("GPU", "g", gpu, extendertest.Sick))
+		r.Scrape(name, time.Second, extendertest.Device("GPU", "g", gpu, extendertest.Unhealthy))
 		sick = append(sick, name)
 	}
 	r.filter(t, extendertest.Managed("a", "", "GPU", nil, gpu, "1"), append(sick, "unknown")...)

@@ -27,11 +27,11 @@ func victims(violations int64, uids ...string) *extenderv1.MetaVictims {
 }
 
 // heldNodes are the nodes of SetGPUNodes with their GPU held by "low-NODE", and
-// one that has a good GPU beside the broken one.
+// one that has a good GPU beside the unusable one.
 func heldNodes(r *rig) {
 	r.SetGPUNodes()
 	r.SetNode("mixed", nil, gpu, "2")
-	r.Scrape("mixed", 2*time.Second, extendertest.Device("GPU", "a", gpu, extendertest.Sick, extendertest.Allocated("low-mixed")), extendertest.Device("GPU", "b", gpu, extendertest.Allocated("good")))
+	r.Scrape("mixed", 2*time.Second, extendertest.Device("GPU", "a", gpu, extendertest.Unhealthy, extendertest.Allocated("low-mixed")), extendertest.Device("GPU", "b", gpu, extendertest.Allocated("good")))
 	for _, node := range []string{"idle", "sick", "taken", "stale", "mixed"} {
 		r.SetPod(extendertest.Managed("low-"+node, node, "GPU", nil, gpu, "1"))
 	}
@@ -52,23 +52,23 @@ func TestPreempt(t *testing.T) {
 		candidates m
 		want       m
 	}{
-		"the device that they hold is broken": {nil, m{"sick": victims(0, "uid-low-sick"), "taken": victims(0, "uid-low-taken")}, m{}},
-		"a good device is freed":              {nil, m{"idle": victims(2, "uid-low-idle"), "sick": victims(0, "uid-low-sick")}, m{"idle": victims(2, "uid-low-idle")}},
-		"stale telemetry":                     {nil, m{"stale": victims(0, "uid-low-stale")}, m{"stale": victims(0, "uid-low-stale")}},
-		"unknown node":                        {nil, m{"elsewhere": victims(1, "uid-x")}, m{"elsewhere": victims(1, "uid-x")}},
-		"no device at all":                    {nil, m{"without": victims(0, "uid-x")}, m{"without": victims(0, "uid-x")}},
-		"two devices, the good one freed":     {nil, m{"mixed": victims(0, "uid-good")}, m{"mixed": victims(0, "uid-good")}},
-		"two devices, the broken one freed":   {nil, m{"mixed": victims(0, "uid-low-mixed")}, m{}},
-		"two devices, both freed":             {nil, m{"mixed": victims(0, "uid-good", "uid-low-mixed")}, m{"mixed": victims(0, "uid-good", "uid-low-mixed")}},
-		"a victim without any device":         {nil, m{"mixed": victims(0, "uid-hog")}, m{}},
-		"an unknown victim":                   {nil, m{"mixed": victims(0, "uid-nobody")}, m{"mixed": victims(0, "uid-nobody")}},
-		"an unknown victim, no good device":   {nil, m{"sick": victims(0, "uid-nobody")}, m{}},
-		"a victim of another node's":          {nil, m{"mixed": victims(0, "uid-low-sick")}, m{}},
-		"no candidates":                       {nil, m{}, m{}},
-		"no victims are named":                {nil, m{"idle": victims(0), "sick": nil}, m{"idle": victims(0)}},
-		"a null is not sent back":             {nil, m{"idle": nil, "elsewhere": {Pods: []*extenderv1.MetaPod{nil, {UID: "uid-x"}}}}, m{"idle": victims(0), "elsewhere": victims(0, "uid-x")}},
-		"pinned by hand":                      {pinned, m{"sick": victims(0, "uid-low-sick"), "idle": victims(0, "uid-low-idle")}, m{"idle": victims(0, "uid-low-idle")}},
-		"needs no device":                     {extendertest.Managed("high", "", "CPU", nil, "cpu", "2"), m{"sick": victims(0, "uid-low-sick")}, m{"sick": victims(0, "uid-low-sick")}},
+		"the device that they hold is unusable": {nil, m{"sick": victims(0, "uid-low-sick"), "taken": victims(0, "uid-low-taken")}, m{}},
+		"a good device is freed":                {nil, m{"idle": victims(2, "uid-low-idle"), "sick": victims(0, "uid-low-sick")}, m{"idle": victims(2, "uid-low-idle")}},
+		"stale telemetry":                       {nil, m{"stale": victims(0, "uid-low-stale")}, m{"stale": victims(0, "uid-low-stale")}},
+		"unknown node":                          {nil, m{"elsewhere": victims(1, "uid-x")}, m{"elsewhere": victims(1, "uid-x")}},
+		"no device at all":                      {nil, m{"without": victims(0, "uid-x")}, m{"without": victims(0, "uid-x")}},
+		"two devices, the good one freed":       {nil, m{"mixed": victims(0, "uid-good")}, m{"mixed": victims(0, "uid-good")}},
+		"two devices, the unusable one freed":   {nil, m{"mixed": victims(0, "uid-low-mixed")}, m{}},
+		"two devices, both freed":               {nil, m{"mixed": victims(0, "uid-good", "uid-low-mixed")}, m{"mixed": victims(0, "uid-good", "uid-low-mixed")}},
+		"a victim without any device":           {nil, m{"mixed": victims(0, "uid-hog")}, m{}},
+		"an unknown victim":                     {nil, m{"mixed": victims(0, "uid-nobody")}, m{"mixed": victims(0, "uid-nobody")}},
+		"an unknown victim, no good device":     {nil, m{"sick": victims(0, "uid-nobody")}, m{}},
+		"a victim of another node's":            {nil, m{"mixed": victims(0, "uid-low-sick")}, m{}},
+		"no candidates":                         {nil, m{}, m{}},
+		"no victims are named":                  {nil, m{"idle": victims(0), "sick": nil}, m{"idle": victims(0)}},
+		"a null is not sent back":               {nil, m{"idle": nil, "elsewhere": {Pods: []*extenderv1.MetaPod{nil, {UID: "uid-x"}}}}, m{"idle": victims(0), "elsewhere": victims(0, "uid-x")}},
+		"pinned by hand":                        {pinned, m{"sick": victims(0, "uid-low-sick"), "idle": victims(0, "uid-low-idle")}, m{"idle": victims(0, "uid-low-idle")}},
+		"needs no device":                       {extendertest.Managed("high", "", "CPU", nil, "cpu", "2"), m{"sick": victims(0, "uid-low-sick")}, m{"sick": victims(0, "uid-low-sick")}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -92,13 +92,13 @@ heteroaccel_extender_preemption_nodes_rejected_total{reason="unhealthy"} 8
 }
 
 // kube-scheduler comes as soon as a victim is gone, which our informer may not
-// have shown yet: a record that is behind is given a moment, and no more.
+// have shown yet: the filter waits a moment for a newer record, and no longer.
 func TestFilterCatchesUp(t *testing.T) {
 	r := newRig(t, extendertest.Fixed)
 	heldNodes(r)
 	high := extendertest.Managed("high", "", "GPU", nil, gpu, "1")
 	if got := r.filter(t, high, "mixed"); len(got.FailedNodes) != 1 {
-		t.Fatalf("with both devices held, one of them broken: %+v", got)
+		t.Fatalf("with both devices held, one of them unusable: %+v", got)
 	}
 	for delay := range 5 {
 		r.SetPod(extendertest.Managed("good", "mixed", "GPU", nil, gpu, "1"))
@@ -114,7 +114,7 @@ func TestFilterCatchesUp(t *testing.T) {
 	got := r.filter(t, high, "mixed")
 	gone.Stop()
 	if len(got.FailedNodes) != 1 {
-		t.Errorf("the holder of the broken device goes: %+v", got)
+		t.Errorf("the holder of the unusable device goes: %+v", got)
 	}
 }
 
