@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"heteroaccel.io/extender/placement"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 )
@@ -83,7 +84,7 @@ func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unmapped []
 			v.Load = d.Busy
 		}
 		for _, h := range d.Holders {
-			if p := boundHere(n, h); p != nil || d.Resource == "" || h.Claim != "" {
+			if placement.Among(n.Holders, h) || d.Resource == "" || h.Claim != "" {
 				seen[h.Namespace+"/"+h.Pod] = true
 				v.Holders = append(v.Holders, holderView{h.Namespace, h.Pod, h.Container, h.Claim, int64(h.Slots)})
 			}
@@ -146,15 +147,6 @@ func holdersOf(n *inventory.Node, resource string) []*inventory.Pod {
 	}
 	slices.SortFunc(pods, func(a, b *inventory.Pod) int { return cmp.Compare(a.Key(), b.Key()) })
 	return pods
-}
-
-func boundHere(n *inventory.Node, h accel.Holder) *inventory.Pod {
-	for _, p := range n.Holders {
-		if p.Name == h.Pod && p.Namespace == h.Namespace {
-			return p
-		}
-	}
-	return nil
 }
 
 func (h holderView) String() string { return h.Namespace + "/" + h.Pod }

@@ -117,14 +117,16 @@ func (q *Query) usableSlots(n *inventory.Node, resource string, gone []*inventor
 func stillHeld(n *inventory.Node, d *accel.Device, gone []*inventory.Pod) int64 {
 	held := int64(max(d.Allocated, 0))
 	for _, h := range d.Holders {
-		if !contains(n.Holders, h) || contains(gone, h) {
+		if !Among(n.Holders, h) || Among(gone, h) {
 			held -= int64(h.Slots)
 		}
 	}
 	return max(0, held)
 }
 
-func contains(pods []*inventory.Pod, h accel.Holder) bool {
+// Among reports whether one of the pods is the holder of a device that telemetry
+// shows.
+func Among(pods []*inventory.Pod, h accel.Holder) bool {
 	for _, p := range pods {
 		if p.Name == h.Pod && p.Namespace == h.Namespace {
 			return true
