@@ -22,12 +22,12 @@ import (
 	"heteroaccel.io/connector/identity"
 	"heteroaccel.io/connector/server"
 	"heteroaccel.io/connector/session"
+	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/program"
 	"heteroaccel.io/pkg/serve"
-	"heteroaccel.io/pkg/serve/servetls"
 )
 
 // lease is that of the replica that carries out plans.
@@ -67,10 +67,15 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		leads = leader.Leads
 		group.Go(func() error { return leader.Run(ctx) })
 	}
-	profiles, profilesSynced, err := followProfiles(ctx, config, group, log)
+	profileClient, err := profile.NewClient(config)
 	if err != nil {
 		return err
 	}
+	profiles := profile.NewStore()
+	profileFeed := kube.Profiles(profileClient, profiles, func(err error) {
+		log.Warn().Err(err).Msg("an InferenceProfile cannot be used")
+	})
+	group.Go(func() error { return profileFeed.Run(ctx) })
 	sessions := controller.New(controller.Config{
 		Client: client[0], Namespace: f.sessionNamespace, Identity: f.leader.Identity,
 		Profiles: profiles, Leads: leads, Reach: session.Reach(f.reach),
@@ -84,7 +89,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	ready := func() error { return errors.Join(profilesSynced(), sessions.Synced()) }
+	ready := func() error { return errors.Join(profileFeed.Synced(), sessions.Synced()) }
 	handler := server.New(server.Config{
 		Sessions: sessions, Profiles: profiles, Client: known, Ready: ready,
 		Limits: f.limits, Node: f.node, Version: program.Version(), Log: log,
@@ -100,31 +105,6 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return telemetry.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.bindAddress, handler, tlsConfig, log) })
 	return group.Wait()
-}
-
-// followProfiles keeps the InferenceProfiles.
-func followProfiles(ctx context.Context, config *rest.Config, group *errgroup.Group, log zerolog.Logger) (*profile.Store, func() error, error) {
-	client, err := profile.NewClient(config)
-	if err != nil {
-		return nil, nil, err
-	}
-	informer, err := profile.NewInformer(client)
-	if err != nil {
-		return nil, nil, err
-	}
-	profiles := profile.NewStore()
-	if _, err := informer.AddEventHandler(profiles.Handler(func(err error) {
-		log.Warn().Err(err).Msg("an InferenceProfile cannot be used")
-	})); err != nil {
-		return nil, nil, fmt.Errorf("follow the InferenceProfiles: %w", err)
-	}
-	group.Go(func() error { informer.RunWithContext(ctx); return nil })
-	return profiles, func() error {
-		if !informer.HasSynced() {
-			return errors.New("waiting for the API server's list of InferenceProfiles")
-		}
-		return nil
-	}, nil
 }
 
 // clients are who is known.
@@ -154,12 +134,12 @@ func (f *flags) tls(ctx context.Context, group *errgroup.Group) (*tls.Config, er
 	if f.tlsCert == "" {
 		return nil, nil
 	}
-	certificate, err := servetls.FileCertificate(f.tlsCert, f.tlsKey)
+	source, err := certificate.FromFiles(f.tlsCert, f.tlsKey)
 	if err != nil {
 		return nil, err
 	}
-	group.Go(func() error { return servetls.Start(ctx, certificate) })
-	config := servetls.Config(certificate)
+	group.Go(func() error { return certificate.Renew(ctx, source) })
+	config := certificate.ServerConfig(source)
 	if f.clientCA != "" {
 		pem, err := os.ReadFile(f.clientCA)
 		if err != nil {

@@ -145,8 +145,8 @@ func (s *server) read(client string, in *request) (session.Session, error) {
 	var none session.Session
 	p, ok := s.Profiles.Get(in.Inference)
 	switch {
-	case !ok && s.Profiles.Broken(in.Inference) != nil:
-		return none, huma.Error409Conflict(fmt.Sprintf("inference %q cannot be used: %v", in.Inference, s.Profiles.Broken(in.Inference)))
+	case !ok && s.Profiles.Invalid(in.Inference) != nil:
+		return none, huma.Error409Conflict(fmt.Sprintf("inference %q cannot be used: %v", in.Inference, s.Profiles.Invalid(in.Inference)))
 	case !ok:
 		return none, huma.Error404NotFound(fmt.Sprintf("inference %q is unknown: %s", in.Inference, s.known()))
 	case p.Template == nil:

@@ -148,7 +148,7 @@ func profiles(t *testing.T) *profile.Store {
 		}
 		store.Set(p)
 	}
-	store.Break("broken", errors.New("it has no variants"))
+	store.SetInvalid("broken", errors.New("it has no variants"))
 	return store
 }
 
