@@ -1,0 +1,73 @@
+package controller
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/connector/session"
+)
+
+func lease(t *testing.T, name string, times map[string]int64) *coordinationv1.Lease {
+	t.Helper()
+	content, err := json.Marshal(times)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{renewalsAnnotation: string(content)}}}
+}
+
+// TestRenewals: the last renewal counts, whichever replica took it.
+func TestRenewals(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	s := &session.Session{ID: "a", TTL: time.Minute, Created: now.Add(-30 * time.Second)}
+	r := newRenewals()
+	if !r.last("a").IsZero() {
+		t.Error("nobody renewed it")
+	}
+	if r.renew("me", s, now) {
+		t.Error("half a minute is left: it can wait for the next write")
+	}
+	if len(r.dirty) != 1 || !r.last("a").Equal(now) {
+		t.Errorf("%d parts to write, last %v", len(r.dirty), r.last("a"))
+	}
+	if !r.renew("me", &session.Session{ID: "b", TTL: time.Minute, Created: now.Add(-51 * time.Second)}, now) {
+		t.Error("the others would let it expire in nine seconds: it must be written now")
+	}
+	other := partName("other", partOf("a"))
+	r.take(lease(t, other, map[string]int64{"a": now.Unix() + 7}), "me")
+	if !r.last("a").Equal(now.Add(7 * time.Second)) {
+		t.Errorf("last %v, want the other replica's", r.last("a"))
+	}
+	r.take(lease(t, other, map[string]int64{"a": now.Unix() + 3}), "me")
+	if !r.last("a").Equal(now.Add(7 * time.Second)) {
+		t.Error("time was turned back")
+	}
+	r.take(&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: other, Annotations: map[string]string{renewalsAnnotation: "{"}}}, "me")
+	r.forget("a")
+	if !r.last("a").IsZero() || len(r.of(other)) != 0 {
+		t.Error("an ended session is remembered")
+	}
+}
+
+// TestRestartKnowsItsOwnRenewals, and does not take its own writes for news.
+func TestRestartKnowsItsOwnRenewals(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	r := newRenewals()
+	name := partName("me", partOf("a"))
+	r.take(lease(t, name, map[string]int64{"a": now.Unix()}), "me")
+	if !r.last("a").Equal(now) || !r.stored[partOf("a")] || !r.written["a"].Equal(now) {
+		t.Errorf("last %v, stored %v", r.last("a"), r.stored)
+	}
+	s := &session.Session{ID: "a", TTL: time.Minute, Created: now.Add(-time.Hour)}
+	if r.renew("me", s, now.Add(10*time.Second)) {
+		t.Error("it was written ten seconds ago")
+	}
+	r.take(lease(t, name, map[string]int64{"a": now.Unix()}), "me")
+	if !r.of(name)["a"].Equal(now.Add(10 * time.Second)) {
+		t.Error("an old write of our own replaced what we know")
+	}
+}
