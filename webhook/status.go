@@ -46,5 +46,5 @@ func newLearner(config *rest.Config, profiles *profile.Store, leads func() error
 	if err != nil {
 		return nil, err
 	}
-	return learner.New(learner.Config{Profiles: profiles, Write: client.Learn, Leads: leads, Log: log}), nil
+	return learner.New(learner.Config{Profiles: profiles, Write: client.AddRuns, Leads: leads, Log: log}), nil
 }

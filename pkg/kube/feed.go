@@ -15,6 +15,7 @@ import (
 
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/quota"
 )
 
 // Feed carries every object of one type from the API server into a sink. It is
@@ -172,7 +173,7 @@ func Quotas(client kubernetes.Interface, inv *inventory.Inventory) *Feed {
 	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "resourcequotas", corev1.NamespaceAll, everything)
 	return NewFeed("resourcequotas", lw, &corev1.ResourceQuota{},
 		func(o runtime.Object) error {
-			inv.SetQuota(inventory.QuotaOf(o.(*corev1.ResourceQuota)))
+			inv.SetQuota(quota.Of(o.(*corev1.ResourceQuota)))
 			return nil
 		},
 		func(n types.NamespacedName) { inv.DeleteQuota(n.Namespace, n.Name) },

@@ -186,7 +186,7 @@ func TestReducingKeepsTheRun(t *testing.T) {
 			if diff := cmp.Diff(want.Run, got.Run); diff != "" {
 				t.Errorf("run (-whole +reduced):\n%s", diff)
 			}
-			if took, ok := got.Run.Took(); !ok || took.Seconds() != 7 {
+			if took, ok := got.Run.Duration(); !ok || took.Seconds() != 7 {
 				t.Errorf("took %s, %v", took, ok)
 			}
 		})
@@ -233,7 +233,7 @@ func TestReducingKeepsClaims(t *testing.T) {
 	c := claim.(*corev1.PersistentVolumeClaim)
 	inv.SetClaim(c.Namespace, c.Name, c.Spec.VolumeName)
 	n := inventory.NodeOf(node("a"))
-	if got := inv.Pod("default", "p").Constraints.KeptBy(n); got != "pv" {
+	if got := inv.Pod("default", "p").Constraints.VolumeConflict(n); got != "pv" {
 		t.Errorf("the pod is kept off the node by %q, want by its volume", got)
 	}
 }

@@ -42,7 +42,7 @@ func (s *Store) Handler(report func(error)) cache.ResourceEventHandler {
 		}
 		p, err := New(in)
 		if err != nil {
-			s.Break(in.Name, err)
+			s.SetInvalid(in.Name, err)
 			if report != nil {
 				report(err)
 			}

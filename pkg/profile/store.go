@@ -59,9 +59,9 @@ func (s *Store) ResourceKinds() map[corev1.ResourceName][]accel.Kind {
 	return s.current.Load().resources
 }
 
-// Broken is why the profile called name, which exists, cannot be used; nil for
+// Invalid is why the profile called name, which exists, cannot be used; nil for
 // one that can, or that does not exist.
-func (s *Store) Broken(name string) error { return s.current.Load().broken[name] }
+func (s *Store) Invalid(name string) error { return s.current.Load().broken[name] }
 
 // Set adds p, or replaces the profile of the same name.
 func (s *Store) Set(p *Profile) {
@@ -71,8 +71,8 @@ func (s *Store) Set(p *Profile) {
 	})
 }
 
-// Break notes that the profile called name exists and cannot be used, and why.
-func (s *Store) Break(name string, why error) {
+// SetInvalid notes that the profile called name exists and cannot be used, and why.
+func (s *Store) SetInvalid(name string, why error) {
 	s.change(func(v *version) {
 		delete(v.profiles, name)
 		v.broken[name] = why

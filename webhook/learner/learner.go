@@ -21,7 +21,7 @@ type Config struct {
 	// Profiles say which variant a run was of.
 	Profiles *profile.Store
 	// Write adds runs to the status of a profile. again, with an error, asks
-	// for another try: see profile.Client.Learn.
+	// for another try: see profile.Client.AddRuns.
 	Write func(ctx context.Context, name string, runs map[accel.Kind]profile.Runs) (again bool, err error)
 	// Leads is nil for the replica that decides, which alone learns: else
 	// every run would count once for each replica.
@@ -78,7 +78,7 @@ func (l *Learner) Finished(p *inventory.Pod) {
 	if p.Managed == nil || p.Managed.Unwritten || p.Deleted || !p.Run.Succeeded || !p.Run.Ends {
 		return
 	}
-	took, ok := p.Run.Took()
+	took, ok := p.Run.Duration()
 	if !ok || l.cfg.Leads() != nil {
 		return
 	}
@@ -113,7 +113,7 @@ func (l *Learner) add(name string, more map[accel.Kind]profile.Runs) {
 	}
 	for kind, r := range more {
 		if before, ok := known[kind]; ok && before.Hash == r.Hash {
-			r.Estimate = before.Then(r.Estimate)
+			r.Estimate = before.Append(r.Estimate)
 		}
 		known[kind] = r
 	}

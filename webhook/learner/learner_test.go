@@ -72,7 +72,7 @@ func (r *rig) write(_ context.Context, name string, runs map[accel.Kind]profile.
 	}
 	for kind, one := range runs {
 		sum := r.written[name][kind]
-		sum.Hash, sum.Estimate = one.Hash, sum.Then(one.Estimate)
+		sum.Hash, sum.Estimate = one.Hash, sum.Append(one.Estimate)
 		r.written[name][kind] = sum
 	}
 	return false, nil
@@ -92,7 +92,7 @@ func (r *rig) flush(t *testing.T) {
 func (r *rig) samples(name string, kind accel.Kind) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.written[name][kind].Samples
+	return r.written[name][kind].Runs
 }
 
 func (r *rig) set(t *testing.T, in *v1alpha1.InferenceProfile) {

@@ -174,7 +174,7 @@ func (m *Memory) Refusal(o Owner, class string, kind accel.Kind) *inventory.Refu
 	}
 	if kinds, ok := m.classes.Get(class); ok {
 		if b, ok := kinds[kind]; ok && now.Before(b.until) {
-			return &inventory.Refusal{Reason: "the scheduler finds no node for it there: " + b.words, Waits: true}
+			return &inventory.Refusal{Reason: "the scheduler finds no node for it there: " + b.words, Unschedulable: true}
 		}
 	}
 	return nil

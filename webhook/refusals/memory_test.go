@@ -180,7 +180,7 @@ func TestVerdicts(t *testing.T) {
 		t.Error("a verdict without any")
 	}
 	said := func() string {
-		if r := b.Refusal(owner, "class", "GPU"); r != nil && r.Waits {
+		if r := b.Refusal(owner, "class", "GPU"); r != nil && r.Unschedulable {
 			return r.Reason
 		}
 		return ""

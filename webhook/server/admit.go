@@ -123,7 +123,7 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	}
 	s.bar(options, owner, r)
 	expected, again := s.Replaces(r.Namespace, controller, r.Object.Metadata.Name, query.Reservation)
-	query.Instead = expected.Reservation
+	query.Release = expected.Reservation
 	intended := expected.Kind
 	if r.DryRun {
 		if kind, ok := replacement.IntendedKind(r.Object.Metadata.Annotations, s.Key, r.Namespace, controller, r.Object.Metadata.Name); ok {
@@ -144,7 +144,7 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	})
 	o := outcomeWaits
 	switch {
-	case chosen.Refused != nil && !chosen.Refused.Waits:
+	case chosen.Refused != nil && !chosen.Refused.Unschedulable:
 		o = outcomeOverQuota
 	case chosen.Idle() > 0:
 		o = outcomeIdle

@@ -11,6 +11,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/webhook/replacement"
 )
 
@@ -33,7 +34,7 @@ func TestMadeAgain(t *testing.T) {
 	}).paper()
 	r.inv.Decide(inventory.Query{
 		Namespace: "default", Reservation: "hold",
-		Options: []inventory.Option{{Kind: "GPU", Needs: inventory.Resources{Devices: []inventory.Devices{{Resource: gpu, Count: 1}}}}},
+		Options: []inventory.Option{{Kind: "GPU", Needs: resources.Amounts{Devices: []resources.Devices{{Resource: gpu, Count: 1}}}}},
 	}, func([]inventory.Candidate) int { return 0 })
 	p := pod("", "face-recognition", "gpu,npu", func(p *corev1.Pod) {
 		p.GenerateName = "x-"

@@ -53,9 +53,9 @@ func (b *Book) Offer(name string, candidates []inventory.Candidate) {
 	}
 	for i := range candidates {
 		c := &candidates[i]
-		c.Try = inventory.Try{Allowed: true, Pods: of.pods - of.trial, Here: of.pods}
+		c.TrialHistory = inventory.TrialHistory{Allowed: true, PodsSinceTrial: of.pods - of.trial, PodsSinceKind: of.pods}
 		if k := of.kinds[c.Kind]; k != nil {
-			c.Try.Here, c.Try.Tries, c.Try.Open = of.pods-k.last, k.tries, c.Timed.Runs <= k.runs
+			c.TrialHistory.PodsSinceKind, c.TrialHistory.Trials, c.TrialHistory.Untimed = of.pods-k.last, k.tries, c.Timed.Runs <= k.runs
 		}
 	}
 }

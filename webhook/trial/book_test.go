@@ -20,10 +20,10 @@ func candidate(k accel.Kind, runs int64) inventory.Candidate {
 
 // offered is what a book says of a GPU and a CPU of which so many runs were
 // timed.
-func offered(b *trial.Book, inference string, gpu, cpu int64) [2]inventory.Try {
+func offered(b *trial.Book, inference string, gpu, cpu int64) [2]inventory.TrialHistory {
 	cs := []inventory.Candidate{candidate("GPU", gpu), candidate("CPU", cpu)}
 	b.Offer(inference, cs)
-	return [2]inventory.Try{cs[0].Try, cs[1].Try}
+	return [2]inventory.TrialHistory{cs[0].TrialHistory, cs[1].TrialHistory}
 }
 
 func TestBook(t *testing.T) {
@@ -31,22 +31,22 @@ func TestBook(t *testing.T) {
 	to := func(k accel.Kind, runs int64, why policy.Trial) {
 		b.Decided("face", policy.Ranked{Candidate: candidate(k, runs), Trial: why})
 	}
-	want := func(when string, gpu, cpu int64, want [2]inventory.Try) {
+	want := func(when string, gpu, cpu int64, want [2]inventory.TrialHistory) {
 		t.Helper()
 		if diff := cmp.Diff(want, offered(b, "face", gpu, cpu)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", when, diff)
 		}
 	}
-	want("at first", 0, 0, [2]inventory.Try{{Allowed: true}, {Allowed: true}})
+	want("at first", 0, 0, [2]inventory.TrialHistory{{Allowed: true}, {Allowed: true}})
 	to("GPU", 0, policy.NoTrial)
-	want("one runs", 0, 0, [2]inventory.Try{{Allowed: true, Pods: 1, Open: true}, {Allowed: true, Pods: 1, Here: 1}})
-	want("it was timed", 1, 0, [2]inventory.Try{{Allowed: true, Pods: 1}, {Allowed: true, Pods: 1, Here: 1}})
+	want("one runs", 0, 0, [2]inventory.TrialHistory{{Allowed: true, PodsSinceTrial: 1, Untimed: true}, {Allowed: true, PodsSinceTrial: 1, PodsSinceKind: 1}})
+	want("it was timed", 1, 0, [2]inventory.TrialHistory{{Allowed: true, PodsSinceTrial: 1}, {Allowed: true, PodsSinceTrial: 1, PodsSinceKind: 1}})
 	to("GPU", 1, policy.NoTrial)
 	to("CPU", 0, policy.FirstTrial)
-	want("one is tried", 2, 0, [2]inventory.Try{{Allowed: true}, {Allowed: true, Tries: 1, Open: true}})
+	want("one is tried", 2, 0, [2]inventory.TrialHistory{{Allowed: true}, {Allowed: true, Trials: 1, Untimed: true}})
 	to("GPU", 2, policy.NoTrial)
-	want("and another came", 3, 1, [2]inventory.Try{{Allowed: true, Pods: 1}, {Allowed: true, Pods: 1, Here: 1, Tries: 1}})
-	if diff := cmp.Diff([2]inventory.Try{{Allowed: true}, {Allowed: true}}, offered(b, "other", 0, 0)); diff != "" {
+	want("and another came", 3, 1, [2]inventory.TrialHistory{{Allowed: true, PodsSinceTrial: 1}, {Allowed: true, PodsSinceTrial: 1, PodsSinceKind: 1, Trials: 1}})
+	if diff := cmp.Diff([2]inventory.TrialHistory{{Allowed: true}, {Allowed: true}}, offered(b, "other", 0, 0)); diff != "" {
 		t.Errorf("another inference (-want +got):\n%s", diff)
 	}
 }
@@ -58,10 +58,10 @@ func TestBookIsBounded(t *testing.T) {
 	for i := range 10_000 {
 		b.Decided(fmt.Sprint("p", i), policy.Ranked{Candidate: candidate("GPU", 0)})
 	}
-	if got := offered(b, "p0", 0, 0)[0]; got.Pods != 0 || got.Here != 0 {
+	if got := offered(b, "p0", 0, 0)[0]; got.PodsSinceTrial != 0 || got.PodsSinceKind != 0 {
 		t.Errorf("the first of 10,000 is remembered: %+v", got)
 	}
-	if got := offered(b, "p9999", 0, 0)[0]; got.Pods != 1 {
+	if got := offered(b, "p9999", 0, 0)[0]; got.PodsSinceTrial != 1 {
 		t.Errorf("the last is forgotten: %+v", got)
 	}
 }
@@ -79,7 +79,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := offered(b, "face", 0, 0)[0].Pods; got != 4000 {
+	if got := offered(b, "face", 0, 0)[0].PodsSinceTrial; got != 4000 {
 		t.Errorf("%d pods, want 4000", got)
 	}
 }

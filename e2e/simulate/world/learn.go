@@ -62,7 +62,7 @@ func (w *World) retime(typ int) {
 	}
 	times := known
 	if !w.Learning.Plain {
-		times = servicetime.Reckon(known, servicetime.Relative(make([]float64, len(kinds))))
+		times = servicetime.Complete(known, servicetime.RelativeTimes(make([]float64, len(kinds))))
 	}
 	w.expected[typ] = map[accel.Kind]time.Duration{}
 	for n, j := range kinds {

@@ -8,6 +8,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/servicetime"
 	"heteroaccel.io/webhook/trial"
 )
@@ -240,9 +241,9 @@ func (w *World) service(j *job, kind int) time.Duration {
 }
 
 // needs is what a pod of a kind requests: one device, or the cores of a run.
-func needs(k accel.Kind) inventory.Resources {
+func needs(k accel.Kind) resources.Amounts {
 	if k == accel.CPU {
-		return inventory.Resources{CPU: coresPerRun}
+		return resources.Amounts{CPU: coresPerRun}
 	}
-	return inventory.Resources{Devices: []inventory.Devices{{Resource: resourceOf(k), Count: 1}}}
+	return resources.Amounts{Devices: []resources.Devices{{Resource: resourceOf(k), Count: 1}}}
 }

@@ -239,7 +239,7 @@ func TestLearning(t *testing.T) {
 				e := w.estimates[i][j]
 				got := w.expected[i][k.Name]
 				if e.Reliable() && (got > 2*typ.Service[j] || got < typ.Service[j]/2) {
-					t.Errorf("%s: %s on %s takes %v, %v is expected after %d runs", name, typ.Name, k.Name, typ.Service[j], got, e.Samples)
+					t.Errorf("%s: %s on %s takes %v, %v is expected after %d runs", name, typ.Name, k.Name, typ.Service[j], got, e.Runs)
 				}
 			}
 		}

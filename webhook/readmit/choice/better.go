@@ -21,7 +21,7 @@ func Better(rank policy.Policy, candidates []inventory.Candidate, kind accel.Kin
 	if own < 0 {
 		return -1, 0
 	}
-	stuck := candidates[own].Refused != nil && candidates[own].Refused.Waits
+	stuck := candidates[own].Refused != nil && candidates[own].Refused.Unschedulable
 	if !stuck && (candidates[own].Usable > 0 || !slices.ContainsFunc(candidates, func(c inventory.Candidate) bool { return c.Idle() > 0 })) {
 		return -1, 0
 	}

@@ -8,6 +8,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/pkg/quota"
 )
 
 // candidate is a kind on one node with total slots.
@@ -27,13 +28,17 @@ func claimed(n int64) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) { c.Claimed = n }
 }
 
-func noNode(c *inventory.Candidate) { c.Refused = &inventory.Refusal{Reason: "no node", Waits: true} }
+func noNode(c *inventory.Candidate) {
+	c.Refused = &inventory.Refusal{Reason: "no node", Unschedulable: true}
+}
 
 func refusedHere(c *inventory.Candidate) {
 	c.Refused = &inventory.Refusal{Reason: "was refused by the API server"}
 }
 
-func overQuota(c *inventory.Candidate) { c.Refused = &inventory.Refusal{Quota: "q"} }
+func overQuota(c *inventory.Candidate) {
+	c.Refused = &inventory.Refusal{Quota: &quota.Refusal{Quota: "q"}}
+}
 
 // ending is held by one pod that ends by itself after service.
 func ending(elapsed, service time.Duration) func(*inventory.Candidate) {

@@ -16,7 +16,7 @@ type Group struct {
 
 // Query asks how the options stand for one of the pods.
 func (g *Group) Query() inventory.Query {
-	return inventory.Query{Namespace: g.Template.Pod.Metadata.Namespace, Options: g.Options, Replaced: g.Pods[0].Name}
+	return inventory.Query{Namespace: g.Template.Pod.Metadata.Namespace, Options: g.Options, Replaces: g.Pods[0].Name}
 }
 
 // FirstUnschedulable is the pod that the scheduler tries first of those it found

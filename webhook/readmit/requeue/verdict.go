@@ -26,7 +26,7 @@ func (r *Requeuer) AcceptVerdict(g *pending.Group, now time.Time) time.Duration 
 		r.Refusals.CapacityChanged(g.RefusalGroup, &g.Candidates[i])
 	}
 	since, first := r.unserved(g, now)
-	if first == nil || g.Own.Refused != nil && g.Own.Refused.Waits {
+	if first == nil || g.Own.Refused != nil && g.Own.Refused.Unschedulable {
 		return 0
 	}
 	due := since.Add(inventory.VerdictGrace)

@@ -1,4 +1,4 @@
-package inventory
+package resources
 
 import (
 	"cmp"
@@ -12,10 +12,10 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// Resources is an amount of what a node has or a pod needs: CPU in
-// milli-cores, memory and ephemeral storage in bytes, and devices by extended
-// resource. It is shared between records: never change one that was handed out.
-type Resources struct {
+// Amounts are what a node has or a pod requests: CPU in milli-cores, memory and
+// ephemeral storage in bytes, and devices by extended resource. They are shared
+// between records: never change Devices in place.
+type Amounts struct {
 	CPU, Memory, Storage int64
 	Devices              []Devices
 }
@@ -26,32 +26,33 @@ type Devices struct {
 	Count    int64
 }
 
-// most bounds every amount read (a petabyte, a trillion cores), so that no sum
+// Max bounds every amount read (a petabyte, a trillion cores), so that no sum
 // over the pods of a node can overflow: anyone may write a pod that names a
-// node and asks for 2^63 devices, and until the kubelet refuses it it counts.
-const most = 1 << 50
+// node and requests 2^63 devices, and it counts until the kubelet rejects it.
+const Max = 1 << 50
 
-func bounded(n int64) int64 { return min(max(0, n), most) }
+// Bounded is n, at least 0 and at most Max.
+func Bounded(n int64) int64 { return min(max(0, n), Max) }
 
-// milli is a bounded number of milli-cores, which of cores beyond 2^53 does not
-// fit in an int64.
-func milli(q *resource.Quantity) int64 {
-	if q.Value() >= most/1000 {
-		return most
+// MilliCores is a bounded number of milli-cores. Those of more than 2^53 cores
+// do not fit in an int64.
+func MilliCores(q *resource.Quantity) int64 {
+	if q.Value() >= Max/1000 {
+		return Max
 	}
-	return bounded(q.MilliValue())
+	return Bounded(q.MilliValue())
 }
 
-// ResourcesOf reads a ResourceList. Resources that no decision turns on are
-// left to kube-scheduler.
-func ResourcesOf(list corev1.ResourceList) Resources {
-	r := Resources{
-		CPU:     milli(list.Cpu()),
-		Memory:  bounded(list.Memory().Value()),
-		Storage: bounded(list.StorageEphemeral().Value()),
+// Of reads a ResourceList. It leaves out what no decision depends on, such as
+// huge pages: kube-scheduler accounts for those.
+func Of(list corev1.ResourceList) Amounts {
+	r := Amounts{
+		CPU:     MilliCores(list.Cpu()),
+		Memory:  Bounded(list.Memory().Value()),
+		Storage: Bounded(list.StorageEphemeral().Value()),
 	}
 	for name, q := range list {
-		if count := bounded(q.Value()); count > 0 && accel.IsDeviceResource(name) {
+		if count := Bounded(q.Value()); count > 0 && accel.IsDeviceResource(name) {
 			r.Devices = append(r.Devices, Devices{unique.Make(string(name)).Value(), count})
 		}
 	}
@@ -59,13 +60,14 @@ func ResourcesOf(list corev1.ResourceList) Resources {
 	return r
 }
 
-func (r Resources) equal(o Resources) bool {
+// Equal reports whether both are the same amounts, devices in the same order.
+func (r Amounts) Equal(o Amounts) bool {
 	return r.CPU == o.CPU && r.Memory == o.Memory && r.Storage == o.Storage && slices.Equal(r.Devices, o.Devices)
 }
 
-// appendKey appends bytes that are the same for the same resources, and the
-// start of those of no others.
-func (r Resources) appendKey(key []byte) []byte {
+// AppendKey appends an encoding of the amounts to key: the same bytes for equal
+// amounts, and never the prefix of another's.
+func (r Amounts) AppendKey(key []byte) []byte {
 	key = binary.AppendVarint(key, r.CPU)
 	key = binary.AppendVarint(key, r.Memory)
 	key = binary.AppendVarint(key, r.Storage)
@@ -79,7 +81,7 @@ func (r Resources) appendKey(key []byte) []byte {
 }
 
 // Device is the count of one extended resource, 0 when there is none.
-func (r Resources) Device(resource string) int64 {
+func (r Amounts) Device(resource string) int64 {
 	for _, d := range r.Devices {
 		if d.Resource == resource {
 			return d.Count
@@ -88,8 +90,8 @@ func (r Resources) Device(resource string) int64 {
 	return 0
 }
 
-// plus returns r + sign·o in a new record.
-func (r Resources) plus(o Resources, sign int64) Resources {
+// Plus returns r + sign·o; r and o are not changed.
+func (r Amounts) Plus(o Amounts, sign int64) Amounts {
 	r.CPU += sign * o.CPU
 	r.Memory += sign * o.Memory
 	r.Storage += sign * o.Storage
