@@ -22,30 +22,30 @@ var errInBackground = errors.New("the pod is deleted, and created as soon as the
 const (
 	// promptTries is how often a create that the API server refuses is tried in
 	// quick succession: once for every kind that the pod may have, and some. From
-	// then on it is tried once in a while, as somebody must change something.
+	// then on it is tried every refusedWait: somebody must change something.
 	promptTries = 8
 	refusedWait = 5 * time.Minute
 )
 
-// carryOut carries out a kept record: delete, create, remove. It can be started
+// carryOut carries out a stored record: delete, create, remove. It can be started
 // any number of times, by this process or the next. fresh is set the first
 // time: then a pod that is not there was deleted by somebody else.
 //
 // Only an answer of the API server ends a step. While a delete has none it is
 // sent again: it is bound to the resourceVersion, so once the pod has changed,
-// none that is still under way can hit it, and only then is the pod left.
-func (r *Recreator) carryOut(ctx context.Context, kept *corev1.Secret, fresh bool) error {
+// none that is still under way can hit it, and only then is the pod left alone.
+func (r *Recreator) carryOut(ctx context.Context, stored *corev1.Secret, fresh bool) error {
 	var rec Record
-	if err := json.Unmarshal(kept.Data[recordField], &rec); err != nil {
-		return fmt.Errorf("read the record in secret %s/%s: %w; see what it holds, then delete it", r.Namespace, kept.Name, err)
+	if err := json.Unmarshal(stored.Data[recordField], &rec); err != nil {
+		return fmt.Errorf("read the record in secret %s/%s: %w; see what it holds, then delete it", r.Namespace, stored.Name, err)
 	}
-	r.setName(kept.Name, rec.Namespace)
+	r.markName(stored.Name, rec.Namespace)
 	deleted, err := r.deleteOld(ctx, &rec, fresh)
 	if err != nil {
 		return err
 	}
 	if !deleted {
-		r.remove(ctx, kept)
+		r.remove(ctx, stored)
 		return podapi.ErrChanged
 	}
 	creating := ctx
@@ -54,15 +54,15 @@ func (r *Recreator) carryOut(ctx context.Context, kept *corev1.Secret, fresh boo
 		creating, cancel = context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 	}
-	switch done, err := r.createNew(creating, kept, &rec); {
+	switch done, err := r.createNew(creating, stored, &rec); {
 	case done:
-		r.remove(ctx, kept)
+		r.remove(ctx, stored)
 		return nil
 	case errors.Is(err, errOtherReplica):
-		r.freeName(kept.Name)
+		r.freeName(stored.Name)
 		return err
 	}
-	r.Go(func() { r.resume(ctx, kept.Name) })
+	r.Go(func() { r.resume(ctx, stored.Name) })
 	return errInBackground
 }
 
@@ -94,20 +94,20 @@ func (r *Recreator) deleteOld(ctx context.Context, rec *Record, fresh bool) (del
 
 // createNew creates the pod of a record; done once it is there, or cannot be any
 // more. The error is errOtherReplica, or that of a context which ended.
-func (r *Recreator) createNew(ctx context.Context, kept *corev1.Secret, rec *Record) (done bool, err error) {
+func (r *Recreator) createNew(ctx context.Context, stored *corev1.Secret, rec *Record) (done bool, err error) {
 	for tries := 1; ; tries++ {
-		held, err := r.hold(ctx, kept, tries)
+		acquired, err := r.acquire(ctx, stored, tries)
 		if errors.Is(err, errOtherReplica) {
 			return false, err
 		}
 		wait := min(50*time.Millisecond<<min(tries, 20), 30*time.Second)
 		if err == nil {
-			kept = held
+			stored = acquired
 			if err = r.tryToCreate(ctx, rec); err == nil {
 				return true, nil
 			}
 			if podapi.Definite(err) {
-				r.noteRefused(kept.Name, rec, err, tries)
+				r.noteRefused(stored.Name, rec, err, tries)
 				if tries >= promptTries {
 					wait = refusedWait
 				}
@@ -142,8 +142,8 @@ func (r *Recreator) tryToCreate(ctx context.Context, rec *Record) error {
 // expect makes sure that the new pod is expected: after a restart, or when an
 // earlier try was refused, it is not.
 func (r *Recreator) expect(rec *Record) {
-	p := replacement.OriginOf(rec.Namespace, "", rec.Name)
-	r.Expected.AddUnlessPending(p, &replacement.Expected{Count: rec.Count, From: rec.From, Kind: rec.To}, time.Now())
+	origin := replacement.OriginOf(rec.Namespace, "", rec.Name)
+	r.Expected.AddUnlessPending(origin, &replacement.Expected{Count: rec.Count, From: rec.From, Kind: rec.To}, time.Now())
 }
 
 // otherPod returns nil when the pod of the name is another than the record's:

@@ -33,10 +33,10 @@ func (r *Recreator) takeName(namespace string) (string, bool) {
 	return "", false
 }
 
-func (r *Recreator) freeName(name string) { r.setName(name, "") }
+func (r *Recreator) freeName(name string) { r.markName(name, "") }
 
-// setName notes the namespace of the record that a name is taken by, "" for none.
-func (r *Recreator) setName(name, namespace string) {
+// markName notes the namespace of the record that a name is taken by, "" for none.
+func (r *Recreator) markName(name, namespace string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.names[name] = namespace

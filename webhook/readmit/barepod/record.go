@@ -45,14 +45,14 @@ const (
 
 var errAllNamesTaken = errors.New("the maximum number of bare pods is being recreated already")
 
-// errOtherReplica says that another replica has taken hold of a record.
-var errOtherReplica = errors.New("another replica has taken hold of the record")
+// errOtherReplica says that another replica has acquired a record.
+var errOtherReplica = errors.New("another replica has acquired the record")
 
-// keep writes a record.
-func (r *Recreator) keep(ctx context.Context, name string, content []byte) (*corev1.Secret, error) {
+// store writes a record.
+func (r *Recreator) store(ctx context.Context, name string, content []byte) (*corev1.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, podapi.CallLimit)
 	defer cancel()
-	kept, err := r.Pods.CoreV1().Secrets(r.Namespace).Create(ctx, &corev1.Secret{
+	stored, err := r.Pods.CoreV1().Secrets(r.Namespace).Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Type:       accel.Prefix + "readmission",
 		Data:       map[string][]byte{recordField: content, holderField: []byte(r.holder)},
@@ -60,39 +60,39 @@ func (r *Recreator) keep(ctx context.Context, name string, content []byte) (*cor
 	if err != nil {
 		return nil, fmt.Errorf("store the pod's manifest in secret %s/%s: %w", r.Namespace, name, err)
 	}
-	return kept, nil
+	return stored, nil
 }
 
-// hold makes sure, by compare-and-swap, that nobody else has taken hold of a
-// record since kept was read: a replica that was paused, and does not know yet
+// acquire makes sure, by compare-and-swap, that nobody else has acquired the
+// record since stored was read: a replica that was paused, and does not know yet
 // that another leads, must not act on it. It returns the record as it is then.
-func (r *Recreator) hold(ctx context.Context, kept *corev1.Secret, tries int) (*corev1.Secret, error) {
+func (r *Recreator) acquire(ctx context.Context, stored *corev1.Secret, tries int) (*corev1.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, podapi.CallLimit)
 	defer cancel()
-	mine := kept.DeepCopy()
+	mine := stored.DeepCopy()
 	mine.Data[holderField] = fmt.Appendf(nil, "%s %d", r.holder, tries)
-	held, err := r.Pods.CoreV1().Secrets(r.Namespace).Update(ctx, mine, metav1.UpdateOptions{})
+	acquired, err := r.Pods.CoreV1().Secrets(r.Namespace).Update(ctx, mine, metav1.UpdateOptions{})
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return nil, errOtherReplica
 	case err != nil:
-		return nil, fmt.Errorf("hold the record in secret %s/%s: %w", r.Namespace, kept.Name, err)
+		return nil, fmt.Errorf("acquire the record in secret %s/%s: %w", r.Namespace, stored.Name, err)
 	}
-	return held, nil
+	return acquired, nil
 }
 
 // remove removes a record that is done with, however many tries it takes, and
 // frees its name. One that another replica wrote meanwhile stays.
-func (r *Recreator) remove(ctx context.Context, kept *corev1.Secret) {
+func (r *Recreator) remove(ctx context.Context, stored *corev1.Secret) {
 	r.Pods.UntilDone(ctx, "remove the record of a recreated pod", func(ctx context.Context) error {
-		err := r.Pods.CoreV1().Secrets(r.Namespace).Delete(ctx, kept.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(kept.UID))})
+		err := r.Pods.CoreV1().Secrets(r.Namespace).Delete(ctx, stored.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(stored.UID))})
 		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 			return nil
 		}
 		return err
 	})
 	if ctx.Err() == nil {
-		r.withdrawRefused(kept.Name)
-		r.freeName(kept.Name)
+		r.withdrawRefused(stored.Name)
+		r.freeName(stored.Name)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Recover looks for the records that an earlier term left, and carries them out.
-// Until a name was looked at, no record is kept under it.
+// Until a name was looked at, no record is stored under it.
 func (r *Recreator) Recover(ctx context.Context) {
 	r.mu.Lock()
 	for _, name := range RecordNames {

@@ -19,7 +19,7 @@ import (
 // Config is what a Recreator needs; every field is required.
 type Config struct {
 	Pods *podapi.Client
-	// Namespace is ours, where the records are kept.
+	// Namespace is ours, where the records are stored.
 	Namespace string
 	// Expected are the replacements that admission is told of.
 	Expected *replacement.Expectations
@@ -35,23 +35,23 @@ type Config struct {
 // Recreator recreates bare pods from records. Use New.
 type Recreator struct {
 	Config
-	// holder is how this process signs the records that it takes hold of.
+	// holder is how this process signs the records that it acquires.
 	holder string
 
 	mu sync.Mutex
-	// names are those under which a record can be kept, with the namespace of
+	// names are those under which a record can be stored, with the namespace of
 	// the pod whose record it is, "" for none.
 	names map[string]string
 	// refused are the pods of records that the API server refuses, by name of
 	// the record.
 	refused map[string]kube.Unwanted
 
-	// publishing is held while refused is written to the API server; mu may be
+	// publishing is acquired while refused is written to the API server; mu may be
 	// taken under it, never the other way round.
 	publishing sync.Mutex
 }
 
-// New returns a recreator. Until Recover has looked for records, it keeps none.
+// New returns a recreator. Until Recover has looked for records, it stores none.
 func New(c Config) *Recreator {
 	return &Recreator{Config: c, holder: rand.Text(), names: map[string]string{}, refused: map[string]kube.Unwanted{}}
 }
@@ -70,13 +70,13 @@ func (r *Recreator) Recreate(ctx context.Context, rec Record) error {
 	if !ok {
 		return errAllNamesTaken
 	}
-	kept, err := r.keep(ctx, name, content)
+	stored, err := r.store(ctx, name, content)
 	if err != nil {
 		// It may be there all the same.
 		r.Go(func() { r.resume(ctx, name) })
 		return err
 	}
-	return r.carryOut(ctx, kept, true)
+	return r.carryOut(ctx, stored, true)
 }
 
 // Records is how many bare pods are being recreated.
