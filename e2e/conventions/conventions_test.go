@@ -60,7 +60,7 @@ var forbidden = []struct {
 	{[]string{"exporter"}, []string{module + "/extender", module + "/webhook", module + "/connector"}, "a program imports no other program"},
 	{[]string{"extender", "webhook", "exporter", "connector", "pkg"}, []string{module + "/e2e"}, "nothing that ships imports the tests"},
 	{
-		[]string{"pkg/accel", "pkg/inventory", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant", "webhook/replacement", "webhook/readmit/choice"},
+		[]string{"pkg/accel", "pkg/inventory", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant", "webhook/replacement", "webhook/readmit/choice", "webhook/readmit/pending"},
 		[]string{"net/http", "k8s.io/client-go", "github.com/prometheus/", module + "/pkg/kube", module + "/pkg/monitor", module + "/pkg/serve"},
 		"decisions are pure: no transport, no client",
 	},
@@ -70,6 +70,11 @@ var forbidden = []struct {
 		"imports point down: main, server, then the pure packages",
 	},
 	{[]string{"webhook/server", "webhook/refusals", "webhook/replacement"}, []string{module + "/webhook/readmit"}, "admission knows what replaces a pod, not how it is recreated"},
+	{
+		[]string{"webhook/readmit/pending", "webhook/readmit/choice", "webhook/readmit/podapi", "webhook/readmit/barepod"},
+		[]string{module + "/webhook/readmit/recreate", module + "/webhook/readmit/requeue"},
+		"the parts of readmission are called in one direction: the loop, what it does, what they share",
+	},
 }
 
 func TestImportsPointDown(t *testing.T) {

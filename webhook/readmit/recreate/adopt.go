@@ -52,7 +52,7 @@ func (r *Recreator) tryToAdopt(ctx context.Context, s replacement.Succession, na
 	if err != nil {
 		return err
 	}
-	if now, waits := pending.Of(old, r.Key); !waits || now.UID != s.OldUID {
+	if now, isPending := pending.Of(old, r.Key); !isPending || now.UID != s.OldUID {
 		return fmt.Errorf("%w: it is not pending any more", podapi.ErrChanged)
 	}
 	if old.Annotations[corev1.PodDeletionCost] != deletedFirst {

@@ -17,10 +17,10 @@ import (
 // lets c adopt it. We choose its name, of the same form as c's: by its name
 // admission finds what is expected.
 func (c *controller) successor(p *pending.Pod, old *corev1.Pod, key []byte) *corev1.Pod {
-	const suffix, longest = 5, 63 // as the API server completes generateName
+	const suffix, maxLength = 5, 63 // as the API server completes generateName
 	pod := c.replacement(old)
 	base := pod.GenerateName
-	pod.Name = base[:min(len(base), longest-suffix)] + rand.String(suffix)
+	pod.Name = base[:min(len(base), maxLength-suffix)] + rand.String(suffix)
 	pod.OwnerReferences = nil
 	pod.Labels = maps.Clone(old.Labels)
 	delete(pod.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
