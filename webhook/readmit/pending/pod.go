@@ -35,7 +35,8 @@ type Pod struct {
 	Unschedulable bool
 	Verdict       string
 	VerdictSince  time.Time
-	// OptOut and OptIn are what the pod's annotation says about recreating it.
+	// OptOut and OptIn are whether the pod's annotation forbids or asks for
+	// recreating it.
 	OptOut, OptIn bool
 	Template      *Template
 }
@@ -106,8 +107,8 @@ func Of(pod *corev1.Pod, key []byte) (p *Pod, ok bool) {
 	return p, true
 }
 
-// readmissionOption reads what a pod's annotation says about recreating it. It cannot be
-// set on what was admitted without it by anybody who could not delete the pod.
+// readmissionOption reads whether a pod's annotation forbids or asks for
+// recreating it. Once a pod is admitted, only who may delete it can set that.
 func readmissionOption(pod *corev1.Pod) (out, in bool) {
 	value := strings.ToLower(strings.TrimSpace(pod.Annotations[accel.ReadmissionAnnotation]))
 	return value == "false", value == "true"
