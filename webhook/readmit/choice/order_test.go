@@ -37,7 +37,7 @@ func TestOrder(t *testing.T) {
 }
 
 // TestNobodyStarves: a device frees each second, and two important pods come
-// with each; an unimportant one has its turn once its patience is over.
+// with each; an unimportant one is first once its patience is over.
 func TestNobodyStarves(t *testing.T) {
 	const patience = time.Minute
 	start := time.Unix(1_700_000_000, 0)
@@ -53,10 +53,10 @@ func TestNobodyStarves(t *testing.T) {
 		contenders = slices.Delete(contenders, 0, 1)
 		if first == low {
 			if now.Sub(start) > patience+time.Second {
-				t.Errorf("its turn came after %s", now.Sub(start))
+				t.Errorf("it was first after %s", now.Sub(start))
 			}
 			return
 		}
 	}
-	t.Error("its turn never came")
+	t.Error("it was never first")
 }

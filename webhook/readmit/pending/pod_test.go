@@ -35,9 +35,9 @@ func TestOf(t *testing.T) {
 		"ended":                 {after: func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }},
 		"no record":             {after: func(p *corev1.Pod) { delete(p.Annotations, accel.OriginalAnnotation) }},
 		"record of another pod": {after: func(p *corev1.Pod) { p.Annotations[accel.ReservationAnnotation] = "other" }},
-		"asks for nothing now":  {after: func(p *corev1.Pod) { delete(p.Annotations, accel.InferenceAnnotation) }},
+		"no request any more":   {after: func(p *corev1.Pod) { delete(p.Annotations, accel.InferenceAnnotation) }},
 		"another namespace's":   {after: func(p *corev1.Pod) { p.Namespace = "elsewhere" }},
-		"says nothing it got":   {after: func(p *corev1.Pod) { delete(p.Annotations, accel.SelectedAnnotation) }},
+		"no selected kind":      {after: func(p *corev1.Pod) { delete(p.Annotations, accel.SelectedAnnotation) }},
 		"an owner, no controller": {before: func(p *corev1.Pod) {
 			p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "c", UID: "c"}}
 		}, want: OwnerNone},

@@ -30,7 +30,7 @@ func TestTemplates(t *testing.T) {
 	if len(b.templates) != 2 || len(b.pending) != 3 {
 		t.Errorf("%d templates of %d pods, want 2 of 3", len(b.templates), len(b.pending))
 	}
-	// Quotas tell pods apart by more than that.
+	// Quotas distinguish pods by more than that.
 	b.Set(podtest.Admitted(t, "d", "4", func(p *corev1.Pod) { p.Spec.PriorityClassName = "urgent" }), time.Now())
 	b.Set(podtest.Admitted(t, "e", "5", func(p *corev1.Pod) { p.Spec.ActiveDeadlineSeconds = new(int64(60)) }), time.Now())
 	b.Set(podtest.Admitted(t, "a", "6", func(p *corev1.Pod) { p.Namespace = "elsewhere" }), time.Now())

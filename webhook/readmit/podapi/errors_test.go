@@ -31,6 +31,6 @@ func TestUnauthorized(t *testing.T) {
 // must be left alone.
 func TestChangedIsNoRejection(t *testing.T) {
 	if !errors.Is(ErrChanged, ErrChanged) || Rejected(ErrChanged) || !Rejected(Rejection{"x"}) {
-		t.Error("a pod that was lost is no refusal")
+		t.Error("a pod that changed counts as a rejection")
 	}
 }

@@ -76,14 +76,14 @@ func TestManifest(t *testing.T) {
 			pod := podtest.Admitted(t, "p", "r")
 			change(pod)
 			if manifest, err := r.manifest(raw(pod), pod); !podapi.Rejected(err) {
-				t.Errorf("got %s, %v, want a refusal", manifest, err)
+				t.Errorf("got %s, %v, want a rejection", manifest, err)
 			}
 		})
 	}
 }
 
-// TestManifestNamesContainer: what is recreated has no record that says which
-// container it is.
+// TestManifestNamesContainer: what is recreated has no record that names
+// its container.
 func TestManifestNamesContainer(t *testing.T) {
 	r := New(Config{Key: podtest.Key, Options: podtest.Source(t)})
 	for name, c := range map[string]struct {

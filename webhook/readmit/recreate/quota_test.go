@@ -15,7 +15,7 @@ func forbid(message string) error {
 }
 
 // TestOnlyUntilGone: a quota that is full only because it still counts the pod
-// which goes is against nothing.
+// before it excludes nothing.
 func TestOnlyUntilGone(t *testing.T) {
 	old := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{"cpu": resource.MustParse("2"), "memory": resource.MustParse("1Gi"), "gpu.intel.com/i915": resource.MustParse("1")},
@@ -35,7 +35,7 @@ func TestOnlyUntilGone(t *testing.T) {
 		"a device it has not":      {forbid("exceeded quota: q, requested: requests.npu.intel.com/accel=1, used: requests.npu.intel.com/accel=0, limited: requests.npu.intel.com/accel=0"), false},
 		"one of two amounts":       {forbid("exceeded quota: q, requested: memory=1Gi,requests.npu.intel.com/accel=1, used: memory=2Gi,requests.npu.intel.com/accel=1, limited: memory=2Gi,requests.npu.intel.com/accel=1"), false},
 		"two quotas at once":       {forbid("exceeded quota: q, requested: pods=1, used: pods=5, limited: pods=5, exceeded quota: r, requested: x=1, used: x=0, limited: x=0"), false},
-		"no quota's words":         {forbid("maximum cpu usage per Container is 1, but limit is 2"), false},
+		"no quota's message":       {forbid("maximum cpu usage per Container is 1, but limit is 2"), false},
 		"cut off":                  {forbid("exceeded quota: q, requested: pods=1, used: pods=5"), false},
 		"no amounts":               {forbid("exceeded quota: q, requested: pods=many, used: pods=5, limited: pods=5"), false},
 		"nothing over":             {forbid("exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=5"), false},

@@ -47,7 +47,7 @@ func (r *Recreator) unwatch(w *watch) {
 	}
 }
 
-// seen is how a followed pod was seen last.
+// seen is how a watched pod was seen last.
 func (r *Recreator) seen(w *watch, name types.NamespacedName) sighting {
 	r.mu.Lock()
 	defer r.mu.Unlock()
