@@ -51,21 +51,30 @@ func (a *attempts) begin(uid types.UID) (createFirst bool) {
 	return !s.deleteFirst
 }
 
-// end marks a pod as not busy. again lets the next attempt follow at once;
-// deleteFirst and report set what the attempt found. first is false if the pod
-// was reported before.
-func (a *attempts) end(uid types.UID, again, deleteFirst, report bool, now time.Time) (first bool) {
+// outcome is what an attempt found out for the next.
+type outcome struct {
+	// retryNow is set when another kind can be tried at once.
+	retryNow bool
+	// deleteFirst is as in attempt.
+	deleteFirst bool
+	// rejected is set when the pod's owner should know why it is left alone.
+	rejected bool
+}
+
+// end marks a pod as not busy. report is set the first time that its owner should
+// know something.
+func (a *attempts) end(uid types.UID, o outcome, now time.Time) (report bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.of(uid)
 	s.busy = false
-	if !again {
+	if !o.retryNow {
 		s.notBefore = now.Add(retryPause)
 	}
-	s.deleteFirst = s.deleteFirst || deleteFirst
-	first = report && !s.reported
+	s.deleteFirst = s.deleteFirst || o.deleteFirst
+	report = o.rejected && !s.reported
 	s.reported = s.reported || report
-	return first
+	return report
 }
 
 // state is whether a pod is being recreated now, and else when it may be.

@@ -140,10 +140,10 @@ func (r *Readmitter) end(p *pending.Pod, e *replacement.Expected, to accel.Kind,
 	// First of all, so that nothing else is expected in the pod's place while
 	// this still is.
 	withdrawn := err != nil && r.expected.Withdraw(p.Origin(), e)
-	rejected := podapi.Rejected(err)
-	another := rejected && r.Refusals.Refusal(p.RefusalOwner(), "", to) != nil // another kind is tried at once
-	_, deleteFirst := errors.AsType[recreate.NotAdopted](err)
-	report := r.attempts.end(p.UID, another, deleteFirst, rejected, time.Now())
+	o := outcome{rejected: podapi.Rejected(err)}
+	o.retryNow = o.rejected && r.Refusals.Refusal(p.RefusalOwner(), "", to) != nil
+	_, o.deleteFirst = errors.AsType[recreate.NotAdopted](err)
+	report := r.attempts.end(p.UID, o, time.Now())
 	if withdrawn {
 		r.Inventory.Release(p.Namespace, e.Reservation)
 	}
