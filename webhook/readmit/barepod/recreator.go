@@ -44,7 +44,7 @@ type Recreator struct {
 	names map[string]string
 	// refused are the pods of records that the API server refuses, by name of
 	// the record.
-	refused map[string]kube.Unwanted
+	refused map[string]kube.NotRecreated
 
 	// publishing is acquired while refused is written to the API server; mu may be
 	// taken under it, never the other way round.
@@ -53,7 +53,7 @@ type Recreator struct {
 
 // New returns a recreator. Until Recover has looked for records, it stores none.
 func New(c Config) *Recreator {
-	return &Recreator{Config: c, holder: rand.Text(), names: map[string]string{}, refused: map[string]kube.Unwanted{}}
+	return &Recreator{Config: c, holder: rand.Text(), names: map[string]string{}, refused: map[string]kube.NotRecreated{}}
 }
 
 // Recreate deletes a bare pod and creates it from a manifest. The error is

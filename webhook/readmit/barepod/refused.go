@@ -37,7 +37,7 @@ func (r *Recreator) publishRefused(name string, rec *Record, err error) {
 	r.mu.Lock()
 	u := r.refused[name]
 	if u.Name == "" {
-		u = kube.Unwanted{Namespace: rec.Namespace, Name: rec.Name, Secret: name, Since: time.Now().UTC()}
+		u = kube.NotRecreated{Namespace: rec.Namespace, Name: rec.Name, Secret: name, Since: time.Now().UTC()}
 	}
 	u.Tries++
 	u.Refused = fmt.Sprintf("%.900s", err.Error())
@@ -79,7 +79,7 @@ func (r *Recreator) writeStatus(ctx context.Context, content []byte) error {
 	maps := r.Pods.CoreV1().ConfigMaps(r.Namespace)
 	status := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: kube.StatusName},
-		Data:       map[string]string{kube.UnwantedField: string(content)},
+		Data:       map[string]string{kube.NotRecreatedField: string(content)},
 	}
 	_, err := maps.Update(ctx, status, metav1.UpdateOptions{})
 	if apierrors.IsNotFound(err) {
