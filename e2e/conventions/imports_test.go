@@ -78,6 +78,18 @@ var forbidden = []struct {
 		[]string{module + "/webhook/readmit/recreate", module + "/webhook/readmit/requeue"},
 		"the parts of readmission are called in one direction: the loop, what it does, what they share",
 	},
+	{
+		[]string{"extender/explain"}, []string{module + "/extender/verbs", module + "/extender/server"},
+		"the pages explain the scheduler's calls from their history, and never take part in them",
+	},
+	{
+		[]string{"extender/verbs"}, []string{module + "/extender/explain", module + "/extender/bypass", module + "/extender/server"},
+		"the scheduler's calls depend on nothing that only people read",
+	},
+	{
+		[]string{"extender/history", "extender/bypass"}, []string{module + "/extender/verbs", module + "/extender/explain", module + "/extender/server"},
+		"what is remembered knows neither who writes it nor who reads it",
+	},
 }
 
 func TestImportsPointDown(t *testing.T) {
