@@ -83,7 +83,7 @@ type Readmitter struct {
 	// publishing is held while unwanted is written.
 	publishing sync.Mutex
 	// unwanted are the pods of records that the API server refuses, by slot.
-	unwanted map[string]kube.Unwanted
+	unwanted map[string]kube.NotRecreated
 
 	// What follows is the loop's alone.
 	ways   map[*class]*ways
@@ -108,7 +108,7 @@ func New(c Config) *Readmitter {
 	r := &Readmitter{
 		Config: c, wake: make(chan struct{}, 1), working: make(chan struct{}, atOnce),
 		book: newBook(), states: map[types.UID]*state{}, slots: map[string]string{}, holder: rand.Text(),
-		followed: map[types.NamespacedName]*follow{}, strayed: make(chan struct{}, 1), unwanted: map[string]kube.Unwanted{},
+		followed: map[types.NamespacedName]*follow{}, strayed: make(chan struct{}, 1), unwanted: map[string]kube.NotRecreated{},
 		ways: map[*class]*ways{}, usable: map[*class]time.Time{},
 	}
 	r.metrics = newMetrics(c.Registry, r)

@@ -134,11 +134,11 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	var ranked []policy.Ranked
 	chosen := s.Inventory.Decide(query, func(c []inventory.Candidate) int {
 		if teaches {
-			s.trials.Offer(inference, c)
+			s.trials.Allow(inference, c)
 		}
 		ranked = first(s.Policy(c), intended, r.DryRun)
 		if teaches && !r.DryRun && ranked[0].Refused == nil {
-			s.trials.Decided(inference, ranked[0])
+			s.trials.Record(inference, ranked[0])
 		}
 		return ranked[0].Index
 	})

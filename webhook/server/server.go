@@ -14,9 +14,9 @@ import (
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/replacement"
-	"heteroaccel.io/webhook/trial"
 )
 
 // Config is what a Server needs; every field is required that does not say
@@ -49,7 +49,7 @@ type Config struct {
 type Server struct {
 	Config
 	metrics *metrics
-	trials  *trial.Book
+	trials  *learning.Trials
 }
 
 // New returns a server; Handler is what it serves.
@@ -66,7 +66,7 @@ func New(c Config) (*Server, error) {
 			return replacement.Expected{}, false
 		}
 	}
-	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory), trials: trial.NewBook()}, nil
+	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory), trials: learning.NewTrials()}, nil
 }
 
 // Handler routes POST /mutate.
