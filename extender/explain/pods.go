@@ -43,11 +43,11 @@ type podsView struct {
 	Pods []*podView `json:"pods"`
 	// NotRecreated are pods without a controller that were deleted to be
 	// recreated for another kind, and that the API server refuses to create.
-	NotRecreated []kube.Unwanted `json:"notRecreated,omitempty"`
+	NotRecreated []kube.NotRecreated `json:"notRecreated,omitempty"`
 }
 
 func (s *Pages) pods(*http.Request) (view, error) {
-	v := &podsView{Pods: []*podView{}, NotRecreated: s.Unwanted()}
+	v := &podsView{Pods: []*podView{}, NotRecreated: s.NotRecreated()}
 	for _, p := range s.Inventory.Managed() {
 		v.Pods = append(v.Pods, s.viewPod(p))
 	}
