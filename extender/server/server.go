@@ -31,7 +31,7 @@ type Config struct {
 	FollowPods func(set func(*corev1.Pod), remove func(types.NamespacedName))
 	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
-	// NotRecreated are the pods that could not be recreated.
+	// NotRecreated are the pods that the API server refuses to recreate.
 	NotRecreated func() []kube.NotRecreated
 	// ManagedOnly leaves pods alone that HeteroAccel did not admit.
 	ManagedOnly bool
