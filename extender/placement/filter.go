@@ -5,6 +5,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 )
 
 // Cause is why a node was rejected. There are few, so it can be a label.
@@ -137,7 +138,7 @@ const named = 3
 
 // explain names the bad devices of what is needed, of which only left remain.
 // The cause is the first one's.
-func explain(n *inventory.Node, need inventory.Devices, left int64) Verdict {
+func explain(n *inventory.Node, need resources.Devices, left int64) Verdict {
 	v := Verdict{}
 	bad, devices := 0, 0
 	for i := range n.Telemetry.Devices {

@@ -13,6 +13,7 @@ import (
 	"heteroaccel.io/extender/placement"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -290,7 +291,7 @@ func TestNeedsOf(t *testing.T) {
 	}
 	p.Spec.Overhead = cpus("250m")
 	// cpu: 500m + 1 of the sidecar + 250m; gpu: the larger of 1 and 2
-	want := inventory.Resources{CPU: 1750, Devices: []inventory.Devices{{Resource: gpu, Count: 2}}}
+	want := resources.Amounts{CPU: 1750, Devices: []resources.Devices{{Resource: gpu, Count: 2}}}
 	if diff := cmp.Diff(want, placement.NeedsOf(p)); diff != "" {
 		t.Errorf("needs (-want +got):\n%s", diff)
 	}

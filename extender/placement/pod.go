@@ -7,13 +7,14 @@ import (
 	"k8s.io/component-helpers/resource"
 
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 )
 
 // Query is a pod to place, at one moment.
 type Query struct {
 	// Needs is what the pod requests. A pod that needs no devices is of the
 	// CPU kind.
-	Needs inventory.Resources
+	Needs resources.Amounts
 	// Bound is the node that the inventory counts this very pod on already,
 	// "" for none: there it is not counted against itself.
 	Bound string
@@ -32,8 +33,8 @@ type Query struct {
 // NeedsOf is what a pod requests, as kube-scheduler adds it up. Only its
 // containers' resources and its overhead are read: nobody can change what they
 // say of devices once the pod exists, which is not so for annotations.
-func NeedsOf(pod *corev1.Pod) inventory.Resources {
-	return inventory.ResourcesOf(resource.PodRequests(pod, resource.PodResourcesOptions{}))
+func NeedsOf(pod *corev1.Pod) resources.Amounts {
+	return resources.Of(resource.PodRequests(pod, resource.PodResourcesOptions{}))
 }
 
 // fresh reports whether the node's sample counts.

@@ -16,6 +16,7 @@ import (
 
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/resources"
 )
 
 const (
@@ -161,7 +162,7 @@ func remedy(resource string, askedBefore bool) string {
 
 // askedAbout notes that kube-scheduler asks about pods with these needs. The
 // names may point into a request's body.
-func (f *follower) askedAbout(needs inventory.Resources, now time.Time) {
+func (f *follower) askedAbout(needs resources.Amounts, now time.Time) {
 	if len(needs.Devices) == 0 {
 		return
 	}

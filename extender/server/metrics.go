@@ -83,7 +83,7 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 func stale(inv *inventory.Inventory) int {
 	n, now := 0, inv.Now()
 	for _, node := range inv.Nodes() {
-		if !node.Fresh(now, inv.MaxSampleAge()) {
+		if !node.Fresh(now, inv.MaxTelemetryAge()) {
 			n++
 		}
 	}

@@ -88,7 +88,7 @@ func (s *server) node(r *http.Request) (view, error) {
 
 func (s *server) viewNode(n *inventory.Node) *nodeView {
 	now := s.inventory.Now()
-	fresh := n.Fresh(now, s.inventory.MaxSampleAge())
+	fresh := n.Fresh(now, s.inventory.MaxTelemetryAge())
 	v := &nodeView{Name: n.Name, Cordoned: n.Cordoned(), Taints: []string{}, Resources: []resourceView{}}
 	for _, t := range n.Taints() {
 		v.Taints = append(v.Taints, t.ToString())

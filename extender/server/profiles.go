@@ -90,7 +90,7 @@ func (s *server) viewProfile(p *profile.Profile) *profileView {
 			Kind: variant.Kind, Devices: map[string]int64{}, Device: variant.Device, Image: variant.Spec.Image,
 			HintedSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned), UsedSeconds: seconds(used),
 			Speed: variant.Speed, UsedFrom: variant.Basis.String(),
-			Runs: variant.Learned.Samples, LastObserved: known(variant.Learned.Last),
+			Runs: variant.Learned.Runs, LastObserved: known(variant.Learned.Last),
 			hinted: variant.ServiceTime, learned: learned, used: used,
 		}
 		for name, q := range variant.Devices {

@@ -69,7 +69,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, v *verb,
 func (s *server) query(pod *podArgs, now time.Time) placement.Query {
 	q := placement.Query{
 		Needs:  placement.NeedsOf(pod.pod()),
-		Oldest: now.Add(-s.inventory.MaxSampleAge()),
+		Oldest: now.Add(-s.inventory.MaxTelemetryAge()),
 	}
 	known := s.inventory.Pod(pod.Metadata.Namespace, pod.Metadata.Name)
 	if known != nil && !known.Done && string(known.UID) == pod.Metadata.UID {

@@ -9,6 +9,7 @@ import (
 	"heteroaccel.io/extender/placement"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 )
 
 // waitView says how things stand for a pod that is not bound.
@@ -79,7 +80,7 @@ func (s *server) viewWait(p *inventory.Pod) *waitView {
 	}, func([]inventory.Candidate) int { return 0 })
 	v.Nodes, v.Stale, v.Total, v.Usable, v.Claimed, v.Queued = c.Nodes, c.Stale, c.Total, c.Usable, c.Claimed, c.Queued
 
-	now, most := s.inventory.Now(), s.inventory.MaxSampleAge()
+	now, most := s.inventory.Now(), s.inventory.MaxTelemetryAge()
 	q := placement.Query{Needs: p.Needs, Oldest: now.Add(-most)}
 	for _, n := range s.inventory.Nodes() {
 		verdict := q.Filter(n)
@@ -100,9 +101,9 @@ func stand(p *inventory.Pod, n *inventory.Node, verdict placement.Verdict, fresh
 		return standing{n.Name, excluded, exclusion(p.Constraints, n)}
 	case verdict.Cause != placement.Fits:
 		return standing{n.Name, rejected, verdict.Message}
-	case n.Slots(p.Needs, fresh) > 0 && p.Verdict != "":
+	case n.Fits(p.Needs, fresh) > 0 && p.Verdict != "":
 		return standing{n.Name, free, "free by the extender's count; the scheduler found no node, see below"}
-	case n.Slots(p.Needs, fresh) > 0:
+	case n.Fits(p.Needs, fresh) > 0:
 		return standing{n.Name, free, "it could take the pod now"}
 	}
 	for _, d := range p.Needs.Devices {
@@ -126,7 +127,7 @@ func exclusion(c *inventory.Constraints, n *inventory.Node) string {
 			causes = append(causes, "it is tainted "+t.ToString())
 		}
 	}
-	if volume := c.KeptBy(n); volume != "" {
+	if volume := c.VolumeConflict(n); volume != "" {
 		return strings.Join(append(causes, fmt.Sprintf("the pod's volume %s cannot be used there", volume)), ", ")
 	}
 	const labels = "the pod's node selector or affinity leaves it out"
@@ -141,7 +142,7 @@ func exclusion(c *inventory.Constraints, n *inventory.Node) string {
 }
 
 // held says who holds the devices that a pod would need.
-func held(n *inventory.Node, d inventory.Devices) string {
+func held(n *inventory.Node, d resources.Devices) string {
 	const most = 5
 	pods := holdersOf(n, d.Resource)
 	var who []string
@@ -158,7 +159,7 @@ func held(n *inventory.Node, d inventory.Devices) string {
 }
 
 // crowded says which of the ordinary resources is short.
-func crowded(n *inventory.Node, needs inventory.Resources) string {
+func crowded(n *inventory.Node, needs resources.Amounts) string {
 	switch {
 	case n.Pods >= n.MaxPods:
 		return fmt.Sprintf("it runs its %d pods already", n.MaxPods)

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -95,7 +96,7 @@ func fourKinds(pod ...podOption) []Option {
 	options := []Option{wants(gpu, pod...), wants(npu, pod...), wants(fpga, pod...), wants("", pod...)}
 	for i, o := range options {
 		options[i].Rank, options[i].Kind = i, []accel.Kind{"GPU", "NPU", "FPGA", "CPU"}[i]
-		options[i].Needs = o.Needs.plus(Resources{CPU: 100, Memory: gi / 2}, 1)
+		options[i].Needs = o.Needs.Plus(resources.Amounts{CPU: 100, Memory: gi / 2}, 1)
 	}
 	return options
 }

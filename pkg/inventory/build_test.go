@@ -13,6 +13,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/record"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -178,9 +179,9 @@ func ours(kind accel.Kind, reservation string) podOption {
 // wants is the option of a kind that needs one of a resource, or with "" two
 // cores.
 func wants(resource string, podSpec ...podOption) Option {
-	o := Option{Kind: "GPU", Needs: Resources{Devices: []Devices{{resource, 1}}}}
+	o := Option{Kind: "GPU", Needs: resources.Amounts{Devices: []resources.Devices{{Resource: resource, Count: 1}}}}
 	if resource == "" {
-		o = Option{Kind: accel.CPU, Needs: Resources{CPU: 2000}}
+		o = Option{Kind: accel.CPU, Needs: resources.Amounts{CPU: 2000}}
 	}
 	if len(podSpec) > 0 {
 		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{
@@ -189,8 +190,8 @@ func wants(resource string, podSpec ...podOption) Option {
 		for _, s := range podSpec {
 			s(p)
 		}
-		extra := ResourcesOf(p.Spec.Containers[0].Resources.Requests)
-		o.Needs = o.Needs.plus(extra, 1)
+		extra := resources.Of(p.Spec.Containers[0].Resources.Requests)
+		o.Needs = o.Needs.Plus(extra, 1)
 		o.Constraints = ConstraintsOf(&p.Spec)
 	}
 	return o

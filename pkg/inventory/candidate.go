@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/quota"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/servicetime"
 )
 
@@ -13,11 +15,11 @@ type Option struct {
 	// Rank is the place in the order of preference, 0 first.
 	Rank int
 	// Needs is what the whole pod would request.
-	Needs Resources
+	Needs resources.Amounts
 	// Constraints say where it could run then; nil is anywhere untainted.
 	Constraints *Constraints
-	// Charge is what quotas ask about the pod beyond Needs.
-	Charge Charge
+	// QuotaUsage is what quotas count of the pod beyond Needs.
+	QuotaUsage quota.Usage
 	// Claims are the claims of the namespace whose volumes the pod would mount:
 	// those that are bound say where it could run, too.
 	Claims []string
@@ -31,8 +33,8 @@ type Option struct {
 	Hint  time.Duration
 	Basis servicetime.Basis
 	Timed servicetime.Timed
-	// Try is for the policies that spend a run on learning now and then.
-	Try Try
+	// TrialHistory is for the policies that spend a run on learning now and then.
+	TrialHistory TrialHistory
 }
 
 // Candidate is what a decision needs to know of an option: the state of its
@@ -77,7 +79,7 @@ func (c Candidate) Idle() int64 { return max(0, c.Usable-c.Claimed) }
 
 // Admitted reports whether a pod made for it would be admitted, as far as is
 // known.
-func (c Candidate) Admitted() bool { return c.Refused == nil || c.Refused.Waits }
+func (c Candidate) Admitted() bool { return c.Refused == nil || c.Refused.Unschedulable }
 
 // Query is what a decision is about.
 type Query struct {
@@ -86,12 +88,12 @@ type Query struct {
 	// Reservation is the id to reserve the choice under; with "" nothing is
 	// reserved, which is what a dry run wants.
 	Reservation string
-	// Instead is a reservation that was held for this very pod, and is given
+	// Release is a reservation that was held for this very pod, and is given
 	// back in the same step; "" for none. A dry run only leaves it out.
-	Instead string
-	// Replaced is the name of a pod that the chosen one would come in the place
+	Release string
+	// Replaces is the name of a pod that the chosen one would come in the place
 	// of: quotas no longer count it then. "" for none.
-	Replaced string
+	Replaces string
 }
 
 // Decide hands the candidates of a query to choose, in the order of the
@@ -108,8 +110,8 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	inv.refresh(now)
 	inv.expire(now)
 	if q.Reservation != "" {
-		inv.giveBack(q.Namespace, q.Instead)
-	} else if held := inv.reservations[q.Instead]; held != nil && held.namespace == q.Namespace {
+		inv.giveBack(q.Namespace, q.Release)
+	} else if held := inv.reservations[q.Release]; held != nil && held.namespace == q.Namespace {
 		defer inv.leaveOut(held)()
 	}
 	candidates := inv.candidates(q, now)
@@ -123,10 +125,10 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 // leaveOut has a reservation not count until the function it returns is called.
 func (inv *Inventory) leaveOut(r *reservation) func() {
 	inv.leftOut = waits{shape: r.shape}
-	inv.charge(r.namespace, r.shape.needs, &r.charge, -1)
+	inv.quotas.Remove(r.namespace, r.quotaPod())
 	return func() {
 		inv.leftOut = waits{}
-		inv.charge(r.namespace, r.shape.needs, &r.charge, 1)
+		inv.quotas.Add(r.namespace, r.quotaPod())
 	}
 }
 
@@ -137,7 +139,7 @@ func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
 		o.Constraints = inv.bound(q.Namespace, o.Constraints, o.Claims)
 		candidates[i] = inv.candidate(o, now)
 		if candidates[i].Refused = o.Barred; o.Barred == nil {
-			candidates[i].Refused = inv.refusal(&q, &o, now)
+			candidates[i].Refused = inv.quotaRefusal(&q, &o, now)
 		}
 	}
 	return candidates

@@ -1,6 +1,10 @@
 package inventory
 
-import "time"
+import (
+	"time"
+
+	"heteroaccel.io/pkg/resources"
+)
 
 // hand is what is left to deal: the places with slots that nothing has claimed
 // yet, and how many each has.
@@ -86,7 +90,7 @@ func (h *hand) fill(t *table) {
 func (inv *Inventory) deal(claim *shape, want int64) (took int64) {
 	h := &inv.dealing
 	for i := range h.free.and(claim.reach.allowed) {
-		if inv.places[i].Slots(claim.needs, false) == 0 {
+		if inv.places[i].Fits(claim.needs, false) == 0 {
 			continue
 		}
 		n := min(want-took, int64(h.left[i]))
@@ -103,7 +107,7 @@ func (inv *Inventory) deal(claim *shape, want int64) (took int64) {
 // meet reports whether a claim could run on one of a table's nodes.
 func (inv *Inventory) meet(claim *shape, t *table) bool {
 	for i := range t.here.and(claim.reach.allowed) {
-		if inv.places[i].Total(claim.needs) > 0 {
+		if inv.places[i].FitsEmpty(claim.needs) > 0 {
 			return true
 		}
 	}
@@ -115,7 +119,7 @@ const mostShare = 1 << 32
 
 // share is how many slots of the size of need a claim takes, rounded up; 0
 // when the two are after different things.
-func share(claim, need Resources) int64 {
+func share(claim, need resources.Amounts) int64 {
 	if len(need.Devices) == 0 {
 		if len(claim.Devices) > 0 || claim.CPU == 0 || need.CPU == 0 {
 			return 0

@@ -100,7 +100,7 @@ func (c *Constraints) Allow(n *Node) bool {
 	if c == nil {
 		return true
 	}
-	if c.KeptBy(n) != "" {
+	if c.VolumeConflict(n) != "" {
 		return false
 	}
 	if c.affinity == nil {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -57,8 +58,7 @@ type Inventory struct {
 	// expiring is a time before which no reservation expires.
 	expiring time.Time
 
-	// accounts are the quotas of each namespace, by name.
-	accounts map[string][]*account
+	quotas quota.Ledger
 
 	storage storage
 
@@ -99,7 +99,6 @@ func New(opts Options) *Inventory {
 		pods:         map[types.NamespacedName]*Pod{},
 		waiting:      map[types.NamespacedName]waits{},
 		reservations: map[string]*reservation{},
-		accounts:     map[string][]*account{},
 		storage:      newStorage(),
 		shapes:       map[string]*shape{},
 		reaches:      map[string]*reach{},
@@ -201,7 +200,7 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 			inv.putNode(inv.node(to).withPod(nil, p))
 		}
 	}
-	inv.recharge(name.Namespace, old, p)
+	inv.updateQuotas(name.Namespace, old, p)
 	waited, left := inv.waiting[name]
 	delete(inv.waiting, name)
 	delete(inv.pods, name)

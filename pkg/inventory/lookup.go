@@ -59,8 +59,8 @@ func (inv *Inventory) Managed() []*Pod {
 	return pods
 }
 
-// MaxSampleAge is how old a sample may be and still count.
-func (inv *Inventory) MaxSampleAge() time.Duration { return inv.opts.MaxTelemetryAge }
+// MaxTelemetryAge is how old a sample may be and still count.
+func (inv *Inventory) MaxTelemetryAge() time.Duration { return inv.opts.MaxTelemetryAge }
 
 // Now is the inventory's clock.
 func (inv *Inventory) Now() time.Time { return inv.opts.Now() }

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 
+	"heteroaccel.io/pkg/quota"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -34,7 +36,7 @@ func (h *history) node(name string) *Node {
 			continue
 		}
 		n.Pods++
-		n.Held = n.Held.plus(p.Needs, 1)
+		n.Held = n.Held.Plus(p.Needs, 1)
 		if p.Managed != nil || len(p.Needs.Devices) > 0 {
 			n.Holders = append(n.Holders, p)
 		}
@@ -51,7 +53,7 @@ func (h *history) sums(o Option, now time.Time) sums {
 	var c sums
 	for name := range h.nodes {
 		n := h.node(name)
-		total := n.Total(o.Needs)
+		total := n.FitsEmpty(o.Needs)
 		if total == 0 || !o.Constraints.Allow(n) {
 			continue
 		}
@@ -61,7 +63,7 @@ func (h *history) sums(o Option, now time.Time) sums {
 			c.Stale++
 		}
 		c.Total += total
-		c.Usable += n.Slots(o.Needs, fresh)
+		c.Usable += n.Fits(o.Needs, fresh)
 	}
 	return c
 }
@@ -88,13 +90,13 @@ func (inv *Inventory) waitingFor(resource string) (n int) {
 	return n
 }
 
-func sameCharge(a, b unique.Handle[Charge]) bool { return a == b }
+func sameUsage(a, b unique.Handle[quota.Usage]) bool { return a == b }
 
 func sorted(n *Node) Node {
 	m := *n
 	m.place, m.fresh = 0, false
 	m.Held.Devices = slices.Clone(m.Held.Devices)
-	slices.SortFunc(m.Held.Devices, func(a, b Devices) int { return cmp.Compare(a.Resource, b.Resource) })
+	slices.SortFunc(m.Held.Devices, func(a, b resources.Devices) int { return cmp.Compare(a.Resource, b.Resource) })
 	m.Holders = slices.Clone(m.Holders)
 	slices.SortFunc(m.Holders, func(a, b *Pod) int { return cmp.Compare(a.Key(), b.Key()) })
 	return m
@@ -117,8 +119,13 @@ func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(seed), 1))
 			w := newWorld()
-			w.SetQuota(quotaOf("all", map[string]string{"requests." + gpu: "9", "cpu": "9", "memory": "9Gi"}, nil))
-			w.SetQuota(quotaOf("some", map[string]string{"requests." + npu: "9"}, nil, corev1.ResourceQuotaScopeNotBestEffort))
+			quotas := []*quota.Quota{
+				quotaOf("all", map[string]string{"requests." + gpu: "9", "cpu": "9", "memory": "9Gi"}, nil),
+				quotaOf("some", map[string]string{"requests." + npu: "9"}, nil, corev1.ResourceQuotaScopeNotBestEffort),
+			}
+			for _, q := range quotas {
+				w.SetQuota(q)
+			}
 			h := &history{map[string]*Node{}, map[string]*Pod{}, map[string]telemetry.Scrape{}}
 			options := modelOptions()
 			var log []string
@@ -135,10 +142,12 @@ func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
 					t.Errorf("option %+v, claims included (-want +got):\n%s", o.Needs, diff)
 				}
 			}
-			for _, a := range w.accounts["default"] {
-				if want := w.open(a.quota).sums; !slices.Equal(a.sums, want) {
-					t.Errorf("quota %s counts %v, want %v", a.quota.Name, a.sums, want)
-				}
+			var recounted quota.Ledger
+			for _, q := range quotas {
+				recounted.Set(q, w.quotaPods("default"))
+			}
+			if diff := gocmp.Diff(recounted.Counted("default"), w.quotas.Counted("default")); diff != "" {
+				t.Errorf("quotas count (-want +got):\n%s", diff)
 			}
 			empty(t, w, h)
 		})
@@ -203,7 +212,7 @@ func agreeOnRecords(t *testing.T, w *world, h *history) bool {
 	}
 	for _, n := range nodes {
 		want := sorted(h.node(n.Name))
-		if diff := gocmp.Diff(want, sorted(n), gocmp.AllowUnexported(Node{}, traits{}, Pod{}), gocmp.Comparer(sameCharge), cmpopts.EquateEmpty()); diff != "" {
+		if diff := gocmp.Diff(want, sorted(n), gocmp.AllowUnexported(Node{}, traits{}, Pod{}), gocmp.Comparer(sameUsage), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("node %s (-want +got):\n%s", n.Name, diff)
 			ok = false
 		}
@@ -223,9 +232,11 @@ func empty(t *testing.T, w *world, h *history) {
 	if len(w.nodes) != 0 || len(w.pods) != 0 || len(w.waiting) != 0 || len(w.queue) != 0 {
 		t.Errorf("left behind: %d nodes, %d pods, %d waiting, %d queues", len(w.nodes), len(w.pods), len(w.waiting), len(w.queue))
 	}
-	for _, a := range w.accounts["default"] {
-		if slices.ContainsFunc(a.sums, func(n int64) bool { return n != 0 }) {
-			t.Errorf("quota %s counts %v in an empty inventory", a.quota.Name, a.sums)
+	for name, counted := range w.quotas.Counted("default") {
+		for resource, n := range counted {
+			if n != 0 {
+				t.Errorf("quota %s counts %d of %s in an empty inventory", name, n, resource)
+			}
 		}
 	}
 	if len(w.shapes) != len(w.tabled) {

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -18,10 +19,10 @@ type Node struct {
 	Name string
 	// Allocatable and Capacity are the kubelet's; capacity counts the devices
 	// that the kubelet knows to be unhealthy as well.
-	Allocatable, Capacity Resources
+	Allocatable, Capacity resources.Amounts
 	// Held is what the pods bound here request; Pods is how many they are, of
 	// at most MaxPods.
-	Held          Resources
+	Held          resources.Amounts
 	Pods, MaxPods int64
 	// Holders are the pods bound here that hold devices or are ours, in no
 	// particular order.
@@ -36,7 +37,7 @@ type Node struct {
 	// fresh is whether the sample was when the inventory looked last.
 	fresh bool
 	// blocked are the slots that a fresh sample takes away.
-	blocked Resources
+	blocked resources.Amounts
 	// place is the node's number in the inventory.
 	place int
 }
@@ -67,9 +68,9 @@ func NodeOf(n *corev1.Node) *Node {
 	}
 	return &Node{
 		Name:        unique.Make(n.Name).Value(),
-		Allocatable: ResourcesOf(n.Status.Allocatable),
-		Capacity:    ResourcesOf(n.Status.Capacity),
-		MaxPods:     bounded(n.Status.Allocatable.Pods().Value()),
+		Allocatable: resources.Of(n.Status.Allocatable),
+		Capacity:    resources.Of(n.Status.Capacity),
+		MaxPods:     resources.Bounded(n.Status.Allocatable.Pods().Value()),
 		known:       true,
 		traits:      &traits{labels, slices.Clone(n.Spec.Taints), n.Spec.Unschedulable},
 	}
@@ -134,16 +135,16 @@ func (n *Node) Load(fresh bool) (load float64, ok bool) {
 		return 0, false
 	}
 	busy, cores := n.Telemetry.CPUBusy, n.Telemetry.CPUCores
-	if !(cores > 0 && cores < most && busy >= 0) { // also when one is not a number
+	if !(cores > 0 && cores < resources.Max && busy >= 0) { // also when one is not a number
 		return 0, false
 	}
 	return min(1, busy/cores), true
 }
 
-// Slots is how many pods with these needs the node could take now: how often
+// Fits is how many pods with these needs the node could take now: how often
 // they go into what is free of everything they ask for. Only a pod that needs
 // no device is kept off cores that are busy but not requested.
-func (n *Node) Slots(needs Resources, fresh bool) int64 {
+func (n *Node) Fits(needs resources.Amounts, fresh bool) int64 {
 	if !n.known {
 		return 0
 	}
@@ -160,9 +161,9 @@ func (n *Node) Slots(needs Resources, fresh bool) int64 {
 	return max(0, slots)
 }
 
-// Total is how many pods with these needs an empty node could take, by what
+// FitsEmpty is how many pods with these needs an empty node could take, by what
 // Kubernetes says it has.
-func (n *Node) Total(needs Resources) int64 {
+func (n *Node) FitsEmpty(needs resources.Amounts) int64 {
 	if !n.known {
 		return 0
 	}
@@ -208,7 +209,7 @@ func (n *Node) DevicesOf(resource string) []accel.Device {
 // withPod returns the node with old gone and p come in its place; either may be
 // nil.
 func (n *Node) withPod(old, p *Pod) *Node {
-	heldSame := old != nil && p != nil && old.Needs.equal(p.Needs)
+	heldSame := old != nil && p != nil && old.Needs.Equal(p.Needs)
 	competes := old != nil && old.competes() || p != nil && p.competes()
 	if heldSame && !competes {
 		return n
@@ -222,10 +223,10 @@ func (n *Node) withPod(old, p *Pod) *Node {
 	}
 	if !heldSame {
 		if old != nil {
-			m.Held = m.Held.plus(old.Needs, -1)
+			m.Held = m.Held.Plus(old.Needs, -1)
 		}
 		if p != nil {
-			m.Held = m.Held.plus(p.Needs, 1)
+			m.Held = m.Held.Plus(p.Needs, 1)
 		}
 	}
 	if competes {
@@ -248,7 +249,7 @@ func (n *Node) withPod(old, p *Pod) *Node {
 // pods hold of them, which counts as held. Where the sample names the holders,
 // one that has gone since gives its slots to nobody.
 func (n *Node) block() {
-	n.blocked = Resources{}
+	n.blocked = resources.Amounts{}
 	if n.Telemetry == nil {
 		return
 	}
@@ -263,7 +264,7 @@ func (n *Node) block() {
 			}
 		}
 		if blocked = min(blocked, d.Slots); blocked > 0 {
-			n.blocked = n.blocked.plus(Resources{Devices: []Devices{{d.Resource, int64(blocked)}}}, 1)
+			n.blocked = n.blocked.Plus(resources.Amounts{Devices: []resources.Devices{{Resource: d.Resource, Count: int64(blocked)}}}, 1)
 		}
 	}
 }

@@ -10,7 +10,9 @@ import (
 	"k8s.io/component-helpers/resource"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/record"
+	"heteroaccel.io/pkg/resources"
 )
 
 // Pod is what the inventory keeps of a pod. It is immutable.
@@ -22,7 +24,7 @@ type Pod struct {
 	// Done is set once the pod ended, well or not: it holds nothing then.
 	Done bool
 	// Needs is what the pod requests, as kube-scheduler counts it.
-	Needs Resources
+	Needs resources.Amounts
 	// Managed is set for a pod that the webhook admitted, which its verified
 	// record shows.
 	Managed *Managed
@@ -51,8 +53,8 @@ type Pod struct {
 	claims    []string
 	unmounted *Constraints
 
-	// charge is shared by the pods of one template.
-	charge unique.Handle[Charge]
+	// quotaUsage is shared by the pods of one template.
+	quotaUsage unique.Handle[quota.Usage]
 }
 
 // Managed is what only our own pods have.
@@ -92,19 +94,6 @@ func (p *Pod) waits() bool {
 	return p.Node == "" && !p.Done && !p.Gated && !p.Deleted && p.competes()
 }
 
-// charged reports whether quotas count the pod for certain; p may be nil. One
-// that is being deleted counts for a while longer, which the quota knows best.
-func (p *Pod) charged() bool { return p != nil && !p.Done && !p.Deleted }
-
-// terms is what quotas ask about the pod.
-func (p *Pod) terms() *Charge {
-	if p.charge == (unique.Handle[Charge]{}) {
-		return &Charge{}
-	}
-	c := p.charge.Value()
-	return &c
-}
-
 // competes reports whether the pod is after an accelerator at all.
 func (p *Pod) competes() bool { return p.Managed != nil || len(p.Needs.Devices) > 0 }
 
@@ -122,7 +111,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		Deleted:   pod.DeletionTimestamp != nil,
 	}
 	p.Verdict, p.VerdictTime = verdictOf(pod)
-	p.Needs = ResourcesOf(resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true}))
+	p.Needs = resources.Of(resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true}))
 	given, ours := record.Of(pod.Annotations, pod.Namespace, key)
 	if ours {
 		p.Managed = &Managed{
@@ -133,7 +122,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 			Reason:      pod.Annotations[accel.ReasonAnnotation],
 		}
 	}
-	p.charge = unique.Make(ChargeOf(pod))
+	p.quotaUsage = unique.Make(quota.UsageOf(pod))
 	if p.competes() {
 		p.Run = runOf(pod, given.Container)
 		if p.Node == "" {

@@ -7,11 +7,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/record"
+	"heteroaccel.io/pkg/resources"
 )
 
 type podObject = corev1.Pod
@@ -22,12 +23,12 @@ func TestPodOf(t *testing.T) {
 	p.Constraints = nil
 	want := &Pod{
 		Namespace: "default", Name: "p", UID: "uid-p",
-		Needs:   Resources{CPU: 500, Memory: gi, Devices: []Devices{{gpu, 1}}},
-		Managed: &Managed{Inference: "faces", Reservation: "r", Kind: "GPU"},
-		Run:     &Run{Phase: corev1.PodRunning, Started: start, Ends: true},
-		charge:  unique.Make(Charge{Unset: unsetLimitCPU | unsetLimitMemory}),
+		Needs:      resources.Amounts{CPU: 500, Memory: gi, Devices: []resources.Devices{{Resource: gpu, Count: 1}}},
+		Managed:    &Managed{Inference: "faces", Reservation: "r", Kind: "GPU"},
+		Run:        &Run{Phase: corev1.PodRunning, Started: start, Ends: true},
+		quotaUsage: unique.Make(quota.Usage{Unset: quota.UnsetLimitCPU | quota.UnsetLimitMemory}),
 	}
-	if diff := cmp.Diff(want, p, cmp.AllowUnexported(Pod{}), cmp.Comparer(sameCharge)); diff != "" {
+	if diff := cmp.Diff(want, p, cmp.AllowUnexported(Pod{}), cmp.Comparer(sameUsage)); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
 	if p := aPod("p", asks("cpu", "1")); p.Run != nil || p.Constraints != nil || p.Managed != nil {
@@ -124,42 +125,6 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-func TestResourcesOf(t *testing.T) {
-	tests := map[string]struct {
-		list corev1.ResourceList
-		want Resources
-	}{
-		"nothing": {nil, Resources{}},
-		"in order": {
-			corev1.ResourceList{npu: resource.MustParse("1"), gpu: resource.MustParse("2"), "cpu": resource.MustParse("1500m")},
-			Resources{CPU: 1500, Devices: []Devices{{gpu, 2}, {npu, 1}}},
-		},
-		"zero and negative": {
-			corev1.ResourceList{npu: resource.MustParse("0"), gpu: resource.MustParse("-1"), "cpu": resource.MustParse("-1")},
-			Resources{},
-		},
-		"a fraction is rounded up": {
-			corev1.ResourceList{gpu: resource.MustParse("0.5")},
-			Resources{Devices: []Devices{{gpu, 1}}},
-		},
-		"absurd": {
-			corev1.ResourceList{gpu: resource.MustParse("9E"), "memory": resource.MustParse("9E"), "cpu": resource.MustParse("9E")},
-			Resources{CPU: most, Memory: most, Devices: []Devices{{gpu, most}}},
-		},
-		"not devices": {
-			corev1.ResourceList{"hugepages-2Mi": resource.MustParse("1"), "ephemeral-storage": resource.MustParse("5")},
-			Resources{Storage: 5},
-		},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, ResourcesOf(tt.list)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestLookup(t *testing.T) {
 	w := newWorld()
 	w.SetNode(aNode("b", cordoned, tainted("x", corev1.TaintEffectNoSchedule)))
@@ -179,7 +144,7 @@ func TestLookup(t *testing.T) {
 	if !b.Cordoned() || len(b.Taints()) != 1 || a.Cordoned() || len(a.Taints()) != 0 {
 		t.Error("cordon and taints are those of the nodes")
 	}
-	if age, ok := a.Age(w.Now()); !ok || age != 2*time.Second || !a.Fresh(w.Now(), w.MaxSampleAge()) {
+	if age, ok := a.Age(w.Now()); !ok || age != 2*time.Second || !a.Fresh(w.Now(), w.MaxTelemetryAge()) {
 		t.Errorf("age: %v, %v", age, ok)
 	}
 	if _, ok := b.Age(w.Now()); ok || b.Fresh(w.Now(), time.Hour) {

@@ -53,7 +53,7 @@ func TestNobodyDoubleBooks(t *testing.T) {
 		inv.Reservations()
 		inv.Managed()
 		for _, n := range inv.Lookup([]string{"n1", "n2"}) {
-			_ = n.Slots(wants(gpu).Needs, n.Fresh(now, inv.MaxSampleAge()))
+			_ = n.Fits(wants(gpu).Needs, n.Fresh(now, inv.MaxTelemetryAge()))
 		}
 		inv.Decide(Query{Namespace: "default", Options: []Option{wants(gpu), wants("")}}, func([]Candidate) int { return i % 2 })
 	})

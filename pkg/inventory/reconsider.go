@@ -27,7 +27,7 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 	now := inv.opts.Now()
 	inv.refresh(now)
 	inv.expire(now)
-	q.Replaced = name
+	q.Replaces = name
 	inv.leftOut = own
 	candidates := inv.candidates(q, now)
 	inv.leftOut = waits{}
@@ -60,6 +60,6 @@ func (n *Node) gained(old *Node) bool {
 		return n.known
 	}
 	return n.Pods < old.Pods || n.MaxPods > old.MaxPods || n.known != old.known || n.fresh != old.fresh ||
-		n.traits != old.traits || !n.Allocatable.equal(old.Allocatable) || !n.Capacity.equal(old.Capacity) ||
-		!n.blocked.equal(old.blocked) || n.Pods == old.Pods && !n.Held.equal(old.Held)
+		n.traits != old.traits || !n.Allocatable.Equal(old.Allocatable) || !n.Capacity.Equal(old.Capacity) ||
+		!n.blocked.Equal(old.blocked) || n.Pods == old.Pods && !n.Held.Equal(old.Held)
 }

@@ -60,7 +60,7 @@ func TestReconsider(t *testing.T) {
 	if c := w.look(wants(npu)); c.Idle() != 0 {
 		t.Error("the NPU is idle for somebody else")
 	}
-	again := Query{Namespace: "default", Options: options[1:], Reservation: "again", Instead: "hold-a"}
+	again := Query{Namespace: "default", Options: options[1:], Reservation: "again", Release: "hold-a"}
 	if c := w.Decide(again, func([]Candidate) int { return 0 }); c.Idle() != 1 || w.Reservations() != 1 {
 		t.Errorf("%d idle for the pod it was held for; %d reservations", c.Idle(), w.Reservations())
 	}

@@ -4,16 +4,17 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/quota"
 )
 
 // reservation is a decision whose pod the API server has not shown us yet. It
 // counts against its kind like a waiting pod.
 type reservation struct {
-	namespace string
-	kind      accel.Kind
-	shape     *shape
-	charge    Charge
-	expires   time.Time
+	namespace  string
+	kind       accel.Kind
+	shape      *shape
+	quotaUsage quota.Usage
+	expires    time.Time
 }
 
 // Reserved returns the kind of a live reservation. A pod that the API server
@@ -55,14 +56,14 @@ func (inv *Inventory) Reservations() int {
 func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time) {
 	inv.release(id)
 	r := &reservation{
-		namespace: namespace,
-		kind:      chosen.Kind,
-		shape:     inv.join(chosen.Needs, chosen.Constraints, false).shape,
-		charge:    chosen.Charge,
-		expires:   now.Add(inv.opts.ReservationTTL),
+		namespace:  namespace,
+		kind:       chosen.Kind,
+		shape:      inv.join(chosen.Needs, chosen.Constraints, false).shape,
+		quotaUsage: chosen.QuotaUsage,
+		expires:    now.Add(inv.opts.ReservationTTL),
 	}
 	inv.reservations[id] = r
-	inv.charge(namespace, r.shape.needs, &r.charge, 1)
+	inv.quotas.Add(namespace, r.quotaPod())
 	if len(inv.reservations) == 1 || r.expires.Before(inv.expiring) {
 		inv.expiring = r.expires
 	}
@@ -72,7 +73,7 @@ func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time
 func (inv *Inventory) release(id string) {
 	if r := inv.reservations[id]; r != nil {
 		delete(inv.reservations, id)
-		inv.charge(r.namespace, r.shape.needs, &r.charge, -1)
+		inv.quotas.Remove(r.namespace, r.quotaPod())
 		inv.leave(waits{shape: r.shape})
 	}
 }

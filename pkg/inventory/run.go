@@ -31,11 +31,11 @@ type Run struct {
 	Watched time.Duration
 }
 
-// Took is how long the run of a pod that ended took; ok is false when that is
+// Duration is how long the run of a pod that ended took; ok is false when that is
 // not known. The API's times are cut to whole seconds, so that their difference
 // is up to a second off either way: where the inventory saw the pod start and
 // end, its own clock says where in between the truth lies.
-func (r *Run) Took() (took time.Duration, ok bool) {
+func (r *Run) Duration() (took time.Duration, ok bool) {
 	if r.Started.IsZero() || r.Ended.Before(r.Started) {
 		return 0, false
 	}

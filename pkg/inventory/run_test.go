@@ -56,7 +56,7 @@ func TestEnded(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := aPod("p", tt.pod...).Run
-			if took, known := r.Took(); took != tt.took || known != tt.known || r.Succeeded != tt.ok {
+			if took, known := r.Duration(); took != tt.took || known != tt.known || r.Succeeded != tt.ok {
 				t.Errorf("took %s (%v), succeeded %v, want %s (%v), %v", took, known, r.Succeeded, tt.took, tt.known, tt.ok)
 			}
 		})
@@ -92,7 +92,7 @@ func TestWatched(t *testing.T) {
 			if len(finished) != 1 {
 				t.Fatalf("%d pods finished", len(finished))
 			}
-			if got, ok := finished[0].Run.Took(); got != tt.want || !ok {
+			if got, ok := finished[0].Run.Duration(); got != tt.want || !ok {
 				t.Errorf("took %s, want %s", got, tt.want)
 			}
 			if w.Pod("default", "p") != finished[0] {

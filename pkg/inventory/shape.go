@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"heteroaccel.io/pkg/resources"
 )
 
 // mostTables bounds the tables: 80 KB each with 5,000 nodes, and a few tens of
@@ -19,7 +21,7 @@ const mostTables = 32
 // reads sums.
 type shape struct {
 	key   string
-	needs Resources
+	needs resources.Amounts
 	reach *reach
 	// waiting is how many pods and reservations of this shape wait.
 	waiting int64
@@ -30,9 +32,9 @@ type shape struct {
 }
 
 // shape returns the one shape of these needs and constraints.
-func (inv *Inventory) shape(needs Resources, c *Constraints) *shape {
+func (inv *Inventory) shape(needs resources.Amounts, c *Constraints) *shape {
 	var buf [256]byte
-	key := needs.appendKey(buf[:0])
+	key := needs.AppendKey(buf[:0])
 	if c != nil {
 		key = append(key, c.key...)
 	}
@@ -52,7 +54,7 @@ type waits struct {
 }
 
 // join counts one more that waits. Who joined must leave.
-func (inv *Inventory) join(needs Resources, c *Constraints, judged bool) waits {
+func (inv *Inventory) join(needs resources.Amounts, c *Constraints, judged bool) waits {
 	s := inv.shape(needs, c)
 	if judged {
 		s.judged++
@@ -161,11 +163,11 @@ func (s *shape) room(n *Node) room {
 	if n == nil || !s.reach.allowed.has(n.place) {
 		return room{}
 	}
-	total := n.Total(s.needs)
+	total := n.FitsEmpty(s.needs)
 	if total == 0 {
 		return room{}
 	}
-	r := room{total: small(total), slots: small(n.Slots(s.needs, n.fresh)), stale: !n.fresh}
+	r := room{total: small(total), slots: small(n.Fits(s.needs, n.fresh)), stale: !n.fresh}
 	var ending int64
 	for _, p := range n.Holders {
 		if p.Run.Ends {

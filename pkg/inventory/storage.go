@@ -109,8 +109,8 @@ func (inv *Inventory) bound(namespace string, own *Constraints, claims []string)
 	return own.with(volumes)
 }
 
-// KeptBy names the volume that keeps the pod off a node, "" for none.
-func (c *Constraints) KeptBy(n *Node) string {
+// VolumeConflict names the volume that keeps the pod off a node, "" for none.
+func (c *Constraints) VolumeConflict(n *Node) string {
 	if c == nil || n.traits == nil {
 		return ""
 	}

@@ -191,7 +191,7 @@ func TestWaitingWithClaims(t *testing.T) {
 					for _, n := range w.Nodes() {
 						if p.Constraints.Allow(n) {
 							on += n.Name
-						} else if kept := p.Constraints.KeptBy(n); kept != "pv" {
+						} else if kept := p.Constraints.VolumeConflict(n); kept != "pv" {
 							t.Errorf("step %d: kept off %s by %q, want pv", i, n.Name, kept)
 						}
 					}

@@ -18,7 +18,7 @@ func Explain(ranked []Ranked) string {
 	first, others := ranked[0], ranked[1:]
 	var b strings.Builder
 	switch {
-	case first.Refused != nil && first.Refused.Quota != "":
+	case first.Refused != nil && first.Refused.Quota != nil:
 		fmt.Fprintf(&b, "the quotas of its namespace allow no kind: %s", first.short())
 	case first.Refused != nil:
 		fmt.Fprintf(&b, "no kind is left to it: %s", first.short())

@@ -11,6 +11,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 )
 
 // TestFourAtOnce decides four times in a row, before any pod is seen, on the
@@ -31,7 +32,7 @@ func TestFourAtOnce(t *testing.T) {
 		}))
 	}
 	option := func(k accel.Kind, service time.Duration, resourceName, amount string) inventory.Option {
-		return inventory.Option{Kind: k, Service: service, Needs: inventory.ResourcesOf(corev1.ResourceList{
+		return inventory.Option{Kind: k, Service: service, Needs: resources.Of(corev1.ResourceList{
 			corev1.ResourceName(resourceName): resource.MustParse(amount),
 		})}
 	}

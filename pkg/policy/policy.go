@@ -97,7 +97,7 @@ func against(r *inventory.Refusal) int {
 	switch {
 	case r == nil:
 		return 0
-	case r.Waits:
+	case r.Unschedulable:
 		return 1
 	}
 	return 2

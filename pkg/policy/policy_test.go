@@ -10,6 +10,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/quota"
 )
 
 // kind is a candidate with one slot, in the state that change makes.
@@ -27,14 +28,14 @@ func kind(k accel.Kind, rank int, service time.Duration, change ...func(*invento
 func nowhere(c *inventory.Candidate) { c.Nodes, c.Total, c.Usable = 0, 0, 0 }
 
 func refused(c *inventory.Candidate) {
-	c.Refused = &inventory.Refusal{Quota: "team", Resource: "requests.example.com/" + strings.ToLower(string(c.Kind)), Hard: 1, Needs: 1}
+	c.Refused = &inventory.Refusal{Quota: &quota.Refusal{Quota: "team", Resource: "requests.example.com/" + strings.ToLower(string(c.Kind)), Hard: 1, Needs: 1}}
 }
 
 func barred(c *inventory.Candidate) { c.Refused = &inventory.Refusal{Reason: "LimitRange l: too much"} }
 
 // stuck is a kind that the scheduler is known to find no node for.
 func stuck(c *inventory.Candidate) {
-	c.Refused = &inventory.Refusal{Reason: "no node suits", Waits: true}
+	c.Refused = &inventory.Refusal{Reason: "no node suits", Unschedulable: true}
 }
 
 func taken(c *inventory.Candidate) {

@@ -32,7 +32,7 @@ func candidatesFrom(data []byte) []inventory.Candidate {
 		}
 		c.Basis, c.Hint = servicetime.Basis(next()), time.Duration(next())
 		c.Timed = servicetime.Timed{Runs: next(), Recent: int(next()), Least: time.Duration(next()), Age: time.Duration(next())}
-		c.Try = inventory.Try{Allowed: next()%2 == 0, Pods: next(), Here: next(), Tries: next(), Open: next()%2 == 0}
+		c.TrialHistory = inventory.TrialHistory{Allowed: next()%2 == 0, PodsSinceTrial: next(), PodsSinceKind: next(), Trials: next(), Untimed: next()%2 == 0}
 		for range min(5, max(0, next())) {
 			c.Running = append(c.Running, inventory.Running{Elapsed: time.Duration(next()), Service: time.Duration(next()), Ends: next()%2 == 0})
 		}
@@ -54,7 +54,7 @@ func checkTotal(t *testing.T, cs []inventory.Candidate) (trials int) {
 		if first.Trial != NoTrial {
 			trials++
 		}
-		if first.Trial != NoTrial && (!first.Try.Allowed || first.Idle() == 0 || first.Nodes <= 0 || first.Refused != nil) {
+		if first.Trial != NoTrial && (!first.TrialHistory.Allowed || first.Idle() == 0 || first.Nodes <= 0 || first.Refused != nil) {
 			t.Errorf("%s: a trial of %+v", name, first.Candidate)
 		}
 		seen := make([]bool, len(cs))

@@ -101,7 +101,7 @@ func try(ranked []Ranked) []Ranked {
 func hintsHold(ranked []Ranked) bool {
 	held := false
 	for _, r := range ranked {
-		if r.Hint <= 0 || r.Timed.Recent < servicetime.Enough {
+		if r.Hint <= 0 || r.Timed.Recent < servicetime.MinRuns {
 			continue
 		}
 		if off := r.Service.Seconds() / r.Hint.Seconds(); !(off <= right && off >= 1/right) {
@@ -123,23 +123,23 @@ func trial(r, best Ranked, runs float64, believed bool) Trial {
 		runs /= believedHints
 	}
 	switch {
-	case !r.Try.Allowed || r.Refused != nil || r.Nodes <= 0 || r.Idle() <= 0:
+	case !r.TrialHistory.Allowed || r.Refused != nil || r.Nodes <= 0 || r.Idle() <= 0:
 		return NoTrial
-	case best.Wait > 0 && r.blind() && !r.Try.Open && r.held() <= blindly*(best.held()+best.waits()):
+	case best.Wait > 0 && r.blind() && !r.TrialHistory.Untimed && r.held() <= blindly*(best.held()+best.waits()):
 		return FirstTrial
-	case r.Try.Pods < everyTrial || r.held() > runs*(best.held()+best.waits()):
+	case r.TrialHistory.PodsSinceTrial < everyTrial || r.held() > runs*(best.held()+best.waits()):
 		return NoTrial
-	case (r.Try.Tries > 0 || r.Try.Open) && r.Try.Here < pause(r):
+	case (r.TrialHistory.Trials > 0 || r.TrialHistory.Untimed) && r.TrialHistory.PodsSinceKind < pause(r):
 		return NoTrial
 	case r.Timed.Recent <= 0:
 		return FirstTrial
 	}
 	least := r.Timed.Least.Seconds()
-	few := r.Timed.Recent < servicetime.Enough
+	few := r.Timed.Recent < servicetime.MinRuns
 	switch {
 	case least < near*best.service() && (few || least < r.service()/2):
 		return AnotherTrial
-	case r.Timed.Age > servicetime.Old && r.Try.Here >= everyOld:
+	case r.Timed.Age > servicetime.StaleAfter && r.TrialHistory.PodsSinceKind >= everyOld:
 		return OldTrial
 	}
 	return NoTrial
@@ -154,8 +154,8 @@ func (r Ranked) blind() bool {
 // pause is how many pods there are at least between two that are sent to a
 // kind to learn.
 func pause(r Ranked) int64 {
-	n := int64(everyTrial) << min(mostDoublings, max(0, r.Try.Tries-freeTrials+1))
-	if r.Try.Open {
+	n := int64(everyTrial) << min(mostDoublings, max(0, r.TrialHistory.Trials-freeTrials+1))
+	if r.TrialHistory.Untimed {
 		n *= unanswered
 	}
 	return n

@@ -17,7 +17,7 @@ func ran(n int64) func(*inventory.Candidate) {
 		if n > 0 {
 			c.Timed.Least = c.Service
 		}
-		c.Try = inventory.Try{Allowed: true, Pods: 1000, Here: 1000}
+		c.TrialHistory = inventory.TrialHistory{Allowed: true, PodsSinceTrial: 1000, PodsSinceKind: 1000}
 	}
 }
 
@@ -29,7 +29,7 @@ func least(d time.Duration) func(*inventory.Candidate) {
 // it, and many in its place.
 func hinted(d time.Duration) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) {
-		if c.Hint, c.Basis = d, servicetime.Learned; c.Timed.Recent < servicetime.Enough {
+		if c.Hint, c.Basis = d, servicetime.Learned; c.Timed.Recent < servicetime.MinRuns {
 			c.Basis = servicetime.Hinted
 		}
 	}
@@ -67,22 +67,28 @@ func TestTrials(t *testing.T) {
 			[]inventory.Candidate{gpu, kind("NPU", 1, 20*s, ran(30), least(2*s))}, "GPU NPU", NoTrial,
 		},
 		"old": {
-			[]inventory.Candidate{gpu, kind("NPU", 1, 2*s, ran(50), change(func(c *inventory.Candidate) { c.Timed.Age = servicetime.Old + s }))}, "NPU GPU", OldTrial,
+			[]inventory.Candidate{gpu, kind("NPU", 1, 2*s, ran(50), change(func(c *inventory.Candidate) { c.Timed.Age = servicetime.StaleAfter + s }))}, "NPU GPU", OldTrial,
 		},
 		"old, and used a moment ago": {
-			[]inventory.Candidate{gpu, kind("NPU", 1, 2*s, ran(50), change(func(c *inventory.Candidate) { c.Timed.Age, c.Try.Here = servicetime.Old+s, everyOld-1 }))}, "GPU NPU", NoTrial,
+			[]inventory.Candidate{gpu, kind("NPU", 1, 2*s, ran(50), change(func(c *inventory.Candidate) {
+				c.Timed.Age, c.TrialHistory.PodsSinceKind = servicetime.StaleAfter+s, everyOld-1
+			}))}, "GPU NPU", NoTrial,
 		},
 		"a server teaches nothing": {
 			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s)}, "GPU CPU", NoTrial,
 		},
 		"another pod was tried a moment ago": {
-			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods = everyTrial - 1 }))}, "GPU CPU", NoTrial,
+			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), change(func(c *inventory.Candidate) { c.TrialHistory.PodsSinceTrial = everyTrial - 1 }))}, "GPU CPU", NoTrial,
 		},
 		"the last one there has not been timed": {
-			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Open, c.Try.Here = true, unanswered*everyTrial-1 }))}, "GPU CPU", NoTrial,
+			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), change(func(c *inventory.Candidate) {
+				c.TrialHistory.Untimed, c.TrialHistory.PodsSinceKind = true, unanswered*everyTrial-1
+			}))}, "GPU CPU", NoTrial,
 		},
 		"the last one there has not been timed for long": {
-			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Open, c.Try.Here = true, unanswered*everyTrial }))}, "CPU GPU", FirstTrial,
+			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), change(func(c *inventory.Candidate) {
+				c.TrialHistory.Untimed, c.TrialHistory.PodsSinceKind = true, unanswered*everyTrial
+			}))}, "CPU GPU", FirstTrial,
 		},
 		"not idle": {
 			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), takenFor(s))}, "GPU CPU", NoTrial,
@@ -121,16 +127,16 @@ func TestTrials(t *testing.T) {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(4), hinted(s)), kind("NPU", 1, 3*s, ran(0))}, "NPU GPU", FirstTrial,
 		},
 		"nobody waits beside what was only guessed": {
-			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods = 0 }))}, "CPU GPU", FirstTrial,
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.TrialHistory.PodsSinceTrial = 0 }))}, "CPU GPU", FirstTrial,
 		},
 		"but where a run is expected to take much longer": { // 41 / (2 + 2) > 10
-			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 40*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods = 0 }))}, "GPU CPU", NoTrial,
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 40*s, ran(0), change(func(c *inventory.Candidate) { c.TrialHistory.PodsSinceTrial = 0 }))}, "GPU CPU", NoTrial,
 		},
 		"or whoever wrote the profile says that it does": {
-			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods, c.Basis = 0, servicetime.Speed }))}, "GPU CPU", NoTrial,
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.TrialHistory.PodsSinceTrial, c.Basis = 0, servicetime.Speed }))}, "GPU CPU", NoTrial,
 		},
 		"but one at a time": {
-			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.Try.Pods, c.Try.Open = 0, true }))}, "GPU CPU", NoTrial,
+			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, 30*s, ran(0), change(func(c *inventory.Candidate) { c.TrialHistory.PodsSinceTrial, c.TrialHistory.Untimed = 0, true }))}, "GPU CPU", NoTrial,
 		},
 		"a hint is worth waiting for": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(1), takenFor(s)), kind("CPU", 1, time.Hour, ran(0), hinted(time.Hour))}, "GPU CPU", NoTrial,
@@ -168,19 +174,19 @@ func TestTrials(t *testing.T) {
 
 func TestPause(t *testing.T) {
 	for name, tt := range map[string]struct {
-		try  inventory.Try
+		try  inventory.TrialHistory
 		want int64
 	}{
-		"none yet":          {inventory.Try{}, 4},
-		"the second":        {inventory.Try{Tries: 1}, 4},
-		"the third":         {inventory.Try{Tries: 2}, 4},
-		"the fourth":        {inventory.Try{Tries: 3}, 8},
-		"the fifth":         {inventory.Try{Tries: 4}, 16},
-		"the hundredth":     {inventory.Try{Tries: 99}, 64},
-		"one that runs yet": {inventory.Try{Tries: 1, Open: true}, 16},
-		"ever failing":      {inventory.Try{Tries: 1 << 62, Open: true}, 256},
+		"none yet":          {inventory.TrialHistory{}, 4},
+		"the second":        {inventory.TrialHistory{Trials: 1}, 4},
+		"the third":         {inventory.TrialHistory{Trials: 2}, 4},
+		"the fourth":        {inventory.TrialHistory{Trials: 3}, 8},
+		"the fifth":         {inventory.TrialHistory{Trials: 4}, 16},
+		"the hundredth":     {inventory.TrialHistory{Trials: 99}, 64},
+		"one that runs yet": {inventory.TrialHistory{Trials: 1, Untimed: true}, 16},
+		"ever failing":      {inventory.TrialHistory{Trials: 1 << 62, Untimed: true}, 256},
 	} {
-		if got := pause(Ranked{Candidate: inventory.Candidate{Option: inventory.Option{Try: tt.try}}}); got != tt.want {
+		if got := pause(Ranked{Candidate: inventory.Candidate{Option: inventory.Option{TrialHistory: tt.try}}}); got != tt.want {
 			t.Errorf("%s: %d pods, want %d", name, got, tt.want)
 		}
 	}
@@ -190,7 +196,7 @@ func TestPause(t *testing.T) {
 // that stands before the others is never left to others for being scarce, by a
 // server or anyone.
 func TestPriorBeatsPrices(t *testing.T) {
-	times := servicetime.Reckon(make([]time.Duration, 3), servicetime.Relative(make([]float64, 3)))
+	times := servicetime.Complete(make([]time.Duration, 3), servicetime.RelativeTimes(make([]float64, 3)))
 	for slots := int64(1); slots < 200; slots++ {
 		cs := []inventory.Candidate{
 			kind("CPU", 0, times[2], pool(10_000, 10_000)), kind("NPU", 0, times[1], pool(10_000, 10_000)), kind("GPU", 0, times[0], pool(slots, 1)),

@@ -44,7 +44,7 @@ func remembered(v *v1alpha1.Variant, kind accel.Kind, learned []v1alpha1.Learned
 	for i := range learned {
 		l := &learned[i]
 		if k, err := accel.ParseKind(l.Accelerator); err == nil && k == kind && l.VariantHash == own && own != "" {
-			return own, servicetime.Estimate{Recent: servicetime.Decode(l.Recent), Samples: l.Samples, Last: l.LastObserved.Time}
+			return own, servicetime.Estimate{Recent: servicetime.Decode(l.Recent), Runs: l.Samples, Last: l.LastObserved.Time}
 		}
 	}
 	return own, servicetime.Estimate{}
@@ -63,7 +63,7 @@ func merge(in *v1alpha1.InferenceProfile, runs map[accel.Kind]Runs) []v1alpha1.L
 		}
 		own, known := remembered(v, kind, in.Status.Learned)
 		if r, ok := runs[kind]; ok && r.Hash == own {
-			known = known.Then(r.Estimate)
+			known = known.Append(r.Estimate)
 		}
 		if len(known.Recent) == 0 {
 			continue
@@ -71,7 +71,7 @@ func merge(in *v1alpha1.InferenceProfile, runs map[accel.Kind]Runs) []v1alpha1.L
 		out = append(out, v1alpha1.LearnedTime{
 			Accelerator:  string(kind),
 			Time:         metav1.Duration{Duration: known.Time()},
-			Samples:      known.Samples,
+			Samples:      known.Runs,
 			LastObserved: metav1.NewTime(known.Last.Truncate(time.Second)),
 			VariantHash:  own,
 			Recent:       servicetime.Encode(known.Recent),
@@ -80,12 +80,12 @@ func merge(in *v1alpha1.InferenceProfile, runs map[accel.Kind]Runs) []v1alpha1.L
 	return out
 }
 
-// Learn adds runs to what the status of a profile keeps of its kinds. It reads
+// AddRuns adds runs to what the status of a profile keeps of its kinds. It reads
 // the profile first and writes it only if it has not changed meanwhile. again
 // reports, with an error, that nothing was written and another try may help;
 // without it the runs may have been written, or never can be. Runs of variants
 // that are no more are left out without an error.
-func (c *Client) Learn(ctx context.Context, name string, runs map[accel.Kind]Runs) (again bool, err error) {
+func (c *Client) AddRuns(ctx context.Context, name string, runs map[accel.Kind]Runs) (again bool, err error) {
 	in, err := c.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return !apierrors.IsNotFound(err), fmt.Errorf("read profile %s to keep what was learned: %w", name, err)

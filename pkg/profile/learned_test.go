@@ -122,25 +122,25 @@ func TestLearn(t *testing.T) {
 	r, c := startRegistry(t, in)
 	write := func(runs map[accel.Kind]profile.Runs) {
 		t.Helper()
-		if _, err := c.Learn(t.Context(), in.Name, runs); err != nil {
+		if _, err := c.AddRuns(t.Context(), in.Name, runs); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want := func(kind accel.Kind, expected time.Duration, samples int64) {
 		t.Helper()
 		v := variant(t, r.read(), kind) // nothing else is known after a restart
-		if v.Expected != expected || v.Learned.Samples != samples {
-			t.Errorf("%s: %s is expected after %d runs, want %s after %d", kind, v.Expected, v.Learned.Samples, expected, samples)
+		if v.Expected != expected || v.Learned.Runs != samples {
+			t.Errorf("%s: %s is expected after %d runs, want %s after %d", kind, v.Expected, v.Learned.Runs, expected, samples)
 		}
 	}
 	want("GPU", 76*time.Millisecond, 0)
 	want("CPU", 0, 0)
-	write(ran(t, in, "GPU", servicetime.Enough-1, time.Second))
+	write(ran(t, in, "GPU", servicetime.MinRuns-1, time.Second))
 	write(ran(t, in, "CPU", 1, 3*time.Second))
-	want("GPU", 76*time.Millisecond, servicetime.Enough-1)
+	want("GPU", 76*time.Millisecond, servicetime.MinRuns-1)
 	want("CPU", 3*time.Second, 1) // better than nothing
 	write(ran(t, in, "GPU", 1, time.Second))
-	want("GPU", time.Second, servicetime.Enough)
+	want("GPU", time.Second, servicetime.MinRuns)
 
 	got := r.read().Status.Learned
 	if diff := cmp.Diff([]v1alpha1.LearnedTime{{
@@ -239,7 +239,7 @@ func TestLearnFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, c := startRegistry(t, in)
 			tt.spoil(r)
-			again, err := c.Learn(t.Context(), tt.name, runs)
+			again, err := c.AddRuns(t.Context(), tt.name, runs)
 			if err == nil || again != tt.again {
 				t.Errorf("again = %v (%v), want %v", again, err, tt.again)
 			}
@@ -252,7 +252,7 @@ func TestLearnFails(t *testing.T) {
 		_, c := startRegistry(t, in)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if again, err := c.Learn(ctx, in.Name, runs); err == nil || !again {
+		if again, err := c.AddRuns(ctx, in.Name, runs); err == nil || !again {
 			t.Errorf("again = %v (%v)", again, err)
 		}
 	})
@@ -285,7 +285,7 @@ func TestExpectations(t *testing.T) {
 		return func(t *testing.T, in *v1alpha1.InferenceProfile) {
 			r := ran(t, in, kind, n, took)[kind]
 			in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
-				Accelerator: string(kind), VariantHash: r.Hash, Samples: r.Samples,
+				Accelerator: string(kind), VariantHash: r.Hash, Samples: r.Runs,
 				Recent: servicetime.Encode(r.Recent), LastObserved: metav1.NewTime(r.Last),
 			})
 		}

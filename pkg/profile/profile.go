@@ -93,7 +93,7 @@ func (p *Profile) estimate() {
 	for i, v := range p.Variants {
 		speeds[i], known[i] = v.Speed, v.Expected
 	}
-	for i, t := range servicetime.Reckon(known, servicetime.Relative(speeds)) {
+	for i, t := range servicetime.Complete(known, servicetime.RelativeTimes(speeds)) {
 		v := &p.Variants[i]
 		if v.Estimate = t; v.Basis != servicetime.Unknown {
 			continue

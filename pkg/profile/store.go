@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
 // Store holds the profiles by name. Readers take no lock: they see the last
@@ -59,9 +60,9 @@ func (s *Store) ResourceKinds() map[corev1.ResourceName][]accel.Kind {
 	return s.current.Load().resources
 }
 
-// Broken is why the profile called name, which exists, cannot be used; nil for
+// Invalid is why the profile called name, which exists, cannot be used; nil for
 // one that can, or that does not exist.
-func (s *Store) Broken(name string) error { return s.current.Load().broken[name] }
+func (s *Store) Invalid(name string) error { return s.current.Load().broken[name] }
 
 // Set adds p, or replaces the profile of the same name.
 func (s *Store) Set(p *Profile) {
@@ -71,8 +72,21 @@ func (s *Store) Set(p *Profile) {
 	})
 }
 
-// Break notes that the profile called name exists and cannot be used, and why.
-func (s *Store) Break(name string, why error) {
+// Put adds the profile that was written as in, or replaces the one of the same
+// name. A profile that cannot be used is absent from then on, in its earlier form
+// too, and Invalid returns the error, which Put returns as well.
+func (s *Store) Put(in *v1alpha1.InferenceProfile) error {
+	p, err := New(in)
+	if err != nil {
+		s.SetInvalid(in.Name, err)
+		return err
+	}
+	s.Set(p)
+	return nil
+}
+
+// SetInvalid notes that the profile called name exists and cannot be used, and why.
+func (s *Store) SetInvalid(name string, why error) {
 	s.change(func(v *version) {
 		delete(v.profiles, name)
 		v.broken[name] = why

@@ -8,13 +8,13 @@ import (
 const (
 	// Window is how many of the latest runs are kept and count.
 	Window = 32
-	// Enough is how many runs make an estimate better than a hint: of fewer,
+	// MinRuns is how many runs make an estimate better than a hint: of fewer,
 	// one that hung could be the median.
-	Enough = 3
+	MinRuns = 3
 
-	// Old is the age from which on a time is worth another look: a driver may
+	// StaleAfter is the age from which on a time is worth another look: a driver may
 	// have been updated since, or a card cooled down.
-	Old = 6 * time.Hour
+	StaleAfter = 6 * time.Hour
 
 	// Shortest and Longest bound what a run is taken to last. No estimate is
 	// ever 0, and no sum over a window overflows.
@@ -36,29 +36,29 @@ type Estimate struct {
 	// Recent are the latest runs, oldest first: at most Window, each from
 	// Shortest to Longest, in whole milliseconds.
 	Recent []time.Duration
-	// Samples is how many runs there were in all.
-	Samples int64
+	// Runs is how many runs there were in all.
+	Runs int64
 	// Last is when the latest of them ended.
 	Last time.Time
 }
 
 // Observe adds one run: how long it took and when it ended.
 func (e Estimate) Observe(took time.Duration, ended time.Time) Estimate {
-	return e.Then(Estimate{Recent: []time.Duration{bounded(took)}, Samples: 1, Last: ended})
+	return e.Append(Estimate{Recent: []time.Duration{bounded(took)}, Runs: 1, Last: ended})
 }
 
-// Then adds the runs of another estimate, as later ones. Of runs that are Old
+// Append adds the runs of another estimate, as later ones. Of runs that are Old
 // by then few are kept, so that what has changed since shows.
-func (e Estimate) Then(later Estimate) Estimate {
+func (e Estimate) Append(later Estimate) Estimate {
 	earlier := e.Recent
-	if !e.Last.IsZero() && later.Last.Sub(e.Last) > Old {
-		earlier = earlier[max(0, len(earlier)-(Enough-1)):]
+	if !e.Last.IsZero() && later.Last.Sub(e.Last) > StaleAfter {
+		earlier = earlier[max(0, len(earlier)-(MinRuns-1)):]
 	}
 	recent := slices.Concat(earlier, later.Recent)
 	sum := Estimate{
-		Recent:  recent[max(0, len(recent)-Window):],
-		Samples: min(counted(e.Samples)+counted(later.Samples), mostSamples),
-		Last:    e.Last,
+		Recent: recent[max(0, len(recent)-Window):],
+		Runs:   min(counted(e.Runs)+counted(later.Runs), mostSamples),
+		Last:   e.Last,
 	}
 	if later.Last.After(sum.Last) {
 		sum.Last = later.Last
@@ -97,8 +97,8 @@ type Timed struct {
 
 // Timed sums the estimate up.
 func (e Estimate) Timed(now time.Time) Timed {
-	t := Timed{Runs: counted(e.Samples), Recent: len(e.Recent)}
-	if latest := e.Recent[max(0, len(e.Recent)-Enough):]; len(latest) > 0 {
+	t := Timed{Runs: counted(e.Runs), Recent: len(e.Recent)}
+	if latest := e.Recent[max(0, len(e.Recent)-MinRuns):]; len(latest) > 0 {
 		t.Least = slices.Min(latest)
 	}
 	if !e.Last.IsZero() {
@@ -108,7 +108,7 @@ func (e Estimate) Timed(now time.Time) Timed {
 }
 
 // Reliable reports whether the estimate is better than a hint.
-func (e Estimate) Reliable() bool { return e.Samples >= Enough && len(e.Recent) >= Enough }
+func (e Estimate) Reliable() bool { return e.Runs >= MinRuns && len(e.Recent) >= MinRuns }
 
 // Expect is how long a run is expected to take by a hint, 0 for none, and by
 // what was learned: as learned, once there were enough runs; until then as

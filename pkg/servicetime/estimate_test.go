@@ -57,11 +57,11 @@ func TestTime(t *testing.T) {
 
 func TestReliable(t *testing.T) {
 	for n := range 6 {
-		if got, want := of(times(n, time.Second)...).Reliable(), n >= servicetime.Enough; got != want {
+		if got, want := of(times(n, time.Second)...).Reliable(), n >= servicetime.MinRuns; got != want {
 			t.Errorf("after %d runs: %v, want %v", n, got, want)
 		}
 	}
-	if (servicetime.Estimate{Samples: 99}).Reliable() {
+	if (servicetime.Estimate{Runs: 99}).Reliable() {
 		t.Error("a count without its runs is relied on")
 	}
 }
@@ -141,7 +141,7 @@ func TestThen(t *testing.T) {
 	for _, cut := range []int{0, 1, 5, servicetime.Window, len(runs) - 1, len(runs)} {
 		a, b := of(runs[:cut]...), of(runs[cut:]...)
 		b.Last = want.Last
-		if diff := cmp.Diff(want, a.Then(b)); diff != "" {
+		if diff := cmp.Diff(want, a.Append(b)); diff != "" {
 			t.Errorf("cut at %d (-want +got):\n%s", cut, diff)
 		}
 	}
@@ -152,13 +152,13 @@ func TestThen(t *testing.T) {
 	if diff := cmp.Diff(kept, before.Recent); diff != "" {
 		t.Errorf("an estimate changed under its reader (-want +got):\n%s", diff)
 	}
-	if got := of(0, 0).Then(servicetime.Estimate{Last: epoch.Add(-time.Hour)}).Last; !got.Equal(epoch.Add(time.Second)) {
+	if got := of(0, 0).Append(servicetime.Estimate{Last: epoch.Add(-time.Hour)}).Last; !got.Equal(epoch.Add(time.Second)) {
 		t.Errorf("an earlier run turned the time back to %s", got)
 	}
 	for _, samples := range []int64{math.MaxInt64, math.MinInt64, -1} {
-		e := servicetime.Estimate{Samples: samples}.Observe(time.Second, epoch).Observe(time.Second, epoch)
-		if e.Samples <= 0 {
-			t.Errorf("a count of %d became %d", samples, e.Samples)
+		e := servicetime.Estimate{Runs: samples}.Observe(time.Second, epoch).Observe(time.Second, epoch)
+		if e.Runs <= 0 {
+			t.Errorf("a count of %d became %d", samples, e.Runs)
 		}
 	}
 }

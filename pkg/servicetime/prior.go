@@ -64,11 +64,11 @@ const (
 	briefest = time.Microsecond
 )
 
-// Relative completes relative speeds to relative times, by place in the
+// RelativeTimes completes relative speeds to relative times, by place in the
 // profile: 1/speed where there is a speed, greater than 0; elsewhere each kind
 // takes Step times as long as the one before it, or lies evenly between its
 // neighbours that have a speed.
-func Relative(speeds []float64) []float64 {
+func RelativeTimes(speeds []float64) []float64 {
 	places, known := make([]float64, len(speeds)), make([]float64, len(speeds))
 	for i, s := range speeds {
 		places[i] = math.Pow(Step, float64(min(i, 100)))
@@ -79,12 +79,12 @@ func Relative(speeds []float64) []float64 {
 	return fill(known, places)
 }
 
-// Reckon completes times. Where known is not greater than 0, the time follows
+// Complete completes times. Where known is not greater than 0, the time follows
 // from the relative times, which only count by their ratios: between two known
 // ones it lies as far as it does there (by the logarithm), and beyond them it
 // is in proportion to the nearest. With none known the fastest takes First.
 // Every time is greater than 0, and at most Longest unless known to be more.
-func Reckon(known []time.Duration, relative []float64) []time.Duration {
+func Complete(known []time.Duration, relative []float64) []time.Duration {
 	seconds := make([]float64, len(known))
 	for i, d := range known {
 		seconds[i] = max(0, d.Seconds())
@@ -98,7 +98,7 @@ func Reckon(known []time.Duration, relative []float64) []time.Duration {
 	return times
 }
 
-// fill completes known by relative, as Reckon says. A relative that is not
+// fill completes known by relative, as Complete says. A relative that is not
 // greater than 0 counts as 1.
 func fill(known, relative []float64) []float64 {
 	type point struct{ at, value float64 }

@@ -42,7 +42,7 @@ func TestReckon(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, servicetime.Reckon(tt.known, servicetime.Relative(tt.speeds))); diff != "" {
+			if diff := cmp.Diff(tt.want, servicetime.Complete(tt.known, servicetime.RelativeTimes(tt.speeds))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -65,14 +65,14 @@ func TestReckonIsTotal(t *testing.T) {
 		for i := range speeds {
 			speeds[i] = odd[random.IntN(len(odd))]
 		}
-		got := servicetime.Reckon(known, servicetime.Relative(speeds))
+		got := servicetime.Complete(known, servicetime.RelativeTimes(speeds))
 		for i, d := range got {
 			if d <= 0 || known[i] > 0 && d != known[i] {
 				t.Fatalf("known %v, speeds %v: got %v", known, speeds, got)
 			}
 		}
 	}
-	got := servicetime.Reckon(make([]time.Duration, 16), servicetime.Relative(make([]float64, 16)))
+	got := servicetime.Complete(make([]time.Duration, 16), servicetime.RelativeTimes(make([]float64, 16)))
 	for i := range got[1:] {
 		if got[i+1] <= got[i] {
 			t.Errorf("kind %d is expected to take %v, the one before it %v", i+1, got[i+1], got[i])
@@ -94,8 +94,8 @@ func TestExpect(t *testing.T) {
 		"enough":            {2 * s, of(s, s, s), s, servicetime.Learned},
 		"no hint, one run":  {0, of(s), s, servicetime.Learned},
 		"an absurd hint":    {-s, servicetime.Estimate{}, 0, servicetime.Unknown},
-		"a count, no runs":  {0, servicetime.Estimate{Samples: 9}, 0, servicetime.Unknown},
-		"a count, and hint": {s, servicetime.Estimate{Samples: 9}, s, servicetime.Hinted},
+		"a count, no runs":  {0, servicetime.Estimate{Runs: 9}, 0, servicetime.Unknown},
+		"a count, and hint": {s, servicetime.Estimate{Runs: 9}, s, servicetime.Hinted},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestTimed(t *testing.T) {
 		"nothing":              {servicetime.Estimate{}, servicetime.Timed{}},
 		"one":                  {of(2 * s), servicetime.Timed{Runs: 1, Recent: 1, Least: 2 * s, Age: time.Minute}},
 		"the latest three":     {of(s, 4*s, 3*s, 5*s), servicetime.Timed{Runs: 4, Recent: 4, Least: 3 * s, Age: time.Minute - 3*s}},
-		"a count by hand":      {servicetime.Estimate{Samples: -3}, servicetime.Timed{}},
+		"a count by hand":      {servicetime.Estimate{Runs: -3}, servicetime.Timed{}},
 		"from another's clock": {servicetime.Estimate{Last: epoch.Add(time.Hour)}, servicetime.Timed{}},
 	}
 	for name, tt := range tests {
@@ -131,19 +131,19 @@ func TestTimed(t *testing.T) {
 // something has changed, and one that hung is not.
 func TestOldRunsGiveWay(t *testing.T) {
 	slow := of(times(servicetime.Window, 30*time.Second)...)
-	later := slow.Last.Add(servicetime.Old + time.Minute)
+	later := slow.Last.Add(servicetime.StaleAfter + time.Minute)
 	e := slow.Observe(time.Second/2, later)
-	if e.Samples != servicetime.Window+1 || len(e.Recent) != servicetime.Enough || !e.Reliable() {
-		t.Fatalf("%d runs, of which %v are kept", e.Samples, e.Recent)
+	if e.Runs != servicetime.Window+1 || len(e.Recent) != servicetime.MinRuns || !e.Reliable() {
+		t.Fatalf("%d runs, of which %v are kept", e.Runs, e.Recent)
 	}
 	if e = e.Observe(time.Second/2, later.Add(time.Second)); e.Time() > 2*time.Second {
 		t.Errorf("after two runs of 500ms %v is expected", e.Time())
 	}
 	quick := of(times(servicetime.Window, time.Second)...)
-	if got := quick.Observe(time.Hour, quick.Last.Add(servicetime.Old+time.Minute)).Time(); got > 2*time.Second {
+	if got := quick.Observe(time.Hour, quick.Last.Add(servicetime.StaleAfter+time.Minute)).Time(); got > 2*time.Second {
 		t.Errorf("one that hung makes it %v", got)
 	}
-	if got := quick.Observe(time.Second, quick.Last.Add(servicetime.Old)); len(got.Recent) != servicetime.Window {
+	if got := quick.Observe(time.Second, quick.Last.Add(servicetime.StaleAfter)); len(got.Recent) != servicetime.Window {
 		t.Errorf("%d runs are kept of times that are not old", len(got.Recent))
 	}
 }

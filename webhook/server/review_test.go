@@ -21,6 +21,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/quota"
 )
 
 func selected(p *corev1.Pod) string { return p.Annotations[accel.SelectedAnnotation] }
@@ -139,7 +140,9 @@ func TestRefusedAfterDeciding(t *testing.T) {
 }
 
 func TestBrokenProfile(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.Profiles.Break("face-recognition", errors.New("its nodeSelector has no label")) }).paper()
+	r := newRig(t, func(c *Config) {
+		c.Profiles.SetInvalid("face-recognition", errors.New("its nodeSelector has no label"))
+	}).paper()
 	_, resp := r.admit(t, pod("p", "face-recognition", "any"))
 	want := `InferenceProfile "face-recognition" cannot be used: its nodeSelector has no label; mend it first`
 	if resp.Allowed || resp.Result.Message != want {
@@ -182,7 +185,7 @@ func TestDryRunReservesNothing(t *testing.T) {
 // counted.
 func (r *rig) allows(hard, used string) {
 	const requests = "requests." + gpu
-	r.inv.SetQuota(inventory.QuotaOf(&corev1.ResourceQuota{
+	r.inv.SetQuota(quota.Of(&corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "gpus"},
 		Status: corev1.ResourceQuotaStatus{
 			Hard: corev1.ResourceList{requests: resource.MustParse(hard)},
@@ -234,7 +237,7 @@ func TestOverQuota(t *testing.T) {
 // variant sets one.
 func TestQuotaOfLimits(t *testing.T) {
 	r := newRig(t).paper()
-	r.inv.SetQuota(inventory.QuotaOf(&corev1.ResourceQuota{
+	r.inv.SetQuota(quota.Of(&corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "compute"},
 		Status:     corev1.ResourceQuotaStatus{Hard: corev1.ResourceList{"limits.cpu": resource.MustParse("2")}},
 	}))
@@ -270,7 +273,7 @@ func TestWarnings(t *testing.T) {
 	// Somebody's webhook makes the doubt greater in between.
 	again.Spec.Containers[0].Env = append(again.Spec.Containers[0].Env, corev1.EnvVar{Name: "TARGET_DEVICE", Value: "CPU"})
 	third, resp := r.admit(t, again)
-	if got := third.Annotations[accel.ReasonAnnotation]; got != reason+", and variable TARGET_DEVICE says another device" || len(resp.Warnings) != 2 {
+	if got := third.Annotations[accel.ReasonAnnotation]; got != reason+", and variable TARGET_DEVICE names another device" || len(resp.Warnings) != 2 {
 		t.Errorf("the third time the reason is %s, warnings %q", got, resp.Warnings)
 	}
 	if p, resp := r.admit(t, pod("q", "face-recognition", "gpu")); len(resp.Warnings) > 0 || strings.Contains(p.Annotations[accel.ReasonAnnotation], "but") {

@@ -12,10 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
-	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/servicetime"
 )
 
@@ -64,7 +64,7 @@ func (u *unhinted) set(t *testing.T) {
 	for kind, e := range u.learned {
 		in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
 			Accelerator: kind, VariantHash: plain.Variant(accel.Kind(kind)).Hash,
-			Samples: e.Samples, Recent: servicetime.Encode(e.Recent), LastObserved: metav1.NewTime(e.Last),
+			Samples: e.Runs, Recent: servicetime.Encode(e.Recent), LastObserved: metav1.NewTime(e.Last),
 		})
 	}
 	p, err := profile.New(in)
@@ -113,7 +113,7 @@ func TestNoHints(t *testing.T) {
 				}
 			}
 			for _, kind := range []string{"GPU", "NPU", "CPU"} {
-				if u.learned[kind].Samples == 0 {
+				if u.learned[kind].Runs == 0 {
 					t.Errorf("%s was never timed", kind)
 				}
 			}
@@ -174,7 +174,7 @@ func TestServersAreNotTried(t *testing.T) {
 // TestQuotaEndsTrials: what a quota refuses is not tried.
 func TestQuotaEndsTrials(t *testing.T) {
 	u := newUnhinted(t, nil)
-	u.inv.SetQuota(inventory.QuotaOf(&corev1.ResourceQuota{
+	u.inv.SetQuota(quota.Of(&corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "team"},
 		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"requests." + npu: resource.MustParse("0")}},
 		Status: corev1.ResourceQuotaStatus{
@@ -187,7 +187,7 @@ func TestQuotaEndsTrials(t *testing.T) {
 			t.Fatalf("a pod is on the NPU: %s", reason)
 		}
 	}
-	if u.learned["CPU"].Samples == 0 {
+	if u.learned["CPU"].Runs == 0 {
 		t.Error("the CPU, which no quota refuses, was never tried")
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/quota"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/webhook/mutate"
 )
 
@@ -42,7 +44,7 @@ func (s Source) Schedules(name string) bool {
 func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate.Input, []inventory.Option, error) {
 	in := mutate.Input{Request: req, Known: s.known(), Namespace: namespace}
 	p, ok := s.Profiles.Get(req.Inference)
-	if why := s.Profiles.Broken(req.Inference); why != nil {
+	if why := s.Profiles.Invalid(req.Inference); why != nil {
 		return in, nil, fmt.Errorf("InferenceProfile %q cannot be used: %w; mend it first", req.Inference, why)
 	}
 	if !ok {
@@ -83,9 +85,9 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 		options = append(options, inventory.Option{
 			Kind:        k,
 			Rank:        rank,
-			Needs:       inventory.ResourcesOf(mutate.Requests(planned)),
+			Needs:       resources.Of(mutate.Requests(planned)),
 			Constraints: constraints(pod, v, own),
-			Charge:      inventory.ChargeOf(planned),
+			QuotaUsage:  quota.UsageOf(planned),
 			Claims:      inventory.ClaimsOf(slices.Concat(pod.Spec.Volumes, v.Spec.Volumes), ""),
 			Barred:      s.barred(pod, in, v),
 			Service:     v.Estimate,
