@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -93,17 +92,11 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	learner := learning.New(learning.Config{Profiles: profiles, Write: statusClient.AddRuns, Leads: leads, Log: log})
 	statuses := newStatusWriter(statusClient.WriteStatus, leads, log)
 	against := refusals.New(time.Now)
-	announce := server.Announce(recorder)
 	inv := inventory.New(inventory.Options{
 		MaxTelemetryAge: f.telemetry.MaxAge,
 		ReservationTTL:  f.reservationTTL,
 		ServiceTime:     times,
 		Schedulers:      f.schedulers,
-		Admitted: func(p *inventory.Pod) {
-			against.Came(p.Namespace, p.Managed.Reservation)
-			announce(p)
-		},
-		Finished: learner.Finished,
 	})
 	feeds := kube.NewFeeds(client, profileClient, inv, profiles, func() []byte { return key }, func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
@@ -111,12 +104,15 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	rules := admission.NewStore()
 	feeds.WatchRules(rules)
 	feeds.WatchQuotas(inv)
+	feeds.Pods.Register(kube.OnAdmitted(func(p *inventory.Pod) { against.Came(p.Namespace, p.Managed.Reservation) }), nil)
+	feeds.Pods.Register(kube.OnAdmitted(server.Announce(recorder)), nil)
+	feeds.Pods.Register(kube.OnFinished(learner.Finished), nil)
 	feeds.Profiles.Register(learner.SetProfile, learner.DeleteProfile)
 	feeds.Profiles.Register(statuses.set, statuses.remove)
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	refused := newRefusedCreates(against, inv, leads)
 	failed := kube.FailedCreates(client)
-	failed.Register(refused.observe, func(types.NamespacedName) {})
+	failed.Register(refused.observe, nil)
 	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
@@ -136,7 +132,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		if err != nil {
 			return err
 		}
-		feeds.Pods.Register(func(e *kube.PodEvent) { readmitter.SetPod(e.Pod) }, readmitter.DeletePod)
+		feeds.Pods.Register(kube.OnPod(readmitter.SetPod), readmitter.DeletePod)
 		served.Replaces = readmitter.Replaces
 		group.Go(func() error { return readmitter.Run(ctx) })
 	}
