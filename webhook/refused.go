@@ -72,7 +72,7 @@ func (r *refusedCreates) take(ctx context.Context, p report) {
 	if r.leads() != nil {
 		return // whoever decides has the decisions
 	}
-	lost, ok := r.memory.Failed(refusals.OwnerOf(p.namespace, p.controller, "", ""), p.message)
+	lost, ok := r.memory.CreateFailed(refusals.OwnerOf(p.namespace, p.controller, "", ""), p.message)
 	for _, id := range lost {
 		r.inv.Release(p.namespace, id)
 	}

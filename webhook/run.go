@@ -104,7 +104,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	rules := admission.NewStore()
 	feeds.WatchRules(rules)
 	feeds.WatchQuotas(inv)
-	feeds.Pods.Register(kube.OnAdmitted(func(p *inventory.Pod) { against.Came(p.Namespace, p.Managed.Reservation) }), nil)
+	feeds.Pods.Register(kube.OnAdmitted(func(p *inventory.Pod) { against.Admitted(p.Namespace, p.Managed.Reservation) }), nil)
 	feeds.Pods.Register(kube.OnAdmitted(server.Announce(recorder)), nil)
 	feeds.Pods.Register(kube.OnFinished(learner.Finished), nil)
 	feeds.Profiles.Register(learner.SetProfile, learner.DeleteProfile)

@@ -15,8 +15,8 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/learning"
-	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // Config is what a Server needs; every field is required that does not say
@@ -33,7 +33,7 @@ type Config struct {
 	// Replaces tells in whose place a pod comes that was recreated for another
 	// kind, given the reservation it would carry, "" in a dry run; nil when
 	// nothing is.
-	Replaces func(namespace string, owner types.UID, name, reservation string) (readmit.Ticket, bool)
+	Replaces func(namespace string, owner types.UID, name, reservation string) (replacement.Expected, bool)
 	// Refusals is what is known against kinds.
 	Refusals *refusals.Memory
 	// Key authenticates the records of what was replaced.
@@ -62,7 +62,9 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	if c.Replaces == nil {
-		c.Replaces = func(string, types.UID, string, string) (readmit.Ticket, bool) { return readmit.Ticket{}, false }
+		c.Replaces = func(string, types.UID, string, string) (replacement.Expected, bool) {
+			return replacement.Expected{}, false
+		}
 	}
 	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory), trials: learning.NewTrials()}, nil
 }
