@@ -12,9 +12,9 @@ import (
 	"heteroaccel.io/webhook/variant"
 )
 
-// admit decides about one pod. It returns the patch that carries the decision
-// out, with warnings if it is likely to come to nothing or may not reach the
-// program, or a sentence for the person whose pod it is.
+// admit decides on one pod. It returns the patch that applies the decision, with
+// warnings if the API server will probably deny the pod or the device may not
+// reach the program; or a refusal, a sentence for the person whose pod it is.
 func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal error) {
 	start := time.Now()
 	outcome := outcomeUntouched
@@ -22,8 +22,8 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 	defer func() { s.metrics.observe(kind, outcome, r.DryRun, time.Since(start)) }()
 
 	incoming := r.Object
-	// What an earlier call for this pod did is taken back first, so that a
-	// second call makes the same pod and not one mutated twice.
+	// What an earlier review of this pod changed is undone first, so that a second
+	// review returns the same pod and not one mutated twice.
 	pod, verified := mutate.Undo(incoming, s.Key, r.Namespace)
 	req, ours, err := accel.ParseRequest(pod.Metadata.Annotations)
 	if !ours {
@@ -41,13 +41,12 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 
 	var earlier mutate.Decision
 	if verified {
-		earlier = s.standing(r)
+		earlier = s.earlierDecision(r)
 	}
 	if allowed(options, earlier.Kind) {
 		in.Decision, outcome = earlier, outcomeRepeated
 	} else {
-		// Somebody changed the pod in between so that it may not run there
-		// any more.
+		// Somebody changed the pod in between, and it may not run there any more.
 		s.Inventory.Release(r.Namespace, earlier.Reservation)
 		in.Decision, outcome = s.decide(r, req.Inference, options)
 	}
@@ -73,10 +72,10 @@ func (s *Server) source() variant.Source {
 	}
 }
 
-// standing is the decision of an earlier call for the same pod, whose
-// reservation still waits for it; zero if there is none. The caller has
-// verified the pod's record.
-func (s *Server) standing(r *request) mutate.Decision {
+// earlierDecision is the decision of an earlier review of the same pod, whose
+// reservation is still live; zero if there is none. The caller has verified the
+// pod's record.
+func (s *Server) earlierDecision(r *request) mutate.Decision {
 	id := r.Object.Metadata.Annotations[accel.ReservationAnnotation]
 	kind, live := s.Inventory.Reserved(r.Namespace, id)
 	if !live {

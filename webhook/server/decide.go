@@ -16,12 +16,12 @@ import (
 	"heteroaccel.io/webhook/replacement"
 )
 
-// decide asks the policy, and reserves what it chose unless it is a dry run.
-// When everything is refused it decides all the same, so that the API server,
-// which knows best, says so to the user.
+// decide asks the policy, and reserves what it chose unless this is a dry run. It
+// decides even when every kind is refused, so that the user gets the answer of the
+// API server, which knows best.
 //
-// Only a pod that is timed when it ends, and is new here, may be spent on
-// learning: who was moved once to be done sooner is not sent anywhere else.
+// Only a new pod that ends by itself, and so is timed, may be spent on a trial: a
+// pod that was recreated to finish sooner is sent nowhere else.
 func (s *Server) decide(r *request, inference string, options []inventory.Option) (mutate.Decision, outcome) {
 	id := rand.Text()
 	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id}
@@ -33,8 +33,8 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	if r.DryRun {
 		query.Reservation = ""
 	} else {
-		// Its owner asks again: what it asked for before, and did not get,
-		// counts no more.
+		// Its owner asks again: earlier reservations that no pod came for are
+		// released.
 		for _, lost := range s.Refusals.Requested(owner) {
 			s.Inventory.Release(r.Namespace, lost)
 		}
@@ -48,14 +48,14 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 			intended = kind
 		}
 	}
-	teaches := !again && intended == "" && ends(&r.Object.Spec)
+	trialAllowed := !again && intended == "" && ends(&r.Object.Spec)
 	var ranked []policy.Ranked
 	chosen := s.Inventory.Decide(query, func(c []inventory.Candidate) int {
-		if teaches {
+		if trialAllowed {
 			s.trials.Allow(inference, c)
 		}
-		ranked = first(s.Policy(c), intended, r.DryRun)
-		if teaches && !r.DryRun && ranked[0].Refused == nil {
+		ranked = preferIntended(s.Policy(c), intended, r.DryRun)
+		if trialAllowed && !r.DryRun && ranked[0].Refused == nil {
 			s.trials.Record(inference, ranked[0])
 		}
 		return ranked[0].Index
@@ -77,10 +77,10 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	return d, o
 }
 
-// first puts a kind that was held for the pod, and that the API server has been
-// asked about, before what the policy finds best by now; unless it is idle no
-// more. The dry run that asks about a kind gets it in any case.
-func first(ranked []policy.Ranked, intended accel.Kind, dryRun bool) []policy.Ranked {
+// preferIntended moves the kind that is reserved for a recreated pod, and that the
+// API server has been asked about, to the front of what the policy ranked; unless
+// it is no longer idle. The dry run that asks about a kind always gets it.
+func preferIntended(ranked []policy.Ranked, intended accel.Kind, dryRun bool) []policy.Ranked {
 	i := slices.IndexFunc(ranked, func(r policy.Ranked) bool { return r.Kind == intended })
 	if i < 0 || !dryRun && (ranked[i].Idle() == 0 || ranked[i].Barred != nil) {
 		return ranked
@@ -97,20 +97,21 @@ func ends(spec *corev1.PodSpec) bool {
 	return spec.RestartPolicy == corev1.RestartPolicyNever || spec.RestartPolicy == corev1.RestartPolicyOnFailure
 }
 
-// bar marks the options that somebody with the last word is against.
+// bar marks the options that the API server denied, or that kube-scheduler found
+// no node for.
 func (s *Server) bar(options []inventory.Option, owner refusals.Owner, r *request) {
-	class := ""
+	group := ""
 	if s.Refusals.HasVerdicts() {
 		pod, _ := mutate.Undo(r.Object, s.Key, r.Namespace)
 		if req, ours, err := accel.ParseRequest(pod.Metadata.Annotations); ours && err == nil {
 			named := *pod
 			named.Metadata.Namespace = r.Namespace
-			class = refusals.GroupKey(&named, req)
+			group = refusals.GroupKey(&named, req)
 		}
 	}
 	for i := range options {
 		if options[i].Barred == nil {
-			options[i].Barred = s.Refusals.Refusal(owner, class, options[i].Kind)
+			options[i].Barred = s.Refusals.Refusal(owner, group, options[i].Kind)
 		}
 	}
 }

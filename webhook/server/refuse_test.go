@@ -32,7 +32,7 @@ func TestBrokenProfile(t *testing.T) {
 		c.Profiles.SetInvalid("face-recognition", errors.New("its nodeSelector has no label"))
 	}).paper()
 	_, resp := r.admit(t, pod("p", "face-recognition", "any"))
-	want := `InferenceProfile "face-recognition" cannot be used: its nodeSelector has no label; mend it first`
+	want := `InferenceProfile "face-recognition" cannot be used: its nodeSelector has no label; correct it first`
 	if resp.Allowed || resp.Result.Message != want {
 		t.Errorf("%+v, want a refusal: %s", resp.Result, want)
 	}
@@ -114,7 +114,7 @@ func TestOtherSchedulers(t *testing.T) {
 		}
 	}
 	_, resp := r.admit(t, scheduled("p", "volcano"))
-	want := `spec.schedulerName is "volcano", and only pods of default-scheduler, edge are placed by device here: leave it out, or have the webhook's --scheduler-names or --other-schedulers allow it`
+	want := `spec.schedulerName is "volcano", and only pods of default-scheduler, edge are placed by device here: remove it, or allow it with the webhook's flag --scheduler-names or --other-schedulers`
 	if resp.Allowed || resp.Result.Message != want {
 		t.Errorf("%+v, want a refusal: %s", resp.Result, want)
 	}

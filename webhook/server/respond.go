@@ -9,7 +9,7 @@ import (
 	"heteroaccel.io/webhook/mutate"
 )
 
-// answer is the AdmissionReview that goes back.
+// answer is the AdmissionReview that is returned.
 type answer struct {
 	APIVersion string   `json:"apiVersion"`
 	Kind       string   `json:"kind"`
@@ -31,7 +31,7 @@ type status struct {
 	Message string `json:"message"`
 }
 
-// allow answers with the operations of a patch, none for none.
+// allow admits a pod, with the operations of a patch if there are any.
 func allow(uid types.UID, ops []mutate.Op) (answer, error) {
 	a := answer{APIVersion: admissionVersion, Kind: admissionKind, Response: response{UID: uid, Allowed: true}}
 	if len(ops) == 0 {
@@ -45,7 +45,7 @@ func allow(uid types.UID, ops []mutate.Op) (answer, error) {
 	return a, nil
 }
 
-// refuse answers with a sentence for the person who created the pod.
+// refuse denies a pod, with a sentence for the person who created it.
 func refuse(uid types.UID, reason error) answer {
 	return answer{APIVersion: admissionVersion, Kind: admissionKind, Response: response{
 		UID:    uid,

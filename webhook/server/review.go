@@ -12,7 +12,7 @@ import (
 )
 
 // review is the part of an admission.k8s.io/v1 AdmissionReview that is read.
-// Slim on purpose: what is not named here is skipped, not decoded.
+// It is slim on purpose: what is not named here is skipped, not decoded.
 type review struct {
 	APIVersion string   `json:"apiVersion"`
 	Kind       string   `json:"kind"`
@@ -61,18 +61,18 @@ func decode(body []byte) (*review, error) {
 	return &r, nil
 }
 
-// maxReview is how large a review is read: the API server takes objects of up
-// to 3 MiB, and JSON in JSON grows no further.
+// maxReview is the largest review that is read, in bytes: the API server accepts
+// objects of up to 3 MiB, and a review holds one, not quoted.
 const maxReview = 8 << 20
 
 // handle answers POST /mutate.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if err := s.Ready(); err != nil {
-		// The API server keeps its connections: closing this one, and asking
-		// it to try again, takes it to the replica that decides.
+		// The API server keeps its connections: closed, and asked to try again, it
+		// connects to the replica that decides.
 		w.Header().Set("Connection", "close")
 		w.Header().Set("Retry-After", "1")
-		serve.Error(w, http.StatusServiceUnavailable, "this webhook decides nothing now: %v; try again in a moment", err)
+		serve.Error(w, http.StatusServiceUnavailable, "this replica of the webhook does not decide now: %v; try again in a moment", err)
 		return
 	}
 	serve.Body(w, r, maxReview, func(body []byte) {
@@ -95,7 +95,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		}
 		a, err := allow(uid, ops)
 		if err != nil {
-			s.Log.Error().Err(err).Msg("encode a patch")
+			s.Log.Error().Err(err).Msg("encode the patch")
 			serve.Error(w, http.StatusInternalServerError, "the patch could not be encoded: the webhook's log has the details")
 			return
 		}
