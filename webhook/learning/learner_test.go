@@ -36,7 +36,7 @@ func TestFinished(t *testing.T) {
 			r := newRig(t)
 			r.Finished(tt.pod)
 			r.flush(t)
-			if got := r.samples("a", "GPU"); got != tt.want || len(r.writes) != int(tt.want) {
+			if got := r.runsWritten("a", "GPU"); got != tt.want || len(r.writes) != int(tt.want) {
 				t.Errorf("%d runs in %v, want %d", got, r.writes, tt.want)
 			}
 			if got := r.written["a"]["GPU"].Time(); tt.want > 0 && got != 2*time.Second {
@@ -58,7 +58,7 @@ func TestBatches(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "b"}, r.writes); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
-	for _, got := range []int64{r.samples("a", "GPU"), r.samples("a", "NPU"), r.samples("b", "GPU")} {
+	for _, got := range []int64{r.runsWritten("a", "GPU"), r.runsWritten("a", "NPU"), r.runsWritten("b", "GPU")} {
 		if got != 1000 {
 			t.Errorf("%d runs, want 1000", got)
 		}
@@ -116,7 +116,7 @@ func TestWritesAgain(t *testing.T) {
 	r.flush(t)
 	r.answer = nil
 	r.flush(t)
-	if got := r.samples("a", "GPU"); got != 2 {
+	if got := r.runsWritten("a", "GPU"); got != 2 {
 		t.Errorf("%d runs, want 2", got)
 	}
 	r.answer = func(string) (bool, error) { return false, errors.New("the connection broke") }
@@ -124,7 +124,7 @@ func TestWritesAgain(t *testing.T) {
 	r.flush(t)
 	r.answer = nil
 	r.flush(t)
-	if got := r.samples("a", "GPU"); got != 2 || len(r.writes) != 3 {
+	if got := r.runsWritten("a", "GPU"); got != 2 || len(r.writes) != 3 {
 		t.Errorf("%d runs in %d writes, want 2 in 3", got, len(r.writes))
 	}
 }
@@ -149,7 +149,7 @@ func TestEdited(t *testing.T) {
 	r.SetProfile(after) // nothing new
 	r.Finished(ran("a", "GPU", made(11*time.Second)))
 	r.flush(t)
-	if gpu, npu := r.samples("a", "GPU"), r.samples("a", "NPU"); gpu != 2 || npu != 1 {
+	if gpu, npu := r.runsWritten("a", "GPU"), r.runsWritten("a", "NPU"); gpu != 2 || npu != 1 {
 		t.Errorf("%d runs on GPU and %d on NPU, want 2 and 1", gpu, npu)
 	}
 	v, _ := r.profiles.Get("a")
@@ -163,7 +163,7 @@ func TestEdited(t *testing.T) {
 	r.set(t, after)
 	r.Finished(ran("a", "GPU"))
 	r.flush(t)
-	if got := r.samples("a", "GPU"); got != 1 {
+	if got := r.runsWritten("a", "GPU"); got != 1 {
 		t.Errorf("%d runs of the edited variant, want 1", got)
 	}
 	r.DeleteProfile(types.NamespacedName{Name: "a"})
@@ -197,18 +197,18 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	deadline := time.After(30 * time.Second)
-	for r.samples("a", "GPU")+r.samples("b", "GPU") < each*workers {
+	for r.runsWritten("a", "GPU")+r.runsWritten("b", "GPU") < each*workers {
 		select {
 		case <-r.wrote:
 		case <-deadline:
-			t.Fatalf("%d runs were written, want %d", r.samples("a", "GPU")+r.samples("b", "GPU"), each*workers)
+			t.Fatalf("%d runs were written, want %d", r.runsWritten("a", "GPU")+r.runsWritten("b", "GPU"), each*workers)
 		}
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if got := r.samples("a", "GPU") + r.samples("b", "GPU"); got != each*workers {
+	if got := r.runsWritten("a", "GPU") + r.runsWritten("b", "GPU"); got != each*workers {
 		t.Errorf("%d runs were written, want %d", got, each*workers)
 	}
 }

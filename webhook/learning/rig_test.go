@@ -84,8 +84,8 @@ func (r *rig) flush(t *testing.T) {
 	}
 }
 
-// samples is how many runs were written of a profile's kind.
-func (r *rig) samples(name string, kind accel.Kind) int64 {
+// runsWritten is how many runs were written of a profile's kind.
+func (r *rig) runsWritten(name string, kind accel.Kind) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.written[name][kind].Runs

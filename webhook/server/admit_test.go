@@ -111,7 +111,7 @@ func TestChangedInBetween(t *testing.T) {
 		t.Errorf("%d reservations, want 1", n)
 	}
 	if p, _ := r.admit(t, pod("q", "face-recognition", "gpu")); strings.Contains(p.Annotations[accel.ReasonAnnotation], "waits") {
-		t.Errorf("the GPU was not given back: %s", p.Annotations[accel.ReasonAnnotation])
+		t.Errorf("the GPU was not released: %s", p.Annotations[accel.ReasonAnnotation])
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// TestRefusedAfterDeciding refuses a pod whose record would be too large; what
-// was reserved for it meanwhile is given back at once.
+// TestRefusedAfterDeciding refuses a pod whose record would be too large: its
+// reservation is released at once.
 func TestRefusedAfterDeciding(t *testing.T) {
 	r := newRig(t).paper()
 	_, resp := r.admit(t, pod("p", "face-recognition", "any", func(p *corev1.Pod) {
@@ -38,7 +38,7 @@ func TestBrokenProfile(t *testing.T) {
 	}
 }
 
-func TestReservationIsGivenBack(t *testing.T) {
+func TestReservationIsReleased(t *testing.T) {
 	r := newRig(t).paper()
 	r.admit(t, pod("refused-by-quota", "face-recognition", "any"))
 	if p, _ := r.admit(t, pod("next", "face-recognition", "any")); selected(p) != "NPU" {
