@@ -26,13 +26,6 @@ type Options struct {
 	// Schedulers are the names of the schedulers whose queues count: a pod that
 	// waits for another's is no claim. Default: all are.
 	Schedulers []string
-	// Admitted is called, outside the lock, with each pod whose reservation
-	// was just fulfilled.
-	Admitted func(*Pod)
-	// Finished is called, outside the lock, with each pod that ended, well or
-	// not, while it was known: once for each, and never for one that had ended
-	// before it was seen first.
-	Finished func(*Pod)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -83,12 +76,6 @@ func New(opts Options) *Inventory {
 	opts.ReservationTTL = cmp.Or(opts.ReservationTTL, 30*time.Second)
 	if opts.ServiceTime == nil {
 		opts.ServiceTime = func(string, accel.Kind) time.Duration { return 0 }
-	}
-	if opts.Admitted == nil {
-		opts.Admitted = func(*Pod) {}
-	}
-	if opts.Finished == nil {
-		opts.Finished = func(*Pod) {}
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -154,19 +141,20 @@ func (inv *Inventory) SetTelemetry(s telemetry.Scrape) {
 	}
 }
 
-// SetPod takes a new or changed pod, and ends its reservation if it has one.
-func (inv *Inventory) SetPod(p *Pod) {
-	p, admitted, finished := inv.setPod(p)
-	if admitted {
-		inv.opts.Admitted(p)
-	}
-	if finished {
-		inv.opts.Finished(p)
-	}
+// PodChange is what a new or changed pod changed in the inventory.
+type PodChange struct {
+	// Record is the record that the inventory keeps of the pod.
+	Record *Pod
+	// Admitted is set when the pod ended its reservation: it is the one that a
+	// decision was made for.
+	Admitted bool
+	// Finished is set when the pod ended, well or not, while it was known: once
+	// for each, and never for one that had ended before it was seen first.
+	Finished bool
 }
 
-// setPod returns the record that it kept.
-func (inv *Inventory) setPod(p *Pod) (kept *Pod, admitted, finished bool) {
+// SetPod takes a new or changed pod, and ends its reservation if it has one.
+func (inv *Inventory) SetPod(p *Pod) PodChange {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	old := inv.pods[p.name()]
@@ -175,7 +163,7 @@ func (inv *Inventory) setPod(p *Pod) (kept *Pod, admitted, finished bool) {
 	}
 	p = inv.mounted(p.watched(old, inv.opts.Now()))
 	inv.replacePod(p.name(), p)
-	return p, inv.fulfil(p), p.Done && old != nil && !old.Done
+	return PodChange{Record: p, Admitted: inv.fulfil(p), Finished: p.Done && old != nil && !old.Done}
 }
 
 // DeletePod takes a pod's leaving.

@@ -30,12 +30,13 @@ func TestReservation(t *testing.T) {
 	}
 
 	var admitted []string
-	w.opts.Admitted = func(p *Pod) {
-		admitted = append(admitted, p.Key())
-		w.look(wants(gpu)) // would hang if it were called under the lock
+	set := func(p *Pod) {
+		if c := w.SetPod(p); c.Admitted {
+			admitted = append(admitted, c.Record.Key())
+		}
 	}
-	w.SetPod(aPod("thief", in("other"), ours("GPU", "a")))
-	w.SetPod(aPod("unmarked", asks(gpu, "1"), func(p *podObject) {
+	set(aPod("thief", in("other"), ours("GPU", "a")))
+	set(aPod("unmarked", asks(gpu, "1"), func(p *podObject) {
 		p.Annotations = map[string]string{"heteroaccel.io/reservation": "a"}
 	}))
 	w.DeletePod("default", "unmarked")
@@ -43,8 +44,8 @@ func TestReservation(t *testing.T) {
 	if n := w.Reservations(); n != 2 || len(admitted) != 0 {
 		t.Fatalf("somebody else's pod ended a reservation: %d left, admitted %v", n, admitted)
 	}
-	w.SetPod(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
-	w.SetPod(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
+	set(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
+	set(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
 	if len(admitted) != 1 || admitted[0] != "default/p" {
 		t.Errorf("admitted: got %v, want default/p once", admitted)
 	}

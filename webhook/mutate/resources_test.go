@@ -1,12 +1,10 @@
 package mutate
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -180,152 +178,5 @@ func TestWholePod(t *testing.T) {
 				t.Errorf("undone (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-// TestDiff: the operations themselves, where the goldens show only what they
-// lead to.
-func TestDiff(t *testing.T) {
-	added := &Pod{
-		Metadata: Metadata{Annotations: map[string]string{accel.SelectedAnnotation: "GPU", "a/b~c": "d"}},
-		Spec: corev1.PodSpec{
-			SecurityContext: &corev1.PodSecurityContext{SupplementalGroups: []int64{7}},
-			NodeSelector:    map[string]string{"a/b~c": "d"},
-			Containers:      []corev1.Container{{Env: []corev1.EnvVar{{Name: "A"}}, Image: "i", Resources: corev1.ResourceRequirements{Limits: amountsOf("cpu=1")}}},
-		},
-	}
-	cases := map[string]struct {
-		raw   string // the pod as it arrives
-		after *Pod
-		want  string
-	}{
-		"nothing": {`{"metadata":{},"spec":{"containers":[{}]}}`, &Pod{Spec: corev1.PodSpec{Containers: make([]corev1.Container, 1)}}, `[]`},
-		"parents made": {`{"metadata":{},"spec":{"containers":[{}]}}`, added, `[
-			{"op":"add","path":"/metadata/annotations","value":{"a/b~c":"d","heteroaccel.io/selected":"GPU"}},
-			{"op":"add","path":"/spec/containers/0/image","value":"i"},
-			{"op":"add","path":"/spec/containers/0/env","value":[{"name":"A"}]},
-			{"op":"add","path":"/spec/containers/0/resources","value":{"limits":{"cpu":"1"}}},
-			{"op":"add","path":"/spec/nodeSelector","value":{"a/b~c":"d"}},
-			{"op":"add","path":"/spec/securityContext","value":{"supplementalGroups":[7]}}]`},
-		"null parents": {`{"metadata":{"annotations":null},"spec":{"nodeSelector":null,"securityContext":null,"containers":[{"env":null,"resources":null,"image":"i"}]}}`, added, `[
-			{"op":"add","path":"/metadata/annotations","value":{"a/b~c":"d","heteroaccel.io/selected":"GPU"}},
-			{"op":"add","path":"/spec/containers/0/env","value":[{"name":"A"}]},
-			{"op":"add","path":"/spec/containers/0/resources","value":{"limits":{"cpu":"1"}}},
-			{"op":"add","path":"/spec/nodeSelector","value":{"a/b~c":"d"}},
-			{"op":"add","path":"/spec/securityContext","value":{"supplementalGroups":[7]}}]`},
-		"keys escaped, lists appended to": {`{"metadata":{"annotations":{"a/b~c":"d"}},"spec":{"securityContext":{"supplementalGroups":[1]},"nodeSelector":{"x":"y"},
-			"containers":[{"image":"old","env":[{"name":"B"}],"resources":{"requests":{"cpu":"1"}}}]}}`,
-			&Pod{
-				Metadata: added.Metadata,
-				Spec: corev1.PodSpec{
-					SecurityContext: &corev1.PodSecurityContext{SupplementalGroups: []int64{1, 7}},
-					NodeSelector:    map[string]string{"a/b~c": "d", "x": "y"},
-					Containers: []corev1.Container{{Image: "i", Env: []corev1.EnvVar{{Name: "B"}, {Name: "A"}},
-						Resources: corev1.ResourceRequirements{Limits: amountsOf("cpu=1"), Requests: amountsOf("cpu=1000m")}}},
-				},
-			}, `[
-			{"op":"add","path":"/metadata/annotations/heteroaccel.io~1selected","value":"GPU"},
-			{"op":"add","path":"/spec/containers/0/image","value":"i"},
-			{"op":"add","path":"/spec/containers/0/env/-","value":{"name":"A"}},
-			{"op":"add","path":"/spec/containers/0/resources/limits","value":{"cpu":"1"}},
-			{"op":"add","path":"/spec/nodeSelector/a~1b~0c","value":"d"},
-			{"op":"add","path":"/spec/securityContext/supplementalGroups/-","value":7}]`},
-		"empty values are values": {`{"metadata":{"annotations":{"heteroaccel.io/selected":"x"}},"spec":{"containers":[{"args":["a"]}]}}`,
-			&Pod{Metadata: Metadata{Annotations: map[string]string{accel.SelectedAnnotation: ""}},
-				Spec: corev1.PodSpec{Containers: []corev1.Container{{Args: []string{""}}}}}, `[
-			{"op":"replace","path":"/metadata/annotations/heteroaccel.io~1selected","value":""},
-			{"op":"replace","path":"/spec/containers/0/args/0","value":""}]`},
-		"removals": {`{"metadata":{"annotations":{"heteroaccel.io/selected":"x","y":"z"}},"spec":{"nodeSelector":{"x":"y","z":"y"},"securityContext":{"supplementalGroups":[1,2]},
-			"volumes":[{"name":"a"},{"name":"b"},{"name":"c"}],
-			"containers":[{"args":["a","b"],"command":["c"],"env":[{"name":"A"},{"name":"B"},{"name":"C"}],"resources":{"limits":{"cpu":"1"},"requests":{"cpu":"1"}}}]}}`,
-			&Pod{Metadata: Metadata{Annotations: map[string]string{"y": "z"}},
-				Spec: corev1.PodSpec{
-					NodeSelector: map[string]string{"x": "n"}, SecurityContext: &corev1.PodSecurityContext{SupplementalGroups: []int64{2}},
-					Volumes: []corev1.Volume{{Name: "b"}},
-					Containers: []corev1.Container{{Args: []string{"b"}, Env: []corev1.EnvVar{{Name: "A"}, {Name: "C", Value: "c"}, {Name: "B"}},
-						Resources: corev1.ResourceRequirements{Limits: amountsOf("cpu=1")}}},
-				}}, `[
-			{"op":"remove","path":"/metadata/annotations/heteroaccel.io~1selected"},
-			{"op":"remove","path":"/spec/containers/0/command"},
-			{"op":"replace","path":"/spec/containers/0/args","value":["b"]},
-			{"op":"remove","path":"/spec/containers/0/env/1"},
-			{"op":"replace","path":"/spec/containers/0/env/1","value":{"name":"C","value":"c"}},
-			{"op":"add","path":"/spec/containers/0/env/-","value":{"name":"B"}},
-			{"op":"remove","path":"/spec/containers/0/resources/requests"},
-			{"op":"remove","path":"/spec/volumes/0"},
-			{"op":"remove","path":"/spec/volumes/1"},
-			{"op":"replace","path":"/spec/nodeSelector/x","value":"n"},
-			{"op":"remove","path":"/spec/nodeSelector/z"},
-			{"op":"remove","path":"/spec/securityContext/supplementalGroups/0"}]`},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			ops, err := json.Marshal(Diff(decode(t, []byte(c.raw)), c.after, Target{}))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(normal(t, []byte(c.want)), normal(t, ops)); diff != "" {
-				t.Errorf("operations (-want +got):\n%s", diff)
-			}
-			patch, err := jsonpatch.DecodePatch(ops)
-			if err != nil {
-				t.Fatal(err)
-			}
-			patched, err := patch.Apply([]byte(c.raw))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(encode(t, c.after), encode(t, decode(t, patched))); diff != "" {
-				t.Errorf("patched (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestCompatible(t *testing.T) {
-	p := testProfile(t)
-	pod := asked(corev1.Container{})
-	pod.Spec.NodeSelector = map[string]string{"example.com/npu": "false"}
-	if err := Compatible(pod, Target{}, p.Variant("NPU")); err == nil {
-		t.Error("NPU: no error")
-	}
-	if err := Compatible(pod, Target{}, p.Variant("GPU")); err != nil {
-		t.Errorf("GPU: %v", err)
-	}
-	if err := Compatible(pod, Target{Index: 1}, p.Variant("GPU")); err == nil {
-		t.Error("no such container, and no error")
-	}
-}
-
-// TestDefaulted: what a variant adds is as the API server leaves it.
-func TestDefaulted(t *testing.T) {
-	const sparse = `{"volumes":[{"name":"e"},{"name":"h","hostPath":{"path":"/p"}},{"name":"s","secret":{"secretName":"x"}},
-		{"name":"c","configMap":{"name":"x"}},{"name":"d","downwardAPI":{"items":[{"path":"p","fieldRef":{"fieldPath":"f"}}]}},
-		{"name":"p","projected":{"sources":[{"serviceAccountToken":{"path":"t"}},{"downwardAPI":{"items":[{"path":"p","fieldRef":{"fieldPath":"f"}}]}}]}}]}`
-	const full = `{"volumes":[{"name":"e","emptyDir":{}},{"name":"h","hostPath":{"path":"/p","type":""}},{"name":"s","secret":{"secretName":"x","defaultMode":420}},
-		{"name":"c","configMap":{"name":"x","defaultMode":420}},{"name":"d","downwardAPI":{"defaultMode":420,"items":[{"path":"p","fieldRef":{"apiVersion":"v1","fieldPath":"f"}}]}},
-		{"name":"p","projected":{"defaultMode":420,"sources":[{"serviceAccountToken":{"path":"t","expirationSeconds":3600}},{"downwardAPI":{"items":[{"path":"p","fieldRef":{"apiVersion":"v1","fieldPath":"f"}}]}}]}}]}`
-	var in, want corev1.PodSpec
-	for raw, spec := range map[string]*corev1.PodSpec{sparse: &in, full: &want} {
-		if err := json.Unmarshal([]byte(raw), spec); err != nil {
-			t.Fatal(err)
-		}
-	}
-	before := encode(t, in)
-	for _, once := range []bool{true, false} {
-		var got []corev1.Volume
-		for _, v := range in.Volumes {
-			v = defaultedVolume(v)
-			if !once {
-				v = defaultedVolume(v)
-			}
-			got = append(got, v)
-		}
-		if diff := cmp.Diff(want.Volumes, got); diff != "" {
-			t.Errorf("volumes (-want +got):\n%s", diff)
-		}
-	}
-	if encode(t, in) != before {
-		t.Error("the input was changed")
 	}
 }

@@ -15,11 +15,11 @@ import (
 	"heteroaccel.io/webhook/replacement"
 )
 
-// TestMadeAgain admits a pod in the place of one that waited: it gets what was
+// TestRecreated admits a pod in the place of one that waited: it gets what was
 // held for it, its count is written and survives a second call, and what
 // somebody wrote into the annotation counts for nothing. A dry run before it
 // finds the same, and takes nothing.
-func TestMadeAgain(t *testing.T) {
+func TestRecreated(t *testing.T) {
 	asked := 0
 	r := newRig(t, func(c *Config) {
 		c.Replaces = func(namespace string, owner types.UID, name, reservation string) (replacement.Expected, bool) {
