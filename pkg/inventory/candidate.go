@@ -20,9 +20,9 @@ type Option struct {
 	Constraints *Constraints
 	// QuotaUsage is what quotas count of the pod beyond Needs.
 	QuotaUsage quota.Usage
-	// Claims are the claims of the namespace whose volumes the pod would mount:
+	// VolumeClaims are the claims of the namespace whose volumes the pod would mount:
 	// those that are bound say where it could run, too.
-	Claims []string
+	VolumeClaims []string
 	// Service is how long a run is expected to take, 0 when nobody knows.
 	Service time.Duration
 	// Barred is why this option comes last whatever is idle; nil when nothing
@@ -107,12 +107,12 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	now := inv.opts.Now()
-	inv.refresh(now)
+	inv.markStale(now)
 	inv.expire(now)
 	if q.Reservation != "" {
-		inv.giveBack(q.Namespace, q.Release)
+		inv.release(q.Namespace, q.Release)
 	} else if held := inv.reservations[q.Release]; held != nil && held.namespace == q.Namespace {
-		defer inv.leaveOut(held)()
+		defer inv.exclude(held)()
 	}
 	candidates := inv.candidates(q, now)
 	chosen := candidates[choose(candidates)]
@@ -122,12 +122,12 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	return chosen
 }
 
-// leaveOut has a reservation not count until the function it returns is called.
-func (inv *Inventory) leaveOut(r *reservation) func() {
-	inv.leftOut = waits{shape: r.shape}
+// exclude has a reservation not count until the function it returns is called.
+func (inv *Inventory) exclude(r *reservation) func() {
+	inv.excluded = claim{class: r.class}
 	inv.quotas.Remove(r.namespace, r.quotaPod())
 	return func() {
-		inv.leftOut = waits{}
+		inv.excluded = claim{}
 		inv.quotas.Add(r.namespace, r.quotaPod())
 	}
 }
@@ -136,7 +136,7 @@ func (inv *Inventory) leaveOut(r *reservation) func() {
 func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
 	candidates := make([]Candidate, len(q.Options))
 	for i, o := range q.Options {
-		o.Constraints = inv.bound(q.Namespace, o.Constraints, o.Claims)
+		o.Constraints = inv.constrainToVolumes(q.Namespace, o.Constraints, o.VolumeClaims)
 		candidates[i] = inv.candidate(o, now)
 		if candidates[i].Refused = o.Barred; o.Barred == nil {
 			candidates[i].Refused = inv.quotaRefusal(&q, &o, now)
@@ -147,8 +147,8 @@ func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
 
 // candidate reads an option's state off the table of its shape.
 func (inv *Inventory) candidate(o Option, now time.Time) Candidate {
-	s := inv.shape(o.Needs, o.Constraints)
-	t := inv.table(s)
+	s := inv.class(o.Needs, o.Constraints)
+	t := inv.tableOf(s)
 	c := Candidate{
 		Option: o,
 		Nodes:  t.nodes, Stale: t.stale,
@@ -162,21 +162,21 @@ func (inv *Inventory) candidate(o Option, now time.Time) Candidate {
 	return c
 }
 
-// mostNodes bounds on how many nodes the running pods are looked at. They
+// maxRunningNodes bounds on how many nodes the running pods are looked at. They
 // serve to estimate a wait, and for that so many will do.
-const mostNodes = 32
+const maxRunningNodes = 32
 
 // running lists the pods that hold what o needs.
-func (inv *Inventory) running(o Option, t *table, now time.Time) []Running {
-	if t.freeing == 0 {
+func (inv *Inventory) running(o Option, t *fitTable, now time.Time) []Running {
+	if t.nodesEnding == 0 {
 		return nil
 	}
-	step := (t.freeing + mostNodes - 1) / mostNodes
-	running := make([]Running, 0, min(t.ending, 2*mostNodes))
-	for i := range t.frees.every(step, t.here) {
-		for _, p := range inv.places[i].Holders {
+	step := (t.nodesEnding + maxRunningNodes - 1) / maxRunningNodes
+	running := make([]Running, 0, min(t.ending, 2*maxRunningNodes))
+	for i := range t.withEnding.everyNth(step, t.suitable) {
+		for _, p := range inv.byIndex[i].Holders {
 			// No pod frees more than there is, whatever it asked for.
-			slots := min(share(p.Needs, o.Needs), int64(t.rooms[i].total))
+			slots := min(claimSize(p.Needs, o.Needs), int64(t.fits[i].total))
 			if slots == 0 {
 				continue
 			}

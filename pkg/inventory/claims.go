@@ -6,10 +6,10 @@ import (
 	"heteroaccel.io/pkg/resources"
 )
 
-// hand is what is left to deal: the places with slots that nothing has claimed
+// firstFit is what is left to deal: the places with slots that nothing has claimed
 // yet, and how many each has.
-type hand struct {
-	free places
+type firstFit struct {
+	free nodeSet
 	left []int32 // by place, good where free
 }
 
@@ -23,17 +23,17 @@ type hand struct {
 // Dealing is greedy: it can err, by calling a slot taken that a cleverer
 // dealing would leave free, only where claims with different node affinities
 // meet.
-func (inv *Inventory) claims(s *shape, now time.Time) (claimed, queued int64) {
+func (inv *Inventory) claims(s *podClass, now time.Time) (claimed, queued int64) {
 	dealing := false
-	for _, claim := range inv.queue {
-		size := share(claim.needs, s.needs)
+	for _, claim := range inv.claiming {
+		size := claimSize(claim.needs, s.needs)
 		if size == 0 {
 			continue
 		}
-		waiting, judged := claim.waiting, claim.judged
-		if inv.leftOut.shape == claim {
+		waiting, judged := claim.claims, claim.unschedulable
+		if inv.excluded.class == claim {
 			waiting--
-			if inv.leftOut.judged {
+			if inv.excluded.unschedulable {
 				judged--
 			}
 		}
@@ -45,12 +45,12 @@ func (inv *Inventory) claims(s *shape, now time.Time) (claimed, queued int64) {
 			continue
 		}
 		if !dealing {
-			inv.dealing.fill(s.table)
+			inv.scratch.fill(s.table)
 			dealing = true
 		}
-		took := inv.deal(claim, want)
+		took := inv.place(claim, want)
 		claimed += took
-		if took < want && inv.meet(claim, s.table) {
+		if took < want && inv.overlaps(claim, s.table) {
 			queued += want - took
 		}
 	}
@@ -67,30 +67,30 @@ const VerdictGrace = 12 * time.Second
 // not. Its plugins know more than we do, of volumes, of other pods' places, of
 // ports, and what they keep from these pods is free for others. Once more
 // becomes usable the pods claim it again.
-func (inv *Inventory) passedOver(s *shape, now time.Time) bool {
-	if s.table == nil && len(inv.tabled) >= mostTables {
+func (inv *Inventory) passedOver(s *podClass, now time.Time) bool {
+	if s.table == nil && len(inv.withTable) >= maxTables {
 		return false // nothing is known of it, and decisions need the tables
 	}
-	t := inv.table(s)
-	return t.usable > 0 && now.Sub(t.rose) > VerdictGrace
+	t := inv.tableOf(s)
+	return t.usable > 0 && now.Sub(t.lastGain) > VerdictGrace
 }
 
 // fill takes up the free slots of a table.
-func (h *hand) fill(t *table) {
-	h.free = append(h.free[:0], t.free...)
-	if len(h.left) < len(t.rooms) {
-		h.left = make([]int32, len(t.rooms))
+func (h *firstFit) fill(t *fitTable) {
+	h.free = append(h.free[:0], t.withFree...)
+	if len(h.left) < len(t.fits) {
+		h.left = make([]int32, len(t.fits))
 	}
-	for i := range t.free.and(t.here) {
-		h.left[i] = t.rooms[i].slots
+	for i := range t.withFree.intersect(t.suitable) {
+		h.left[i] = t.fits[i].free
 	}
 }
 
-// deal takes what a claim wants from where it may go and fits now.
-func (inv *Inventory) deal(claim *shape, want int64) (took int64) {
-	h := &inv.dealing
-	for i := range h.free.and(claim.reach.allowed) {
-		if inv.places[i].Fits(claim.needs, false) == 0 {
+// place takes what a claim wants from where it may go and fits now.
+func (inv *Inventory) place(claim *podClass, want int64) (took int64) {
+	h := &inv.scratch
+	for i := range h.free.intersect(claim.eligible.nodes) {
+		if inv.byIndex[i].Fits(claim.needs, false) == 0 {
 			continue
 		}
 		n := min(want-took, int64(h.left[i]))
@@ -104,27 +104,27 @@ func (inv *Inventory) deal(claim *shape, want int64) (took int64) {
 	return took
 }
 
-// meet reports whether a claim could run on one of a table's nodes.
-func (inv *Inventory) meet(claim *shape, t *table) bool {
-	for i := range t.here.and(claim.reach.allowed) {
-		if inv.places[i].FitsEmpty(claim.needs) > 0 {
+// overlaps reports whether a claim could run on one of a table's nodes.
+func (inv *Inventory) overlaps(claim *podClass, t *fitTable) bool {
+	for i := range t.suitable.intersect(claim.eligible.nodes) {
+		if inv.byIndex[i].FitsEmpty(claim.needs) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// mostShare bounds a claim, so that no number of them overflows.
-const mostShare = 1 << 32
+// maxClaim bounds a claim, so that no number of them overflows.
+const maxClaim = 1 << 32
 
-// share is how many slots of the size of need a claim takes, rounded up; 0
+// claimSize is how many slots of the size of need a claim takes, rounded up; 0
 // when the two are after different things.
-func share(claim, need resources.Amounts) int64 {
+func claimSize(claim, need resources.Amounts) int64 {
 	if len(need.Devices) == 0 {
 		if len(claim.Devices) > 0 || claim.CPU == 0 || need.CPU == 0 {
 			return 0
 		}
-		return min((claim.CPU+need.CPU-1)/need.CPU, mostShare)
+		return min((claim.CPU+need.CPU-1)/need.CPU, maxClaim)
 	}
 	var slots int64
 	for _, d := range need.Devices {
@@ -132,5 +132,5 @@ func share(claim, need resources.Amounts) int64 {
 			slots = max(slots, (count+d.Count-1)/max(1, d.Count))
 		}
 	}
-	return min(slots, mostShare)
+	return min(slots, maxClaim)
 }

@@ -254,8 +254,8 @@ func TestRunningIsASampleWhereThereAreMany(t *testing.T) {
 		w.SetPod(aPod("p"+name, on(name), asks(gpu, "1"), since(w.now)))
 	}
 	c := w.look(wants(gpu))
-	if c.Ending != 500 || len(c.Running) < mostNodes/2 || len(c.Running) > mostNodes {
-		t.Errorf("%d of %d listed, want up to %d of 500", len(c.Running), c.Ending, mostNodes)
+	if c.Ending != 500 || len(c.Running) < maxRunningNodes/2 || len(c.Running) > maxRunningNodes {
+		t.Errorf("%d of %d listed, want up to %d of 500", len(c.Running), c.Ending, maxRunningNodes)
 	}
 }
 

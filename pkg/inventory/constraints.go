@@ -20,9 +20,9 @@ type Constraints struct {
 	affinity    *nodeaffinity.RequiredNodeAffinity
 	tolerations []corev1.Toleration
 	volumes     []*Volume
-	// named are the only nodes there are by the affinity, nil when it names
+	// nodeNames are the only nodes there are by the affinity, nil when it names
 	// none. A DaemonSet's pods each name one.
-	named []string
+	nodeNames []string
 	// key is the same for the same constraints, "" for none.
 	key string
 }
@@ -36,7 +36,7 @@ func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 		alike.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
 			RequiredDuringSchedulingIgnoredDuringExecution: required,
 		}}
-		c.named = namedBy(required)
+		c.nodeNames = nodeNamesOf(required)
 	}
 	if len(alike.NodeSelector) > 0 || alike.Affinity != nil {
 		a := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: alike})
@@ -58,9 +58,9 @@ func keyOf(alike *corev1.PodSpec, c *Constraints) string {
 	return string(key)
 }
 
-// namedBy lists the only nodes that a selector can match when each of its
+// nodeNamesOf lists the only nodes that a selector can match when each of its
 // terms, of which one has to match, names a node; else it is nil.
-func namedBy(required *corev1.NodeSelector) []string {
+func nodeNamesOf(required *corev1.NodeSelector) []string {
 	named := []string{}
 	for _, term := range required.NodeSelectorTerms {
 		if len(term.MatchFields) != 1 || term.MatchFields[0].Operator != corev1.NodeSelectorOpIn {
@@ -71,13 +71,13 @@ func namedBy(required *corev1.NodeSelector) []string {
 	return named
 }
 
-// names lists the only nodes the constraints can allow; ok is false when
+// onlyNodes lists the only nodes the constraints can allow; ok is false when
 // they name none.
-func (c *Constraints) names() (names []string, ok bool) {
-	if c == nil || c.named == nil {
+func (c *Constraints) onlyNodes() (names []string, ok bool) {
+	if c == nil || c.nodeNames == nil {
 		return nil, false
 	}
-	return c.named, true
+	return c.nodeNames, true
 }
 
 var cordon = corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}

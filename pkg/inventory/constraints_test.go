@@ -91,8 +91,8 @@ func TestConstraintsThatAreTheSameShareOneShape(t *testing.T) {
 		w.look(wants(gpu, selects("a", "2"), tolerates("x"), affinity(expression("b", corev1.NodeSelectorOpExists))))
 		w.look(wants(gpu))
 	}
-	if len(w.shapes) != 3 || len(w.reaches) != 3 {
-		t.Errorf("%d shapes and %d reaches, want 3 of each", len(w.shapes), len(w.reaches))
+	if len(w.classes) != 3 || len(w.eligible) != 3 {
+		t.Errorf("%d shapes and %d reaches, want 3 of each", len(w.classes), len(w.eligible))
 	}
 }
 

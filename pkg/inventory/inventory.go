@@ -45,18 +45,18 @@ type Inventory struct {
 
 	// nodes are the records by name, and places the same ones by the small
 	// number each has while it is known: nil where the number is free.
-	nodes  map[string]*Node
-	places []*Node
-	// ageing is a time before which no fresh sample grows stale.
-	ageing time.Time
+	nodes   map[string]*Node
+	byIndex []*Node
+	// nextStale is a time before which no fresh sample grows stale.
+	nextStale time.Time
 
 	pods map[types.NamespacedName]*Pod
-	// waiting has each pod in the scheduler's queue for an accelerator.
-	waiting map[types.NamespacedName]waits
+	// pending has each pod in the scheduler's queue for an accelerator.
+	pending map[types.NamespacedName]claim
 
 	reservations map[string]*reservation
-	// expiring is a time before which no reservation expires.
-	expiring time.Time
+	// nextExpiry is a time before which no reservation expires.
+	nextExpiry time.Time
 
 	quotas quota.Ledger
 
@@ -64,17 +64,17 @@ type Inventory struct {
 
 	// What follows is derived from all of the above and kept in step with it,
 	// so that a decision does not have to look at every node: see shape.
-	shapes  map[string]*shape
-	reaches map[string]*reach
-	tabled  []*shape // those with a table
-	queue   []*shape // those that pods or reservations wait in
-	asked   uint64   // counts the tables asked for
-	dealing hand     // scratch of claims
+	classes   map[string]*podClass
+	eligible  map[string]*eligibleNodes
+	withTable []*podClass // those with a table
+	claiming  []*podClass // those that pods or reservations wait in
+	tableUses uint64      // counts the tables asked for
+	scratch   firstFit    // scratch of claims
 
-	// leftOut has one pod that is not counted while it is reconsidered.
-	leftOut waits
+	// excluded has one pod that is not counted while it is reconsidered.
+	excluded claim
 
-	gains chan struct{}
+	wakeups chan struct{}
 }
 
 // New returns an empty inventory.
@@ -97,12 +97,12 @@ func New(opts Options) *Inventory {
 		opts:         opts,
 		nodes:        map[string]*Node{},
 		pods:         map[types.NamespacedName]*Pod{},
-		waiting:      map[types.NamespacedName]waits{},
+		pending:      map[types.NamespacedName]claim{},
 		reservations: map[string]*reservation{},
 		storage:      newStorage(),
-		shapes:       map[string]*shape{},
-		reaches:      map[string]*reach{},
-		gains:        make(chan struct{}, 1),
+		classes:      map[string]*podClass{},
+		eligible:     map[string]*eligibleNodes{},
+		wakeups:      make(chan struct{}, 1),
 	}
 }
 
@@ -144,13 +144,13 @@ func (inv *Inventory) SetTelemetry(s telemetry.Scrape) {
 	if old.Telemetry != nil && s.Time.Before(old.Telemetry.Time) {
 		return
 	}
-	inv.refresh(now)
+	inv.markStale(now)
 	m := *inv.node(s.Node)
 	m.Telemetry, m.fresh = &s, now.Sub(s.Time) <= inv.opts.MaxTelemetryAge
-	m.block()
+	m.updateBlocked()
 	inv.putNode(&m)
-	if stale := s.Time.Add(inv.opts.MaxTelemetryAge); stale.Before(inv.ageing) {
-		inv.ageing = stale
+	if stale := s.Time.Add(inv.opts.MaxTelemetryAge); stale.Before(inv.nextStale) {
+		inv.nextStale = stale
 	}
 }
 
@@ -173,7 +173,7 @@ func (inv *Inventory) setPod(p *Pod) (kept *Pod, admitted, finished bool) {
 	if old != nil && old.UID != p.UID {
 		old = nil // another pod of the same name
 	}
-	p = inv.mounted(p.watched(old, inv.opts.Now()))
+	p = inv.withVolumes(p.withObservedRun(old, inv.opts.Now()))
 	inv.replacePod(p.name(), p)
 	return p, inv.fulfil(p), p.Done && old != nil && !old.Done
 }
@@ -201,21 +201,21 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 		}
 	}
 	inv.updateQuotas(name.Namespace, old, p)
-	waited, left := inv.waiting[name]
-	delete(inv.waiting, name)
+	waited, left := inv.pending[name]
+	delete(inv.pending, name)
 	delete(inv.pods, name)
-	delete(inv.storage.mounting, name)
+	delete(inv.storage.unboundPods, name)
 	if p != nil {
 		inv.pods[name] = p
-		if len(p.claims) > 0 {
-			inv.storage.mounting[name] = struct{}{}
+		if len(p.volumeClaims) > 0 {
+			inv.storage.unboundPods[name] = struct{}{}
 		}
-		if p.waits() && inv.schedules(p.Scheduler) {
-			inv.waiting[name] = inv.join(p.Needs, p.Constraints, p.Verdict != "")
+		if p.isPending() && inv.schedules(p.Scheduler) {
+			inv.pending[name] = inv.addClaim(p.Needs, p.Constraints, p.Verdict != "")
 		}
 	}
 	if left {
-		inv.leave(waited)
+		inv.removeClaim(waited)
 	}
 }
 
@@ -243,38 +243,38 @@ func (inv *Inventory) putNode(n *Node) {
 	if !n.known && n.Pods == 0 && !n.fresh {
 		if old != nil {
 			delete(inv.nodes, n.Name)
-			inv.places[old.place] = nil
-			inv.tableNode(old.place, nil)
+			inv.byIndex[old.index] = nil
+			inv.updateTables(old.index, nil)
 		}
 		return
 	}
 	if old != nil {
-		n.place = old.place
+		n.index = old.index
 	} else {
-		n.place = inv.vacant()
+		n.index = inv.freeIndex()
 	}
 	inv.nodes[n.Name] = n
-	inv.places[n.place] = n
+	inv.byIndex[n.index] = n
 	if old == nil || old.traits != n.traits {
-		for _, r := range inv.reaches {
+		for _, r := range inv.eligible {
 			r.set(n)
 		}
 	}
-	inv.tableNode(n.place, n)
-	if n.gained(old) {
-		inv.gain()
+	inv.updateTables(n.index, n)
+	if n.mayFitMore(old) {
+		inv.wake()
 	}
 }
 
-// vacant returns a free place.
-func (inv *Inventory) vacant() int {
-	if len(inv.places) > len(inv.nodes) {
-		for i, n := range inv.places {
+// freeIndex returns a free place.
+func (inv *Inventory) freeIndex() int {
+	if len(inv.byIndex) > len(inv.nodes) {
+		for i, n := range inv.byIndex {
 			if n == nil {
 				return i
 			}
 		}
 	}
-	inv.places = append(inv.places, nil)
-	return len(inv.places) - 1
+	inv.byIndex = append(inv.byIndex, nil)
+	return len(inv.byIndex) - 1
 }

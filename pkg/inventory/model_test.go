@@ -43,7 +43,7 @@ func (h *history) node(name string) *Node {
 	}
 	if s, ok := h.samples[name]; ok {
 		n.Telemetry = &s
-		n.block()
+		n.updateBlocked()
 	}
 	return &n
 }
@@ -82,9 +82,9 @@ func (h *history) waiting(resource string) (n int) {
 }
 
 func (inv *Inventory) waitingFor(resource string) (n int) {
-	for _, s := range inv.queue {
+	for _, s := range inv.claiming {
 		if s.needs.Device(resource) > 0 || resource == "" && len(s.needs.Devices) == 0 {
-			n += int(s.waiting)
+			n += int(s.claims)
 		}
 	}
 	return n
@@ -94,7 +94,7 @@ func sameUsage(a, b unique.Handle[quota.Usage]) bool { return a == b }
 
 func sorted(n *Node) Node {
 	m := *n
-	m.place, m.fresh = 0, false
+	m.index, m.fresh = 0, false
 	m.Held.Devices = slices.Clone(m.Held.Devices)
 	slices.SortFunc(m.Held.Devices, func(a, b resources.Devices) int { return cmp.Compare(a.Resource, b.Resource) })
 	m.Holders = slices.Clone(m.Holders)
@@ -159,19 +159,19 @@ func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
 func startOver(w *world, h *history) *world {
 	again := newWorld()
 	again.now = w.now
-	for _, n := range w.places {
+	for _, n := range w.byIndex {
 		if n == nil {
-			again.places = append(again.places, nil)
+			again.byIndex = append(again.byIndex, nil)
 			continue
 		}
 		if h.nodes[n.Name] == nil {
-			again.places = append(again.places, nil) // only its pods are known
+			again.byIndex = append(again.byIndex, nil) // only its pods are known
 			continue
 		}
 		m := *h.nodes[n.Name]
-		m.place = len(again.places)
+		m.index = len(again.byIndex)
 		again.nodes[m.Name] = &m
-		again.places = append(again.places, &m)
+		again.byIndex = append(again.byIndex, &m)
 	}
 	for _, s := range h.samples {
 		again.SetTelemetry(s)
@@ -229,8 +229,8 @@ func empty(t *testing.T, w *world, h *history) {
 	for _, p := range h.pods {
 		w.DeletePod(p.Namespace, p.Name)
 	}
-	if len(w.nodes) != 0 || len(w.pods) != 0 || len(w.waiting) != 0 || len(w.queue) != 0 {
-		t.Errorf("left behind: %d nodes, %d pods, %d waiting, %d queues", len(w.nodes), len(w.pods), len(w.waiting), len(w.queue))
+	if len(w.nodes) != 0 || len(w.pods) != 0 || len(w.pending) != 0 || len(w.claiming) != 0 {
+		t.Errorf("left behind: %d nodes, %d pods, %d waiting, %d queues", len(w.nodes), len(w.pods), len(w.pending), len(w.claiming))
 	}
 	for name, counted := range w.quotas.Counted("default") {
 		for resource, n := range counted {
@@ -239,11 +239,11 @@ func empty(t *testing.T, w *world, h *history) {
 			}
 		}
 	}
-	if len(w.shapes) != len(w.tabled) {
-		t.Errorf("%d shapes but %d tables", len(w.shapes), len(w.tabled))
+	if len(w.classes) != len(w.withTable) {
+		t.Errorf("%d shapes but %d tables", len(w.classes), len(w.withTable))
 	}
-	for _, s := range w.tabled {
-		if t0 := s.table; t0.nodes != 0 || t0.total != 0 || t0.usable != 0 || t0.ending != 0 || t0.freeing != 0 || t0.stale != 0 {
+	for _, s := range w.withTable {
+		if t0 := s.table; t0.nodes != 0 || t0.total != 0 || t0.usable != 0 || t0.ending != 0 || t0.nodesEnding != 0 || t0.stale != 0 {
 			t.Errorf("a table of an empty inventory has sums %+v", *t0)
 		}
 	}

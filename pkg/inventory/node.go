@@ -38,8 +38,8 @@ type Node struct {
 	fresh bool
 	// blocked are the slots that a fresh sample takes away.
 	blocked resources.Amounts
-	// place is the node's number in the inventory.
-	place int
+	// index is the node's number in the inventory.
+	index int
 }
 
 // traits are the labels, taints and cordon of a node.
@@ -210,7 +210,7 @@ func (n *Node) DevicesOf(resource string) []accel.Device {
 // nil.
 func (n *Node) withPod(old, p *Pod) *Node {
 	heldSame := old != nil && p != nil && old.Needs.Equal(p.Needs)
-	competes := old != nil && old.competes() || p != nil && p.competes()
+	competes := old != nil && old.wantsAccelerator() || p != nil && p.wantsAccelerator()
 	if heldSame && !competes {
 		return n
 	}
@@ -236,19 +236,19 @@ func (n *Node) withPod(old, p *Pod) *Node {
 				m.Holders = append(m.Holders, h)
 			}
 		}
-		if p != nil && p.competes() {
+		if p != nil && p.wantsAccelerator() {
 			m.Holders = append(m.Holders, p)
 		}
-		m.block()
+		m.updateBlocked()
 	}
 	return &m
 }
 
-// block works out, on a record that is nobody else's yet, which slots the
+// updateBlocked works out, on a record that is nobody else's yet, which slots the
 // sample takes away: those of a device that no pod should be given, less what
 // pods hold of them, which counts as held. Where the sample names the holders,
 // one that has gone since gives its slots to nobody.
-func (n *Node) block() {
+func (n *Node) updateBlocked() {
 	n.blocked = resources.Amounts{}
 	if n.Telemetry == nil {
 		return

@@ -48,10 +48,10 @@ type Pod struct {
 	Verdict     string
 	VerdictTime time.Time
 
-	// claims are those of an unbound pod, and unmounted its constraints without
+	// volumeClaims are those of an unbound pod, and unmounted its constraints without
 	// those of the volumes that they are bound to.
-	claims    []string
-	unmounted *Constraints
+	volumeClaims   []string
+	ownConstraints *Constraints
 
 	// quotaUsage is shared by the pods of one template.
 	quotaUsage unique.Handle[quota.Usage]
@@ -88,14 +88,14 @@ func (p *Pod) host() string {
 	return p.Node
 }
 
-// waits reports whether the pod is in kube-scheduler's queue for an
+// isPending reports whether the pod is in kube-scheduler's queue for an
 // accelerator: it counts against that kind although it holds nothing yet.
-func (p *Pod) waits() bool {
-	return p.Node == "" && !p.Done && !p.Gated && !p.Deleted && p.competes()
+func (p *Pod) isPending() bool {
+	return p.Node == "" && !p.Done && !p.Gated && !p.Deleted && p.wantsAccelerator()
 }
 
-// competes reports whether the pod is after an accelerator at all.
-func (p *Pod) competes() bool { return p.Managed != nil || len(p.Needs.Devices) > 0 }
+// wantsAccelerator reports whether the pod is after an accelerator at all.
+func (p *Pod) wantsAccelerator() bool { return p.Managed != nil || len(p.Needs.Devices) > 0 }
 
 // PodOf reduces a pod of the API server to its record. key verifies which pods
 // are ours; without one none is.
@@ -123,20 +123,20 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		}
 	}
 	p.quotaUsage = unique.Make(quota.UsageOf(pod))
-	if p.competes() {
+	if p.wantsAccelerator() {
 		p.Run = runOf(pod, given.Container)
 		if p.Node == "" {
 			p.Constraints = ConstraintsOf(&pod.Spec)
-			if p.claims = ClaimsOf(pod.Spec.Volumes, pod.Name); len(p.claims) > 0 {
-				p.unmounted = p.Constraints
+			if p.volumeClaims = VolumeClaimsOf(pod.Spec.Volumes, pod.Name); len(p.volumeClaims) > 0 {
+				p.ownConstraints = p.Constraints
 			}
 		}
 	}
 	return p
 }
 
-// mostVerdict bounds the scheduler's words that are kept, in bytes.
-const mostVerdict = 1 << 10
+// maxVerdict bounds the scheduler's words that are kept, in bytes.
+const maxVerdict = 1 << 10
 
 // verdictOf reads the condition PodScheduled. What scheduling gates keep from
 // the scheduler it has said nothing of.
@@ -164,10 +164,10 @@ func verdictOf(pod *corev1.Pod) (verdict string, since time.Time) {
 
 // shorten cuts a text to mostVerdict bytes, between runes.
 func shorten(s string) string {
-	if len(s) <= mostVerdict {
+	if len(s) <= maxVerdict {
 		return s
 	}
-	end := mostVerdict - len("…")
+	end := maxVerdict - len("…")
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}

@@ -7,7 +7,7 @@ func (inv *Inventory) Candidates(q Query) []Candidate {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	now := inv.opts.Now()
-	inv.refresh(now)
+	inv.markStale(now)
 	inv.expire(now)
 	return inv.candidates(q, now)
 }
@@ -20,17 +20,17 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	waiter := types.NamespacedName{Namespace: q.Namespace, Name: name}
-	own, ok := inv.waiting[waiter]
+	own, ok := inv.pending[waiter]
 	if !ok || inv.pods[waiter].UID != uid {
 		return Candidate{}, false
 	}
 	now := inv.opts.Now()
-	inv.refresh(now)
+	inv.markStale(now)
 	inv.expire(now)
 	q.Replaces = name
-	inv.leftOut = own
+	inv.excluded = own
 	candidates := inv.candidates(q, now)
-	inv.leftOut = waits{}
+	inv.excluded = claim{}
 	i := choose(candidates)
 	if i < 0 {
 		return Candidate{}, false
@@ -44,18 +44,18 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 // Wakeups yields after changes through which a pod that waits might find
 // something idle: a pod ended, a node or its devices came or came back, a
 // claim was given up. Several changes may yield once; there is one reader.
-func (inv *Inventory) Wakeups() <-chan struct{} { return inv.gains }
+func (inv *Inventory) Wakeups() <-chan struct{} { return inv.wakeups }
 
-func (inv *Inventory) gain() {
+func (inv *Inventory) wake() {
 	select {
-	case inv.gains <- struct{}{}:
+	case inv.wakeups <- struct{}{}:
 	default: // one is pending already
 	}
 }
 
-// gained reports whether n, which comes in the place of old, may have room
+// mayFitMore reports whether n, which comes in the place of old, may have room
 // that old had not. It may err on the side of yes.
-func (n *Node) gained(old *Node) bool {
+func (n *Node) mayFitMore(old *Node) bool {
 	if old == nil {
 		return n.known
 	}

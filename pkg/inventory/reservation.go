@@ -12,7 +12,7 @@ import (
 type reservation struct {
 	namespace  string
 	kind       accel.Kind
-	shape      *shape
+	class      *podClass
 	quotaUsage quota.Usage
 	expires    time.Time
 }
@@ -35,12 +35,12 @@ func (inv *Inventory) Reserved(namespace, id string) (accel.Kind, bool) {
 func (inv *Inventory) Release(namespace, id string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
-	inv.giveBack(namespace, id)
+	inv.release(namespace, id)
 }
 
-func (inv *Inventory) giveBack(namespace, id string) {
+func (inv *Inventory) release(namespace, id string) {
 	if r := inv.reservations[id]; r != nil && r.namespace == namespace {
-		inv.release(id)
+		inv.endReservation(id)
 	}
 }
 
@@ -54,27 +54,27 @@ func (inv *Inventory) Reservations() int {
 
 // reserve makes a reservation for pods of a shape.
 func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time) {
-	inv.release(id)
+	inv.endReservation(id)
 	r := &reservation{
 		namespace:  namespace,
 		kind:       chosen.Kind,
-		shape:      inv.join(chosen.Needs, chosen.Constraints, false).shape,
+		class:      inv.addClaim(chosen.Needs, chosen.Constraints, false).class,
 		quotaUsage: chosen.QuotaUsage,
 		expires:    now.Add(inv.opts.ReservationTTL),
 	}
 	inv.reservations[id] = r
 	inv.quotas.Add(namespace, r.quotaPod())
-	if len(inv.reservations) == 1 || r.expires.Before(inv.expiring) {
-		inv.expiring = r.expires
+	if len(inv.reservations) == 1 || r.expires.Before(inv.nextExpiry) {
+		inv.nextExpiry = r.expires
 	}
 }
 
-// release ends a reservation, if there is one.
-func (inv *Inventory) release(id string) {
+// endReservation ends a reservation, if there is one.
+func (inv *Inventory) endReservation(id string) {
 	if r := inv.reservations[id]; r != nil {
 		delete(inv.reservations, id)
 		inv.quotas.Remove(r.namespace, r.quotaPod())
-		inv.leave(waits{shape: r.shape})
+		inv.removeClaim(claim{class: r.class})
 	}
 }
 
@@ -89,21 +89,21 @@ func (inv *Inventory) fulfil(p *Pod) bool {
 	if r == nil || r.namespace != p.Namespace {
 		return false
 	}
-	inv.release(p.Managed.Reservation)
+	inv.endReservation(p.Managed.Reservation)
 	return true
 }
 
 // expire gives back what was reserved for pods that never came.
 func (inv *Inventory) expire(now time.Time) {
-	if !now.After(inv.expiring) {
+	if !now.After(inv.nextExpiry) {
 		return
 	}
-	inv.expiring = now.Add(inv.opts.ReservationTTL)
+	inv.nextExpiry = now.Add(inv.opts.ReservationTTL)
 	for id, r := range inv.reservations {
 		if now.After(r.expires) {
-			inv.release(id)
-		} else if r.expires.Before(inv.expiring) {
-			inv.expiring = r.expires
+			inv.endReservation(id)
+		} else if r.expires.Before(inv.nextExpiry) {
+			inv.nextExpiry = r.expires
 		}
 	}
 }

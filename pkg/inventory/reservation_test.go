@@ -65,8 +65,8 @@ func TestReservation(t *testing.T) {
 	if n := w.Reservations(); n != 0 {
 		t.Errorf("%d reservations left", n)
 	}
-	if len(w.queue) != 0 || len(w.waiting) != 0 {
-		t.Errorf("%d shapes queue and %d pods wait, want none", len(w.queue), len(w.waiting))
+	if len(w.claiming) != 0 || len(w.pending) != 0 {
+		t.Errorf("%d shapes queue and %d pods wait, want none", len(w.claiming), len(w.pending))
 	}
 }
 

@@ -46,9 +46,9 @@ func (r *Run) Duration() (took time.Duration, ok bool) {
 	return took, true
 }
 
-// watched returns p with what was seen of its run: old is the record before
+// withObservedRun returns p with what was seen of its run: old is the record before
 // it, nil at first sight.
-func (p *Pod) watched(old *Pod, now time.Time) *Pod {
+func (p *Pod) withObservedRun(old *Pod, now time.Time) *Pod {
 	if p.Managed == nil || old == nil || old.Run == nil || p.Run.Restarted {
 		return p
 	}

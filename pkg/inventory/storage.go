@@ -14,10 +14,10 @@ import (
 type storage struct {
 	// volumes are by name, those alone that cannot be used on every node.
 	volumes map[string]*Volume
-	// claims have the name of the volume that each bound claim is bound to.
-	claims map[types.NamespacedName]string
-	// mounting are the unbound pods that name claims.
-	mounting map[types.NamespacedName]struct{}
+	// bound have the name of the volume that each bound claim is bound to.
+	bound map[types.NamespacedName]string
+	// unboundPods are the unbound pods that name claims.
+	unboundPods map[types.NamespacedName]struct{}
 }
 
 func newStorage() storage {
@@ -40,53 +40,55 @@ func (inv *Inventory) SetVolume(v *Volume) {
 	default:
 		inv.storage.volumes[v.Name] = v
 	}
-	inv.remount()
+	inv.resolveVolumes()
 }
 
 // DeleteVolume takes a volume's leaving.
 func (inv *Inventory) DeleteVolume(name string) { inv.SetVolume(&Volume{Name: name}) }
 
-// SetClaim takes a new or changed claim, with the name of its volume, "" while
+// SetVolumeClaim takes a new or changed claim, with the name of its volume, "" while
 // it is not bound.
-func (inv *Inventory) SetClaim(namespace, name, volume string) {
+func (inv *Inventory) SetVolumeClaim(namespace, name, volume string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	claim := types.NamespacedName{Namespace: unique.Make(namespace).Value(), Name: name}
-	old := inv.storage.claims[claim]
+	old := inv.storage.bound[claim]
 	if old == volume {
 		return
 	}
 	if volume == "" {
-		delete(inv.storage.claims, claim)
+		delete(inv.storage.bound, claim)
 	} else {
-		inv.storage.claims[claim] = volume
+		inv.storage.bound[claim] = volume
 	}
 	if inv.storage.volumes[old] != nil || inv.storage.volumes[volume] != nil {
-		inv.remount()
+		inv.resolveVolumes()
 	}
 }
 
-// DeleteClaim takes a claim's leaving.
-func (inv *Inventory) DeleteClaim(namespace, name string) { inv.SetClaim(namespace, name, "") }
+// DeleteVolumeClaim takes a claim's leaving.
+func (inv *Inventory) DeleteVolumeClaim(namespace, name string) {
+	inv.SetVolumeClaim(namespace, name, "")
+}
 
-// remount looks anew at where the unbound pods may go that name claims.
-func (inv *Inventory) remount() {
-	for name := range inv.storage.mounting {
+// resolveVolumes looks anew at where the unbound pods may go that name claims.
+func (inv *Inventory) resolveVolumes() {
+	for name := range inv.storage.unboundPods {
 		if old := inv.pods[name]; old != nil {
-			if p := inv.mounted(old); p != old {
+			if p := inv.withVolumes(old); p != old {
 				inv.replacePod(name, p)
 			}
 		}
 	}
-	inv.gain()
+	inv.wake()
 }
 
-// mounted is p with the constraints that its bound claims add.
-func (inv *Inventory) mounted(p *Pod) *Pod {
-	if len(p.claims) == 0 {
+// withVolumes is p with the constraints that its bound claims add.
+func (inv *Inventory) withVolumes(p *Pod) *Pod {
+	if len(p.volumeClaims) == 0 {
 		return p
 	}
-	c := inv.bound(p.Namespace, p.unmounted, p.claims)
+	c := inv.constrainToVolumes(p.Namespace, p.ownConstraints, p.volumeClaims)
 	if c.equal(p.Constraints) {
 		return p
 	}
@@ -95,18 +97,18 @@ func (inv *Inventory) mounted(p *Pod) *Pod {
 	return &m
 }
 
-// bound adds to a pod's own constraints those of the volumes that its claims
+// constrainToVolumes adds to a pod's own constraints those of the volumes that its claims
 // are bound to. Claims that are not bound yet add none: the scheduler has them
 // bound to a volume for the node it chose.
-func (inv *Inventory) bound(namespace string, own *Constraints, claims []string) *Constraints {
+func (inv *Inventory) constrainToVolumes(namespace string, own *Constraints, claims []string) *Constraints {
 	var volumes []*Volume
 	for _, name := range claims {
-		v := inv.storage.volumes[inv.storage.claims[types.NamespacedName{Namespace: namespace, Name: name}]]
+		v := inv.storage.volumes[inv.storage.bound[types.NamespacedName{Namespace: namespace, Name: name}]]
 		if v != nil && !slices.Contains(volumes, v) {
 			volumes = append(volumes, v)
 		}
 	}
-	return own.with(volumes)
+	return own.withVolumes(volumes)
 }
 
 // VolumeConflict names the volume that keeps the pod off a node, "" for none.
@@ -122,8 +124,8 @@ func (c *Constraints) VolumeConflict(n *Node) string {
 	return ""
 }
 
-// with is c and the volumes; c may be nil, and has none yet.
-func (c *Constraints) with(volumes []*Volume) *Constraints {
+// withVolumes is c and the volumes; c may be nil, and has none yet.
+func (c *Constraints) withVolumes(volumes []*Volume) *Constraints {
 	if len(volumes) == 0 {
 		return c
 	}

@@ -101,9 +101,9 @@ func zoned(labels map[string]string) bool {
 	return false
 }
 
-// ClaimsOf names the claims behind volumes of a pod, those of its ephemeral
+// VolumeClaimsOf names the claims behind volumes of a pod, those of its ephemeral
 // volumes only when its own name is given.
-func ClaimsOf(volumes []corev1.Volume, pod string) []string {
+func VolumeClaimsOf(volumes []corev1.Volume, pod string) []string {
 	var claims []string
 	for i := range volumes {
 		switch v := &volumes[i]; {

@@ -93,13 +93,13 @@ func TestVolumes(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			option := wants(gpu, tt.pod...)
-			option.Claims = []string{"data"}
+			option.VolumeClaims = []string{"data"}
 			steps := []func(*world){
 				func(w *world) { w.SetNode(aNode("g", append(tt.g, has(gpu, 1), hostname)...)) },
 				func(w *world) { w.SetNode(aNode("h", append(tt.h, has(gpu, 2), hostname)...)) },
 				func(w *world) { w.SetVolume(aVolume("pv", tt.volume...)) },
-				func(w *world) { w.SetClaim("default", "data", "pv") },
-				func(w *world) { w.SetClaim("other", "data", "another") },
+				func(w *world) { w.SetVolumeClaim("default", "data", "pv") },
+				func(w *world) { w.SetVolumeClaim("other", "data", "another") },
 			}
 			// Whatever comes first, and asked or not in between, the answer is
 			// the same.
@@ -127,24 +127,24 @@ func TestBoundClaims(t *testing.T) {
 	w.SetNode(aNode("g", has(gpu, 1), hostname))
 	w.SetNode(aNode("h", has(gpu, 2), hostname))
 	option := wants(gpu)
-	option.Claims = []string{"data", "more"}
+	option.VolumeClaims = []string{"data", "more"}
 	for i, step := range []struct {
 		do   func()
 		want int64
 	}{
 		{func() {}, 3}, // no such claim
-		{func() { w.SetClaim("default", "data", "") }, 3},
-		{func() { w.SetClaim("default", "data", "pv") }, 3}, // the volume has not come
+		{func() { w.SetVolumeClaim("default", "data", "") }, 3},
+		{func() { w.SetVolumeClaim("default", "data", "pv") }, 3}, // the volume has not come
 		{func() { w.SetVolume(aVolume("pv", localTo("h"))) }, 2},
 		{func() { w.SetVolume(aVolume("pv", localTo("h"))) }, 2},
 		{func() { w.SetVolume(aVolume("pv", localTo("g"))) }, 1}, // moved
-		{func() { w.SetClaim("default", "more", "pv2") }, 1},
+		{func() { w.SetVolumeClaim("default", "more", "pv2") }, 1},
 		{func() { w.SetVolume(aVolume("pv2", localTo("h"))) }, 0}, // cannot both be had
 		{func() { w.DeleteVolume("pv2") }, 1},
 		{func() { w.SetVolume(aVolume("pv")) }, 3}, // usable everywhere from now on
 		{func() { w.SetVolume(aVolume("pv", localTo("g"))) }, 1},
-		{func() { w.SetClaim("other", "data", "") }, 1},
-		{func() { w.DeleteClaim("default", "data") }, 3},
+		{func() { w.SetVolumeClaim("other", "data", "") }, 1},
+		{func() { w.DeleteVolumeClaim("default", "data") }, 3},
 	} {
 		step.do()
 		if got := w.look(option).Usable; got != step.want {
@@ -161,7 +161,7 @@ func TestWaitingWithClaims(t *testing.T) {
 		"ephemeral volume": {scratch("data"), func(p *corev1.Pod) { p.Name = "p" }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			claim := ClaimsOf(podOf(options...).Spec.Volumes, "p")[0]
+			claim := VolumeClaimsOf(podOf(options...).Spec.Volumes, "p")[0]
 			w := newWorld()
 			w.SetNode(aNode("g", has(gpu, 1), hostname))
 			w.SetNode(aNode("h", has(gpu, 1), hostname))
@@ -173,13 +173,13 @@ func TestWaitingWithClaims(t *testing.T) {
 				on   string
 			}{
 				{func() {}, 0, "gh"}, // it may come to g
-				{func() { w.SetClaim("default", claim, "pv") }, 0, "gh"},
+				{func() { w.SetVolumeClaim("default", claim, "pv") }, 0, "gh"},
 				{func() { w.SetVolume(aVolume("pv", localTo("g"))) }, 0, "g"},
 				{func() { w.SetPod(aPod("p", append(options, asks(gpu, "1"))...)) }, 0, "g"},
 				{func() { w.SetVolume(aVolume("pv", localTo("h"))) }, 1, "h"},
 				{func() { w.SetVolume(aVolume("pv", localTo("g"))) }, 0, "g"},
-				{func() { w.DeleteClaim("default", claim) }, 0, "gh"},
-				{func() { w.SetClaim("default", claim, "pv") }, 0, "g"},
+				{func() { w.DeleteVolumeClaim("default", claim) }, 0, "gh"},
+				{func() { w.SetVolumeClaim("default", claim, "pv") }, 0, "g"},
 				{func() { w.DeletePod("default", "p") }, 1, ""},
 			} {
 				step.do()
@@ -200,7 +200,7 @@ func TestWaitingWithClaims(t *testing.T) {
 					t.Errorf("step %d: it may run on %q, want %q", i, on, step.on)
 				}
 			}
-			if len(w.storage.mounting) != 0 {
+			if len(w.storage.unboundPods) != 0 {
 				t.Error("a pod that is gone is remembered for its claims")
 			}
 		})
@@ -222,8 +222,8 @@ func TestBoundPodsNameNoClaims(t *testing.T) {
 	w.SetPod(aPod("p", asks(gpu, "1"), mounts("data")))
 	w.SetPod(aPod("p", asks(gpu, "1"), mounts("data"), on("g")))
 	w.SetPod(aPod("idle", mounts("data"))) // after no accelerator
-	if len(w.storage.mounting) != 0 {
-		t.Errorf("%d pods are looked at whenever a volume changes, want none", len(w.storage.mounting))
+	if len(w.storage.unboundPods) != 0 {
+		t.Errorf("%d pods are looked at whenever a volume changes, want none", len(w.storage.unboundPods))
 	}
 }
 
@@ -233,10 +233,10 @@ func TestAReservationKeepsItsVolume(t *testing.T) {
 	w := newWorld()
 	w.SetNode(aNode("g", has(gpu, 1), hostname))
 	w.SetNode(aNode("h", has(gpu, 1), hostname))
-	w.SetClaim("default", "data", "pv")
+	w.SetVolumeClaim("default", "data", "pv")
 	w.SetVolume(aVolume("pv", localTo("g")))
 	o := wants(gpu)
-	o.Claims = []string{"data"}
+	o.VolumeClaims = []string{"data"}
 	if c := w.reserve("r", o); c.Idle() != 1 {
 		t.Fatalf("%d are idle, want 1", c.Idle())
 	}
@@ -253,13 +253,13 @@ func TestVolumesAlikeShareOneShape(t *testing.T) {
 	for i := range 4 {
 		name := fmt.Sprint("pv", i)
 		w.SetVolume(aVolume(name, localTo([]string{"g", "h"}[i%2])))
-		w.SetClaim("default", name, name)
+		w.SetVolumeClaim("default", name, name)
 		o := wants(gpu)
-		o.Claims = []string{name}
+		o.VolumeClaims = []string{name}
 		w.look(o)
 	}
-	if len(w.shapes) != 2 || len(w.reaches) != 2 {
-		t.Errorf("%d shapes and %d reaches, want 2 of each", len(w.shapes), len(w.reaches))
+	if len(w.classes) != 2 || len(w.eligible) != 2 {
+		t.Errorf("%d shapes and %d reaches, want 2 of each", len(w.classes), len(w.eligible))
 	}
 }
 
@@ -274,15 +274,15 @@ func TestVolumesAtOnce(t *testing.T) {
 		group.Go(func() {
 			name := fmt.Sprint("c", i)
 			o := wants(gpu)
-			o.Claims = []string{name}
+			o.VolumeClaims = []string{name}
 			for j := range 100 {
-				w.SetClaim("default", name, name)
+				w.SetVolumeClaim("default", name, name)
 				w.SetVolume(aVolume(name, localTo([]string{"g", "h"}[j%2])))
 				w.SetPod(aPod(name, asks(gpu, "1"), mounts(name)))
 				w.look(o)
 				w.DeleteVolume(name)
 				w.DeletePod("default", name)
-				w.DeleteClaim("default", name)
+				w.DeleteVolumeClaim("default", name)
 			}
 		})
 	}
@@ -296,10 +296,10 @@ func TestClaimsOf(t *testing.T) {
 	p := podOf(mounts("a", "b"), scratch("tmp"), func(p *corev1.Pod) {
 		p.Spec.Volumes = slices.Insert(p.Spec.Volumes, 0, corev1.Volume{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{}}})
 	})
-	if diff := cmp.Diff([]string{"a", "b"}, ClaimsOf(p.Spec.Volumes, "")); diff != "" {
+	if diff := cmp.Diff([]string{"a", "b"}, VolumeClaimsOf(p.Spec.Volumes, "")); diff != "" {
 		t.Errorf("without a name (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"a", "b", "p-tmp"}, ClaimsOf(p.Spec.Volumes, "p")); diff != "" {
+	if diff := cmp.Diff([]string{"a", "b", "p-tmp"}, VolumeClaimsOf(p.Spec.Volumes, "p")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

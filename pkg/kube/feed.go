@@ -211,10 +211,10 @@ func Claims(client kubernetes.Interface, inv *inventory.Inventory) *Feed {
 	return NewFeed("persistentvolumeclaims", lw, &corev1.PersistentVolumeClaim{},
 		func(o runtime.Object) error {
 			c := o.(*corev1.PersistentVolumeClaim)
-			inv.SetClaim(c.Namespace, c.Name, c.Spec.VolumeName)
+			inv.SetVolumeClaim(c.Namespace, c.Name, c.Spec.VolumeName)
 			return nil
 		},
-		func(n types.NamespacedName) { inv.DeleteClaim(n.Namespace, n.Name) },
+		func(n types.NamespacedName) { inv.DeleteVolumeClaim(n.Namespace, n.Name) },
 		reduceClaim)
 }
 

@@ -5,16 +5,16 @@ import (
 	"math/bits"
 )
 
-// places is a set of nodes, by their place in the inventory: a bit for each.
-type places []uint64
+// nodeSet is a set of nodes, by their place in the inventory: a bit for each.
+type nodeSet []uint64
 
-func (s places) has(place int) bool {
+func (s nodeSet) has(place int) bool {
 	word := place / 64
 	return word < len(s) && s[word]&(1<<(place%64)) != 0
 }
 
 // set puts a place in or takes it out.
-func (s *places) set(place int, in bool) {
+func (s *nodeSet) set(place int, in bool) {
 	word, bit := place/64, uint64(1)<<(place%64)
 	for in && word >= len(*s) {
 		*s = append(*s, 0)
@@ -27,9 +27,9 @@ func (s *places) set(place int, in bool) {
 	}
 }
 
-// every yields each step-th place of those in both, in order, from the step-th
+// everyNth yields each step-th place of those in both, in order, from the step-th
 // on. What lies between costs next to nothing.
-func (s places) every(step int, o places) iter.Seq[int] {
+func (s nodeSet) everyNth(step int, o nodeSet) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		skip := step - 1
 		for word := range min(len(s), len(o)) {
@@ -49,9 +49,9 @@ func (s places) every(step int, o places) iter.Seq[int] {
 	}
 }
 
-// and yields the places in both, in order. Those already yielded may be taken
+// intersect yields the places in both, in order. Those already yielded may be taken
 // out meanwhile.
-func (s places) and(o places) iter.Seq[int] {
+func (s nodeSet) intersect(o nodeSet) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for word := range min(len(s), len(o)) {
 			for both := s[word] & o[word]; both != 0; both &= both - 1 {
