@@ -1,48 +1,49 @@
 package inventory
 
-// eligibleNodes is which nodes the pods with the same constraints may run on. It
-// changes only with the nodes' labels and taints.
+// eligibleNodes are the nodes that pods with equal constraints may run on. They
+// change only with the labels and taints of nodes.
 type eligibleNodes struct {
 	constraints *Constraints
 	nodes       nodeSet
-	// classes is how many shapes use it.
+	// classes is how many pod classes use them.
 	classes int
 }
 
-// eligibleFor returns the one reach of c.
+// eligibleFor returns the one set of eligible nodes for c.
 func (inv *Inventory) eligibleFor(c *Constraints) *eligibleNodes {
-	r := &eligibleNodes{constraints: c}
-	if known := inv.eligible[r.key()]; known != nil {
+	e := &eligibleNodes{constraints: c}
+	if known := inv.eligible[e.key()]; known != nil {
 		return known
 	}
-	inv.eligible[r.key()] = r
+	inv.eligible[e.key()] = e
 	if names, ok := c.onlyNodes(); ok {
 		for _, name := range names {
 			if n := inv.nodes[name]; n != nil {
-				r.set(n)
+				e.set(n)
 			}
 		}
-		return r
+		return e
 	}
 	for _, n := range inv.byIndex {
 		if n != nil {
-			r.set(n)
+			e.set(n)
 		}
 	}
-	return r
+	return e
 }
 
-func (r *eligibleNodes) key() string {
-	if r.constraints == nil {
+func (e *eligibleNodes) key() string {
+	if e.constraints == nil {
 		return ""
 	}
-	return r.constraints.key
+	return e.constraints.key
 }
 
-// restricted reports whether the constraints name nodes, by selector, affinity or
-// volume.
-func (r *eligibleNodes) restricted() bool {
-	return r.constraints != nil && (r.constraints.affinity != nil || len(r.constraints.volumes) > 0)
+// restricted reports whether the constraints select nodes, by node selector,
+// affinity or volume.
+func (e *eligibleNodes) restricted() bool {
+	return e.constraints != nil && (e.constraints.affinity != nil || len(e.constraints.volumes) > 0)
 }
 
-func (r *eligibleNodes) set(n *Node) { r.nodes.set(n.index, r.constraints.Allow(n)) }
+// set adds a node or removes it, as its labels and taints are now.
+func (e *eligibleNodes) set(n *Node) { e.nodes.set(n.index, e.constraints.Allow(n)) }

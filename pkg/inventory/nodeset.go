@@ -5,17 +5,17 @@ import (
 	"math/bits"
 )
 
-// nodeSet is a set of nodes, by their place in the inventory: a bit for each.
+// nodeSet is a set of nodes, one bit for each, by its index in the inventory.
 type nodeSet []uint64
 
-func (s nodeSet) has(place int) bool {
-	word := place / 64
-	return word < len(s) && s[word]&(1<<(place%64)) != 0
+func (s nodeSet) has(index int) bool {
+	word := index / 64
+	return word < len(s) && s[word]&(1<<(index%64)) != 0
 }
 
-// set puts a place in or takes it out.
-func (s *nodeSet) set(place int, in bool) {
-	word, bit := place/64, uint64(1)<<(place%64)
+// set adds an index or removes it.
+func (s *nodeSet) set(index int, in bool) {
+	word, bit := index/64, uint64(1)<<(index%64)
 	for in && word >= len(*s) {
 		*s = append(*s, 0)
 	}
@@ -27,14 +27,14 @@ func (s *nodeSet) set(place int, in bool) {
 	}
 }
 
-// everyNth yields each step-th place of those in both, in order, from the step-th
-// on. What lies between costs next to nothing.
-func (s nodeSet) everyNth(step int, o nodeSet) iter.Seq[int] {
+// everyNth yields each n-th index of the intersection with o, in order, from
+// the n-th on. Those in between cost next to nothing.
+func (s nodeSet) everyNth(n int, o nodeSet) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		skip := step - 1
+		skip := n - 1
 		for word := range min(len(s), len(o)) {
 			both := s[word] & o[word]
-			for n := bits.OnesCount64(both); n > skip; n = bits.OnesCount64(both) {
+			for left := bits.OnesCount64(both); left > skip; left = bits.OnesCount64(both) {
 				for ; skip > 0; skip-- {
 					both &= both - 1
 				}
@@ -42,15 +42,15 @@ func (s nodeSet) everyNth(step int, o nodeSet) iter.Seq[int] {
 					return
 				}
 				both &= both - 1
-				skip = step - 1
+				skip = n - 1
 			}
 			skip -= bits.OnesCount64(both)
 		}
 	}
 }
 
-// intersect yields the places in both, in order. Those already yielded may be taken
-// out meanwhile.
+// intersect yields the indexes in both sets, in order. Those already yielded may
+// be removed meanwhile.
 func (s nodeSet) intersect(o nodeSet) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for word := range min(len(s), len(o)) {
