@@ -13,17 +13,18 @@ import (
 // Constraints say which nodes a pod may run on: its node selector, required
 // node affinity and tolerations, as kube-scheduler's NodeAffinity,
 // TaintToleration and NodeUnschedulable plugins read them, and the volumes that
-// are bound to its claims, as VolumeBinding and VolumeZone do. Affinity between
-// pods, topology spread and claims yet unbound are left to the scheduler. Nil is
-// a pod with none of them, which may run wherever nothing is tainted.
+// are bound to its volume claims, as VolumeBinding and VolumeZone do. Affinity
+// between pods, topology spread and unbound volume claims are left to the
+// scheduler. Nil are those of a pod with none of these, which may run on every
+// node without taints.
 type Constraints struct {
 	affinity    *nodeaffinity.RequiredNodeAffinity
 	tolerations []corev1.Toleration
 	volumes     []*Volume
-	// nodeNames are the only nodes there are by the affinity, nil when it names
-	// none. A DaemonSet's pods each name one.
+	// nodeNames are the only nodes that the affinity can match, nil when it names
+	// none. Each pod of a DaemonSet names one.
 	nodeNames []string
-	// key is the same for the same constraints, "" for none.
+	// key is equal for equal constraints, "" for none.
 	key string
 }
 
@@ -48,8 +49,8 @@ func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 	return c
 }
 
-// keyOf is the encoding of what the constraints were read from. One that
-// cannot be encoded is like no other.
+// keyOf is the encoding of what the constraints were read from. What cannot be
+// encoded is equal to no other.
 func keyOf(alike *corev1.PodSpec, c *Constraints) string {
 	key, err := alike.Marshal()
 	if err != nil {
@@ -58,8 +59,8 @@ func keyOf(alike *corev1.PodSpec, c *Constraints) string {
 	return string(key)
 }
 
-// nodeNamesOf lists the only nodes that a selector can match when each of its
-// terms, of which one has to match, names a node; else it is nil.
+// nodeNamesOf lists the only nodes that a selector can match, if each of its
+// terms names nodes; else it is nil.
 func nodeNamesOf(required *corev1.NodeSelector) []string {
 	named := []string{}
 	for _, term := range required.NodeSelectorTerms {
@@ -71,8 +72,8 @@ func nodeNamesOf(required *corev1.NodeSelector) []string {
 	return named
 }
 
-// onlyNodes lists the only nodes the constraints can allow; ok is false when
-// they name none.
+// onlyNodes lists the only nodes that the constraints can allow; ok is false
+// when they name none.
 func (c *Constraints) onlyNodes() (names []string, ok bool) {
 	if c == nil || c.nodeNames == nil {
 		return nil, false
@@ -82,8 +83,8 @@ func (c *Constraints) onlyNodes() (names []string, ok bool) {
 
 var cordon = corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}
 
-// Allow reports whether a pod with these constraints may run on n; it may not
-// on a node that the API server has not shown.
+// Allow reports whether a pod with these constraints may run on n; never on a
+// node that the API server has not shown.
 func (c *Constraints) Allow(n *Node) bool {
 	if n.traits == nil {
 		return false

@@ -15,43 +15,44 @@ import (
 
 // Options set an Inventory up. Zero values take the defaults.
 type Options struct {
-	// MaxTelemetryAge is how old a sample may be and still count. Default 15 s.
+	// MaxTelemetryAge is how old telemetry may be and still count. Default 15 s.
 	MaxTelemetryAge time.Duration
 	// ReservationTTL is how long a reservation waits for its pod. Default 30 s.
 	ReservationTTL time.Duration
 	// ServiceTime is how long one run of an inference on a kind is expected
-	// to take, 0 when nobody knows. It is called under the lock: it must be
-	// quick and must not call the inventory. Default: nobody knows.
+	// to take, 0 when unknown. It is called under the lock: it must be quick
+	// and must not call the inventory. Default: always unknown.
 	ServiceTime func(inference string, kind accel.Kind) time.Duration
-	// Schedulers are the names of the schedulers whose queues count: a pod that
-	// waits for another's is no claim. Default: all are.
+	// Schedulers are the names of the schedulers whose pending pods are claims.
+	// Default: all of them.
 	Schedulers []string
-	// Admitted is called, outside the lock, with each pod whose reservation
-	// was just fulfilled.
+	// Admitted is called, without the lock, with each pod whose reservation was
+	// just fulfilled.
 	Admitted func(*Pod)
-	// Finished is called, outside the lock, with each pod that ended, well or
-	// not, while it was known: once for each, and never for one that had ended
-	// before it was seen first.
+	// Finished is called, without the lock, with each pod that succeeded or
+	// failed: once for each, and never for one that had ended before it was seen
+	// first.
 	Finished func(*Pod)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
 
-// Inventory is the merged state. The zero value is of no use: see New.
+// Inventory is the merged state of the cluster. Use New.
 type Inventory struct {
 	opts Options
 
 	mu sync.Mutex
 
-	// nodes are the records by name, and places the same ones by the small
-	// number each has while it is known: nil where the number is free.
+	// nodes are the records by name, byIndex the same ones by Node.index: nil
+	// where the index is free.
 	nodes   map[string]*Node
 	byIndex []*Node
-	// nextStale is a time before which no fresh sample grows stale.
+	// nextStale is a time before which no fresh telemetry becomes stale.
 	nextStale time.Time
 
 	pods map[types.NamespacedName]*Pod
-	// pending has each pod in the scheduler's queue for an accelerator.
+	// pending has the claim of each pod in the scheduler's queue that wants an
+	// accelerator.
 	pending map[types.NamespacedName]claim
 
 	reservations map[string]*reservation
@@ -62,16 +63,16 @@ type Inventory struct {
 
 	storage storage
 
-	// What follows is derived from all of the above and kept in step with it,
-	// so that a decision does not have to look at every node: see shape.
+	// What follows is derived from all of the above and updated with it, so that
+	// a decision does not have to look at every node: see podClass.
 	classes   map[string]*podClass
 	eligible  map[string]*eligibleNodes
 	withTable []*podClass // those with a table
-	claiming  []*podClass // those that pods or reservations wait in
-	tableUses uint64      // counts the tables asked for
-	scratch   firstFit    // scratch of claims
+	claiming  []*podClass // those with claims, in claimOrder
+	tableUses uint64      // how often a table was asked for
+	scratch   firstFit    // reused by countClaims
 
-	// excluded has one pod that is not counted while it is reconsidered.
+	// excluded is one claim that is not counted for the moment.
 	excluded claim
 
 	wakeups chan struct{}
@@ -120,8 +121,8 @@ func (inv *Inventory) SetNode(n *Node) {
 	inv.putNode(&m)
 }
 
-// DeleteNode takes a node's leaving. Pods still bound to it are remembered
-// until they are gone as well.
+// DeleteNode removes a node. The pods bound to it are kept until they are gone
+// as well.
 func (inv *Inventory) DeleteNode(name string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -130,9 +131,9 @@ func (inv *Inventory) DeleteNode(name string) {
 	}
 }
 
-// SetTelemetry takes a node's newest sample; one older than what is there is
-// ignored, so that two sources cannot turn time back. One from the future is
-// taken as from now: a clock that runs ahead must not keep a sample fresh.
+// SetTelemetry takes a scrape of a node. One older than what is there is
+// ignored, so that two sources cannot turn time back. One from the future counts
+// as from now: a clock that runs ahead must not keep telemetry fresh.
 func (inv *Inventory) SetTelemetry(s telemetry.Scrape) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -178,15 +179,14 @@ func (inv *Inventory) setPod(p *Pod) (kept *Pod, admitted, finished bool) {
 	return p, inv.fulfil(p), p.Done && old != nil && !old.Done
 }
 
-// DeletePod takes a pod's leaving.
+// DeletePod removes a pod.
 func (inv *Inventory) DeletePod(namespace, name string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	inv.replacePod(types.NamespacedName{Namespace: namespace, Name: name}, nil)
 }
 
-// replacePod puts p, or nothing, in the place of the pod of a name wherever
-// that counts.
+// replacePod replaces the pod of a name by p, nil for none, wherever it counts.
 func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 	old := inv.pods[name]
 	from, to := old.host(), p.host()
@@ -201,7 +201,7 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 		}
 	}
 	inv.updateQuotas(name.Namespace, old, p)
-	waited, left := inv.pending[name]
+	oldClaim, wasPending := inv.pending[name]
 	delete(inv.pending, name)
 	delete(inv.pods, name)
 	delete(inv.storage.unboundPods, name)
@@ -214,13 +214,13 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 			inv.pending[name] = inv.addClaim(p.Needs, p.Constraints, p.Verdict != "")
 		}
 	}
-	if left {
-		inv.removeClaim(waited)
+	if wasPending {
+		inv.removeClaim(oldClaim)
 	}
 }
 
-// schedules reports whether the queue of a scheduler counts. A pod that names
-// none is the API server's to complete, and counts.
+// schedules reports whether the pending pods of a scheduler are claims. A pod
+// that names none gets the default one from the API server, and counts.
 func (inv *Inventory) schedules(name string) bool {
 	return name == "" || len(inv.opts.Schedulers) == 0 || slices.Contains(inv.opts.Schedulers, name)
 }
@@ -233,8 +233,8 @@ func (inv *Inventory) node(name string) *Node {
 	return &Node{Name: name}
 }
 
-// putNode replaces a node's record by n, which must be nobody else's yet, and
-// forgets a node that nothing is known of.
+// putNode replaces a node's record by n, which nobody else may have seen yet. It
+// drops a node of which nothing is known.
 func (inv *Inventory) putNode(n *Node) {
 	old := inv.nodes[n.Name]
 	if n == old {
@@ -256,8 +256,8 @@ func (inv *Inventory) putNode(n *Node) {
 	inv.nodes[n.Name] = n
 	inv.byIndex[n.index] = n
 	if old == nil || old.traits != n.traits {
-		for _, r := range inv.eligible {
-			r.set(n)
+		for _, e := range inv.eligible {
+			e.set(n)
 		}
 	}
 	inv.updateTables(n.index, n)
@@ -266,7 +266,7 @@ func (inv *Inventory) putNode(n *Node) {
 	}
 }
 
-// freeIndex returns a free place.
+// freeIndex returns an index that no node has.
 func (inv *Inventory) freeIndex() int {
 	if len(inv.byIndex) > len(inv.nodes) {
 		for i, n := range inv.byIndex {

@@ -8,7 +8,7 @@ import (
 )
 
 // reservation is a decision whose pod the API server has not shown us yet. It
-// counts against its kind like a waiting pod.
+// claims capacity like a pending pod.
 type reservation struct {
 	namespace  string
 	kind       accel.Kind
@@ -18,8 +18,7 @@ type reservation struct {
 }
 
 // Reserved returns the kind of a live reservation. A pod that the API server
-// sends us a second time, because another webhook changed it, keeps its kind
-// this way.
+// sends again, because another webhook changed it, keeps its kind this way.
 func (inv *Inventory) Reserved(namespace, id string) (accel.Kind, bool) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -30,8 +29,8 @@ func (inv *Inventory) Reserved(namespace, id string) (accel.Kind, bool) {
 	return r.kind, true
 }
 
-// Release gives a reservation back whose pod is known not to come; one that is
-// not there, or not of this namespace, is left alone.
+// Release releases a reservation whose pod is known not to come. One that does
+// not exist, or is of another namespace, is left alone.
 func (inv *Inventory) Release(namespace, id string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -52,7 +51,8 @@ func (inv *Inventory) Reservations() int {
 	return len(inv.reservations)
 }
 
-// reserve makes a reservation for pods of a shape.
+// reserve creates a reservation for the chosen option, in place of one with the
+// same id.
 func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time) {
 	inv.endReservation(id)
 	r := &reservation{
@@ -69,7 +69,7 @@ func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time
 	}
 }
 
-// endReservation ends a reservation, if there is one.
+// endReservation drops a reservation, if there is one.
 func (inv *Inventory) endReservation(id string) {
 	if r := inv.reservations[id]; r != nil {
 		delete(inv.reservations, id)
@@ -78,9 +78,9 @@ func (inv *Inventory) endReservation(id string) {
 	}
 }
 
-// fulfil ends the reservation of a pod that has come. The namespace must be
-// the right one, as the annotation is anybody's to write: nobody may end the
-// reservations of another namespace.
+// fulfil drops the reservation of a pod that was created, and reports whether
+// there was one. It has to be of the pod's namespace: anybody may write the
+// annotation, and must not drop reservations of other namespaces with it.
 func (inv *Inventory) fulfil(p *Pod) bool {
 	if p.Managed == nil || p.Managed.Reservation == "" {
 		return false
@@ -93,7 +93,7 @@ func (inv *Inventory) fulfil(p *Pod) bool {
 	return true
 }
 
-// expire gives back what was reserved for pods that never came.
+// expire drops the reservations whose pods never came.
 func (inv *Inventory) expire(now time.Time) {
 	if !now.After(inv.nextExpiry) {
 		return

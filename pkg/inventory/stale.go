@@ -2,7 +2,7 @@ package inventory
 
 import "time"
 
-// markStale marks the nodes stale whose samples have grown too old by now.
+// markStale marks the nodes stale whose telemetry is too old now.
 func (inv *Inventory) markStale(now time.Time) {
 	if !now.After(inv.nextStale) {
 		return

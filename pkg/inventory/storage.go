@@ -9,14 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// storage is what is known of claims and volumes. A claim or volume may come
-// before the other.
+// storage is what is known of volumes and volume claims. Either may come first.
 type storage struct {
-	// volumes are by name, those alone that cannot be used on every node.
+	// volumes are by name, only those that cannot be used on every node.
 	volumes map[string]*Volume
-	// bound have the name of the volume that each bound claim is bound to.
+	// bound has the volume's name of each volume claim that is bound to one.
 	bound map[types.NamespacedName]string
-	// unboundPods are the unbound pods that name claims.
+	// unboundPods are the pods with volume claims that are not bound to a node.
 	unboundPods map[types.NamespacedName]struct{}
 }
 
@@ -43,11 +42,11 @@ func (inv *Inventory) SetVolume(v *Volume) {
 	inv.resolveVolumes()
 }
 
-// DeleteVolume takes a volume's leaving.
+// DeleteVolume removes a volume.
 func (inv *Inventory) DeleteVolume(name string) { inv.SetVolume(&Volume{Name: name}) }
 
-// SetVolumeClaim takes a new or changed claim, with the name of its volume, "" while
-// it is not bound.
+// SetVolumeClaim takes a new or changed volume claim, with the name of its
+// volume, "" while it is not bound to one.
 func (inv *Inventory) SetVolumeClaim(namespace, name, volume string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -66,12 +65,12 @@ func (inv *Inventory) SetVolumeClaim(namespace, name, volume string) {
 	}
 }
 
-// DeleteVolumeClaim takes a claim's leaving.
+// DeleteVolumeClaim removes a volume claim.
 func (inv *Inventory) DeleteVolumeClaim(namespace, name string) {
 	inv.SetVolumeClaim(namespace, name, "")
 }
 
-// resolveVolumes looks anew at where the unbound pods may go that name claims.
+// resolveVolumes updates the constraints of all pods that volumes constrain.
 func (inv *Inventory) resolveVolumes() {
 	for name := range inv.storage.unboundPods {
 		if old := inv.pods[name]; old != nil {
@@ -83,7 +82,7 @@ func (inv *Inventory) resolveVolumes() {
 	inv.wake()
 }
 
-// withVolumes is p with the constraints that its bound claims add.
+// withVolumes is p with the constraints that its bound volume claims add.
 func (inv *Inventory) withVolumes(p *Pod) *Pod {
 	if len(p.volumeClaims) == 0 {
 		return p
@@ -97,9 +96,9 @@ func (inv *Inventory) withVolumes(p *Pod) *Pod {
 	return &m
 }
 
-// constrainToVolumes adds to a pod's own constraints those of the volumes that its claims
-// are bound to. Claims that are not bound yet add none: the scheduler has them
-// bound to a volume for the node it chose.
+// constrainToVolumes adds to a pod's own constraints those of the volumes that
+// its claims are bound to. An unbound claim adds none: it gets a volume for the
+// node that the scheduler chooses.
 func (inv *Inventory) constrainToVolumes(namespace string, own *Constraints, claims []string) *Constraints {
 	var volumes []*Volume
 	for _, name := range claims {
@@ -111,7 +110,8 @@ func (inv *Inventory) constrainToVolumes(namespace string, own *Constraints, cla
 	return own.withVolumes(volumes)
 }
 
-// VolumeConflict names the volume that keeps the pod off a node, "" for none.
+// VolumeConflict is the name of a volume that cannot be used on a node, "" when
+// all can.
 func (c *Constraints) VolumeConflict(n *Node) string {
 	if c == nil || n.traits == nil {
 		return ""
@@ -124,7 +124,7 @@ func (c *Constraints) VolumeConflict(n *Node) string {
 	return ""
 }
 
-// withVolumes is c and the volumes; c may be nil, and has none yet.
+// withVolumes is c with volumes added; c may be nil, and has none yet.
 func (c *Constraints) withVolumes(volumes []*Volume) *Constraints {
 	if len(volumes) == 0 {
 		return c
@@ -137,14 +137,14 @@ func (c *Constraints) withVolumes(volumes []*Volume) *Constraints {
 	var key strings.Builder
 	key.WriteString(all.key)
 	for _, v := range volumes {
-		// No encoding of the rest has a field of number 0.
+		// The encoding of the rest never has a field number 0.
 		fmt.Fprintf(&key, "\x00%d %s", len(v.key), v.key)
 	}
 	all.key = key.String()
 	return &all
 }
 
-// equal reports whether both allow the same, to the letter; both may be nil.
+// equal reports whether both were read from the same; both may be nil.
 func (c *Constraints) equal(o *Constraints) bool {
 	return c == o || c != nil && o != nil && c.key == o.key
 }
