@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestEvery holds the quick way against the plain one.
-func TestEvery(t *testing.T) {
+// TestEveryNth compares the quick way with the plain one.
+func TestEveryNth(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	for range 500 {
 		var a, b nodeSet

@@ -66,12 +66,12 @@ func TestReservation(t *testing.T) {
 		t.Errorf("%d reservations left", n)
 	}
 	if len(w.claiming) != 0 || len(w.pending) != 0 {
-		t.Errorf("%d shapes queue and %d pods wait, want none", len(w.claiming), len(w.pending))
+		t.Errorf("%d classes have claims and %d pods are pending, want none", len(w.claiming), len(w.pending))
 	}
 }
 
-// TestFromDecisionToFree follows a pod all the way: its device must never be
-// counted twice, nor be forgotten in between.
+// TestFromDecisionToFree follows a pod all the way: its device is never counted
+// twice, and never forgotten in between.
 func TestFromDecisionToFree(t *testing.T) {
 	w := newWorld()
 	w.SetNode(aNode("g", has(gpu, 2)))

@@ -63,7 +63,7 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// TestWatched: the API's times are whole seconds, and what was seen decides
+// TestWatched: the API's times are whole seconds; the inventory's clock decides
 // within them.
 func TestWatched(t *testing.T) {
 	tests := map[string]struct {
@@ -102,8 +102,8 @@ func TestWatched(t *testing.T) {
 	}
 }
 
-// TestFinishedOnce: each pod that ended while it was known, whatever else the
-// API server sends.
+// TestFinishedOnce: once for each pod that ended while it was known, whatever
+// else the API server sends.
 func TestFinishedOnce(t *testing.T) {
 	var got []types.UID
 	w := newWorld(func(o *Options) { o.Finished = func(p *Pod) { got = append(got, p.UID) } })
@@ -133,8 +133,8 @@ func TestFinishedOnce(t *testing.T) {
 	}
 }
 
-// TestFinishedIsToldOutsideTheLock: whoever is told may ask the inventory.
-func TestFinishedIsToldOutsideTheLock(t *testing.T) {
+// TestFinishedIsCalledWithoutTheLock: the callback may call the inventory.
+func TestFinishedIsCalledWithoutTheLock(t *testing.T) {
 	var inv *Inventory
 	var mu sync.Mutex
 	told := 0
