@@ -10,12 +10,12 @@ import (
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
-// resync is how often handlers that ask for it are shown every profile again,
-// so that what failed once is tried again.
+// resync is how often handlers that ask for it get every profile again, so that
+// they retry what failed.
 const resync = 10 * time.Second
 
-// NewInformer returns an informer of all profiles, not yet running. What it
-// keeps has no managed fields.
+// NewInformer returns an informer of all profiles, not yet running. It drops
+// managed fields.
 func NewInformer(c *Client) (cache.SharedIndexInformer, error) {
 	informer := cache.NewSharedIndexInformer(c.ListWatch(), &v1alpha1.InferenceProfile{}, resync, cache.Indexers{})
 	if err := informer.SetTransform(dropManagedFields); err != nil {
@@ -31,9 +31,9 @@ func dropManagedFields(obj any) (any, error) {
 	return obj, nil
 }
 
-// Handler keeps the store as the informer it is added to sees the API server.
-// A profile that cannot be used is absent from the store, in its earlier form
-// too; the store knows why, and report, which may be nil, is told.
+// Handler updates the store with the events of an informer of profiles. A profile
+// that cannot be used is removed from the store, in its earlier form too; Invalid
+// says why, and so does report, which may be nil.
 func (s *Store) Handler(report func(error)) cache.ResourceEventHandler {
 	set := func(obj any) {
 		in, ok := obj.(*v1alpha1.InferenceProfile)
