@@ -88,7 +88,7 @@ func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile)
 func usable(in *v1alpha1.InferenceProfile) metav1.Condition {
 	c := metav1.Condition{
 		Type: "Usable", Status: metav1.ConditionTrue, ObservedGeneration: in.Generation,
-		Reason: "Valid", Message: "pods can ask for it",
+		Reason: "Valid", Message: "pods can request it",
 	}
 	if _, err := New(in); err != nil {
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "Invalid", err.Error()
