@@ -45,7 +45,7 @@ func TestWait(t *testing.T) {
 		"a sample of two for two hundred": { // 100 slots free at 1, 100 at 3
 			inventory.Candidate{Queued: 150, Ending: 200, Running: []inventory.Running{ends(time.Second, run), ends(3*time.Second, run)}}, 4 * time.Second,
 		},
-		"an endless queue": {inventory.Candidate{Queued: 1 << 62, Running: []inventory.Running{ends(time.Second, run)}}, longest},
+		"an endless queue": {inventory.Candidate{Queued: 1 << 62, Running: []inventory.Running{ends(time.Second, run)}}, maxEstimate},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
