@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// list is a ResourceList of names and amounts in turn.
+// list is a ResourceList of name, amount, name, amount, …
 func list(pairs ...string) corev1.ResourceList {
 	l := corev1.ResourceList{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -65,7 +65,7 @@ func limitRange(name string, items ...corev1.LimitRangeItem) *LimitRange {
 
 type podOption func(*corev1.Pod)
 
-// aPod has one container, main, which asks for nothing.
+// aPod has one container, main, which requests nothing.
 func aPod(options ...podOption) *corev1.Pod {
 	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main"}}}}
 	for _, o := range options {
@@ -108,9 +108,8 @@ func overhead(pairs ...string) podOption {
 	return func(p *corev1.Pod) { p.Spec.Overhead = list(pairs...) }
 }
 
-// TestLimitRanges asks what the LimitRanges of a namespace say of a pod. Items
-// are as the API server shows them, with their own defaults filled in where
-// these matter.
+// TestLimitRanges checks a pod against the LimitRanges of a namespace. Items are as
+// the API server returns them, with their own defaults set where these matter.
 func TestLimitRanges(t *testing.T) {
 	both := func(pairs ...string) podOption { return asks(list(pairs...), list(pairs...)) }
 	everybody := limitRange("everybody", perContainer(
@@ -210,7 +209,7 @@ func TestLimitRanges(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			before := tt.pod.DeepCopy()
-			if diff := cmp.Diff(tt.want, refusedByRanges(tt.ranges, tt.pod)); diff != "" {
+			if diff := cmp.Diff(tt.want, limitRangeRefusal(tt.ranges, tt.pod)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(before, tt.pod); diff != "" {

@@ -19,8 +19,8 @@ import (
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
-// apiServer answers for profiles as far as a reflector and WriteStatus ask:
-// a list, one watch whose events the test sends, and updates of the status.
+// apiServer serves what a reflector and WriteStatus request: a list of profiles,
+// one watch whose events the test sends, and updates of the status.
 type apiServer struct {
 	*httptest.Server
 	events chan metav1.WatchEvent
