@@ -3,60 +3,72 @@
 # and "test-cluster", which need root and Debian's containerd.
 
 BIN := bin
+# At most three tests at once have a control plane each; a package that starts
+# clusters and one that does not run side by side.
+E2E_FLAGS := -p 2 -parallel 3 -timeout 50m
 GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster test test-all test-cluster lint unit e2e soak bench experiment simulate generate vulnerabilities prepare
+.PHONY: help build demo cluster test test-all test-cluster lint unit e2e e2e-long fuzz soak bench experiment simulate generate vulnerabilities prepare
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Compile the programs into bin/
 	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $(BIN)/ $(PROGRAMS)
 
-demo: prepare ## Show four inferences on four accelerators, on a local control plane (DEMO_EXIT=1 ends by itself)
+demo: prepare ## Run four inferences on four accelerators of a simulated cluster (DEMO_EXIT=1 ends by itself)
 	@go run ./e2e/demo
 
-cluster: privileged ## Show four real inferences on three real kubelets; needs root (CLUSTER_EXIT=1 ends by itself, INSTALL=yes installs what is missing)
+cluster: privileged ## Run four real inferences on three real kubelets, as root (CLUSTER_EXIT=1 ends by itself, INSTALL=yes installs what is missing)
 	@go run ./e2e/edge/up
 
-test-cluster: privileged ## Run the tests on real kubelets; needs root
+test: lint unit e2e ## Run the tests of every change, in less than ten minutes
+
+test-all: lint unit e2e-long fuzz soak ## Run every test that needs no root: also the long ones, the fuzz tests and the soak
+
+test-cluster: privileged ## Run the tests on real kubelets, as root
 	@./e2e/needs.sh cc
 	go test -race -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/...
-
-test: lint unit e2e ## Run every test, with the race detector
-
-test-all: test soak ## Run every test, and the soak
 
 lint: ## Check formatting, dependencies, vet and staticcheck
 	@./e2e/lint.sh
 
-unit: ## Run the tests of the packages
+unit: ## Test the packages, with the race detector
 	@./e2e/needs.sh cc
 	go test -race $$(go list ./... | grep -v /e2e)
 
-e2e: prepare ## Run the tests on a local control plane
+# The programs under test are compiled by the tests, so a cached result may be
+# that of another program: -count 1.
+e2e: prepare ## Test the programs on local control planes, with the race detector
 	@./e2e/needs.sh cc
-	go test -race -p 1 -timeout 50m ./e2e/...
+	go test -race -count 1 $(E2E_FLAGS) ./e2e/...
 
-soak: prepare ## Keep 200 pods going for five minutes while devices fail, and look for what was lost or is stuck (SOAK=-help shows its flags)
+e2e-long: E2E_FLAGS += -tags long ## The same, with the tests that take minutes: bursts of 500 pods, every step of every race
+e2e-long: e2e
+
+FUZZTIME := 30s
+fuzz: ## Fuzz each parser for half a minute (FUZZTIME=1h for longer)
+	@./e2e/fuzz.sh $(FUZZTIME)
+
+soak: prepare ## Run 200 pods for five minutes while devices fail, and look for lost and stuck ones (SOAK=-help shows its flags)
 	@go run ./e2e/soak $(SOAK)
 
-bench: prepare ## Measure extender and webhook against an encoding/json echo, the inventory, and memory
+bench: prepare ## Run the benchmarks: decisions, and memory with 5,000 nodes
 	go test -run '^$$' -bench . -benchmem ./extender/... ./webhook/... ./exporter/... ./pkg/...
 	go test -run '^$$' -bench Memory -benchtime 1x -timeout 20m ./e2e
 
-vulnerabilities: ## Look for known vulnerabilities (asks the Go vulnerability database)
+vulnerabilities: ## Look for known vulnerabilities in the Go database
 	go tool govulncheck ./...
 
-experiment: prepare ## Repeat the paper's experiment on a local control plane (a quarter of an hour; EXPERIMENT=-help shows its flags)
-	@go run ./e2e/experiment $(EXPERIMENT)
+experiment: prepare ## Repeat the paper's experiment on a local control plane, in 15 minutes (EXPERIMENT=-help shows its flags)
+	@go run ./e2e/research/experiment $(EXPERIMENT)
 
-simulate: ## Compare the policies in virtual time, up to 100,000 devices: a table, and plots in bin/simulate
-	go run ./e2e/simulate -out $(BIN)/simulate
+simulate: ## Compare the policies in simulated time, with up to 100,000 devices (plots go to bin/simulate)
+	go run ./e2e/research/simulate -out $(BIN)/simulate
 
-generate: ## Generate the deepcopy functions and the CRD from the Go types
+generate: ## Generate the CRD, the deepcopy functions and docs/flags.md
 	go generate ./...
 
 .PHONY: privileged

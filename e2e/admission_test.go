@@ -16,7 +16,8 @@ import (
 // TestAdmission is what happens to pods when they are created, while nothing
 // is broken.
 func TestAdmission(t *testing.T) {
-	runShared(t, start(t, stack.Config{}), []shared{
+	t.Parallel()
+	runShared(t, borrow(t, paper), []shared{
 		{"dry run", dryRun},
 		{"refusals", refusals},
 		{"untouched", untouched},
@@ -34,6 +35,7 @@ func TestAdmission(t *testing.T) {
 		{"profiles accepted", profilesAccepted},
 		{"profiles explained", profilesExplained},
 		{"profiles listed", profilesListed},
+		{"metrics documented", metricsDocumented},
 	})
 }
 

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 
@@ -88,22 +87,19 @@ func nobodyAsks(t *testing.T, s *stack.Stack) {
 	})
 }
 
-// theSchedulersWords: the page of a pod that the scheduler finds no node for
-// says so in its words, and not that there is one.
+// theSchedulersWords: the page of a pod for which kube-scheduler finds no node
+// quotes kube-scheduler, and does not claim that there is one.
 func theSchedulersWords(t *testing.T, s *stack.Stack) {
-	if said, err := s.KubectlInput(t.Context(), volumeElsewhere, "create", "-f", "-"); err != nil {
+	if said, err := s.KubectlInput(t.Context(), localVolume, "create", "-f", "-"); err != nil {
 		t.Fatalf("kubectl create: %v: %s", err, said)
 	}
-	p := create(t, s, anyPod("bound-volume", "face-recognition", "gpu", onVolume))
+	p := create(t, s, anyPod("bound-volume", "face-recognition", "gpu", withClaim("data")))
 	var words string
 	eventually(t, func(ctx context.Context) error {
-		for _, c := range get(t, s, p).Status.Conditions {
-			if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
-				words = c.Message
-				return nil
-			}
+		if words = unschedulable(get(t, s, p)); words == "" {
+			return errors.New("the scheduler has said nothing yet")
 		}
-		return errors.New("the scheduler has said nothing yet")
+		return nil
 	})
 	podSays(t, s, p, strings.Join(strings.Fields(words), " "))
 	podSays(t, s, p, "never asked: the scheduler's own plugins rejected every node, so the extender was not asked")
@@ -111,30 +107,4 @@ func theSchedulersWords(t *testing.T, s *stack.Stack) {
 	if err != nil || strings.Contains(strings.Join(strings.Fields(text), " "), "could take the pod now") {
 		t.Errorf("the page contradicts the scheduler: %v\n%s", err, text)
 	}
-}
-
-// volumeElsewhere is a claim whose volume is on the node that has no GPU.
-const volumeElsewhere = `
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: on-n}
-spec:
-  capacity: {storage: 1Gi}
-  accessModes: [ReadWriteOnce]
-  storageClassName: ""
-  local: {path: /x}
-  claimRef: {namespace: default, name: data}
-  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: ["n"]}]}]}}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data, namespace: default}
-spec: {accessModes: [ReadWriteOnce], storageClassName: "", volumeName: on-n, resources: {requests: {storage: 1Gi}}}
-`
-
-func onVolume(p *corev1.Pod) {
-	p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "data", VolumeSource: corev1.VolumeSource{
-		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"},
-	}})
-	p.Spec.Containers[0].VolumeMounts = append(p.Spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "data", MountPath: "/data"})
 }

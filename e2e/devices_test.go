@@ -16,11 +16,12 @@ import (
 
 // TestFailures is what happens when devices, nodes and our own programs fail.
 func TestFailures(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{
 		Webhook:  []string{"--reservation-ttl=3s", "--max-telemetry-age=4s"},
 		Extender: []string{"--max-telemetry-age=4s"},
 	})
-	runShared(t, s, []shared{
+	tests := []shared{
 		{"quota", quota},
 		{"unhealthy", unhealthy},
 		{"driver gone", driverGone},
@@ -30,9 +31,12 @@ func TestFailures(t *testing.T) {
 		{"webhook away", webhookAway},
 		{"extender away", extenderAway},
 		{"webhook killed in a burst", burst},
-		{"leader through a burst", leaderThroughBurst},
 		{"two replicas", twoReplicas},
-	})
+	}
+	if long {
+		tests = append(tests, shared{"leader through a burst", leaderThroughBurst})
+	}
+	runShared(t, s, tests)
 }
 
 // unhealthy: a device that its plugin calls unhealthy, before the kubelet has
@@ -56,7 +60,7 @@ func driverGone(t *testing.T, s *stack.Stack) {
 func usedOutside(t *testing.T, s *stack.Stack) {
 	g := s.Machine("g")
 	withoutGPU(t, s, "external (benchmark_app)", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app",
-		func() error { return g.HoldOutside("card0", "benchmark_app") },
+		func() error { return g.UseExternally("card0", "benchmark_app") },
 		func() error { return g.Release("card0") })
 }
 
@@ -145,7 +149,7 @@ func stale(t *testing.T, s *stack.Stack) {
 	eventually(t, func(ctx context.Context) error {
 		age, err := metric(ctx, s, `heteroaccel_telemetry_age_seconds{node="g"}`)
 		if err == nil && age <= 4 {
-			err = fmt.Errorf("the webhook's sample of g is %v s old", age)
+			err = fmt.Errorf("the webhook's telemetry of g is %v s old", age)
 		}
 		return err
 	})

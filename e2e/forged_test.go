@@ -15,7 +15,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// forged: what the webhook writes is not believed when it comes in.
+// forged: annotations that the webhook writes are not accepted from users.
 func forged(t *testing.T, s *stack.Stack) {
 	p := create(t, s, anyPod("forged", "face-recognition", "any", func(p *corev1.Pod) {
 		for _, a := range ours {

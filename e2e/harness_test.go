@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
@@ -24,42 +20,6 @@ import (
 // limit is far more than anything here needs: a test that waits this long has
 // failed.
 const limit = 3 * time.Minute
-
-// start runs a stack for one test, under the race detector.
-func start(t *testing.T, cfg stack.Config) *stack.Stack {
-	t.Helper()
-	var out bytes.Buffer
-	cfg.Out, cfg.Race = &out, true
-	s, err := stack.Start(t.Context(), cfg)
-	if err != nil {
-		t.Fatalf("start the cluster: %v\n%s", err, out.String())
-	}
-	t.Cleanup(func() {
-		for _, p := range s.Processes() {
-			if name, _, _ := strings.Cut(p.Name(), "-"); slices.Contains([]string{"webhook", "extender", "exporter"}, name) {
-				noRace(t, p)
-			}
-		}
-		s.Stop()
-	})
-	return s
-}
-
-// noRace fails a test whose programs the race detector caught, or that
-// panicked in a request.
-func noRace(t *testing.T, p *cluster.Process) {
-	t.Helper()
-	log, err := os.ReadFile(p.Log())
-	if err != nil {
-		t.Errorf("read the log of the %s: %v", p.Name(), err)
-		return
-	}
-	for _, bad := range []string{"DATA RACE", "panic:", `"panic"`} {
-		if i := bytes.Index(log, []byte(bad)); i >= 0 {
-			t.Errorf("the %s's log has %q:\n%s", p.Name(), bad, log[max(0, i-500):min(len(log), i+3000)])
-		}
-	}
-}
 
 // eventually polls until check passes; its last error is the failure.
 func eventually(t *testing.T, check func(context.Context) error) {

@@ -141,7 +141,7 @@ func TestLearned(t *testing.T) {
 	wantLearned(t, s, "NPU", 3, slower)
 	eventuallyWould(t, s, anyPod("", inference, "gpu,npu"), "GPU")
 
-	// Who edits a variant is believed.
+	// An edited variant starts over from its hint.
 	kinds := strings.Fields(kubectl(t, s, "get", "infp", inference, "-o", "jsonpath={.spec.variants[*].accelerator}"))
 	kubectl(t, s, "patch", "infp", inference, "--type=json", "-p", fmt.Sprintf(
 		`[{"op":"replace","path":"/spec/variants/%d/image","value":"heteroaccel/face-recognition:npu-2"}]`, slices.Index(kinds, "NPU")))

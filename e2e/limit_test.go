@@ -8,14 +8,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"heteroaccel.io/e2e/stack"
 )
 
 // TestLimitInTheWay: a pod that waits is not deleted for a kind that its
 // namespace's LimitRange would refuse it, however idle that is.
 func TestLimitInTheWay(t *testing.T) {
-	s := start(t, stack.Config{})
+	t.Parallel()
+	s := borrow(t, paper)
 	apply := func(verb, file string) {
 		t.Helper()
 		if said, err := s.Kubectl(t.Context(), verb, "-f", "testdata/"+file); err != nil {

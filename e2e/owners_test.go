@@ -130,9 +130,9 @@ func roundsRead(t *testing.T, s *stack.Stack, more float64) {
 	})
 }
 
-// finishing: a device is idle the moment its pod ends, by the pod's own news.
-// The exporter, which would say so at its next scrape, is held up meanwhile:
-// its last sample says that the device is allocated.
+// finishing: a device is idle the moment its pod ends, by the pod's own
+// status. The exporter, whose next scrape would show it, is stopped meanwhile:
+// its last telemetry shows the device as allocated.
 func finishing(t *testing.T, s *stack.Stack) {
 	job := fmt.Sprintf(`{apiVersion: batch/v1, kind: Job, metadata: {name: short}, spec: {backoffLimit: 0, template: {
 		metadata: {annotations: {heteroaccel.io/inference: face-recognition, heteroaccel.io/accelerator: any, %s: 3s}},
@@ -140,7 +140,7 @@ func finishing(t *testing.T, s *stack.Stack) {
 	if _, err := s.KubectlInput(t.Context(), job, "create", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	// Only a sample knows the container.
+	// Only telemetry has the container.
 	nodeSays(t, s, "g", "(inference)")
 	roundsRead(t, s, 2) // then the webhook has it as well
 	exporter := s.Process("exporter-g")

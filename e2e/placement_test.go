@@ -19,7 +19,8 @@ import (
 // TestFourAtOnce is the main job: four Jobs of the paper, created at once with
 // plain kubectl, land on four different accelerators.
 func TestFourAtOnce(t *testing.T) {
-	s := start(t, stack.Config{})
+	t.Parallel()
+	s := borrow(t, paper)
 	root, err := cluster.Root()
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +84,9 @@ func TestFourAtOnce(t *testing.T) {
 		t.Errorf("the four pods run on %v, want four kinds", got)
 	}
 	t.Run("probes", func(t *testing.T) { probesAnswer(t, s) })
+	tidy(t, s) // the pages show what is chosen when all is idle
 	t.Run("README", func(t *testing.T) { readmeWorks(t, s) })
+	t.Run("pages", func(t *testing.T) { pagesWork(t, s) })
 }
 
 // explained checks that a pod's choice can be read where people look: the
@@ -148,10 +151,8 @@ func settled(t *testing.T, s *stack.Stack, total, want int) []corev1.Pod {
 			if p.Status.Phase == corev1.PodRunning {
 				bound++
 			}
-			for _, c := range p.Status.Conditions {
-				if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
-					refused++
-				}
+			if unschedulable(&p) != "" {
+				refused++
 			}
 		}
 		if bound != want || bound+refused != total {
@@ -198,7 +199,7 @@ func notOvercommitted(t *testing.T, s *stack.Stack, pods []corev1.Pod) {
 // TestManyOnDevices creates 200 pods at once for 100 devices.
 func TestManyOnDevices(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: fleet()})
+	s := borrow(t, hundred)
 	createMany(t, s, 200, "gpu,npu,fpga")
 	pods := settled(t, s, 200, 100)
 	notOvercommitted(t, s, pods)
@@ -221,7 +222,7 @@ func TestManyOnDevices(t *testing.T) {
 // a node, 2 for each slot.
 func TestManyOnAnything(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: fleet()})
+	s := borrow(t, hundred)
 	const cpuSlots = 10 * 16 / 2
 	createMany(t, s, 200, "any")
 	pods := settled(t, s, 200, 100+cpuSlots)

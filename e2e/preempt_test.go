@@ -21,6 +21,7 @@ import (
 // with pods that are pinned to them by hand and pods of ours: nobody is evicted
 // for one, and nobody is put on one.
 func TestBrokenDevices(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Machines: append(machine.Paper(), machine.Shape{GPUs: 2}.Machine("two"))})
 	for name, value := range map[string]int32{"mid": 500, "high": 1000} {
 		class := &schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Value: value}
@@ -30,23 +31,23 @@ func TestBrokenDevices(t *testing.T) {
 	}
 	g := s.Machine("g")
 	unbind, bind := func() error { return g.Unbind("card0") }, func() error { return g.Bind("card0") }
-	hold, release := func() error { return g.HoldOutside("card0", "benchmark_app") }, func() error { return g.Release("card0") }
+	hold, release := func() error { return g.UseExternally("card0", "benchmark_app") }, func() error { return g.Release("card0") }
 	asked := func(name string) *corev1.Pod {
 		return anyPod(name, "face-recognition", "gpu", onNodes(corev1.LabelHostname, "g"))
 	}
 	byHand := func(name string) *corev1.Pod { return pinned(name, "g") }
 	runShared(t, s, []shared{
 		{"driver unbound, pinned", func(t *testing.T, s *stack.Stack) {
-			nobodyIsEvicted(t, s, byHand, "unhealthy", "GPU 0000:00:02.0 is unhealthy", unbind, bind)
+			nobodyIsEvicted(t, s, byHand, "unhealthy", "unhealthy", "GPU 0000:00:02.0 is unhealthy", unbind, bind)
 		}},
 		{"driver unbound, ours", func(t *testing.T, s *stack.Stack) {
-			nobodyIsEvicted(t, s, asked, "unhealthy", "GPU 0000:00:02.0 is unhealthy", unbind, bind)
+			nobodyIsEvicted(t, s, asked, "unhealthy", "unhealthy", "GPU 0000:00:02.0 is unhealthy", unbind, bind)
 		}},
-		{"used outside, pinned", func(t *testing.T, s *stack.Stack) {
-			nobodyIsEvicted(t, s, byHand, "external_use", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app", hold, release)
+		{"external use, pinned", func(t *testing.T, s *stack.Stack) {
+			nobodyIsEvicted(t, s, byHand, "external (benchmark_app)", "external_use", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app", hold, release)
 		}},
-		{"used outside, ours", func(t *testing.T, s *stack.Stack) {
-			nobodyIsEvicted(t, s, asked, "external_use", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app", hold, release)
+		{"external use, ours", func(t *testing.T, s *stack.Stack) {
+			nobodyIsEvicted(t, s, asked, "external (benchmark_app)", "external_use", "GPU 0000:00:02.0 is used outside Kubernetes by benchmark_app", hold, release)
 		}},
 		{"the victim holds the good device", theGoodDeviceIsFreed},
 		{"the victim holds the broken device", theBrokenDeviceIsNot},
@@ -65,18 +66,18 @@ func pinned(name, node string, options ...podOption) *corev1.Pod {
 // nobodyIsEvicted: while the GPU of g, which a pod holds, is broken, a pod of
 // higher priority waits and is told; with the GPU in order again it takes the
 // other's place.
-func nobodyIsEvicted(t *testing.T, s *stack.Stack, pod func(name string) *corev1.Pod, reason, why string, take, giveBack func() error) {
+func nobodyIsEvicted(t *testing.T, s *stack.Stack, pod func(name string) *corev1.Pod, state, reason, why string, breakIt, mend func() error) {
 	low := running(t, s, create(t, s, pod("low")))
 	nodeSays(t, s, "g", "default/low (inference)")
-	if err := take(); err != nil {
+	if err := breakIt(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := giveBack(); err != nil {
+		if err := mend(); err != nil {
 			t.Error(err)
 		}
 	}()
-	nodeSays(t, s, "g", reason)
+	nodeSays(t, s, "g", state)
 	before, err := sparedNodes(t.Context(), s, reason)
 	if err != nil {
 		t.Fatal(err)
@@ -101,12 +102,12 @@ func nobodyIsEvicted(t *testing.T, s *stack.Stack, pod func(name string) *corev1
 		podSays(t, s, high, why+"; evicting default/low would free none that can be used")
 	}
 
-	if err := giveBack(); err != nil {
+	if err := mend(); err != nil {
 		t.Fatal(err)
 	}
 	nodeSays(t, s, "g", "busy")
 	// Nothing that happened to a device is an event for the scheduler: it asks
-	// again for a pod that is created anew.
+	// again for a new pod.
 	again := pod("again")
 	withPriority("high")(again)
 	if node := running(t, s, create(t, s, again)).Spec.NodeName; node != "g" {

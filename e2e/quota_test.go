@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -17,7 +16,6 @@ import (
 
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
-	"heteroaccel.io/pkg/accel"
 )
 
 const (
@@ -86,6 +84,7 @@ func nothingRefused(t *testing.T, s *stack.Stack, ns string) {
 // TestQuota is what becomes of pods in namespaces with a ResourceQuota, which
 // the API server enforces after the webhook has chosen.
 func TestQuota(t *testing.T) {
+	t.Parallel()
 	machines := machine.Fleet(1, machine.Shape{GPUs: 4, Sticks: 4, FPGAs: 1, Cores: 16})
 	runShared(t, start(t, stack.Config{Machines: machines, Webhook: []string{"--reservation-ttl=10s"}}), []shared{
 		{"next kind", quotaNextKind},
@@ -258,83 +257,4 @@ func quotaOfPriority(t *testing.T, s *stack.Stack) {
 	eventuallyWould(t, s, anyPod("", "face-recognition", "gpu,npu", inNamespace("classes"), withPriority("metered")), "NPU")
 	wantKind(t, create(t, s, anyPod("metered", "face-recognition", "gpu,npu", inNamespace("classes"), withPriority("metered"))), "NPU")
 	wantKind(t, create(t, s, anyPod("ordinary", "face-recognition", "gpu,npu", inNamespace("classes"))), "GPU")
-}
-
-// TestQuotaReadmission: a pod that waits is recreated for an idle kind only
-// when its namespace's quota has room for that.
-func TestQuotaReadmission(t *testing.T) {
-	s := start(t, stack.Config{Machines: oneOfEach()})
-	occupy(t, s, gpuResource)
-	for _, owner := range []string{"bare pod", "Job", "Deployment"} {
-		t.Run(owner, func(t *testing.T) { readmittedWithinQuota(t, s, owner) })
-	}
-}
-
-func readmittedWithinQuota(t *testing.T, s *stack.Stack, owner string) {
-	ns := strings.ToLower(strings.ReplaceAll(owner, " ", "-"))
-	namespace(t, s, ns)
-	// One of each would do for the pod, but for the one that waits already.
-	limited(t, s, ns, map[string]string{gpuQuota: "1", stickQuota: "0"})
-	probe := anyPod("", "face-recognition", "npu", inNamespace(ns))
-	eventually(t, func(ctx context.Context) error {
-		_, err := would(ctx, s, probe.DeepCopy())
-		if err == nil || !strings.Contains(err.Error(), "exceeded quota") {
-			return fmt.Errorf("the quota does not refuse: %v", err)
-		}
-		return nil
-	})
-	npu := occupy(t, s, stickResource)
-	if said, err := s.KubectlInput(t.Context(), waitingOwners[owner], "create", "-n", ns, "-f", "-"); err != nil {
-		t.Fatalf("%v: %s", err, said)
-	}
-	only := func(ctx context.Context) (corev1.Pod, error) {
-		list, err := s.Client().CoreV1().Pods(ns).List(ctx, metav1.ListOptions{LabelSelector: "app=waits"})
-		if err == nil && len(list.Items) != 1 {
-			err = fmt.Errorf("%d pods are there, want 1", len(list.Items))
-		}
-		if err != nil {
-			return corev1.Pod{}, err
-		}
-		return list.Items[0], nil
-	}
-	var before corev1.Pod
-	eventually(t, func(ctx context.Context) (err error) {
-		if before, err = only(ctx); err == nil && len(before.Status.Conditions) == 0 {
-			err = errors.New("the scheduler has not seen the pod yet")
-		}
-		return err
-	})
-	wantKind(t, &before, "GPU")
-
-	control := create(t, s, waitingPod("control")) // in a namespace without a quota
-	vacate(t, s, npu)
-	if got := running(t, s, control); kind(got) != "NPU" {
-		t.Errorf("the pod without a quota got %s", kind(got))
-	}
-	vacate(t, s, get(t, s, control))
-	roundsRead(t, s, 4)
-	if p, err := only(t.Context()); err != nil || p.UID != before.UID {
-		t.Fatalf("%v; it was recreated for a kind that its quota refuses: %s", err, reason(&p))
-	}
-
-	limited(t, s, ns, map[string]string{gpuQuota: "1", stickQuota: "1"})
-	eventually(t, func(ctx context.Context) error {
-		p, err := only(ctx)
-		if err == nil && (kind(&p) != "NPU" || p.Status.Phase != corev1.PodRunning || p.Annotations[accel.ReadmissionsAnnotation] != "1") {
-			err = fmt.Errorf("it is %s on %s: %s", p.Status.Phase, kind(&p), reason(&p))
-		}
-		return err
-	})
-	nothingRefused(t, s, ns)
-	if owner == "Job" {
-		job, err := s.Client().BatchV1().Jobs(ns).Get(t.Context(), "waits", metav1.GetOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		notFailed(t, job)
-	}
-	if said, err := s.KubectlInput(t.Context(), waitingOwners[owner], "delete", "-n", ns, "--cascade=foreground", "--grace-period=0", "--force", "-f", "-"); err != nil {
-		t.Fatalf("%v: %s", err, said)
-	}
-	eventuallyWould(t, s, anyPod("", "face-recognition", "npu,gpu"), "NPU")
 }

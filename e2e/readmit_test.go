@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,220 +16,33 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"heteroaccel.io/e2e/cluster"
-	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
 )
 
-const (
-	gpuResource   = "gpu.intel.com/i915"
-	stickResource = "vpu.intel.com/hddl"
-)
-
-// oneOfEach is a cluster of one node with a GPU and a stick.
-func oneOfEach() []*machine.Machine {
-	return machine.Fleet(1, machine.Shape{GPUs: 1, Sticks: 1, Cores: 8})
-}
-
-// waitingOwners make one pod each, labelled app: waits, that may have a GPU or
-// an NPU and waits for a GPU while both are taken.
-var waitingOwners = map[string]string{
-	"bare pod": `
-apiVersion: v1
-kind: Pod
-metadata:
-  name: waits
-  labels: {app: waits, mine: too}
-  annotations: {heteroaccel.io/inference: face-recognition, heteroaccel.io/accelerator: "gpu,npu", note: kept}
-spec:
-  restartPolicy: Never
-  containers:
-  - name: inference
-    image: mine
-    command: [bash, -c, "./run -d GPU && sleep 60"]
-    env: [{name: PASSWORD, value: secret}]
-    resources: {requests: {memory: 64Mi}}
-`,
-	"Deployment": `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: waits}
-spec:
-  selector: {matchLabels: {app: waits}}` + waitingTemplate("Always"),
-	"StatefulSet": `
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: waits}
-spec:
-  serviceName: none
-  selector: {matchLabels: {app: waits}}` + waitingTemplate("Always"),
-	"ReplicationController": `
-apiVersion: v1
-kind: ReplicationController
-metadata: {name: waits}
-spec:
-  selector: {app: waits}` + waitingTemplate("Always"),
-	"DaemonSet": `
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: waits}
-spec:
-  selector: {matchLabels: {app: waits}}` + waitingTemplate("Always"),
-	"Job": `
-apiVersion: batch/v1
-kind: Job
-metadata: {name: waits}
-spec:
-  backoffLimit: 0` + waitingTemplate("Never"),
-	"Indexed Job": `
-apiVersion: batch/v1
-kind: Job
-metadata: {name: waits}
-spec:
-  backoffLimit: 0
-  completionMode: Indexed
-  completions: 1` + waitingTemplate("OnFailure"),
-}
-
-func waitingTemplate(restart string) string {
-	return `
-  template:
-    metadata:
-      labels: {app: waits}
-      annotations: {heteroaccel.io/inference: face-recognition, heteroaccel.io/accelerator: "gpu,npu"}
-    spec:
-      restartPolicy: ` + restart + `
-      containers:
-      - {name: inference, image: mine, args: [-d, GPU]}
-`
-}
-
-// holder is a pod that holds a device, asks nothing of us, and is not expected
-// to end.
-func holder(resource string) *corev1.Pod {
-	name := "occupies-" + strings.NewReplacer(".", "-", "/", "-").Replace(resource)
-	p := plainPod("", withLimit(resource, "1"), func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyAlways })
-	p.GenerateName = name + "-"
-	return p
-}
-
-// occupy takes a device away.
-func occupy(t *testing.T, s *stack.Stack, resource string) *corev1.Pod {
-	t.Helper()
-	return running(t, s, create(t, s, holder(resource)))
-}
-
-// vacate deletes a pod and returns when it was gone.
-func vacate(t *testing.T, s *stack.Stack, p *corev1.Pod) time.Time {
-	t.Helper()
-	now := int64(0)
-	pods := s.Client().CoreV1().Pods(p.Namespace)
-	if err := pods.Delete(t.Context(), p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
-		t.Fatalf("delete %s: %v", p.Name, err)
-	}
-	gone := time.Now()
-	eventually(t, func(ctx context.Context) error {
-		if found, err := pods.Get(ctx, p.Name, metav1.GetOptions{}); err == nil && found.UID == p.UID {
-			return fmt.Errorf("pod %s is still there", p.Name)
-		}
-		return nil
-	})
-	return gone
-}
-
-// waits lists the pods labelled app: waits that are not being deleted.
-func waits(ctx context.Context, s *stack.Stack) ([]corev1.Pod, error) {
-	list, err := s.Client().CoreV1().Pods(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: "app=waits"})
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }), nil
-}
-
-// waitsFor creates an owner's pod, and returns it once the scheduler has found
-// that what it waits for is taken.
-func waitsFor(t *testing.T, s *stack.Stack, manifest, want string) corev1.Pod {
-	t.Helper()
-	if said, err := s.KubectlInput(t.Context(), manifest, "create", "-f", "-"); err != nil {
-		t.Fatalf("%v: %s", err, said)
-	}
-	var pod corev1.Pod
-	eventually(t, func(ctx context.Context) error {
-		pods, err := waits(ctx, s)
-		if err != nil || len(pods) != 1 {
-			return fmt.Errorf("%d pods wait, want 1: %w", len(pods), errors.Join(err))
-		}
-		pod = pods[0]
-		for _, c := range pod.Status.Conditions {
-			if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
-				return nil
-			}
-		}
-		return fmt.Errorf("pod %s was not found unschedulable", pod.Name)
-	})
-	wantKind(t, &pod, want)
-	return pod
-}
-
-// runsOn waits until exactly one pod is there and runs on a kind; it returns
-// the pod and when it was first seen to run.
-func runsOn(t *testing.T, s *stack.Stack, want string) (corev1.Pod, time.Time) {
-	t.Helper()
-	var pod corev1.Pod
-	eventually(t, func(ctx context.Context) error {
-		pods, err := waits(ctx, s)
-		if err != nil {
-			return err
-		}
-		if len(pods) != 1 || pods[0].Status.Phase != corev1.PodRunning || kind(&pods[0]) != want {
-			said := make([]string, len(pods))
-			for i, p := range pods {
-				said[i] = fmt.Sprintf("%s %s on %s: %s", p.Name, p.Status.Phase, kind(&p), reason(&p))
-			}
-			return fmt.Errorf("want one pod that runs on %s, there are: %s", want, strings.Join(said, "; "))
-		}
-		pod = pods[0]
-		return nil
-	})
-	return pod, time.Now()
-}
-
-// clear deletes an owner and its pods.
-func clear(t *testing.T, s *stack.Stack, manifest string) {
-	t.Helper()
-	if said, err := s.KubectlInput(t.Context(), manifest, "delete", "--cascade=foreground", "--grace-period=0", "--force", "--ignore-not-found", "-f", "-"); err != nil {
-		t.Fatalf("%v: %s", err, said)
-	}
-	eventually(t, func(ctx context.Context) error {
-		list, err := s.Client().CoreV1().Pods(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: "app=waits"})
-		if err == nil && len(list.Items) > 0 {
-			err = fmt.Errorf("%d pods are still there", len(list.Items))
-		}
-		return err
-	})
-}
-
 // TestReadmission is what becomes of pods that wait for a kind that stays
 // taken when another frees.
 func TestReadmission(t *testing.T) {
-	s := start(t, stack.Config{Machines: oneOfEach()})
+	t.Parallel()
+	s := borrow(t, oneNode)
 	occupy(t, s, gpuResource)
 	for owner, manifest := range waitingOwners {
 		t.Run(owner, func(t *testing.T) { readmitted(t, s, owner, manifest) })
 	}
 	t.Run("priority", func(t *testing.T) { byPriority(t, s) })
 	t.Run("unknown owner", func(t *testing.T) { unknownOwner(t, s) })
-	t.Run("scheduler retries", func(t *testing.T) { schedulerRetries(t, s) })
-	t.Run("scheduler retries what a node offers", func(t *testing.T) { schedulerRetriesWhatANodeOffers(t, s) })
-	t.Run("latency", func(t *testing.T) { latency(t, s) })
+	t.Run("scheduler retries", func(t *testing.T) { requeuedWhenHealthy(t, s) })
+	t.Run("scheduler retries what a node offers", func(t *testing.T) { requeuedWhenANodeOffersMore(t, s) })
+	if long {
+		t.Run("latency", func(t *testing.T) { latency(t, s) })
+	}
 }
 
 // readmitted: the pod runs on the kind that freed, and its owner noticed nothing.
 // How soon is logged: on a shared machine it is no property of the program.
 func readmitted(t *testing.T, s *stack.Stack, owner, manifest string) {
 	npu := occupy(t, s, stickResource)
-	defer clear(t, s, manifest)
+	defer deleteOwner(t, s, manifest)
 	before := waitsFor(t, s, manifest, "GPU")
 	freed := vacate(t, s, npu)
 	after, ran := runsOn(t, s, "NPU")
@@ -338,16 +150,6 @@ func noRecords(t *testing.T, s *stack.Stack) {
 	})
 }
 
-func withPriority(class string) podOption {
-	return func(p *corev1.Pod) { p.Spec.PriorityClassName = class }
-}
-
-func waitingPod(name string, options ...podOption) *corev1.Pod {
-	p := anyPod(name, "face-recognition", "gpu,npu", options...)
-	p.Labels = map[string]string{"app": "waits"}
-	return p
-}
-
 // byPriority: of two pods that wait the more important goes first, though it
 // came last.
 func byPriority(t *testing.T, s *stack.Stack) {
@@ -404,67 +206,6 @@ func nodeUID(t *testing.T, s *stack.Stack) types.UID {
 	return n.UID
 }
 
-// schedulerRetries: a device that only a sample shows to be well again is no
-// event for the scheduler; the pod that waits for it runs all the same.
-func schedulerRetries(t *testing.T, s *stack.Stack) {
-	wellAgain(t, s, func() {})
-}
-
-// schedulerRetriesWhatANodeOffers: of a node that offers more than before the
-// scheduler tells no pod with our marker; the pod that waits for it runs all
-// the same.
-func schedulerRetriesWhatANodeOffers(t *testing.T, s *stack.Stack) {
-	wellAgain(t, s, func() {
-		if err := s.SyncNode(t.Context(), s.Machine("node-000")); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
-// wellAgain has a pod wait for a device that is ill, and then be well. sync is
-// called after each.
-func wellAgain(t *testing.T, s *stack.Stack, sync func()) {
-	m := s.Machine("node-000")
-	stick := ""
-	for _, d := range m.Devices {
-		if d.Resource == stickResource {
-			stick = d.Name
-		}
-	}
-	if err := m.SetHealthy(stick, false); err != nil {
-		t.Fatal(err)
-	}
-	sync()
-	nodeSays(t, s, "node-000", "unhealthy")
-	p := create(t, s, anyPod("patient", "face-recognition", "npu"))
-	eventually(t, func(ctx context.Context) error {
-		found, err := s.Client().CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		for _, c := range found.Status.Conditions {
-			if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
-				return nil
-			}
-		}
-		return errors.New("the pod was not found unschedulable")
-	})
-	if err := m.SetHealthy(stick, true); err != nil {
-		t.Fatal(err)
-	}
-	sync()
-	well := time.Now()
-	got := running(t, s, p)
-	t.Logf("well again to running: %s", time.Since(well).Round(time.Millisecond))
-	if got.UID != p.UID {
-		t.Error("it was recreated")
-	}
-	if n, err := metric(t.Context(), s, "heteroaccel_webhook_scheduler_requeues_total"); err != nil || n < 1 {
-		t.Errorf("the scheduler was asked to retry %v times, %v", n, err)
-	}
-	vacate(t, s, p)
-}
-
 // latency compares, side by side, how long a pod takes from the moment a
 // device frees: one that waited for that kind anyway, and one that waited for
 // another. It reports, and fails only where a pod does not get there at all.
@@ -498,69 +239,4 @@ func latency(t *testing.T, s *stack.Stack) {
 		slices.Sort(all)
 		t.Logf("freed to running, %s: median %s of %v", name, all[len(all)/2].Round(time.Millisecond), all)
 	}
-}
-
-// TestNoChurn keeps a small cluster in overload. All devices are held, and as
-// many pods come to wait for a GPU as for an NPU; then the NPUs free, and the
-// GPUs never do. Each device that frees moves one pod at most, each pod that
-// moves runs, and no pod moves more often than its back-off allows.
-func TestNoChurn(t *testing.T) {
-	t.Parallel()
-	machines := machine.Fleet(2, machine.Shape{GPUs: 2, Sticks: 2, Cores: 16})
-	s := start(t, stack.Config{Machines: machines})
-	const quick, each = 60, 4 // pods, and devices of each kind
-	held := map[string][]*corev1.Pod{}
-	for _, resource := range []string{gpuResource, stickResource} {
-		for range each {
-			held[resource] = append(held[resource], create(t, s, holder(resource)))
-		}
-	}
-	for _, p := range slices.Concat(held[gpuResource], held[stickResource]) {
-		running(t, s, p)
-	}
-	for i := range quick {
-		create(t, s, waitingPod(fmt.Sprintf("quick-%02d", i), withAnnotation(cluster.DurationAnnotation, "400ms")))
-	}
-	begun := time.Now()
-	for _, p := range held[stickResource] {
-		vacate(t, s, p)
-	}
-	moves := map[string]int{}
-	eventually(t, func(ctx context.Context) error {
-		all, err := waits(ctx, s)
-		if err != nil {
-			return err
-		}
-		done := 0
-		for _, p := range all {
-			n, _ := strconv.Atoi(p.Annotations[accel.ReadmissionsAnnotation])
-			moves[p.Name] = max(moves[p.Name], n)
-			if p.Status.Phase == corev1.PodSucceeded && kind(&p) == "NPU" {
-				done++
-			}
-		}
-		if done != quick || len(all) != quick {
-			return fmt.Errorf("%d of %d pods are done on an NPU, want %d", done, len(all), quick)
-		}
-		return nil
-	})
-	took := time.Since(begun)
-	total, highest := 0, 0
-	for _, n := range moves {
-		total += n
-		highest = max(highest, n)
-	}
-	t.Logf("%d pods on %d devices in %s: %d re-admissions, at most %d of one pod", quick, each, took.Round(time.Second), total, highest)
-	if frees := each + quick; total < quick/4 || total > frees {
-		t.Errorf("%d re-admissions while %d times a device freed, want at most as many, and no less than %d", total, frees, quick/4)
-	}
-	// After the first, a pod rests for 5 s, then for 10.
-	if highest > 1+int(took/(5*time.Second)) {
-		t.Errorf("one pod was recreated %d times in %s", highest, took)
-	}
-	counted, err := metric(t.Context(), s, `heteroaccel_webhook_readmissions_total{outcome="done",owner="none"}`)
-	if err != nil || int(counted) != total {
-		t.Errorf("the webhook counts %v re-admissions, %v, and the pods %d", counted, err, total)
-	}
-	noRecords(t, s)
 }

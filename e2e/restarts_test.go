@@ -19,7 +19,8 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// quota: a decision whose pod the API server then refuses is given back.
+// quota: the reservation of a pod that the API server then refuses is
+// released.
 func quota(t *testing.T, s *stack.Stack) {
 	namespace(t, s, "limited")
 	none := corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")} // which is the same for every kind

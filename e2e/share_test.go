@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,10 +37,16 @@ func runShared(t *testing.T, s *stack.Stack, tests []shared) {
 // has noticed.
 func tidy(t *testing.T, s *stack.Stack) {
 	t.Helper()
+	if err := cleanUp(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func cleanUp(ctx context.Context, s *stack.Stack) error {
 	now, background := int64(0), metav1.DeletePropagationBackground
 	opts := metav1.DeleteOptions{GracePeriodSeconds: &now, PropagationPolicy: &background}
 	everything := metav1.ListOptions{}
-	eventually(t, func(ctx context.Context) error {
+	err := await(ctx, func(ctx context.Context) error {
 		pods, err := s.Client().CoreV1().Pods(metav1.NamespaceAll).List(ctx, everything)
 		if err != nil {
 			return err
@@ -64,17 +72,22 @@ func tidy(t *testing.T, s *stack.Stack) {
 		}
 		return nil
 	})
-	allIdle(t, s)
+	if err != nil {
+		return err
+	}
+	return awaitIdle(ctx, s)
 }
 
-// allIdle waits until the webhook counts every device and core as idle.
-func allIdle(t *testing.T, s *stack.Stack) {
-	t.Helper()
-	eventually(t, func(ctx context.Context) error {
-		for _, k := range []string{"GPU", "NPU", "FPGA", "CPU"} {
+// awaitIdle waits until the webhook counts every device and core as idle. That
+// a dry run fails, with every program running, is an error at once.
+func awaitIdle(ctx context.Context, s *stack.Stack) error {
+	var failed error
+	err := await(ctx, func(ctx context.Context) error {
+		for _, k := range kindsOf(s) {
 			p, err := would(ctx, s, anyPod("", "face-recognition", k))
 			if err != nil && ctx.Err() == nil {
-				t.Fatalf("with every program running a dry run fails: %v", err)
+				failed = fmt.Errorf("with every program running a dry run fails: %w", err)
+				return nil
 			}
 			if err != nil {
 				return err
@@ -86,6 +99,20 @@ func allIdle(t *testing.T, s *stack.Stack) {
 		}
 		return reserved(ctx, s, 0)
 	})
+	return cmp.Or(failed, err)
+}
+
+// kindsOf are the kinds that the nodes of an installation have.
+func kindsOf(s *stack.Stack) []string {
+	kinds := []string{"CPU"}
+	for _, m := range s.Machines {
+		for _, d := range m.Devices {
+			if k := string(d.Kind); !slices.Contains(kinds, k) {
+				kinds = append(kinds, k)
+			}
+		}
+	}
+	return kinds
 }
 
 // reserved says when the webhook has not just so many reservations.

@@ -21,6 +21,7 @@ import (
 // also what a cluster autoscaler simulates, and quotas and queueing systems see
 // only resources that they know.
 func TestStockScheduler(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Machines: oneOfEach()})
 	if err := s.RestartScheduler(t.Context(), nil); err != nil {
 		t.Fatal(err)

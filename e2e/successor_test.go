@@ -69,7 +69,7 @@ func replicas(t *testing.T, s *stack.Stack, n int, first bool, prepare ...func()
 	if said, err := s.KubectlInput(t.Context(), manifest, "create", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	defer clear(t, s, manifest)
+	defer deleteOwner(t, s, manifest)
 	waited := map[types.UID]bool{}
 	eventually(t, func(ctx context.Context) error {
 		pods, err := waits(ctx, s)
@@ -186,16 +186,20 @@ func none(s *stack.Stack) func(context.Context) error {
 // steps, in the end it has the pods it is to have and none is left besides.
 func TestCreatedFirstRaces(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: oneOfEach(), Webhook: []string{"--readmission=false"}})
+	s := borrow(t, unattended)
+	steps := []string{"told to go first"}
+	if long {
+		steps = append(steps, "created", "adopted")
+	}
 	for name, happens := range meanwhile {
-		for _, step := range []string{"created", "told to go first", "adopted"} {
+		for _, step := range steps {
 			t.Run(name+" before it is "+step, func(t *testing.T) {
 				gpu, npu := occupy(t, s, gpuResource), occupy(t, s, stickResource)
 				// A rolling update would keep a pod of the old template that runs
 				// until one of the new one does, for which there is no device.
 				manifest := strings.Replace(waitingOwners["Deployment"], "spec:\n", "spec:\n  strategy: {type: Recreate}\n", 1)
 				defer func() {
-					clear(t, s, manifest)
+					deleteOwner(t, s, manifest)
 					if name != "the GPU frees" {
 						vacate(t, s, gpu)
 					}
@@ -251,7 +255,7 @@ func adoptionRefused(t *testing.T, s *stack.Stack) {
 	occupy(t, s, gpuResource)
 	npu := occupy(t, s, stickResource)
 	manifest := waitingOwners["Deployment"]
-	defer clear(t, s, manifest)
+	defer deleteOwner(t, s, manifest)
 	before := waitsFor(t, s, manifest, "GPU")
 	var refused atomic.Int64
 	c := &crash{happened: make(chan struct{}), meanwhile: func(r *http.Request) *http.Response {

@@ -134,7 +134,7 @@ func user(t *testing.T, c *cluster.Cluster) {
 }
 
 func extender(t *testing.T, c *cluster.Cluster) {
-	// Nobody listens there: the scheduler asks, fails, and says so.
+	// Nobody listens there: the scheduler asks, fails, and reports it.
 	port, err := cluster.FreePort()
 	if err != nil {
 		t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 // DurationAnnotation, on a pod, says how long its containers run: "5s", from
 // when they started. Then the pod succeeds, unless its restartPolicy is
 // Always. Without it a pod runs until it is deleted, a Job's too. It may be
-// added to a pod that runs. With "-GPU" behind it, it says so for a pod that was
-// given that kind, and comes before the one without.
+// added to a pod that runs. With "-GPU" behind it, it holds for a pod that was
+// given that kind, and overrides the one without.
 const DurationAnnotation = "e2e.heteroaccel.io/duration"
 
 //go:embed stages.yaml

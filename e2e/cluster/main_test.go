@@ -96,7 +96,7 @@ func TestParentKilled(t *testing.T) {
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = parent.Wait() // it was killed, and says so
+	_ = parent.Wait() // an error: it was killed
 	if scanErr != nil {
 		t.Fatalf("the parent did not say where its cluster is: %v", scanErr)
 	}

@@ -8,67 +8,31 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
-	"time"
 
-	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/narrate"
 	"heteroaccel.io/e2e/stack"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Getenv("DEMO_EXIT") != "")
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
-		fmt.Println("\nstopped; nothing is left running")
-	default:
-		fmt.Fprintln(os.Stderr, "the demo failed:", err)
-		os.Exit(1)
-	}
+	narrate.Main(narrate.Demo{
+		Name: "demo",
+		About: "HeteroAccel demo: nodes G (GPU), F (FPGA) and N (NPU) of the paper, simulated;\n" +
+			"API server, scheduler, webhook, extender and exporters are the real ones.",
+		Exit:  "DEMO_EXIT",
+		Start: start,
+	})
 }
 
-// run is the demo; everything it started has ended when it returns.
-func run(ctx context.Context, exit bool) error {
-	fmt.Println("HeteroAccel demo: nodes G (GPU), F (FPGA) and N (NPU) of the paper, simulated;")
-	fmt.Println("API server, scheduler, webhook, extender and exporters are the real ones.")
-	fmt.Println()
-	began := time.Now()
+func start(ctx context.Context) (narrate.Stage, error) {
 	s, err := stack.Start(ctx, stack.Config{Out: os.Stdout})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() {
-		if exit || ctx.Err() == nil {
-			fmt.Println("\nstopping the cluster")
-		}
-		s.Stop()
-	}()
-	fmt.Printf("up after %s\n", time.Since(began).Round(100*time.Millisecond))
-
-	root, err := cluster.Root()
+	n, err := narrate.New(s.Cluster)
 	if err != nil {
-		return err
+		s.Stop()
+		return nil, err
 	}
-	d := demo{s, narrate.Narrator{Cluster: s.Cluster, Examples: filepath.Join(root, "deploy", "examples")}}
-	if err := d.anyAccelerator(ctx); err != nil {
-		return err
-	}
-	if err := d.pinned(ctx); err != nil {
-		return err
-	}
-	if exit {
-		return nil
-	}
-	if err := d.goOn(ctx); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return context.Cause(ctx)
+	return demo{s, n}, nil
 }

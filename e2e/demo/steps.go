@@ -8,7 +8,6 @@ import (
 
 	"heteroaccel.io/e2e/narrate"
 	"heteroaccel.io/e2e/stack"
-	"heteroaccel.io/pkg/accel"
 )
 
 const (
@@ -22,26 +21,35 @@ type demo struct {
 	narrate.Narrator
 }
 
+// Stop implements narrate.Stage.
+func (d demo) Stop() error {
+	d.Stack.Stop()
+	return nil
+}
+
+// Show implements narrate.Stage.
+func (d demo) Show(ctx context.Context) error {
+	if err := d.anyAccelerator(ctx); err != nil {
+		return err
+	}
+	return d.pinned(ctx)
+}
+
 // anyAccelerator is the main job: four pods, four kinds.
 func (d demo) anyAccelerator(ctx context.Context) error {
 	narrate.Title("1. Four inferences that name no accelerator")
-	if err := d.Create(ctx, anyFile); err != nil {
-		return err
-	}
-	pods, err := d.Follow(ctx, inferences, func(pods []corev1.Pod) bool { return narrate.Count(pods, corev1.PodRunning) == inferences })
+	pods, err := d.Run(ctx, anyFile, inferences)
 	if err != nil {
 		return err
 	}
 	fmt.Println()
-	kinds := map[string]bool{}
 	for _, p := range pods {
-		kinds[p.Annotations[accel.SelectedAnnotation]] = true
 		narrate.Describe(p)
 	}
-	if len(kinds) != inferences {
-		return fmt.Errorf("%w: the four pods run on %d kinds", narrate.ErrShown, len(kinds))
+	if err := narrate.DifferentKinds(pods); err != nil {
+		return err
 	}
-	fmt.Printf("Four pods, %d kinds of accelerator, all Running.\n", len(kinds))
+	fmt.Printf("Four pods, %d kinds of accelerator, all Running.\n", inferences)
 	return d.Remove(ctx, anyFile)
 }
 
@@ -73,13 +81,10 @@ func (d demo) pinned(ctx context.Context) error {
 	return d.Remove(ctx, pinnedFile)
 }
 
-// goOn leaves the four running and says how to look at them.
-func (d demo) goOn(ctx context.Context) error {
+// Invite implements narrate.Stage.
+func (d demo) Invite(ctx context.Context) error {
 	narrate.Title("3. Over to you")
-	if err := d.Create(ctx, anyFile); err != nil {
-		return err
-	}
-	pods, err := d.Follow(ctx, inferences, func(pods []corev1.Pod) bool { return narrate.Count(pods, corev1.PodRunning) == inferences })
+	pods, err := d.Run(ctx, anyFile, inferences)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ type Device struct {
 	} `json:"holders"`
 }
 
-// Fresh reports whether a node has a fresh sample.
+// Fresh reports whether a node has fresh telemetry.
 func (v View) Fresh(node string) bool {
 	for _, n := range v.Nodes {
 		if n.Name == node {

@@ -18,9 +18,9 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// TestOutside: once a process outside Kubernetes has the GPU, no new pod goes
+// TestExternalUse: once a process outside Kubernetes has the GPU, no new pod goes
 // there; when it lets go, pods do again.
-func TestOutside(t *testing.T) {
+func TestExternalUse(t *testing.T) {
 	watchAllocations(t)
 	node := shared.Nodes["g"]
 	p, err := node.Run("outside", "sh", "-c", "exec sleep 3600 3</dev/dri/renderD128")
@@ -41,7 +41,7 @@ func TestOutside(t *testing.T) {
 			return nil
 		}
 	}
-	eventually(t, "the GPU is shown as used from outside", outside("sleep"))
+	eventually(t, "the GPU's external use is shown", outside("sleep"))
 	t.Logf("seen after %s", since(begin))
 	for i := range 4 {
 		name := fmt.Sprintf("other-%d", i)
@@ -103,7 +103,7 @@ func TestRestarts(t *testing.T) {
 			}
 			scale(0)
 			t.Cleanup(func() { scale(1) })
-			eventually(t, "the extender notices that its samples are old", func(ctx context.Context) error {
+			eventually(t, "the extender notices that its telemetry is old", func(ctx context.Context) error {
 				view, err := shared.Inventory(ctx)
 				if err == nil && view.Fresh("g") {
 					err = errors.New("they still count as fresh")
@@ -150,7 +150,7 @@ func between(t *testing.T, name string) {
 	succeeded(t, "between-"+name)
 }
 
-// settled returns nil when every node is Ready with its device, every sample
+// settled returns nil when every node is Ready with its device, all telemetry
 // fresh, and no device held.
 func settled(ctx context.Context) error {
 	view, err := shared.Inventory(ctx)
@@ -166,7 +166,7 @@ func settled(ctx context.Context) error {
 			return fmt.Errorf("node %s offers %d of %s", name, n.Value(), resource)
 		}
 		if !view.Fresh(name) {
-			return fmt.Errorf("node %s has no fresh sample", name)
+			return fmt.Errorf("node %s has no fresh telemetry", name)
 		}
 		for _, kind := range []accel.Kind{"GPU", "NPU", "FPGA"} {
 			if d, ok := view.Device(name, kind); ok && (!d.Healthy || d.Allocated != 0) {

@@ -162,7 +162,7 @@ func (e *Edge) ready(ctx context.Context) error {
 	}
 	for name := range e.Nodes {
 		if !view.Fresh(name) {
-			return fmt.Errorf("the extender has no fresh sample of node %s", name)
+			return fmt.Errorf("the extender has no fresh telemetry of node %s", name)
 		}
 	}
 	return stack.Registered(ctx, e.Client())

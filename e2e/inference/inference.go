@@ -6,7 +6,7 @@
 //
 // The program infers on made-up images on the device that OpenVINO's -d flag
 // names, and prints throughput and latency. Where OpenVINO has no such device
-// it infers on the CPU and says so. The image has OpenVINO's CPU plugin only:
+// it infers on the CPU and prints that it does. The image has OpenVINO's CPU plugin only:
 // the others need a vendor's runtime beside them.
 package inference
 

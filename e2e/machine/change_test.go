@@ -58,7 +58,7 @@ func TestHealthAndPlug(t *testing.T) {
 	}
 }
 
-func TestHoldOutside(t *testing.T) {
+func TestUseExternally(t *testing.T) {
 	m := write(t, machine.N())
 	held := func() map[string]string {
 		got := map[string]string{}
@@ -76,14 +76,14 @@ func TestHoldOutside(t *testing.T) {
 		}
 		return got
 	}
-	if err := m.HoldOutside("1-1", "benchmark_app"); err != nil {
+	if err := m.UseExternally("1-1", "benchmark_app"); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{"/dev/bus/usb/001/002": "benchmark_app in 0::/user.slice/user-1000.slice/session-2.scope"}
 	if diff := cmp.Diff(want, held()); diff != "" {
 		t.Errorf("holders (-want +got):\n%s", diff)
 	}
-	if err := m.HoldOutside("1-1", "other"); err == nil {
+	if err := m.UseExternally("1-1", "other"); err == nil {
 		t.Error("a device was held twice")
 	}
 	for range 2 { // the second has nothing to do
@@ -150,7 +150,7 @@ func TestConcurrentUse(t *testing.T) {
 		for i := range 200 {
 			for _, err := range []error{
 				m.SetLoad(float64(i % 8)), m.Unbind("card0"), m.Bind("card0"),
-				m.SetHealthy("card0", i%2 == 0), m.HoldOutside("card0", "x"), m.Release("card0"),
+				m.SetHealthy("card0", i%2 == 0), m.UseExternally("card0", "x"), m.Release("card0"),
 			} {
 				if err != nil {
 					t.Error(err)

@@ -105,9 +105,9 @@ func (m *Machine) Run(ctx context.Context) error {
 	}
 }
 
-// HoldOutside starts a process called comm, of a user's session and in no pod,
+// UseExternally starts a process called comm, of a user's session and in no pod,
 // that has the device's file open until Release.
-func (m *Machine) HoldOutside(device, comm string) error {
+func (m *Machine) UseExternally(device, comm string) error {
 	d, err := m.Device(device)
 	if err != nil {
 		return err

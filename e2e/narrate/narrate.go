@@ -1,6 +1,8 @@
-// Package narrate tells people at a terminal what becomes of pods.
+// Package narrate tells people at a terminal what becomes of pods, and is the
+// frame of the programs that do so.
 //
-// A cluster enters; lines on the standard output leave.
+// A cluster enters; lines on the standard output leave. It changes nothing but
+// the pods of the examples it is told to create.
 package narrate
 
 import (
@@ -23,6 +25,12 @@ const stepLimit = 2 * time.Minute
 // ErrShown is that what was shown is not what it should have been.
 var ErrShown = errors.New("what it showed is not what it should have")
 
+// New is a narrator of a cluster.
+func New(c *cluster.Cluster) (Narrator, error) {
+	root, err := cluster.Root()
+	return Narrator{Cluster: c, Examples: filepath.Join(root, "deploy", "examples")}, err
+}
+
 // Narrator tells of the pods in a cluster's default namespace.
 type Narrator struct {
 	Cluster *cluster.Cluster
@@ -39,6 +47,14 @@ func (n Narrator) Create(ctx context.Context, file string) error {
 		return fmt.Errorf("create %s: %w", file, err)
 	}
 	return nil
+}
+
+// Run creates the pods of an example, so many, and waits until they run.
+func (n Narrator) Run(ctx context.Context, file string, number int) ([]corev1.Pod, error) {
+	if err := n.Create(ctx, file); err != nil {
+		return nil, err
+	}
+	return n.Follow(ctx, number, func(pods []corev1.Pod) bool { return Count(pods, corev1.PodRunning) == number })
 }
 
 // Remove deletes what a file created and waits until its pods are gone.

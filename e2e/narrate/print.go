@@ -67,8 +67,8 @@ func kindOf(p corev1.Pod) string {
 	return "-"
 }
 
-// Unschedulable is why kube-scheduler could not place a pod, "" if it did not
-// say so.
+// Unschedulable is why kube-scheduler found no node for a pod, "" if it did not
+// try or found one.
 func Unschedulable(p corev1.Pod) string {
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
@@ -87,6 +87,18 @@ func Count(pods []corev1.Pod, phase corev1.PodPhase) int {
 		}
 	}
 	return n
+}
+
+// DifferentKinds fails unless every pod was given a kind of its own.
+func DifferentKinds(pods []corev1.Pod) error {
+	kinds := map[string]bool{}
+	for _, p := range pods {
+		kinds[p.Annotations[accel.SelectedAnnotation]] = true
+	}
+	if len(kinds) != len(pods) {
+		return fmt.Errorf("%w: the %d pods run on %d kinds", ErrShown, len(pods), len(kinds))
+	}
+	return nil
 }
 
 func dash(s string) string {

@@ -65,7 +65,7 @@ func newHub(pid int) (_ *hub, err error) {
 	h := &hub{}
 	defer func() {
 		if err != nil {
-			h.close()
+			h.release()
 		}
 	}()
 	if h.ns, h.handle, err = enter(pid); err != nil {
@@ -93,8 +93,8 @@ func newHub(pid int) (_ *hub, err error) {
 	return h, route(h.host, serviceNetwork, hubAddress)
 }
 
-// freeOfOthers says so when an address or a name that is needed is in use
-// already.
+// freeOfOthers returns an error when an address or a name that is needed is in
+// use already.
 func freeOfOthers() error {
 	if _, err := netlink.LinkByName(hostDevice); err == nil {
 		return fmt.Errorf("the network device %s exists: another cluster of real nodes runs on this computer", hostDevice)
@@ -170,8 +170,8 @@ func (h *hub) plug(port string, handle *netlink.Handle, device string, address n
 	return configure(handle, device, netip.PrefixFrom(address, nodeNetwork.Bits()))
 }
 
-// close lets go of the namespaces, which end with their processes.
-func (h *hub) close() {
+// release closes the namespaces, which end with their processes.
+func (h *hub) release() {
 	for _, e := range h.ends {
 		e.handle.Close()
 	}

@@ -137,7 +137,7 @@ func (s *Site) Close() error {
 		n.stop()
 	}
 	if s.hub != nil {
-		s.hub.close()
+		s.hub.release()
 	}
 	if s.center != nil {
 		s.center.Kill()

@@ -54,9 +54,9 @@ func TestThroughPrometheus(t *testing.T) {
 			through := source(t, "--prometheus-url="+p.url)
 			direct := source(t, "--exporter-endpoints=http://"+g.address+",http://"+n.address)
 			same(t, "both nodes", through, direct)
-			samples, err := through(t.Context())
+			scrapes, err := through(t.Context())
 			do(t, err)
-			if d := samples[0].Devices; len(d) != 1 || d[0].Allocated != 1 || len(d[0].Holders) != 1 || d[0].Holders[0].Pod != "face" {
+			if d := scrapes[0].Devices; len(d) != 1 || d[0].Allocated != 1 || len(d[0].Holders) != 1 || d[0].Holders[0].Pod != "face" {
 				t.Fatalf("node g has %+v, want a GPU that the pod face holds", d)
 			}
 
@@ -68,13 +68,13 @@ func TestThroughPrometheus(t *testing.T) {
 			same(t, "a kubelet that is away", through, direct)
 			do(t, g.kubelet.Start())
 			same(t, "a kubelet that is back", through, direct)
-			do(t, g.HoldOutside("card0", "blender"))
+			do(t, g.UseExternally("card0", "blender"))
 			same(t, "a process outside Kubernetes", through, direct)
 		})
 	}
 }
 
-// TestAge: a sample is as old as its scrape; it ages and is never taken for new
+// TestAge: telemetry is as old as its scrape; it ages and is never taken for new
 // once its exporter is away. The rules see that at once, and begin an alert.
 func TestAge(t *testing.T) {
 	t.Parallel()
@@ -82,10 +82,10 @@ func TestAge(t *testing.T) {
 	p := startPrometheus(t, scrapes["as deploy/prometheus does"], g, n)
 	through := source(t, "--prometheus-url="+p.url)
 	times := func() map[string]time.Time {
-		samples, err := through(t.Context())
+		scrapes, err := through(t.Context())
 		do(t, err)
 		out := map[string]time.Time{}
-		for _, s := range samples {
+		for _, s := range scrapes {
 			out[s.Node] = s.Time
 		}
 		return out
@@ -100,7 +100,7 @@ func TestAge(t *testing.T) {
 	// The age of a scrape every 2 s; a busy computer may be late.
 	for at, until := times(), time.Now().Add(6*time.Second); time.Now().Before(until); at = times() {
 		if age := time.Since(at["g"]); age < -time.Second || age > 10*time.Second {
-			t.Fatalf("a sample of every 2 s is %s old", age)
+			t.Fatalf("telemetry of every 2 s is %s old", age)
 		}
 	}
 
@@ -118,12 +118,12 @@ func TestAge(t *testing.T) {
 	})
 	last := times()["n"]
 	if last.After(killed) {
-		t.Errorf("node n's sample is of %s, its exporter ended at %s", last, killed)
+		t.Errorf("node n's telemetry is of %s, its exporter ended at %s", last, killed)
 	}
-	eventually(t, "n's sample is stale, and g's is not", func() string {
+	eventually(t, "n's telemetry is stale, and g's is not", func() string {
 		at := times()
 		if seen, ok := at["n"]; ok && seen.After(killed) {
-			t.Fatalf("node n's sample is of %s, its exporter ended at %s", seen, killed)
+			t.Fatalf("node n's telemetry is of %s, its exporter ended at %s", seen, killed)
 		}
 		if time.Since(at["n"]) < 15*time.Second || time.Since(at["g"]) > 10*time.Second {
 			return fmt.Sprint(at)
@@ -146,35 +146,35 @@ func TestAge(t *testing.T) {
 }
 
 // TestPrometheusRestarts: while it is away there is an error, and with none of
-// its data it knows every node again, from newer samples only.
+// its data it knows every node again, from newer scrapes only.
 func TestPrometheusRestarts(t *testing.T) {
 	t.Parallel()
 	g := startNode(t, machine.G())
 	p := startPrometheus(t, scrapes["as deploy/prometheus does"], g)
 	through := source(t, "--prometheus-url="+p.url)
-	var last telemetry.Sample
+	var last telemetry.Scrape
 	newer := func() string {
-		samples, err := through(t.Context())
+		scrapes, err := through(t.Context())
 		switch {
 		case err != nil:
 			return err.Error()
-		case len(samples) == 0:
+		case len(scrapes) == 0:
 			return "nothing is known"
-		case samples[0].Time.Before(last.Time.Add(-time.Second)): // less the clocks' measured difference
-			t.Fatalf("a sample of %s came after one of %s", samples[0].Time, last.Time)
-		case !samples[0].Time.After(last.Time):
-			return "no newer sample"
+		case scrapes[0].Time.Before(last.Time.Add(-time.Second)): // less the clocks' measured difference
+			t.Fatalf("a scrape of %s came after one of %s", scrapes[0].Time, last.Time)
+		case !scrapes[0].Time.After(last.Time):
+			return "no newer scrape"
 		}
-		last = samples[0]
+		last = scrapes[0]
 		return ""
 	}
-	eventually(t, "the first sample", newer)
+	eventually(t, "the first scrape", newer)
 	for range 2 {
 		p.process.Kill()
 		if _, err := through(t.Context()); err == nil {
 			t.Error("a Prometheus that is away answered")
 		}
 		p.start(t)
-		eventually(t, "a sample after a restart", newer)
+		eventually(t, "a scrape after a restart", newer)
 	}
 }

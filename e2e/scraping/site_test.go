@@ -210,9 +210,9 @@ func source(t *testing.T, flag string) monitor.Source {
 
 // view is what a source knows, by node, without what differs from one scrape to
 // the next.
-func view(samples []telemetry.Sample) map[string]telemetry.Sample {
-	out := map[string]telemetry.Sample{}
-	for _, s := range samples {
+func view(scrapes []telemetry.Scrape) map[string]telemetry.Scrape {
+	out := map[string]telemetry.Scrape{}
+	for _, s := range scrapes {
 		s.Time, s.CPUBusy, s.Collectors = time.Time{}, 0, slices.Clone(s.Collectors)
 		for i := range s.Collectors {
 			s.Collectors[i].Seconds = 0

@@ -16,8 +16,8 @@ func (s *soak) fault(ctx context.Context, e plan.Event) error {
 	switch e.Verb {
 	case plan.Unbind: // the plugin does not notice
 		return m.Unbind(e.Device)
-	case plan.Outside:
-		return m.HoldOutside(e.Device, "ffmpeg")
+	case plan.ExternalUse:
+		return m.UseExternally(e.Device, "ffmpeg")
 	case plan.Ill:
 		if err := m.SetHealthy(e.Device, false); err != nil {
 			return err
@@ -48,7 +48,7 @@ func (s *soak) mend(ctx context.Context, e plan.Event) error {
 	switch e.Fault {
 	case plan.Unbind:
 		return m.Bind(e.Device)
-	case plan.Outside:
+	case plan.ExternalUse:
 		return m.Release(e.Device)
 	case plan.Ill:
 		if err := m.SetHealthy(e.Device, true); err != nil {

@@ -199,7 +199,7 @@ func (s *soak) poke(ctx context.Context, o *plan.Owner) (err error) {
 		made := s.made[o.Name]
 		s.mu.Unlock()
 		if !made { // else it is not the user who has to create it
-			s.makers.Go(func() { s.makeBare(ctx, o) })
+			s.creators.Go(func() { s.createBare(ctx, o) })
 		}
 	}
 	if err != nil {

@@ -28,7 +28,7 @@ type step struct {
 func (s *soak) play(ctx context.Context) error {
 	var steps []step
 	for _, o := range s.plan.Owners {
-		steps = append(steps, step{o.At, func(ctx context.Context) error { return s.make(ctx, o) }})
+		steps = append(steps, step{o.At, func(ctx context.Context) error { return s.createOwner(ctx, o) }})
 	}
 	for _, e := range s.plan.Events {
 		steps = append(steps, step{e.At, func(ctx context.Context) error { return s.act(ctx, e) }})
@@ -49,7 +49,7 @@ func (s *soak) play(ctx context.Context) error {
 		}
 	}
 	err := sleepUntil(ctx, s.began.Add(s.plan.Size.Duration))
-	s.makers.Wait()
+	s.creators.Wait()
 	return err
 }
 
@@ -80,8 +80,8 @@ func sleepUntil(ctx context.Context, at time.Time) error {
 	}
 }
 
-// make creates an owner and its claims.
-func (s *soak) make(ctx context.Context, o *plan.Owner) error {
+// createOwner creates an owner and its claims.
+func (s *soak) createOwner(ctx context.Context, o *plan.Owner) error {
 	for _, c := range o.Claims {
 		if _, err := s.client.CoreV1().PersistentVolumeClaims(o.Namespace).Create(ctx, c, metav1.CreateOptions{}); err != nil {
 			return fmt.Errorf("create claim %s: %w", c.Name, err)
@@ -91,7 +91,7 @@ func (s *soak) make(ctx context.Context, o *plan.Owner) error {
 	if o.Sort == plan.Bare {
 		// Whoever creates one tries again, as a controller does; in its own
 		// time, so that nothing else waits.
-		s.makers.Go(func() { s.makeBare(ctx, o) })
+		s.creators.Go(func() { s.createBare(ctx, o) })
 		return nil
 	}
 	if err := s.create(ctx, o); err != nil {
@@ -103,8 +103,8 @@ func (s *soak) make(ctx context.Context, o *plan.Owner) error {
 	return nil
 }
 
-// makeBare creates a pod; what the API server refuses is tried again.
-func (s *soak) makeBare(ctx context.Context, o *plan.Owner) {
+// createBare creates a pod; what the API server refuses is tried again.
+func (s *soak) createBare(ctx context.Context, o *plan.Owner) {
 	wait := 500 * time.Millisecond
 	for {
 		err := s.create(ctx, o)

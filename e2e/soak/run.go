@@ -38,7 +38,7 @@ func run(ctx context.Context, set settings, out io.Writer) (failures int, err er
 	}
 	describe(out, set, p)
 	if set.planOnly {
-		print(out, p)
+		writePlan(out, p)
 		return 0, nil
 	}
 	s, err := start(ctx, set, p, out)
@@ -101,8 +101,8 @@ func describe(out io.Writer, set settings, p *plan.Plan) {
 		set.seed, set.size.Pods, len(p.Owners), len(p.Namespaces), len(p.Machines), devices, set.size.Duration, set.again())
 }
 
-// print writes a plan for people.
-func print(out io.Writer, p *plan.Plan) {
+// writePlan writes a plan for people.
+func writePlan(out io.Writer, p *plan.Plan) {
 	for _, m := range p.Machines {
 		fmt.Fprintf(out, "node %s: %d cores, labels %v:", m.Name, m.Cores, p.NodeLabels[m.Name])
 		for _, d := range m.Devices {

@@ -45,7 +45,7 @@ type soak struct {
 	began   time.Time
 	endFeed context.CancelFunc
 
-	makers sync.WaitGroup // of bare pods
+	creators sync.WaitGroup // of bare pods
 
 	outMu sync.Mutex
 	out   io.Writer

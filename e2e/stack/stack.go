@@ -18,8 +18,10 @@ type Config struct {
 	Out io.Writer
 	// Machines are the nodes; nil for the paper's G, F and N.
 	Machines []*machine.Machine
-	// Race runs the programs under the race detector.
-	Race bool
+	// Programs is the directory of the project's compiled programs; "" to
+	// compile them, with the race detector if Race is set.
+	Programs string
+	Race     bool
 	// Webhook and Extender are further flags of the programs.
 	Webhook, Extender []string
 	// Keep leaves the work directory, with the logs, after Stop.
@@ -75,8 +77,10 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.bin, err = BuildPrograms(ctx, cfg.Race, cfg.Out); err != nil {
-		return nil, err
+	if s.bin = cfg.Programs; s.bin == "" {
+		if s.bin, err = BuildPrograms(ctx, cfg.Race, cfg.Out); err != nil {
+			return nil, err
+		}
 	}
 	for _, name := range []string{"extender", "webhook", "webhook status"} {
 		if _, err = s.port(name); err != nil {

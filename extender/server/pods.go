@@ -42,7 +42,7 @@ type podsView struct {
 	Pods []*podView `json:"pods"`
 	// NotRecreated are pods without a controller that were deleted to be
 	// recreated for another kind, and that the API server refuses to create.
-	NotRecreated []kube.Unwanted `json:"notRecreated,omitempty"`
+	NotRecreated []kube.NotRecreated `json:"notRecreated,omitempty"`
 }
 
 func (s *server) pods(*http.Request) (view, error) {

@@ -31,7 +31,7 @@ type Config struct {
 	// wait; nil for never.
 	Suspended func() bool
 	// Unwanted are the pods that could not be recreated; nil for none.
-	Unwanted func() []kube.Unwanted
+	Unwanted func() []kube.NotRecreated
 	// ManagedOnly leaves pods alone that HeteroAccel did not admit.
 	ManagedOnly bool
 	// Registerer takes the server's metrics; nil leaves them unregistered.
@@ -47,7 +47,7 @@ type server struct {
 	memory      *memory
 	follower    *follower
 	suspended   func() bool
-	unwanted    func() []kube.Unwanted
+	unwanted    func() []kube.NotRecreated
 	managedOnly bool
 	metrics     *metrics
 	log         zerolog.Logger
@@ -108,7 +108,7 @@ func New(c Config) (http.Handler, error) {
 		s.suspended = func() bool { return false }
 	}
 	if s.unwanted == nil {
-		s.unwanted = func() []kube.Unwanted { return nil }
+		s.unwanted = func() []kube.NotRecreated { return nil }
 	}
 	if c.FollowPods != nil {
 		c.FollowPods(s.follower.set, s.follower.remove)

@@ -53,7 +53,7 @@ func NewClient(cfg *rest.Config) (*Client, error) {
 	)}, nil
 }
 
-// ListWatch lists and watches all profiles, for a reflector or an informer.
+// ListWatch lists and watches all profiles, for a reflector.
 func (c *Client) ListWatch() cache.ListerWatcher {
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
 // Store has the profiles by name. Readers take no lock: they see the last
@@ -69,6 +70,19 @@ func (s *Store) Set(p *Profile) {
 		v.profiles[p.Name] = p
 		delete(v.invalid, p.Name)
 	})
+}
+
+// Put adds the profile of a resource, or replaces the one of the same name. One
+// that cannot be used is removed, in its earlier form too; Invalid then returns the
+// error, and so does Put.
+func (s *Store) Put(in *v1alpha1.InferenceProfile) error {
+	p, err := New(in)
+	if err != nil {
+		s.SetInvalid(in.Name, err)
+		return err
+	}
+	s.Set(p)
+	return nil
 }
 
 // SetInvalid notes why the profile called name, which exists, cannot be used.

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"heteroaccel.io/e2e/edge"
 	"heteroaccel.io/e2e/narrate"
-	"heteroaccel.io/pkg/accel"
 )
 
 const (
@@ -22,16 +19,14 @@ type show struct {
 	narrate.Narrator
 }
 
-// fourJobs is the main job: four inferences, four kinds, four throughputs.
-func (s show) fourJobs(ctx context.Context) error {
+// Show implements narrate.Stage: four inferences, four kinds, four throughputs.
+func (s show) Show(ctx context.Context) error {
 	narrate.Title("Four inferences that name no accelerator")
-	pods, err := s.running(ctx)
+	pods, err := s.Run(ctx, anyFile, inferences)
 	if err != nil {
 		return err
 	}
-	kinds := map[string]bool{}
 	for _, p := range pods {
-		kinds[p.Annotations[accel.SelectedAnnotation]] = true
 		fmt.Println()
 		narrate.Describe(p)
 		fmt.Printf("$ kubectl logs %s\n", p.Name)
@@ -41,20 +36,12 @@ func (s show) fourJobs(ctx context.Context) error {
 		}
 		fmt.Print(log)
 	}
-	if len(kinds) != inferences {
-		return fmt.Errorf("%w: the four pods run on %d kinds", narrate.ErrShown, len(kinds))
+	if err := narrate.DifferentKinds(pods); err != nil {
+		return err
 	}
-	fmt.Printf("\nFour pods, %d kinds of accelerator, each with its throughput.\n", len(kinds))
+	fmt.Printf("\nFour pods, %d kinds of accelerator, each with its throughput.\n", inferences)
 	narrate.Title("What the extender and Prometheus say of them")
 	return s.look(ctx)
-}
-
-// running creates the four and waits until their containers run.
-func (s show) running(ctx context.Context) ([]corev1.Pod, error) {
-	if err := s.Create(ctx, anyFile); err != nil {
-		return nil, err
-	}
-	return s.Follow(ctx, inferences, func(pods []corev1.Pod) bool { return narrate.Count(pods, corev1.PodRunning) == inferences })
 }
 
 // throughput waits for the figure in a pod's log, and returns the log.
@@ -91,8 +78,8 @@ func (s show) look(ctx context.Context) error {
 	return nil
 }
 
-// goOn says how to look around.
-func (s show) goOn(ctx context.Context) error {
+// Invite implements narrate.Stage.
+func (s show) Invite(ctx context.Context) error {
 	narrate.Title("Over to you")
 	fmt.Printf(`In another terminal, as root:
 

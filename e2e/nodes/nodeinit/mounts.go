@@ -46,16 +46,16 @@ func mountSys(p plan.Plan) error {
 	return bind(p.Sys, "/sys")
 }
 
-// graft binds into the tree what the directory real has and the tree has not.
+// graft binds into the tree what the directory source has and the tree has not.
 // Down to the depth given, directories that both have are looked into; deeper
 // the tree's stand as they are.
-func graft(real, tree string, depth int) error {
-	entries, err := os.ReadDir(real)
+func graft(source, tree string, depth int) error {
+	entries, err := os.ReadDir(source)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", real, err)
+		return fmt.Errorf("read %s: %w", source, err)
 	}
 	for _, e := range entries {
-		from, to := filepath.Join(real, e.Name()), filepath.Join(tree, e.Name())
+		from, to := filepath.Join(source, e.Name()), filepath.Join(tree, e.Name())
 		info, err := os.Lstat(to)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

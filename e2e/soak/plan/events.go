@@ -12,23 +12,23 @@ import (
 // Verb is what an event does.
 type Verb string
 
-// What happens in a soak. Unbind, Outside, Ill and Unplug are faults of a
+// What happens in a soak. Unbind, ExternalUse, Ill and Unplug are faults of a
 // device; Exporter stops a node's exporter, Kubelet its PodResources socket;
 // Mend undoes whichever fault the event names. Evict deletes a pod of an owner's,
 // Scale sets the number of an owner's pods, Leave deletes a foreign pod.
 const (
-	Unbind   Verb = "driver unbound"
-	Outside  Verb = "used from outside"
-	Ill      Verb = "plugin calls it unhealthy"
-	Unplug   Verb = "unplugged, plugin follows"
-	Plugin   Verb = "plugin gone"
-	Exporter Verb = "exporter stopped"
-	Kubelet  Verb = "PodResources stopped"
-	Cordon   Verb = "cordoned"
-	Mend     Verb = "mend"
-	Evict    Verb = "evict"
-	Scale    Verb = "scale"
-	Leave    Verb = "leave"
+	Unbind      Verb = "driver unbound"
+	ExternalUse Verb = "external use"
+	Ill         Verb = "plugin calls it unhealthy"
+	Unplug      Verb = "unplugged, plugin follows"
+	Plugin      Verb = "plugin gone"
+	Exporter    Verb = "exporter stopped"
+	Kubelet     Verb = "PodResources stopped"
+	Cordon      Verb = "cordoned"
+	Mend        Verb = "mend"
+	Evict       Verb = "evict"
+	Scale       Verb = "scale"
+	Leave       Verb = "leave"
 )
 
 // Event is one thing that happens.
@@ -73,10 +73,10 @@ func (p *Plan) drawEvents(r *rand.Rand) {
 		m := pick(r, p.Machines...)
 		e := Event{At: p.within(r, 0.85), Node: m.Name, Verb: pick(r, Exporter, Kubelet, Cordon)}
 		if len(m.Devices) > 0 && chance(r, 75) {
-			e.Verb = pick(r, Unbind, Unbind, Outside, Outside, Ill, Unplug, Plugin, Plugin)
+			e.Verb = pick(r, Unbind, Unbind, ExternalUse, ExternalUse, Ill, Unplug, Plugin, Plugin)
 		}
 		switch e.Verb {
-		case Unbind, Outside, Ill, Unplug:
+		case Unbind, ExternalUse, Ill, Unplug:
 			e.Device = pick(r, m.Devices...).Name
 		}
 		whole := span{e.At, p.Size.Duration}

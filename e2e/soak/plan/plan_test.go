@@ -127,7 +127,7 @@ func TestEverythingOccurs(t *testing.T) {
 			t.Errorf("the plan has no %s", want)
 		}
 	}
-	for _, want := range []Verb{Unbind, Outside, Plugin, Mend, Evict, Scale, Leave} {
+	for _, want := range []Verb{Unbind, ExternalUse, Plugin, Mend, Evict, Scale, Leave} {
 		if !verbs[want] {
 			t.Errorf("the plan has no event %q", want)
 		}

@@ -1,0 +1,58 @@
+package conventions
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the pages that are generated")
+
+// flagsPage is the reference of the programs' flags.
+const flagsPage = "docs/flags.md"
+
+const flagsIntro = `# Flags
+
+What the programs' ` + "`--help`" + ` prints. ` + "`make generate`" + ` writes this page; the text of
+a flag is changed in its program.
+`
+
+// TestFlagsPage: the page is what the programs print.
+func TestFlagsPage(t *testing.T) {
+	var page strings.Builder
+	page.WriteString(flagsIntro)
+	for _, program := range []string{"webhook", "extender", "exporter"} {
+		fmt.Fprintf(&page, "\n## %s\n\n```text\n%s\n```\n", program, help(t, program))
+	}
+	if *update {
+		if err := os.WriteFile(filepath.Join(root, flagsPage), []byte(page.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(page.String(), read(t, flagsPage)); diff != "" {
+		t.Errorf("%s is not what the programs print; write it with make generate (-want +got):\n%s", flagsPage, diff)
+	}
+}
+
+// help is what a program's --help prints below the line of its usage.
+func help(t *testing.T, program string) string {
+	t.Helper()
+	cmd := exec.Command("go", "run", "./"+program, "--help")
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s --help: %v\n%s", program, err, out)
+	}
+	_, below, ok := strings.Cut(string(out), "Usage: "+program+" [flags]\n")
+	if !ok || !strings.Contains(below, "--") {
+		t.Fatalf("%s --help names no flags beneath its usage:\n%s", program, out)
+	}
+	return strings.Trim(below, "\n")
+}

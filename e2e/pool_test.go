@@ -1,0 +1,170 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/stack"
+)
+
+// setup is an installation that several tests need alike. A test that borrows
+// one may find it used by others before: with no pods, all nodes in order and
+// every program running, but with their namespaces and Events. It leaves it the
+// same way, and profiles as they were.
+type setup struct {
+	name     string
+	machines func() []*machine.Machine
+	webhook  []string
+}
+
+var (
+	paper      = setup{name: "the paper's nodes", machines: machine.Paper}
+	oneNode    = setup{name: "one of each", machines: oneOfEach}
+	unattended = setup{name: "one of each, not recreated", machines: oneOfEach, webhook: []string{"--readmission=false"}}
+	hundred    = setup{name: "a hundred devices", machines: fleet}
+)
+
+// maxIdle is how many installations nobody uses are kept for the next test: an
+// idle one takes a tenth of a processor and half a GiB.
+const maxIdle = 2
+
+// pool has the installations that nobody uses, the latest last.
+var pool struct {
+	mu   sync.Mutex
+	idle []pooled
+}
+
+type pooled struct {
+	setup string
+	*stack.Stack
+}
+
+// borrow returns an installation for the time of one test.
+func borrow(t *testing.T, want setup) *stack.Stack {
+	t.Helper()
+	s := take(want.name)
+	if s == nil {
+		var out bytes.Buffer
+		var err error
+		// Not the test's context: the next test goes on with it.
+		if s, err = launch(context.Background(), stack.Config{Out: &out, Machines: want.machines(), Webhook: want.webhook}); err != nil {
+			t.Fatalf("start the cluster: %v\n%s", err, out.String())
+		}
+	}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			// Not the test's context, which has ended.
+			if err := cleanUp(context.Background(), s); err != nil {
+				t.Error(err)
+			}
+		}
+		noRaces(t, s)
+		if t.Failed() { // who knows what is in there
+			s.Stop()
+			return
+		}
+		release(want.name, s)
+	})
+	return s
+}
+
+// take takes an idle installation from the pool; nil if there is none.
+func take(name string) *stack.Stack {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	i := slices.IndexFunc(pool.idle, func(p pooled) bool { return p.setup == name })
+	if i < 0 {
+		return nil
+	}
+	s := pool.idle[i].Stack
+	pool.idle = slices.Delete(pool.idle, i, i+1)
+	return s
+}
+
+// release puts an installation into the pool, and stops the one that was idle
+// longest if there are too many.
+func release(name string, s *stack.Stack) {
+	pool.mu.Lock()
+	pool.idle = append(pool.idle, pooled{name, s})
+	var stop *stack.Stack
+	if len(pool.idle) > maxIdle {
+		stop = pool.idle[0].Stack
+		pool.idle = slices.Delete(pool.idle, 0, 1)
+	}
+	pool.mu.Unlock()
+	if stop != nil {
+		stop.Stop()
+	}
+}
+
+// TestMain stops what the pool has once all tests have ended.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, p := range pool.idle {
+		p.Stop()
+	}
+	os.Exit(code)
+}
+
+// raced compiles the programs under test with the race detector, once.
+var raced = sync.OnceValues(func() (string, error) {
+	return stack.BuildPrograms(context.Background(), true, nil)
+})
+
+// launch starts an installation whose programs have the race detector.
+func launch(ctx context.Context, cfg stack.Config) (*stack.Stack, error) {
+	var err error
+	if cfg.Programs, err = raced(); err != nil {
+		return nil, err
+	}
+	return stack.Start(ctx, cfg)
+}
+
+// start runs an installation of its own for one test.
+func start(t *testing.T, cfg stack.Config) *stack.Stack {
+	t.Helper()
+	var out bytes.Buffer
+	cfg.Out = &out
+	s, err := launch(t.Context(), cfg)
+	if err != nil {
+		t.Fatalf("start the cluster: %v\n%s", err, out.String())
+	}
+	t.Cleanup(func() {
+		noRaces(t, s)
+		s.Stop()
+	})
+	return s
+}
+
+// noRaces fails a test whose programs the race detector caught, or that
+// panicked in a request.
+func noRaces(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	for _, p := range s.Processes() {
+		if name, _, _ := strings.Cut(p.Name(), "-"); slices.Contains([]string{"webhook", "extender", "exporter"}, name) {
+			noRace(t, p)
+		}
+	}
+}
+
+// noRace looks at one program's log.
+func noRace(t *testing.T, p *cluster.Process) {
+	t.Helper()
+	log, err := os.ReadFile(p.Log())
+	if err != nil {
+		t.Errorf("read the log of the %s: %v", p.Name(), err)
+		return
+	}
+	for _, bad := range []string{"DATA RACE", "panic:", `"panic"`} {
+		if i := bytes.Index(log, []byte(bad)); i >= 0 {
+			t.Errorf("the %s's log has %q:\n%s", p.Name(), bad, log[max(0, i-500):min(len(log), i+3000)])
+		}
+	}
+}
