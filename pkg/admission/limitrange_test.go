@@ -159,7 +159,7 @@ func TestLimitRanges(t *testing.T) {
 			[]*LimitRange{limitRange("l", perContainer(defaults("cpu", "1"), defaultRequests("cpu", "1")), perPod(most("cpu", "1")))}, aPod(beside(nil, nil)),
 			"LimitRange l: maximum cpu usage per Pod is 1, but limit is 2",
 		},
-		"pod-level resources go before the sum": {
+		"pod-level resources override the sum": {
 			[]*LimitRange{limitRange("l", perPod(most("cpu", "2")))}, aPod(both("cpu", "1"), inAll(list("cpu", "3"), list("cpu", "3"))), "LimitRange l: maximum cpu usage per Pod is 2, but limit is 3",
 		},
 		"pod-level limits without a request may get one first": {
@@ -173,7 +173,7 @@ func TestLimitRanges(t *testing.T) {
 			[]*LimitRange{limitRange("l", perContainer(defaults("memory", "256Mi"), defaultRequests("memory", "256Mi")))}, aPod(asks(list("memory", "1Gi"), nil)),
 			"LimitRange l: with its default, the memory request of container main is 1Gi, which must be less than or equal to its limit of 256Mi",
 		},
-		"defaults that contradict the pod go before what it breaks": {
+		"defaults that contradict the pod are checked before limits": {
 			[]*LimitRange{limitRange("l", perContainer(defaults("memory", "256Mi"), defaultRequests("memory", "256Mi"), most("cpu", "1")))}, aPod(asks(list("memory", "1Gi"), list("cpu", "2"))),
 			"LimitRange l: with its default, the memory request of container main is 1Gi, which must be less than or equal to its limit of 256Mi",
 		},

@@ -23,7 +23,7 @@ type Option struct {
 	// VolumeClaims are the names of the volume claims the pod would mount. Those
 	// that are bound to a volume restrict where it could run.
 	VolumeClaims []string
-	// Service is how long a run is expected to take, 0 when nobody knows.
+	// Service is how long a run is expected to take, 0 when unknown.
 	Service time.Duration
 	// Barred is why this option is ordered last whatever is idle; nil when
 	// nothing is known against it. The inventory itself checks quotas.

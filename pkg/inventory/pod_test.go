@@ -49,7 +49,7 @@ func TestPodOf(t *testing.T) {
 		p.Annotations[accel.InferenceAnnotation] = "hands"
 	})
 	if diff := cmp.Diff(&Managed{Inference: "faces", Kind: "GPU", Reservation: "r"}, said.Managed); diff != "" {
-		t.Errorf("other annotations are believed (-want +got):\n%s", diff)
+		t.Errorf("other annotations are trusted (-want +got):\n%s", diff)
 	}
 }
 

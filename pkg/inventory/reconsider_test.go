@@ -87,7 +87,7 @@ func TestWakeups(t *testing.T) {
 		{"the second is bound", func() { w.SetPod(aPod("q", on("g"), asks(gpu, "1"), ours("GPU", "q"))) }, true}, // its claim goes
 		{"a device comes", func() { w.SetNode(aNode("g", has(gpu, 2))) }, true},
 		{"a decision is reserved", func() { w.reserve("r", wants(gpu)) }, false},
-		{"it is given back", func() { w.Release("default", "r") }, true},
+		{"it is released", func() { w.Release("default", "r") }, true},
 	} {
 		w.gained()
 		step.do()

@@ -41,7 +41,7 @@ func TestBoundClaims(t *testing.T) {
 }
 
 // TestPendingWithVolumeClaims: a pending pod has its claim where its volume is, as
-// soon as that is known, and its record says so.
+// soon as that is known, and so does its record.
 func TestPendingWithVolumeClaims(t *testing.T) {
 	for name, options := range map[string][]podOption{
 		"claim":            {mounts("data")},

@@ -109,7 +109,7 @@ func TestTrials(t *testing.T) {
 		"nothing was timed at all": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(0)), kind("CPU", 1, s, ran(0))}, "GPU CPU", NoTrial,
 		},
-		"hints that were right so far are believed for long": {
+		"hints that were right so far are trusted for long": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(31), hinted(s)), kind("NPU", 1, 3*s, ran(0), hinted(3*s))}, "GPU NPU", NoTrial,
 		},
 		"but not for ever": { // 16 · (3 + 1) / (1 + 1) = 32
@@ -118,10 +118,10 @@ func TestTrials(t *testing.T) {
 		"beside one that was wrong they are not": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(4), hinted(s/2)), kind("NPU", 1, 3*s, ran(0), hinted(3*s))}, "NPU GPU", FirstTrial,
 		},
-		"one that a run spoke against is not believed": {
+		"one that a run contradicted is not trusted": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(31), hinted(s)), kind("NPU", 1, 3*s, ran(1), least(s/2), hinted(3*s))}, "NPU GPU", AnotherTrial,
 		},
-		"what has no hint is not believed beside them": {
+		"what has no hint is not trusted beside them": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(4), hinted(s)), kind("NPU", 1, 3*s, ran(0))}, "NPU GPU", FirstTrial,
 		},
 		"nobody waits beside what was only guessed": {
