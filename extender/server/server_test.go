@@ -116,7 +116,7 @@ func newRig(tb testing.TB, clock func() time.Time, edits ...func(*Config)) *rig 
 // learned is what a status says of a variant.
 func learned(v *profile.Variant, samples int64, recent string) v1alpha1.LearnedTime {
 	return v1alpha1.LearnedTime{
-		Accelerator: string(v.Kind), Samples: samples, VariantHash: v.Hash, Recent: recent,
+		Accelerator: string(v.Kind), Runs: samples, VariantHash: v.Hash, Recent: recent,
 		LastObserved: metav1.NewTime(now.Add(-time.Minute)),
 	}
 }

@@ -20,7 +20,7 @@ func TestExpectations(t *testing.T) {
 		return func(t *testing.T, in *v1alpha1.InferenceProfile) {
 			r := ran(t, in, kind, n, took)[kind]
 			in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
-				Accelerator: string(kind), VariantHash: r.Hash, Samples: r.Runs,
+				Accelerator: string(kind), VariantHash: r.Hash, Runs: r.Runs,
 				Recent: servicetime.Encode(r.Recent), LastObserved: metav1.NewTime(r.Last),
 			})
 		}

@@ -43,7 +43,7 @@ func learnedOf(v *v1alpha1.Variant, kind accel.Kind, learned []v1alpha1.LearnedT
 	for i := range learned {
 		l := &learned[i]
 		if k, err := accel.ParseKind(l.Accelerator); err == nil && k == kind && l.VariantHash == own && own != "" {
-			return own, servicetime.Estimate{Recent: servicetime.Decode(l.Recent), Runs: l.Samples, Last: l.LastObserved.Time}
+			return own, servicetime.Estimate{Recent: servicetime.Decode(l.Recent), Runs: l.Runs, Last: l.LastObserved.Time}
 		}
 	}
 	return own, servicetime.Estimate{}
@@ -70,7 +70,7 @@ func merge(in *v1alpha1.InferenceProfile, runs map[accel.Kind]Runs) []v1alpha1.L
 		out = append(out, v1alpha1.LearnedTime{
 			Accelerator:  string(kind),
 			Time:         metav1.Duration{Duration: known.Time()},
-			Samples:      known.Runs,
+			Runs:         known.Runs,
 			LastObserved: metav1.NewTime(known.Last.Truncate(time.Second)),
 			VariantHash:  own,
 			Recent:       servicetime.Encode(known.Recent),

@@ -67,10 +67,10 @@ func TestAddRuns(t *testing.T) {
 
 	got := r.read().Status.Learned
 	if diff := cmp.Diff([]v1alpha1.LearnedTime{{
-		Accelerator: "GPU", Time: metav1.Duration{Duration: time.Second}, Samples: 3, Recent: "1s 1s 1s",
+		Accelerator: "GPU", Time: metav1.Duration{Duration: time.Second}, Runs: 3, Recent: "1s 1s 1s",
 		LastObserved: metav1.NewTime(epoch.Add(time.Second)), VariantHash: variant(t, in, "GPU").Hash,
 	}, {
-		Accelerator: "CPU", Time: metav1.Duration{Duration: 3 * time.Second}, Samples: 1, Recent: "3s",
+		Accelerator: "CPU", Time: metav1.Duration{Duration: 3 * time.Second}, Runs: 1, Recent: "3s",
 		LastObserved: metav1.NewTime(epoch), VariantHash: variant(t, in, "CPU").Hash,
 	}}, got); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
@@ -186,12 +186,12 @@ func TestStatusByHand(t *testing.T) {
 	in := gpuAndCPU()
 	hash := variant(t, in, "GPU").Hash
 	for name, l := range map[string]v1alpha1.LearnedTime{
-		"another variant's": {Accelerator: "GPU", VariantHash: "0", Samples: 9, Recent: "1s 1s 1s"},
-		"no hash":           {Accelerator: "GPU", Samples: 9, Recent: "1s 1s 1s"},
-		"no runs":           {Accelerator: "GPU", VariantHash: hash, Samples: 9},
-		"nonsense":          {Accelerator: "GPU", VariantHash: hash, Samples: 9, Recent: "a b c"},
-		"too few":           {Accelerator: "GPU", VariantHash: hash, Samples: -9, Recent: "1s 1s 1s"},
-		"no kind":           {Accelerator: "?", VariantHash: hash, Samples: 9, Recent: "1s 1s 1s"},
+		"another variant's": {Accelerator: "GPU", VariantHash: "0", Runs: 9, Recent: "1s 1s 1s"},
+		"no hash":           {Accelerator: "GPU", Runs: 9, Recent: "1s 1s 1s"},
+		"no runs":           {Accelerator: "GPU", VariantHash: hash, Runs: 9},
+		"nonsense":          {Accelerator: "GPU", VariantHash: hash, Runs: 9, Recent: "a b c"},
+		"too few":           {Accelerator: "GPU", VariantHash: hash, Runs: -9, Recent: "1s 1s 1s"},
+		"no kind":           {Accelerator: "?", VariantHash: hash, Runs: 9, Recent: "1s 1s 1s"},
 	} {
 		in.Status.Learned = []v1alpha1.LearnedTime{l}
 		if got := variant(t, in, "GPU").Expected; got != 76*time.Millisecond {

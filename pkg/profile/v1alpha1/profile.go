@@ -133,11 +133,11 @@ type LearnedTime struct {
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}ms|([0-9]{1,4}h)?([0-9]{1,2}m)?([0-9]{1,2}([.][0-9]{1,3})?s)?)$`
 	Time metav1.Duration `json:"time"`
 
-	// samples is how many runs were measured in all. From three runs on, time
+	// runs is how many runs were measured in all. From three on, time
 	// replaces the variant's serviceTime.
 	//
 	// +kubebuilder:validation:Minimum=0
-	Samples int64 `json:"samples"`
+	Runs int64 `json:"runs"`
 
 	// lastObserved is when the latest run ended.
 	LastObserved metav1.Time `json:"lastObserved"`
