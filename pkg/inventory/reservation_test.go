@@ -66,13 +66,13 @@ func TestReservation(t *testing.T) {
 	if n := w.Reservations(); n != 0 {
 		t.Errorf("%d reservations left", n)
 	}
-	if len(w.queue) != 0 || len(w.waiting) != 0 {
-		t.Errorf("%d shapes queue and %d pods wait, want none", len(w.queue), len(w.waiting))
+	if len(w.claiming) != 0 || len(w.pending) != 0 {
+		t.Errorf("%d classes have claims and %d pods are pending, want none", len(w.claiming), len(w.pending))
 	}
 }
 
-// TestFromDecisionToFree follows a pod all the way: its device must never be
-// counted twice, nor be forgotten in between.
+// TestFromDecisionToFree follows a pod all the way: its device is never counted
+// twice, and never forgotten in between.
 func TestFromDecisionToFree(t *testing.T) {
 	w := newWorld()
 	w.SetNode(aNode("g", has(gpu, 2)))

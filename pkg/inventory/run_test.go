@@ -64,7 +64,7 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// TestWatched: the API's times are whole seconds, and what was seen decides
+// TestWatched: the API's times are whole seconds; the inventory's clock decides
 // within them.
 func TestWatched(t *testing.T) {
 	tests := map[string]struct {
@@ -108,8 +108,8 @@ func TestWatched(t *testing.T) {
 	}
 }
 
-// TestFinishedOnce: each pod that ended while it was known, whatever else the
-// API server sends.
+// TestFinishedOnce: once for each pod that ended while it was known, whatever
+// else the API server sends.
 func TestFinishedOnce(t *testing.T) {
 	var got []types.UID
 	w := newWorld()

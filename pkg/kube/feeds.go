@@ -59,8 +59,8 @@ func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *i
 
 	claims := watch(f, "persistentvolumeclaims", &corev1.PersistentVolumeClaim{}, fields.Everything(), itself[*corev1.PersistentVolumeClaim], reduceClaim)
 	claims.Register(
-		func(c *corev1.PersistentVolumeClaim) { inv.SetClaim(c.Namespace, c.Name, c.Spec.VolumeName) },
-		func(n types.NamespacedName) { inv.DeleteClaim(n.Namespace, n.Name) })
+		func(c *corev1.PersistentVolumeClaim) { inv.SetVolumeClaim(c.Namespace, c.Name, c.Spec.VolumeName) },
+		func(n types.NamespacedName) { inv.DeleteVolumeClaim(n.Namespace, n.Name) })
 
 	volumes := watch(f, "persistentvolumes", &corev1.PersistentVolume{}, fields.Everything(), itself[*corev1.PersistentVolume], reduceVolume)
 	volumes.Register(

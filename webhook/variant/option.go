@@ -83,17 +83,17 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 		}
 		planned := mutate.Planned(pod, target, v, in.Known)
 		options = append(options, inventory.Option{
-			Kind:        k,
-			Rank:        rank,
-			Needs:       resources.Of(mutate.Requests(planned)),
-			Constraints: constraints(pod, v, own),
-			QuotaUsage:  quota.UsageOf(planned),
-			Claims:      inventory.ClaimsOf(slices.Concat(pod.Spec.Volumes, v.Spec.Volumes), ""),
-			Barred:      s.barred(pod, in, v),
-			Service:     v.Estimate,
-			Hint:        v.ServiceTime,
-			Basis:       v.Basis,
-			Timed:       v.Learned.Timed(s.now()),
+			Kind:         k,
+			Rank:         rank,
+			Needs:        resources.Of(mutate.Requests(planned)),
+			Constraints:  constraints(pod, v, own),
+			QuotaUsage:   quota.UsageOf(planned),
+			VolumeClaims: inventory.VolumeClaimsOf(slices.Concat(pod.Spec.Volumes, v.Spec.Volumes), ""),
+			Barred:       s.barred(pod, in, v),
+			Service:      v.Estimate,
+			Hint:         v.ServiceTime,
+			Basis:        v.Basis,
+			Timed:        v.Learned.Timed(s.now()),
 		})
 	}
 	if len(options) == 0 {

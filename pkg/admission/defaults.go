@@ -11,28 +11,28 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 )
 
-// subject is whatever a LimitRange looks at: a container, or the whole pod.
+// subject is what a LimitRange limits: a container, or the whole pod.
 type subject struct {
 	name             string
 	requests, limits corev1.ResourceList
-	// unknown are resources of which nobody can tell what they will come to.
+	// unknown are resources whose amounts cannot be predicted.
 	unknown map[corev1.ResourceName]bool
-	// given are resources of which a LimitRange, by name, gave an amount.
-	given map[corev1.ResourceName]string
-	// by is the container in the pod.
-	by *corev1.Container
+	// defaulted maps resources to the name of the LimitRange that set a default.
+	defaulted map[corev1.ResourceName]string
+	// container is the subject in the pod, nil for the whole pod.
+	container *corev1.Container
 }
 
-// filled are the pod's containers, then its init containers, with what is
-// missing filled in: by the API server a request that is the limit, then by the
-// LimitRanges their defaults. Of several LimitRanges that would give different
-// amounts the first one read gives its own, and which that is nobody knows.
-func filled(ranges []*LimitRange, pod *corev1.Pod) []subject {
+// withDefaults are the pod's containers, then its init containers, with defaults
+// filled in: first the API server's, a request equal to the limit, then those of
+// the LimitRanges. Where several LimitRanges have different defaults the one read
+// first wins, and which one that is cannot be known.
+func withDefaults(ranges []*LimitRange, pod *corev1.Pod) []subject {
 	subjects := make([]subject, 0, len(pod.Spec.Containers)+len(pod.Spec.InitContainers))
 	for _, containers := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
 		for i := range containers {
 			c := &containers[i]
-			s := subject{name: c.Name, requests: maps.Clone(c.Resources.Requests), limits: maps.Clone(c.Resources.Limits), by: c}
+			s := subject{name: c.Name, requests: maps.Clone(c.Resources.Requests), limits: maps.Clone(c.Resources.Limits), container: c}
 			if s.requests == nil {
 				s.requests = corev1.ResourceList{}
 			}
@@ -52,7 +52,7 @@ func filled(ranges []*LimitRange, pod *corev1.Pod) []subject {
 	return subjects
 }
 
-// fill adds to a list of the subject what is missing in it and has a default.
+// fill adds the defaults of resources that a list of the subject does not have.
 func (s *subject) fill(list corev1.ResourceList, ranges []*LimitRange, defaults func(*corev1.LimitRangeItem) corev1.ResourceList) {
 	missing := map[corev1.ResourceName]resource.Quantity{}
 	for _, l := range ranges {
@@ -65,27 +65,27 @@ func (s *subject) fill(list corev1.ResourceList, ranges []*LimitRange, defaults 
 					continue
 				}
 				if other, disputed := missing[name]; disputed && other.Cmp(q) != 0 {
-					note(&s.unknown, name, true)
+					setIn(&s.unknown, name, true)
 				}
 				missing[name] = q
-				note(&s.given, name, l.Name)
+				setIn(&s.defaulted, name, l.Name)
 			}
 		}
 	}
 	maps.Copy(list, missing)
 }
 
-func note[V any](m *map[corev1.ResourceName]V, name corev1.ResourceName, v V) {
+func setIn[V any](m *map[corev1.ResourceName]V, name corev1.ResourceName, v V) {
 	if *m == nil {
 		*m = map[corev1.ResourceName]V{}
 	}
 	(*m)[name] = v
 }
 
-// contradiction says where a default leaves the container with a request and a
-// limit that the API server finds invalid together; "" for nowhere.
+// contradiction says where a default makes a container's request and limit invalid
+// together; "" for nowhere.
 func (s *subject) contradiction() string {
-	for _, name := range slices.Sorted(maps.Keys(s.given)) {
+	for _, name := range slices.Sorted(maps.Keys(s.defaulted)) {
 		request, limit := amount(s.requests, name), amount(s.limits, name)
 		if s.unknown[name] || request == nil {
 			continue
@@ -101,28 +101,28 @@ func (s *subject) contradiction() string {
 			wrong = fmt.Sprintf("must be less than or equal to its limit of %s", limit)
 		}
 		if wrong != "" {
-			return fmt.Sprintf("LimitRange %s: with its default, the %s request of container %s is %s, which %s", s.given[name], name, s.name, request, wrong)
+			return fmt.Sprintf("LimitRange %s: with its default, the %s request of container %s is %s, which %s", s.defaulted[name], name, s.name, request, wrong)
 		}
 	}
 	return ""
 }
 
-// overcommits reports whether a container may be limited to more of a resource
-// than it requests: not so of extended resources and huge pages.
+// overcommits reports whether a container's limit of a resource may be above its
+// request: not for extended resources and huge pages.
 func overcommits(name corev1.ResourceName) bool {
 	return !strings.Contains(string(name), "/") && !strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)
 }
 
-// wholePod is what the containers come to for a LimitRange: overhead does not
-// count, and what the pod sets for itself goes before the sum.
+// wholePod is the sum of the containers for a LimitRange: without overhead, and
+// overridden by what the pod sets at pod level.
 func wholePod(containers []subject, pod *corev1.Pod) subject {
 	sum := &corev1.Pod{}
 	s := subject{}
 	for i, c := range containers {
 		for name := range c.unknown {
-			note(&s.unknown, name, true)
+			setIn(&s.unknown, name, true)
 		}
-		counted := corev1.Container{Resources: corev1.ResourceRequirements{Requests: c.requests, Limits: c.limits}, RestartPolicy: c.by.RestartPolicy}
+		counted := corev1.Container{Resources: corev1.ResourceRequirements{Requests: c.requests, Limits: c.limits}, RestartPolicy: c.container.RestartPolicy}
 		if i < len(pod.Spec.Containers) {
 			sum.Spec.Containers = append(sum.Spec.Containers, counted)
 		} else {
@@ -142,8 +142,8 @@ func wholePod(containers []subject, pod *corev1.Pod) subject {
 		}
 		if limit != nil {
 			s.limits[name] = *limit
-			if request == nil { // whether it is filled in before or after depends on a feature gate
-				note(&s.unknown, name, true)
+			if request == nil { // a feature gate decides whether it is defaulted before or after
+				setIn(&s.unknown, name, true)
 			}
 		}
 	}
