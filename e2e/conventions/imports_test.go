@@ -60,9 +60,14 @@ var forbidden = []struct {
 	{[]string{"exporter"}, []string{module + "/extender", module + "/webhook", module + "/connector"}, "a program imports no other program"},
 	{[]string{"extender", "webhook", "exporter", "connector", "pkg"}, []string{module + "/e2e"}, "nothing that ships imports the tests"},
 	{
-		[]string{"pkg/accel", "pkg/inventory", "pkg/quota", "pkg/resources", "pkg/servicetime", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant"},
+		[]string{"pkg/accel", "pkg/inventory", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant"},
 		[]string{"net/http", "k8s.io/client-go", "github.com/prometheus/", module + "/pkg/kube", module + "/pkg/monitor", module + "/pkg/serve"},
 		"decisions are pure: no transport, no client",
+	},
+	{
+		[]string{"pkg/quota", "pkg/resources", "pkg/servicetime"},
+		[]string{"net/http", "k8s.io/client-go", "github.com/prometheus/", module + "/pkg/inventory", module + "/pkg/kube"},
+		"they count and compare; the inventory uses them, not they it",
 	},
 	{
 		[]string{"webhook/mutate", "webhook/variant", "webhook/readmit", "extender/placement"},
