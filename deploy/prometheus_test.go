@@ -113,3 +113,42 @@ func TestRulesUseWhatThereIs(t *testing.T) {
 		}
 	}
 }
+
+// TestAlertsAreListedAndTested: the page lists every alert with its severity, and
+// the unit tests of the rules raise every alert.
+func TestAlertsAreListedAndTested(t *testing.T) {
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert  string            `json:"alert"`
+				Labels map[string]string `json:"labels"`
+			} `json:"rules"`
+		} `json:"groups"`
+	}
+	if err := yaml.Unmarshal(read(t, "prometheus/rules.yml"), &rules); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	tests := string(read(t, "testdata/prometheus/rules_test.yml"))
+	for _, g := range rules.Groups {
+		for _, r := range g.Rules {
+			if r.Alert == "" {
+				continue
+			}
+			want[r.Alert] = r.Labels["severity"]
+			if !strings.Contains(tests, r.Alert) {
+				t.Errorf("no test raises %s", r.Alert)
+			}
+		}
+	}
+	got := map[string]string{}
+	for _, m := range alertRow.FindAllStringSubmatch(string(read(t, "prometheus/README.md")), -1) {
+		got[m[1]] = m[2]
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("alerts in README.md (-want +got):\n%s", diff)
+	}
+}
+
+// alertRow matches a row of the page's table of alerts.
+var alertRow = regexp.MustCompile(`(?m)^\| (HeteroAccel\w+) \| (\w+) \|`)

@@ -84,7 +84,9 @@ func TestFourAtOnce(t *testing.T) {
 		t.Errorf("the four pods run on %v, want four kinds", got)
 	}
 	t.Run("probes", func(t *testing.T) { probesAnswer(t, s) })
+	tidy(t, s) // the pages show what is chosen when all is idle
 	t.Run("README", func(t *testing.T) { readmeWorks(t, s) })
+	t.Run("pages", func(t *testing.T) { pagesWork(t, s) })
 }
 
 // explained checks that a pod's choice can be read where people look: the

@@ -24,6 +24,8 @@ import (
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/readmit/barepod"
+	"heteroaccel.io/webhook/readmit/choice"
 	against "heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/variant"
 )
@@ -118,17 +120,14 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		return 0
 	}
 	inv := inventory.New(inventory.Options{ServiceTime: times})
-	feeds, err := kube.NewFeeds(feedClient, s.REST(), inv, profiles, func() []byte { return key }, zerolog.Nop())
-	if err != nil {
-		t.Fatal(err)
-	}
+	feeds := kube.NewFeeds(feedClient, s.Profiles, inv, profiles, func() []byte { return key }, func(error) {})
 	r := readmit.New(readmit.Config{
 		Client: client, Inventory: inv, Options: variant.Source{Profiles: profiles},
 		Policy: policy.PricedFinish, Key: key, Namespace: stack.Namespace, Ready: feeds.Synced,
-		Rules:    readmit.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
+		Rules:    choice.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
 		BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})
-	feeds.FollowPods(r.SetPod, r.DeletePod)
+	feeds.Pods.Register(func(e *kube.PodEvent) { r.SetPod(e.Pod) }, r.DeletePod)
 	done := make(chan struct{}, 2)
 	go func() { _ = feeds.Run(ctx); done <- struct{}{} }()
 	go func() { _ = r.Run(ctx); done <- struct{}{} }()
@@ -224,7 +223,7 @@ func killed(t *testing.T, s *stack.Stack, owner string, at int64, after bool) (h
 // looked waits until the process has looked for records, released pods and pods
 // that were created first.
 func looked(c *crash) error {
-	if n := c.before.Load(); n < int64(len(readmit.Slots))+2 {
+	if n := c.before.Load(); n < int64(len(barepod.RecordNames))+2 {
 		return fmt.Errorf("it has made %d calls", n)
 	}
 	return nil
@@ -249,7 +248,7 @@ func runsOnce(ctx context.Context, s *stack.Stack) error {
 // nothingLeft checks that no record is left, and no pod that was released or
 // created first.
 func nothingLeft(ctx context.Context, s *stack.Stack) error {
-	for _, slot := range readmit.Slots {
+	for _, slot := range barepod.RecordNames {
 		if _, err := s.Client().CoreV1().Secrets(stack.Namespace).Get(ctx, slot, metav1.GetOptions{}); err == nil {
 			return fmt.Errorf("secret %s is still there", slot)
 		}

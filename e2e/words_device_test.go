@@ -28,7 +28,7 @@ func configFile(t *testing.T, s *stack.Stack) {
 	if diff := cmp.Diff(in.Spec.Containers[0].Args, p.Spec.Containers[0].Args); diff != "" {
 		t.Errorf("args (-want +got):\n%s", diff)
 	}
-	wantWarnings(t, said, `container "model-server": "--config_path /etc/ovms/config.json" (in volume models-list) says the device itself, so no flag was added: see that it says `)
+	wantWarnings(t, said, `container "model-server": "--config_path /etc/ovms/config.json" (in volume models-list) sets the device itself, so no flag was added: check that it sets `)
 	const brief = "what --config_path says may be another device"
 	if !strings.HasSuffix(reason(p), "; but "+brief) {
 		t.Errorf("the reason is %s", reason(p))
@@ -48,7 +48,7 @@ func fromEnvironment(t *testing.T, s *stack.Stack) {
 	for name, wants := range map[string][]string{
 		"device-from-config-map": {`"-d ${TARGET_DEVICE:-GPU}" stays as it is and may name another device than MYRIAD (ConfigMap bench-settings may set it): write "-d any"`},
 		"device-from-script":     {`"-d '$DEV'" stays as it is`, `"DEV=GPU" stays as it is and names another device than MYRIAD`, `"'target_device':'GPU'" stays`},
-		"device-behind-docker":   {`"-d --name" is taken for another program's flag, and so only the variable HETEROACCEL_DEVICE says MYRIAD`},
+		"device-behind-docker":   {`"-d --name" is taken for another program's flag, and so only the variable HETEROACCEL_DEVICE names MYRIAD`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := templatePod(t, name)
@@ -117,7 +117,7 @@ func noFlags(t *testing.T, s *stack.Stack) {
 	if c := p.Spec.Containers[0]; len(c.Command)+len(c.Args) > 0 {
 		t.Errorf("it got words: %q %q", c.Command, c.Args)
 	}
-	wantWarnings(t, said, "as inference nvr has no device flags: if the program reads it, say readsDeviceEnv in the profile")
+	wantWarnings(t, said, "as inference nvr has no device flags: if the program reads it, set readsDeviceEnv in the profile")
 	patch := `{"spec":{"readsDeviceEnv":true}}`
 	if said, err := s.Kubectl(t.Context(), "patch", "inferenceprofile", "nvr", "--type=merge", "-p", patch); err != nil {
 		t.Fatal(said)

@@ -18,8 +18,8 @@ import (
 	api "k8s.io/kubelet/pkg/apis/podresources/v1"
 
 	"heteroaccel.io/exporter/collector"
-	"heteroaccel.io/exporter/machines"
 	"heteroaccel.io/exporter/podresources"
+	"heteroaccel.io/exporter/testmachine"
 )
 
 // busyNode is a machine with eight devices, 300 processes of twenty open files,
@@ -27,8 +27,8 @@ import (
 // devices. It returns the exporter's flags.
 func busyNode(b *testing.B) (sys, proc, socket string) {
 	b.Helper()
-	sys, proc = machines.Write(b, "eight-devices")
-	machines.Processes(b, proc, 300)
+	sys, proc = testmachine.Write(b, "eight-devices")
+	testmachine.Processes(b, proc, 300)
 	socket = filepath.Join(b.TempDir(), "kubelet.sock")
 	startServer(b, socket, newBusyKubelet())
 	return sys, proc, socket

@@ -1,5 +1,5 @@
-// Command exporter shows the accelerators of the node it runs on as Prometheus
-// metrics: kind, id, health, who holds them, and use from outside Kubernetes.
+// Command exporter exposes the accelerators of its node as Prometheus metrics:
+// kind, id, health, which containers hold them, and external use.
 //
 // Flags, sysfs, procfs and the kubelet's PodResources socket enter; metrics
 // leave over HTTP. It changes nothing on the node and never talks to the API
@@ -26,13 +26,12 @@ import (
 	"heteroaccel.io/pkg/serve"
 )
 
-// garbage is how much the heap may grow, in percent, before it is swept: a
-// scrape leaves a megabyte behind, and memory is dearer on a small node than the
-// microseconds that sweeping twice as often takes.
-const garbage = 50
+// gcPercent is Go's GOGC. A scrape allocates a megabyte, and memory is more
+// precious on a small node than the microseconds of collecting twice as often.
+const gcPercent = 50
 
 func main() {
-	debug.SetGCPercent(garbage)
+	debug.SetGCPercent(gcPercent)
 	program.Main(exporter())
 }
 
@@ -40,12 +39,12 @@ func exporter() program.Program {
 	var f flags
 	return program.Program{
 		Name:  "exporter",
-		About: "exporter shows the accelerators of its node as Prometheus metrics.",
+		About: "exporter exposes the accelerators of its node as Prometheus metrics.",
 		Flags: f.add, Check: f.check, Run: f.run,
 	}
 }
 
-// flags are the command line; main alone reads it and the environment.
+// flags are the command line. Only main reads it and the environment.
 type flags struct {
 	config        collector.Config
 	socket        string
@@ -65,27 +64,27 @@ func (f *flags) run(ctx context.Context, log zerolog.Logger) error {
 }
 
 func (f *flags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.listenAddress, "web.listen-address", ":9817", "address to serve on")
-	fs.StringVar(&f.config.Node, "node-name", defaultNode(), "name of the Kubernetes node; by default NODE_NAME, else the host's name")
+	fs.StringVar(&f.listenAddress, "web.listen-address", ":9817", "address to listen on")
+	fs.StringVar(&f.config.Node, "node-name", defaultNode(), "name of the Kubernetes node; default: NODE_NAME, else the hostname")
 	fs.StringVar(&f.config.Sys, "path.sysfs", "/sys", "where the host's sysfs is mounted")
 	fs.StringVar(&f.config.Proc, "path.procfs", "/proc", "where the host's procfs is mounted")
 	fs.StringVar(&f.socket, "podresources-socket", podresources.DefaultSocket, "the kubelet's PodResources socket")
-	fs.BoolVar(&f.config.ExternalUse, "detect-external-use", true, "look for processes outside Kubernetes that use a device; needs root and the host's PID namespace")
-	fs.DurationVar(&f.config.Timeout, "scrape-timeout", time.Second, "how long a scrape may take; must be less than the scraper's own")
+	fs.BoolVar(&f.config.ExternalUse, "detect-external-use", true, "find processes outside Kubernetes that use a device; needs root and the host's PID namespace")
+	fs.DurationVar(&f.config.Timeout, "scrape-timeout", time.Second, "how long a scrape may take; must be less than the scrape timeout of Prometheus")
 }
 
-// check refuses values with which the exporter could never be of use.
+// check rejects values with which the exporter cannot work.
 func (f *flags) check() error {
 	if problems := validation.IsDNS1123Subdomain(f.config.Node); len(problems) > 0 {
-		return fmt.Errorf("--node-name %q is not a node's name: %s", f.config.Node, problems[0])
+		return fmt.Errorf("--node-name %q is not the name of a node: %s", f.config.Node, problems[0])
 	}
 	for flag, dir := range map[string]string{"path.sysfs": f.config.Sys, "path.procfs": f.config.Proc} {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return fmt.Errorf("--%s %q is not a directory: name the place where the host's is mounted", flag, dir)
+			return fmt.Errorf("--%s %q is not a directory: give the directory where the host's is mounted", flag, dir)
 		}
 	}
 	if f.socket == "" {
-		return errors.New("--podresources-socket is empty: name the kubelet's PodResources socket")
+		return errors.New("--podresources-socket is empty: give the path of the kubelet's PodResources socket")
 	}
 	if _, _, err := net.SplitHostPort(f.listenAddress); err != nil {
 		return fmt.Errorf("--web.listen-address %q is not an address: write it like :9817 or 127.0.0.1:9817", f.listenAddress)
@@ -96,15 +95,15 @@ func (f *flags) check() error {
 	return nil
 }
 
-// defaultNode is the name under which the kubelet registers when nothing else
-// is said: NODE_NAME is what a DaemonSet's manifest sets.
+// defaultNode is the node's name by default: NODE_NAME, which the DaemonSet
+// sets, else the hostname, under which the kubelet registers by default.
 func defaultNode() string {
 	if name := os.Getenv("NODE_NAME"); name != "" {
 		return name
 	}
 	name, err := os.Hostname()
 	if err != nil {
-		return "" // refused by check, with the flag's name
+		return "" // check rejects it
 	}
 	return strings.ToLower(strings.TrimSpace(name))
 }

@@ -12,7 +12,7 @@ import (
 	"heteroaccel.io/pkg/serve"
 )
 
-// routes are the exporter's pages: what there is, the metrics, and health.
+// routes are the exporter's pages: an index, the metrics, and health.
 func routes(node prometheus.Collector, name string, log zerolog.Logger) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(node, collectors.NewGoCollector(),
@@ -23,12 +23,12 @@ func routes(node prometheus.Collector, name string, log zerolog.Logger) http.Han
 		fmt.Fprintf(w, "heteroaccel exporter of node %s\n\n"+
 			"  /metrics   the node's accelerators, for Prometheus\n"+
 			"  /healthz   whether this process is alive\n"+
-			"  /readyz    the same: a kubelet that does not answer is reported in the metrics\n", name)
+			"  /readyz    the same: the metrics report a kubelet that does not answer\n", name)
 	})
 	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	alive := serve.Probe(func() error { return nil })
 	r.Get("/healthz", alive)
-	// Ready does not wait for the kubelet: that it is missing must be seen.
+	// Ready without a kubelet: that it is missing must reach Prometheus.
 	r.Get("/readyz", alive)
 	return r
 }

@@ -11,15 +11,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"heteroaccel.io/extender/server"
+	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
-	"heteroaccel.io/pkg/serve/servetls"
 )
 
 // keySecret is where the webhook keeps the key of its records.
@@ -35,25 +37,31 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
+	profileClient, err := profile.NewClient(config)
+	if err != nil {
+		return err
+	}
 	profiles := profile.NewStore()
 	inv := inventory.New(inventory.Options{MaxTelemetryAge: f.telemetry.MaxAge})
 	var feeds *kube.Feeds
-	key := kube.NewSharedKey(client, f.namespace, keySecret, func() { feeds.RelistPods() }, log)
-	if feeds, err = kube.NewFeeds(client, config, inv, profiles, key.Key, log); err != nil {
-		return err
-	}
-	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
+	key := kube.NewSharedKey(client, f.namespace, keySecret, func() { feeds.Pods.Relist() }, log)
+	feeds = kube.NewFeeds(client, profileClient, inv, profiles, key.Key, func(err error) {
+		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
+	})
+	scrapes := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), scrapes)
 
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	status := kube.NewSwitch(client, f.namespace, kube.StatusName)
 	handler, err := server.New(server.Config{
-		Inventory:   inv,
-		Profiles:    profiles,
-		Ready:       func() error { return errors.Join(feeds.Synced(), samples.Synced()) },
-		FollowPods:  feeds.FollowPods,
+		Inventory: inv,
+		Profiles:  profiles,
+		Ready:     func() error { return errors.Join(feeds.Synced(), scrapes.Synced()) },
+		FollowPods: func(set func(*corev1.Pod), remove func(types.NamespacedName)) {
+			feeds.Pods.Register(func(e *kube.PodEvent) { set(e.Pod) }, remove)
+		},
 		Suspended:   suspension.Suspended,
-		Unwanted:    status.Unwanted,
+		Unwanted:    status.NotRecreated,
 		ManagedOnly: !f.unmanaged,
 		Registerer:  registry,
 		Metrics:     promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
@@ -65,18 +73,18 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group, ctx := errgroup.WithContext(ctx)
 	var tlsConfig *tls.Config
 	if f.tlsCert != "" {
-		certificate, err := servetls.FileCertificate(f.tlsCert, f.tlsKey)
+		source, err := certificate.FromFiles(f.tlsCert, f.tlsKey)
 		if err != nil {
 			return err
 		}
-		tlsConfig = servetls.Config(certificate)
-		group.Go(func() error { return servetls.Start(ctx, certificate) })
+		tlsConfig = certificate.ServerConfig(source)
+		group.Go(func() error { return certificate.Renew(ctx, source) })
 	}
 	group.Go(func() error { return key.Run(ctx) })
 	group.Go(func() error { return suspension.Run(ctx) })
 	group.Go(func() error { return status.Run(ctx) })
 	group.Go(func() error { return feeds.Run(ctx) })
-	group.Go(func() error { return samples.Run(ctx) })
+	group.Go(func() error { return scrapes.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.bindAddress, handler, tlsConfig, log) })
 	return group.Wait()
 }

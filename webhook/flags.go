@@ -14,7 +14,7 @@ import (
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/program"
-	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/readmit/choice"
 )
 
 // flags are the command line; main alone reads it and the environment.
@@ -39,7 +39,7 @@ type flags struct {
 	readmission   bool
 	readmitBare   bool
 	readmitDryRun bool
-	rules         readmit.Rules
+	rules         choice.Rules
 }
 
 func (f *flags) add(fs *pflag.FlagSet) {

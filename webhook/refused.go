@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/inventory"
@@ -40,9 +41,10 @@ func newRefusedCreates(m *refusals.Memory, inv *inventory.Inventory, leads func(
 	return &refusedCreates{memory: m, inv: inv, leads: leads, reports: make(chan report, reportsKept)}
 }
 
-// tell takes a report. It does not block.
-func (r *refusedCreates) tell(namespace string, controller types.UID, message string) {
-	r.put(report{namespace: namespace, controller: controller, message: message})
+// observe takes an Event of a pod that the API server denied its controller. It
+// does not block.
+func (r *refusedCreates) observe(e *corev1.Event) {
+	r.put(report{namespace: e.InvolvedObject.Namespace, controller: e.InvolvedObject.UID, message: e.Message})
 }
 
 func (r *refusedCreates) put(p report) {
@@ -70,7 +72,7 @@ func (r *refusedCreates) take(ctx context.Context, p report) {
 	if r.leads() != nil {
 		return // whoever decides has the decisions
 	}
-	lost, ok := r.memory.Failed(refusals.OwnerOf(p.namespace, p.controller, "", ""), p.message)
+	lost, ok := r.memory.CreateFailed(refusals.OwnerOf(p.namespace, p.controller, "", ""), p.message)
 	for _, id := range lost {
 		r.inv.Release(p.namespace, id)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -17,12 +18,13 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/admission"
+	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
-	"heteroaccel.io/pkg/serve/servetls"
+	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/server"
@@ -77,43 +79,47 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		leads = leader.Leads
 		group.Go(func() error { return leader.Run(ctx) })
 	}
-	profiles := profile.NewStore()
-	times := serviceTimes(profiles)
-	learned, err := newLearner(config, profiles, leads, log)
+	profileClient, err := profile.NewClient(config)
 	if err != nil {
 		return err
 	}
+	// Writes of status have a client, and so a rate limit, of their own.
+	statusClient, err := profile.NewClient(config)
+	if err != nil {
+		return err
+	}
+	profiles := profile.NewStore()
+	times := serviceTimes(profiles)
+	learner := learning.New(learning.Config{Profiles: profiles, Write: statusClient.AddRuns, Leads: leads, Log: log})
+	statuses := newStatusWriter(statusClient.WriteStatus, leads, log)
 	against := refusals.New(time.Now)
 	announce := server.Announce(recorder)
 	inv := inventory.New(inventory.Options{
-		MaxTelemetryAge:   f.telemetry.MaxAge,
-		ReservationTTL: f.reservationTTL,
-		ServiceTime:    times,
-		Schedulers:     f.schedulers,
+		MaxTelemetryAge: f.telemetry.MaxAge,
+		ReservationTTL:  f.reservationTTL,
+		ServiceTime:     times,
+		Schedulers:      f.schedulers,
 		Admitted: func(p *inventory.Pod) {
-			against.Came(p.Namespace, p.Managed.Reservation)
+			against.Admitted(p.Namespace, p.Managed.Reservation)
 			announce(p)
 		},
-		Finished: learned.Finished,
+		Finished: learner.Finished,
 	})
-	feeds, err := kube.NewFeeds(client, config, inv, profiles, func() []byte { return key }, log)
-	if err != nil {
-		return err
-	}
+	feeds := kube.NewFeeds(client, profileClient, inv, profiles, func() []byte { return key }, func(err error) {
+		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
+	})
 	rules := admission.NewStore()
-	feeds.FollowRules(client, rules)
-	feeds.FollowQuotas(client, inv)
+	feeds.WatchRules(rules)
+	feeds.WatchQuotas(inv)
+	feeds.Profiles.Register(learner.SetProfile, learner.DeleteProfile)
+	feeds.Profiles.Register(statuses.set, statuses.remove)
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	refused := newRefusedCreates(against, inv, leads)
+	failed := kube.FailedCreates(client)
+	failed.Register(refused.observe, func(types.NamespacedName) {})
 	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
 	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
-	if err := keepStatus(config, feeds, leads, log); err != nil {
-		return err
-	}
-	if _, err := feeds.Profiles().AddEventHandler(learned.Handler()); err != nil {
-		return fmt.Errorf("follow edits of the InferenceProfiles: %w", err)
-	}
 
 	decides := func() error { return errors.Join(synced(), leads()) }
 	served := server.Config{
@@ -130,7 +136,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		if err != nil {
 			return err
 		}
-		feeds.FollowPods(readmitter.SetPod, readmitter.DeletePod)
+		feeds.Pods.Register(func(e *kube.PodEvent) { readmitter.SetPod(e.Pod) }, readmitter.DeletePod)
 		served.Replaces = readmitter.Replaces
 		group.Go(func() error { return readmitter.Run(ctx) })
 	}
@@ -139,21 +145,25 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	certificate, err := startCertificate(ctx, group, f, config, client, log)
+	source, err := certificateSource(f, config, client, log)
 	if err != nil {
 		return err
 	}
 	// Only the replica that decides is ready, so the Service sends it
 	// everything.
-	ready.set(func() error { return errors.Join(synced(), leads(), healthy(certificate)) })
+	ready.set(func() error { return errors.Join(synced(), leads(), certificate.Ready(source)) })
 
+	group.Go(func() error { return certificate.Renew(ctx, source) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return suspension.Run(ctx) })
-	group.Go(func() error { return kube.FailedCreates(client, refused.tell).Run(ctx) })
+	group.Go(func() error { return failed.Run(ctx) })
 	group.Go(func() error { return refused.run(ctx) })
 	group.Go(func() error { return samples.Run(ctx) })
-	group.Go(func() error { return learned.Run(ctx) })
-	group.Go(func() error { return serve.Run(ctx, f.bindAddress, srv.Handler(), servetls.Config(certificate), log) })
+	group.Go(func() error { return learner.Run(ctx) })
+	group.Go(func() error { return statuses.run(ctx) })
+	group.Go(func() error {
+		return serve.Run(ctx, f.bindAddress, srv.Handler(), certificate.ServerConfig(source), log)
+	})
 	return group.Wait()
 }
 
@@ -192,34 +202,20 @@ func serviceTimes(profiles *profile.Store) func(string, accel.Kind) time.Duratio
 	}
 }
 
-// startCertificate keeps the server's certificate up to date in the
-// background: from files, or else self-signed.
-func startCertificate(ctx context.Context, group *errgroup.Group, f flags, config *rest.Config, client kubernetes.Interface, log zerolog.Logger) (servetls.Certificate, error) {
-	var certificate servetls.Certificate
+// certificateSource is where the server's certificate comes from: files, or
+// else a CA of our own.
+func certificateSource(f flags, config *rest.Config, client kubernetes.Interface, log zerolog.Logger) (certificate.Source, error) {
 	if f.tlsCert != "" {
-		files, err := servetls.FileCertificate(f.tlsCert, f.tlsKey)
-		if err != nil {
-			return nil, err
-		}
-		certificate = files
-	} else {
-		host := f.service + "." + f.namespace
-		bundle := &server.CABundle{Client: client, Namespace: f.namespace, Secret: caSecret, Configuration: f.webhookConfiguration, Log: log}
-		group.Go(func() error { return bundle.Run(ctx) })
-		certificate = &server.Changeover{
-			Certificate: servetls.SelfSigned(config, f.namespace, caSecret, host+".svc", host+".svc.cluster.local", host, "localhost"),
-			Bundle:      bundle,
-		}
+		return certificate.FromFiles(f.tlsCert, f.tlsKey)
 	}
-	group.Go(func() error { return servetls.Start(ctx, certificate) })
-	return certificate, nil
-}
-
-func healthy(c servetls.Certificate) error {
-	if _, err := c.GetCertificate(nil); err != nil {
-		return fmt.Errorf("waiting for the certificate: %w", err)
-	}
-	return nil
+	host := f.service + "." + f.namespace
+	return certificate.SelfSigned(certificate.SelfSignedConfig{
+		RESTConfig: config, Client: client,
+		Namespace: f.namespace, Secret: caSecret, CommonName: caSecret,
+		DNSNames:             []string{host + ".svc", host + ".svc.cluster.local", host, "localhost"},
+		WebhookConfiguration: f.webhookConfiguration,
+		Log:                  log,
+	}), nil
 }
 
 // waitForKey gets the key of the records, patiently: at start the API server,

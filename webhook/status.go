@@ -2,49 +2,102 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
+	"k8s.io/apimachinery/pkg/types"
 
-	"heteroaccel.io/pkg/kube"
-	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
-	"heteroaccel.io/webhook/learner"
 )
 
-// keepStatus writes the status of every profile that comes or changes. Every
-// replica would write the same; only the one that leads does, and it catches
-// up with the informer's resync.
-func keepStatus(config *rest.Config, feeds *kube.Feeds, leads func() error, log zerolog.Logger) error {
-	client, err := profile.NewClient(config)
-	if err != nil {
-		return err
-	}
-	write := func(obj any) {
-		p, ok := obj.(*v1alpha1.InferenceProfile)
-		if !ok || leads() != nil {
-			return
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := client.WriteStatus(ctx, p); err != nil {
-			log.Warn().Err(err).Msg("the profile's status will be written at the next chance")
-		}
-	}
-	_, err = feeds.Profiles().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    write,
-		UpdateFunc: func(_, obj any) { write(obj) },
-	})
-	return err
+const (
+	// statusInterval is how often every profile's status is compared with its
+	// spec: what could not be written is tried again then, and a replica that
+	// begins to lead catches up.
+	statusInterval = 10 * time.Second
+	// statusTimeout is how long one write may take.
+	statusTimeout = 5 * time.Second
+)
+
+// statusWriter keeps the status of every profile up to date with its spec. Every
+// replica would write the same; only the one that leads does.
+type statusWriter struct {
+	// write is profile.Client's WriteStatus.
+	write func(context.Context, *v1alpha1.InferenceProfile) error
+	leads func() error
+	log   zerolog.Logger
+
+	changed chan struct{} // has an item when dirty has one
+	mu      sync.Mutex
+	latest  map[string]*v1alpha1.InferenceProfile
+	dirty   map[string]struct{}
 }
 
-// newLearner makes what keeps the service times in the profiles' status.
-func newLearner(config *rest.Config, profiles *profile.Store, leads func() error, log zerolog.Logger) (*learner.Learner, error) {
-	client, err := profile.NewClient(config)
-	if err != nil {
-		return nil, err
+func newStatusWriter(write func(context.Context, *v1alpha1.InferenceProfile) error, leads func() error, log zerolog.Logger) *statusWriter {
+	return &statusWriter{
+		write: write, leads: leads, log: log, changed: make(chan struct{}, 1),
+		latest: map[string]*v1alpha1.InferenceProfile{}, dirty: map[string]struct{}{},
 	}
-	return learner.New(learner.Config{Profiles: profiles, Write: client.AddRuns, Leads: leads, Log: log}), nil
+}
+
+// set takes a new or changed profile. It does not block.
+func (s *statusWriter) set(p *v1alpha1.InferenceProfile) {
+	s.mu.Lock()
+	s.latest[p.Name], s.dirty[p.Name] = p, struct{}{}
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// remove forgets a profile.
+func (s *statusWriter) remove(name types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.latest, name.Name)
+	delete(s.dirty, name.Name)
+}
+
+// run writes until ctx ends.
+func (s *statusWriter) run(ctx context.Context) error {
+	tick := time.NewTicker(statusInterval)
+	defer tick.Stop()
+	for {
+		all := false
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.changed:
+		case <-tick.C:
+			all = true
+		}
+		for _, p := range s.take(all) {
+			if ctx.Err() != nil || s.leads() != nil {
+				break
+			}
+			limited, cancel := context.WithTimeout(ctx, statusTimeout)
+			if err := s.write(limited, p); err != nil {
+				s.log.Warn().Err(err).Msg("the profile's status could not be written and will be tried again")
+			}
+			cancel()
+		}
+	}
+}
+
+// take returns the profiles that changed, or all, by name.
+func (s *statusWriter) take(all bool) []*v1alpha1.InferenceProfile {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var profiles []*v1alpha1.InferenceProfile
+	for _, name := range slices.Sorted(maps.Keys(s.latest)) {
+		if _, changed := s.dirty[name]; changed || all {
+			profiles = append(profiles, s.latest[name])
+		}
+	}
+	clear(s.dirty)
+	return profiles
 }

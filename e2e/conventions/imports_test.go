@@ -60,19 +60,35 @@ var forbidden = []struct {
 	{[]string{"exporter"}, []string{module + "/extender", module + "/webhook", module + "/connector"}, "a program imports no other program"},
 	{[]string{"extender", "webhook", "exporter", "connector", "pkg"}, []string{module + "/e2e"}, "nothing that ships imports the tests"},
 	{
-		[]string{"pkg/accel", "pkg/inventory", "pkg/policy", "extender/placement", "webhook/mutate", "webhook/variant"},
+		[]string{
+			"pkg/accel", "pkg/inventory", "pkg/quota", "pkg/resources", "pkg/servicetime", "pkg/policy", "extender/placement",
+			"webhook/mutate", "webhook/variant", "webhook/replacement", "webhook/readmit/choice",
+		},
 		[]string{"net/http", "k8s.io/client-go", "github.com/prometheus/", module + "/pkg/kube", module + "/pkg/monitor", module + "/pkg/serve"},
 		"decisions are pure: no transport, no client",
 	},
 	{
 		[]string{"pkg/quota", "pkg/resources", "pkg/servicetime"},
-		[]string{"net/http", "k8s.io/client-go", "github.com/prometheus/", module + "/pkg/inventory", module + "/pkg/kube"},
+		[]string{module + "/pkg/inventory"},
 		"they count and compare; the inventory uses them, not they it",
 	},
 	{
 		[]string{"webhook/mutate", "webhook/variant", "webhook/readmit", "extender/placement"},
 		[]string{module + "/webhook/server", module + "/extender/server"},
 		"imports point down: main, server, then the pure packages",
+	},
+	{[]string{"webhook/server", "webhook/refusals", "webhook/replacement"}, []string{module + "/webhook/readmit"}, "admission knows what replaces a pod, not how it is recreated"},
+	{
+		[]string{"extender/explain"}, []string{module + "/extender/verbs", module + "/extender/server"},
+		"the pages explain the scheduler's calls from their history, and never take part in them",
+	},
+	{
+		[]string{"extender/verbs"}, []string{module + "/extender/explain", module + "/extender/bypass", module + "/extender/server"},
+		"the scheduler's calls depend on nothing that only people read",
+	},
+	{
+		[]string{"extender/history", "extender/bypass"}, []string{module + "/extender/verbs", module + "/extender/explain", module + "/extender/server"},
+		"what is remembered knows neither who writes it nor who reads it",
 	},
 }
 

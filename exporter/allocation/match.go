@@ -1,211 +1,208 @@
 package allocation
 
 import (
-	"maps"
 	"slices"
 
 	"heteroaccel.io/pkg/accel"
 )
 
-// serving is as what a found device is served: by device plugins, under one
-// resource or several, by a DRA driver, by neither, or by both.
-type serving struct {
-	units   []*unit
-	claimed *claimed
+// offers is how a discovered device is served: by device plugins, under one
+// resource or several, by a DRA driver, by both, or not at all.
+type offers struct {
+	plugins []*pluginDevice
+	dra     *draDevice
 }
 
-// matched says which units and claims are which devices of the machine.
+// matched assigns what is served to the discovered devices.
 type matched struct {
-	devices       []serving // by index of the found device
-	unknown       []*unit   // units that are no device that was found
-	unknownClaims []*claimed
-	strangers     map[accel.Kind]bool // kinds of which the unknown have some
-	// doubtful are the kinds of which more is served than works, so that one
-	// of the unknown units is a device that does not.
-	doubtful map[accel.Kind]bool
+	offers          []offers // by index of the discovered device
+	unmatched       []*pluginDevice
+	unmatchedClaims []*draDevice
+	// unmatchedKinds are the kinds of everything unmatched.
+	unmatchedKinds map[accel.Kind]bool
+	// ambiguous are the kinds of which more devices are served than work: one
+	// of the unmatched ones is a device that does not.
+	ambiguous map[accel.Kind]bool
 }
 
-// match finds for each unit, and for each claimed device, the device that goes
-// by its name, and for what has a name that says nothing the only device that
-// it can be.
-func match(machine Machine, known names, units []*unit, claims []*claimed) matched {
+// match finds the discovered device of everything that is served: first by
+// name, then, for names that say nothing, by elimination.
+func match(machine Machine, index nameIndex, served []*pluginDevice, claims []*draDevice) matched {
 	m := matched{
-		devices: make([]serving, len(known.found)), strangers: map[accel.Kind]bool{}, doubtful: map[accel.Kind]bool{},
+		offers: make([]offers, len(index.found)), unmatchedKinds: map[accel.Kind]bool{}, ambiguous: map[accel.Kind]bool{},
 	}
-	var nameless []*unit
-	for _, u := range units {
-		if u.found < 0 {
-			nameless = append(nameless, u)
+	var rest []*pluginDevice
+	for _, p := range served {
+		if p.found < 0 {
+			rest = append(rest, p)
 			continue
 		}
-		m.serve(u.found, u)
+		m.add(p.found, p)
 	}
-	nameless = m.parts(known, nameless)
-	rest := m.claim(known, claims)
+	rest = m.matchMIG(index, rest)
+	restClaims := m.matchClaims(index, claims)
 	if machine.Complete {
-		nameless = joinShares(known, m.devices, nameless, rest)
+		rest = joinShares(index, m.offers, rest, restClaims)
 	}
-	s := soleOf(known.found, m.devices, nameless, rest)
-	for _, u := range nameless {
-		if i, ok := s.unit(u); ok && len(m.devices[i].units) == 0 {
-			m.serve(i, u)
+	e := newElimination(index.found, m.offers, rest, restClaims)
+	for _, p := range rest {
+		if i, ok := e.plugin(p); ok && len(m.offers[i].plugins) == 0 {
+			m.add(i, p)
 			continue
 		}
-		m.unknown = append(m.unknown, u)
-		m.strangers[u.kind] = true
+		m.unmatched = append(m.unmatched, p)
+		m.unmatchedKinds[p.kind] = true
 	}
-	for _, c := range rest {
-		if i, ok := s.device(c.kind, c.driver, c.device); ok && m.devices[i].claimed == nil {
-			m.devices[i].claimed = c
+	for _, c := range restClaims {
+		if i, ok := e.device(c.kind, c.driver, c.device); ok && m.offers[i].dra == nil {
+			m.offers[i].dra = c
 			continue
 		}
-		m.unknownClaims = append(m.unknownClaims, c)
-		m.strangers[c.kind] = true
+		m.unmatchedClaims = append(m.unmatchedClaims, c)
+		m.unmatchedKinds[c.kind] = true
 	}
-	for i, f := range known.found {
-		// The resource that the driver has by rule is the device's own.
-		slices.SortStableFunc(m.devices[i].units, func(x, y *unit) int {
-			return rank(x.resource == f.Resource) - rank(y.resource == f.Resource)
+	for i, f := range index.found {
+		// The usual resource of the device's driver is first.
+		slices.SortStableFunc(m.offers[i].plugins, func(x, y *pluginDevice) int {
+			return firstIf(x.resource == f.Resource) - firstIf(y.resource == f.Resource)
 		})
 	}
-	m.doubt(known)
+	m.findAmbiguous(index)
 	return m
 }
 
-func rank(first bool) int {
+func firstIf(first bool) int {
 	if first {
 		return 0
 	}
 	return 1
 }
 
-// serve notes that a unit is a device of the machine, or a part of it: what one
-// resource serves of a device is one.
-func (m *matched) serve(i int, u *unit) {
-	for _, have := range m.devices[i].units {
-		if have.resource == u.resource {
-			have.join(u)
+// add records that p is the discovered device i, or a part of it. Everything
+// that one resource serves of a device becomes one.
+func (m *matched) add(i int, p *pluginDevice) {
+	for _, other := range m.offers[i].plugins {
+		if other.resource == p.resource {
+			other.join(p)
 			return
 		}
 	}
-	m.devices[i].units = append(m.devices[i].units, u)
+	m.offers[i].plugins = append(m.offers[i].plugins, p)
 }
 
-// parts gives MIG devices, whose names the kernel does not know, to the only
-// GPU that is divided into such, and returns the other units.
-func (m *matched) parts(known names, nameless []*unit) (rest []*unit) {
+// matchMIG assigns MIG devices, whose names the kernel does not know, to the
+// GPU that is divided into instances, if there is only one. It returns the rest.
+func (m *matched) matchMIG(index nameIndex, served []*pluginDevice) (rest []*pluginDevice) {
 	var divided []int
-	for i, f := range known.found {
+	for i, f := range index.found {
 		if f.Instances > 0 {
 			divided = append(divided, i)
 		}
 	}
-	for _, u := range nameless {
-		if len(divided) == 1 && isPart(u.name) {
-			m.serve(divided[0], u)
+	for _, p := range served {
+		if len(divided) == 1 && isMIG(p.name) {
+			m.add(divided[0], p)
 			continue
 		}
-		rest = append(rest, u)
+		rest = append(rest, p)
 	}
 	return rest
 }
 
-// claim gives claimed devices to the devices that go by one of their names, and
-// returns those that none goes by. Parts of one device come together.
-func (m *matched) claim(known names, claims []*claimed) (rest []*claimed) {
+// matchClaims assigns claimed devices to the discovered devices of their names,
+// and returns the rest. Parts of one device are joined.
+func (m *matched) matchClaims(index nameIndex, claims []*draDevice) (rest []*draDevice) {
 	for _, c := range claims {
-		i, ok := find(known, c)
+		i, ok := findClaimed(index, c)
 		switch {
 		case !ok:
 			rest = append(rest, c)
-		case m.devices[i].claimed == nil:
-			m.devices[i].claimed = c
+		case m.offers[i].dra == nil:
+			m.offers[i].dra = c
 		default:
-			have := m.devices[i].claimed
-			have.claims = append(have.claims, c.claims...)
+			whole := m.offers[i].dra
+			whole.claims = append(whole.claims, c.claims...)
 		}
 	}
 	return rest
 }
 
-// find returns the device that goes by a name of a claimed one: of the kind that
-// the DRA driver's name says, else of any.
-func find(known names, c *claimed) (index int, ok bool) {
+// findClaimed returns the discovered device that has a name of a claimed one: of
+// the kind in the DRA driver's name, if that names one.
+func findClaimed(index nameIndex, c *draDevice) (i int, ok bool) {
 	for _, name := range c.names() {
-		if c.apart {
-			index, ok = known.of(c.kind, name)
-		} else if at := known.by[name]; len(at) > 0 {
-			index, ok = at[0], true
+		if c.kindKnown {
+			i, ok = index.ofKind(c.kind, name)
+		} else if at := index.byName[name]; len(at) > 0 {
+			i, ok = at[0], true
 		}
 		if ok {
-			return index, true
+			return i, true
 		}
 	}
 	return 0, false
 }
 
-// joinShares makes one unit of those of a resource whose ids say nothing where
-// the machine has but one device that they can be shares of: a generic plugin
-// gives each share of a device an id of its own. An id that names a device for
-// itself is no share, and no other unit or claim of the kind may be left.
-func joinShares(known names, devices []serving, nameless []*unit, claims []*claimed) []*unit {
-	left := map[accel.Kind]int{}
-	for i, f := range known.found {
-		if len(devices[i].units) == 0 && devices[i].claimed == nil {
-			left[f.Kind]++
+// joinShares joins all slots of a resource into one device where the machine
+// has only one device that they can be shares of: a generic plugin gives each
+// share an id of its own. An id that names a device of its own is no share, and
+// nothing else of the kind may be unmatched.
+func joinShares(index nameIndex, all []offers, served []*pluginDevice, claims []*draDevice) []*pluginDevice {
+	unserved := map[accel.Kind]int{}
+	for i, f := range index.found {
+		if len(all[i].plugins) == 0 && all[i].dra == nil {
+			unserved[f.Kind]++
 		}
 	}
 	resources := map[accel.Kind]map[string]bool{}
-	for _, u := range nameless {
-		if resources[u.kind] == nil {
-			resources[u.kind] = map[string]bool{}
+	whole := map[accel.Kind]bool{} // kinds with something that is no share
+	for _, p := range served {
+		if resources[p.kind] == nil {
+			resources[p.kind] = map[string]bool{}
 		}
-		resources[u.kind][u.resource] = true
-	}
-	taken := map[accel.Kind]bool{}
-	for _, u := range nameless {
-		taken[u.kind] = taken[u.kind] || exact.MatchString(u.name) || uuid.MatchString(u.name) || isPart(u.name)
+		resources[p.kind][p.resource] = true
+		whole[p.kind] = whole[p.kind] || uniqueName.MatchString(p.name) || uuid.MatchString(p.name) || isMIG(p.name)
 	}
 	for _, c := range claims {
-		taken[c.kind] = true
+		whole[c.kind] = true
 	}
-	first := map[accel.Kind]*unit{}
-	var out []*unit
-	for _, u := range nameless {
-		if left[u.kind] != 1 || len(resources[u.kind]) != 1 || taken[u.kind] {
-			out = append(out, u)
+	first := map[accel.Kind]*pluginDevice{}
+	var out []*pluginDevice
+	for _, p := range served {
+		if unserved[p.kind] != 1 || len(resources[p.kind]) != 1 || whole[p.kind] {
+			out = append(out, p)
 			continue
 		}
-		if have := first[u.kind]; have != nil {
-			have.join(u)
+		if shared := first[p.kind]; shared != nil {
+			shared.join(p)
 			continue
 		}
-		first[u.kind] = u
-		out = append(out, u)
+		first[p.kind] = p
+		out = append(out, p)
 	}
 	return out
 }
 
-// doubt finds the kinds of which more units are unknown than there are devices
-// left that work: one of them is a device that does not, and which is unknown.
-func (m *matched) doubt(known names) {
-	broken, sound := map[accel.Kind]bool{}, map[accel.Kind]int{}
-	for i, f := range known.found {
+// findAmbiguous finds the kinds of which more devices are unmatched than there
+// are working devices left.
+func (m *matched) findAmbiguous(index nameIndex) {
+	broken, working := map[accel.Kind]bool{}, map[accel.Kind]int{}
+	for i, f := range index.found {
 		switch {
-		case len(m.devices[i].units) > 0 || m.devices[i].claimed != nil:
+		case len(m.offers[i].plugins) > 0 || m.offers[i].dra != nil:
 		case f.Fault == "":
-			sound[f.Kind]++
+			working[f.Kind]++
 		default:
 			broken[f.Kind] = true
 		}
 	}
-	unknown := map[accel.Kind]int{}
-	for _, u := range m.unknown {
-		if u.allocatable > 0 && !exact.MatchString(u.name) {
-			unknown[u.kind]++
+	unmatched := map[accel.Kind]int{}
+	for _, p := range m.unmatched {
+		if p.allocatable > 0 && !uniqueName.MatchString(p.name) {
+			unmatched[p.kind]++
 		}
 	}
-	for kind := range maps.Keys(broken) {
-		m.doubtful[kind] = unknown[kind] > sound[kind]
+	for kind := range broken {
+		m.ambiguous[kind] = unmatched[kind] > working[kind]
 	}
 }

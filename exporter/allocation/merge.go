@@ -1,13 +1,11 @@
-// Package allocation joins what the kernel sees with what the kubelet hands
-// out.
+// Package allocation joins the devices that the kernel has with what the kubelet
+// allocates.
 //
-// Devices found on the machine, the kubelet's answer and the commands that use
-// device files enter; the node's accelerators leave. It does no I/O.
+// Discovered devices, the kubelet's answer and the commands that use device
+// files enter; the node's accelerators leave. It does no I/O.
 package allocation
 
 import (
-	"cmp"
-	"regexp"
 	"slices"
 
 	"heteroaccel.io/exporter/discovery"
@@ -19,117 +17,73 @@ import (
 type Machine struct {
 	Devices []discovery.Device
 	// Complete is set when everything could be read: only then is a device
-	// that is not among Devices known to be gone.
+	// that is missing from Devices gone.
 	Complete bool
-	// Present are all that the kernel has by the names that plugins use most,
-	// accelerator or not: PCI addresses, cards, render nodes, accel devices. It
-	// is nil when that could not be read.
+	// Present are all names that the kernel has of the kinds that plugins use
+	// most, accelerator or not: PCI addresses, cards, render nodes, accel
+	// devices. It is nil when they could not be read.
 	Present map[string]bool
 }
 
 // Merge returns the node's accelerators in the order of kind, then id.
 //
 // kubelet is nil when it could not be asked: then every allocation is unknown,
-// health is the kernel's word alone, and the resource is the one that the
-// device's driver is served as by rule. used maps device files to the command
-// of a process outside Kubernetes that holds them.
+// health is what the kernel says, and the resource is the usual one of the
+// device's driver. used maps device files to the command of a process outside
+// Kubernetes that has them open.
 //
-// The kubelet's list is the authority on what may be handed out: a device that
-// it does not list is unhealthy, and one that only it knows is reported under
-// the plugin's name, so that nothing it serves is invisible. It is unhealthy
-// if that name is the kernel's own and the kernel has no such device any more:
-// its driver let go of it, and the plugin has not noticed. Whether it works is
-// unknown where the kernel has devices of its kind that do not, and nobody
-// tells which they are.
+// The kubelet's list is the authority on what can be allocated. A device that
+// it does not list is unhealthy. A device that only it knows is reported under
+// the plugin's name, so that nothing it serves is invisible; it is unhealthy if
+// that name is one of the kernel's and the kernel no longer has it: the driver
+// was unbound, and the plugin has not noticed. Its health is unknown where some
+// device of its kind does not work and nothing says which one.
 //
-// What a resource serves of a device, the whole, shares or parts, are slots of
-// the device. One that is served under several resources, as a card that is
-// divided into parts of several sizes, is reported once for each of them, and
-// all are as healthy as the card.
+// Everything that one resource serves of a device, the whole, shares or parts,
+// are slots of the device. A device that is served under several resources, as
+// a card that is divided into parts of several sizes, is reported once for each
+// of them; all are as healthy as the card.
 //
 // Of what DRA drivers serve, the kubelet lists only what containers hold. Such
-// a device is allocated, as often as containers hold it; and when a device
-// plugin serves it too, it is unhealthy, so that nobody is given it twice.
+// a device is allocated as often as containers hold it. If a device plugin
+// serves it too, it is unhealthy, so that nobody is given it twice.
 func Merge(machine Machine, kubelet *podresources.Answer, used map[string]string) []accel.Device {
 	found := machine.Devices
 	out := make([]accel.Device, 0, len(found))
 	if kubelet == nil {
 		for _, f := range found {
-			if f.Optional {
+			if f.OnlyIfServed {
 				continue
 			}
 			d := describe(f, used)
-			d.judge(f, false)
+			d.kernelHealth(f, false)
 			d.Resource, d.Allocated = f.Resource, -1
 			out = append(out, d.Device)
 		}
-		return distinct(out)
+		return uniqueIDs(out)
 	}
 
-	known := namesOf(found)
-	served := match(machine, known, gather(*kubelet, known, machine.Present), gatherClaims(kubelet.Claims))
+	index := newNameIndex(found)
+	m := match(machine, index, groupSlots(*kubelet, index, machine.Present), groupClaims(kubelet.Claims))
 	for i, f := range found {
-		out = append(out, onMachine(f, served.devices[i], served.strangers[f.Kind], used)...)
+		out = append(out, discovered(f, m.offers[i], m.unmatchedKinds[f.Kind], used)...)
 	}
-	for _, u := range served.unknown {
-		d := fromKubelet(u)
-		switch {
-		case machine.gone(known, u):
-			d.fault(lost)
-		case served.doubtful[u.kind]:
-			d.doubt("one of the node's devices of this kind does not work, and which it is cannot be told")
-		}
+	for _, p := range m.unmatched {
+		d := device{accel.Device{Kind: p.kind, ID: p.name, Health: accel.Healthy}}
+		d.serve(p)
+		d.unmatchedHealth(machine, index, m, p)
 		out = append(out, d.Device)
 	}
-	for _, c := range served.unknownClaims {
-		out = append(out, fromClaims(c))
+	for _, c := range m.unmatchedClaims {
+		out = append(out, onlyClaimed(c))
 	}
-	return distinct(out)
-}
-
-// gone tells that a unit has the kernel's name for a device that the kernel has
-// not, or not any more.
-func (m Machine) gone(known names, u *unit) bool {
-	if !exact.MatchString(u.name) || len(known.by[u.name]) > 0 || m.Present[u.name] {
-		return false
-	}
-	if kernelName.MatchString(u.name) {
-		return m.Complete
-	}
-	return u.apart && m.Present != nil
+	return uniqueIDs(out)
 }
 
 // device is one that is being put together.
 type device struct{ accel.Device }
 
-// fault says why the device is unhealthy; the first reason stands.
-func (d *device) fault(reason string) {
-	if d.Health != accel.Unhealthy {
-		d.Health, d.Reason = accel.Unhealthy, reason
-	}
-}
-
-// doubt says why it is unknown whether the device, which nobody calls
-// unhealthy, works.
-func (d *device) doubt(reason string) {
-	if d.Health == accel.Healthy {
-		d.Health, d.Reason = accel.HealthUnknown, reason
-	}
-}
-
-// judge takes the kernel's word. What is set aside for virtual machines is
-// served to these, when it is served.
-func (d *device) judge(f discovery.Device, served bool) {
-	if f.Fault != "" && !(f.Aside && served) {
-		d.fault(f.Fault)
-	}
-	if f.Doubt != "" {
-		d.doubt(f.Doubt)
-	}
-}
-
-// describe is a found device without what anybody says of its health or who
-// serves it.
+// describe returns a discovered device without its health and how it is served.
 func describe(f discovery.Device, used map[string]string) device {
 	d := device{accel.Device{
 		Kind: f.Kind, ID: f.ID,
@@ -145,53 +99,53 @@ func describe(f discovery.Device, used map[string]string) device {
 	return d
 }
 
-// onMachine is a found device with what the kubelet serves it as, once for each
-// resource; none for one that is an accelerator only if it is served. strangers
-// tells that the kubelet serves devices of this kind that could not be told
-// apart: this may be one of them.
-func onMachine(f discovery.Device, s serving, strangers bool, used map[string]string) []accel.Device {
+// discovered returns a discovered device once for each resource that it is
+// served under; nothing for one that is an accelerator only if it is served.
+// unmatched is set when something of its kind is served and unmatched: that may
+// be this device.
+func discovered(f discovery.Device, o offers, unmatched bool, used map[string]string) []accel.Device {
 	d := describe(f, used)
-	d.judge(f, len(s.units) > 0 || s.claimed != nil)
-	if len(s.units) > 0 {
-		out := make([]accel.Device, len(s.units))
-		for i, u := range s.units {
+	d.kernelHealth(f, len(o.plugins) > 0 || o.dra != nil)
+	if len(o.plugins) > 0 {
+		out := make([]accel.Device, len(o.plugins))
+		for i, p := range o.plugins {
 			one := d
-			one.serve(u)
-			if s.claimed != nil {
-				one.claim(s.claimed, i == 0)
+			one.serve(p)
+			if o.dra != nil {
+				one.claim(o.dra, i == 0)
 			}
 			out[i] = one.Device
 		}
 		return out
 	}
 	switch {
-	case s.claimed != nil:
-		d.Holders, d.Allocated = s.claimed.holders()
-		d.PluginID, d.Slots = s.claimed.name(), d.Allocated
-	case f.Optional:
+	case o.dra != nil:
+		d.Holders, d.Allocated = o.dra.holders()
+		d.PluginID, d.Slots = o.dra.name(), d.Allocated
+	case f.OnlyIfServed:
 		return nil
-	case strangers:
+	case unmatched:
 		d.Allocated = -1
 	default:
 		d.Resource = f.Resource
-		d.fault(unserved)
+		d.unhealthy(notServed)
 	}
 	return []accel.Device{d.Device}
 }
 
-// serve adds what a device plugin serves the device as.
-func (d *device) serve(u *unit) {
-	d.Resource, d.PluginID = u.resource, u.pluginID()
-	if u.allocatable == 0 {
-		d.fault(withdrawn)
+// serve adds how a device plugin serves the device.
+func (d *device) serve(p *pluginDevice) {
+	d.Resource, d.PluginID = p.resource, p.pluginID()
+	if p.allocatable == 0 {
+		d.unhealthy(notAllocatable)
 	}
-	d.Slots, d.Allocated, d.Holders = len(u.slots), u.held, u.holders()
+	d.Slots, d.Allocated, d.Holders = len(p.slots), p.held, p.holders()
 }
 
-// claim adds to a device that a device plugin serves what containers hold of it
-// through a DRA driver; count tells whether it is counted here.
-func (d *device) claim(c *claimed, count bool) {
-	d.fault(twice)
+// claim adds to a device of a device plugin what containers hold of it through a
+// DRA driver, and counts it if count is set.
+func (d *device) claim(c *draDevice, count bool) {
+	d.unhealthy(servedTwice)
 	if !count {
 		return
 	}
@@ -199,29 +153,11 @@ func (d *device) claim(c *claimed, count bool) {
 	d.Slots += held
 	d.Allocated += held
 	d.Holders = append(d.Holders, holders...)
-	sortHolders(d.Holders)
+	slices.SortFunc(d.Holders, accel.CompareHolders)
 }
 
-// Why a device that the kernel finds no fault with is unhealthy.
-const (
-	withdrawn = "the kubelet does not offer it: its device plugin calls it unhealthy, or is gone"
-	unserved  = "no device plugin and no DRA driver offers it"
-	twice     = "both a device plugin and a DRA driver offer it"
-	lost      = "the kernel has no such device any more"
-)
-
-// kernelName matches what the kernel calls a GPU or NPU that has its driver.
-var kernelName = regexp.MustCompile(`^(card|accel|renderD)[0-9]+$`)
-
-// fromKubelet is a device that only a device plugin knows.
-func fromKubelet(u *unit) device {
-	d := device{accel.Device{Kind: u.kind, ID: u.name, Health: accel.Healthy}}
-	d.serve(u)
-	return d
-}
-
-// fromClaims is a device that only a DRA driver knows.
-func fromClaims(c *claimed) accel.Device {
+// onlyClaimed is a device that only a DRA driver knows.
+func onlyClaimed(c *draDevice) accel.Device {
 	holders, held := c.holders()
 	return accel.Device{
 		Kind: c.kind, ID: c.name(), PluginID: c.name(),
@@ -229,23 +165,17 @@ func fromClaims(c *claimed) accel.Device {
 	}
 }
 
-// distinct puts devices in order, and gives one whose id another of its kind
-// has already the resource it is served as before it.
-func distinct(devices []accel.Device) []accel.Device {
-	type key struct {
-		kind accel.Kind
-		id   string
-	}
-	taken := make(map[key]bool, len(devices))
+// uniqueIDs sorts devices, and prefixes an id that is taken within its kind with
+// the device's resource.
+func uniqueIDs(devices []accel.Device) []accel.Device {
+	taken := make(map[accel.DeviceKey]bool, len(devices))
 	for i := range devices {
 		d := &devices[i]
-		for taken[key{d.Kind, d.ID}] {
+		for taken[d.Key()] {
 			d.ID = d.Resource + "/" + d.ID
 		}
-		taken[key{d.Kind, d.ID}] = true
+		taken[d.Key()] = true
 	}
-	slices.SortFunc(devices, func(x, y accel.Device) int {
-		return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.ID, y.ID))
-	})
+	slices.SortFunc(devices, accel.CompareDevices)
 	return devices
 }

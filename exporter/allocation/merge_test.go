@@ -37,7 +37,7 @@ func unusable(d discovery.Device) discovery.Device {
 	return d
 }
 
-// gpu is what is expected of a card: healthy, one slot, idle.
+// gpu is the expected device of a card: healthy, one slot, idle.
 func gpu(id string, change ...func(*accel.Device)) accel.Device {
 	d := accel.Device{Kind: "GPU", ID: id, Resource: i915, Driver: "i915", Health: accel.Healthy, Slots: 1}
 	for _, f := range change {
@@ -50,8 +50,8 @@ func holder(pod string, slots int) accel.Holder {
 	return accel.Holder{Namespace: "ns", Pod: pod, Container: "c", Slots: slots}
 }
 
-// kubelet makes an answer from plugin ids: by resource those that may be handed
-// out, and by resource and id the pod that holds it.
+// kubelet builds an answer from plugin ids: by resource those that can be
+// allocated, and by resource and id the pod that holds it.
 func kubelet(allocatable map[string][]string, held map[podresources.Slot]string) *podresources.Answer {
 	a := podresources.Answer{Allocatable: map[podresources.Slot]bool{}, Held: map[podresources.Slot]podresources.Holder{}}
 	for resource, ids := range allocatable {
@@ -132,11 +132,11 @@ func TestMerge(t *testing.T) {
 			[]discovery.Device{unusable(card0)}, kubelet(ids{i915: {"card0-0"}}, nil), nil,
 			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Health, d.Driver = accel.Unhealthy, "" })},
 		},
-		"by PCI address, another resource than the driver's": {
+		"by PCI address, a resource that is not the driver's": {
 			[]discovery.Device{card0}, kubelet(ids{"example.com/gpu": {"0000:00:02.0"}}, nil), nil,
 			[]accel.Device{gpu("0000:00:02.0", func(d *accel.Device) { d.Resource = "example.com/gpu" })},
 		},
-		"used from outside": {
+		"used outside Kubernetes": {
 			[]discovery.Device{card0, card1}, kubelet(ids{i915: {"card0-0", "card1-0"}}, nil),
 			map[string]string{"/dev/dri/renderD129": "blender"},
 			[]accel.Device{gpu("0000:00:02.0"), gpu("0000:03:00.0", func(d *accel.Device) { d.ExternalUse = "blender" })},
@@ -194,10 +194,10 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// noPluginID leaves out what TestPluginID is about.
+// noPluginID ignores what TestPluginID tests.
 var noPluginID = cmpopts.IgnoreFields(accel.Device{}, "PluginID")
 
-// noReason leaves out what TestReason is about.
+// noReason ignores what TestReason tests.
 var noReason = cmpopts.IgnoreFields(accel.Device{}, "Reason")
 
 func TestPluginID(t *testing.T) {
@@ -228,15 +228,15 @@ func TestPluginID(t *testing.T) {
 	}
 }
 
-func TestUnshared(t *testing.T) {
+func TestTrimShare(t *testing.T) {
 	for id, want := range map[string]string{
 		"card0-1": "card0", "accel0-12": "accel0", "card0": "card0", "0000:00:02.0-1": "0000:00:02.0",
 		"1-2": "1-2", "1-2.4-0": "1-2.4", "usb-1-2-0": "usb-1-2", "dfl-port.0-1": "dfl-port.0", "0000-00-02-0": "0000-00-02-0",
 		"GPU-8d1c3b1e-1b5a-4c0e-9f10-000000000042": "GPU-8d1c3b1e-1b5a-4c0e-9f10-000000000042",
 		"GPU-x::3": "GPU-x", "hddl-0": "hddl-0", "": "",
 	} {
-		if got := unshared(id); got != want {
-			t.Errorf("unshared(%q) = %q, want %q", id, got, want)
+		if got := trimShare(id); got != want {
+			t.Errorf("trimShare(%q) = %q, want %q", id, got, want)
 		}
 	}
 }
@@ -252,8 +252,7 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
-// TestLostDriver is a card whose driver let go of it while its plugin goes on
-// serving it.
+// The driver of a card was unbound, and its plugin still serves it.
 func TestLostDriver(t *testing.T) {
 	served := kubelet(map[string][]string{i915: {"card0-0", "card1-0"}}, nil)
 	for name, tc := range map[string]struct {
@@ -275,7 +274,7 @@ func TestLostDriver(t *testing.T) {
 	}
 }
 
-// Why a device is unhealthy is the first thing that is known to be wrong.
+// The reason of a device's health is the first that is found.
 func TestReason(t *testing.T) {
 	held := map[podresources.Slot]string{{Resource: i915, DeviceID: "card0-0"}: "a"}
 	for name, tc := range map[string]struct {
@@ -284,11 +283,11 @@ func TestReason(t *testing.T) {
 		want    string
 	}{
 		"healthy":                         {[]discovery.Device{card0}, kubelet(map[string][]string{i915: {"card0-0"}}, nil), ""},
-		"the kernel's word":               {[]discovery.Device{unusable(card0)}, kubelet(nil, nil), "no driver is bound to it"},
-		"nobody serves it":                {[]discovery.Device{card0}, kubelet(nil, nil), unserved},
-		"the kubelet does not list it":    {[]discovery.Device{card0}, kubelet(nil, held), withdrawn},
-		"the same, unknown to the kernel": {nil, kubelet(nil, held), withdrawn},
-		"the kernel has lost it":          {nil, kubelet(map[string][]string{i915: {"card0-0"}}, nil), lost},
+		"a fault of the kernel's":         {[]discovery.Device{unusable(card0)}, kubelet(nil, nil), "no driver is bound to it"},
+		"nobody serves it":                {[]discovery.Device{card0}, kubelet(nil, nil), notServed},
+		"the kubelet does not list it":    {[]discovery.Device{card0}, kubelet(nil, held), notAllocatable},
+		"the same, unknown to the kernel": {nil, kubelet(nil, held), notAllocatable},
+		"the kernel has lost it":          {nil, kubelet(map[string][]string{i915: {"card0-0"}}, nil), deviceGone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Merge(Machine{Devices: tc.found, Complete: true}, tc.kubelet, nil)

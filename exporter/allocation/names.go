@@ -10,18 +10,18 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// names says which devices of the machine go by a name, by their indexes: those
-// of which it is the id first.
-type names struct {
-	found []discovery.Device
-	by    map[string][]int
+// nameIndex finds discovered devices by name. Devices that have a name as their
+// id are first.
+type nameIndex struct {
+	found  []discovery.Device
+	byName map[string][]int // indexes into found
 }
 
-func namesOf(found []discovery.Device) names {
-	n := names{found, make(map[string][]int, 6*len(found))}
+func newNameIndex(found []discovery.Device) nameIndex {
+	n := nameIndex{found, make(map[string][]int, 6*len(found))}
 	add := func(name string, i int) {
-		if !slices.Contains(n.by[name], i) {
-			n.by[name] = append(n.by[name], i)
+		if !slices.Contains(n.byName[name], i) {
+			n.byName[name] = append(n.byName[name], i)
 		}
 	}
 	for i, f := range found {
@@ -35,9 +35,9 @@ func namesOf(found []discovery.Device) names {
 	return n
 }
 
-// of returns the device of a kind that goes by a name.
-func (n names) of(kind accel.Kind, name string) (index int, ok bool) {
-	for _, i := range n.by[name] {
+// ofKind returns the device of a kind that has a name.
+func (n nameIndex) ofKind(kind accel.Kind, name string) (index int, ok bool) {
+	for _, i := range n.byName[name] {
 		if n.found[i].Kind == kind {
 			return i, true
 		}
@@ -45,21 +45,21 @@ func (n names) of(kind accel.Kind, name string) (index int, ok bool) {
 	return 0, false
 }
 
-// meant returns the device that a plugin's id names. The kind that the name of
-// the resource says comes first; but an id that names a device beyond doubt is
-// that device, whatever its resource is called.
-func (n names) meant(id string, kind accel.Kind) (index int, ok bool) {
-	if i, ok := n.of(kind, id); ok {
+// lookup returns the device that a plugin's id names: of the kind that the
+// resource's name says, else, if the id names one device for certain, that
+// device, whatever the resource is called.
+func (n nameIndex) lookup(id string, kind accel.Kind) (index int, ok bool) {
+	if i, ok := n.ofKind(kind, id); ok {
 		return i, true
 	}
-	spellings := spellings(id)
-	for _, s := range spellings {
-		if i, ok := n.of(kind, s); ok {
+	candidates := candidateNames(id)
+	for _, s := range candidates {
+		if i, ok := n.ofKind(kind, s); ok {
 			return i, true
 		}
 	}
-	for _, s := range spellings {
-		if at := n.by[s]; len(at) > 0 && !vague.MatchString(s) {
+	for _, s := range candidates {
+		if at := n.byName[s]; len(at) > 0 && !vagueName.MatchString(s) {
 			return at[0], true
 		}
 	}
@@ -67,34 +67,34 @@ func (n names) meant(id string, kind accel.Kind) (index int, ok bool) {
 }
 
 var (
-	// node matches the kernel's name for a card, a render node or an accel
-	// device, or its path, with what plugins put around it: card0-0,
+	// nodePattern matches the kernel's name of a card, a render node or an
+	// accel device, or its path, and what plugins put around it: card0-0,
 	// /dev/accel/accel0, dri-renderD128.
-	node = regexp.MustCompile(`^(?:/dev/)?(?:(?:dri|drm|accel)[/_-])?((?:card|renderD|accel)[0-9]+)(?:[-_:./].*)?$`)
-	// function matches a PCI address in an id, with or without its domain.
-	function = regexp.MustCompile(`(?:^|[^0-9A-Fa-f])(?:(?:0000)?([0-9A-Fa-f]{4})[-_:])?([0-9A-Fa-f]{2})[-_:]([0-9A-Fa-f]{2})[-_.]([0-7])(?:[^0-9A-Fa-f]|$)`)
-	// uuid matches NVIDIA's name for a GPU, also in that of a part of it
+	nodePattern = regexp.MustCompile(`^(?:/dev/)?(?:(?:dri|drm|accel)[/_-])?((?:card|renderD|accel)[0-9]+)(?:[-_:./].*)?$`)
+	// addressPattern matches a PCI address in an id, with or without its domain.
+	addressPattern = regexp.MustCompile(`(?:^|[^0-9A-Fa-f])(?:(?:0000)?([0-9A-Fa-f]{4})[-_:])?([0-9A-Fa-f]{2})[-_:]([0-9A-Fa-f]{2})[-_.]([0-7])(?:[^0-9A-Fa-f]|$)`)
+	// uuid matches NVIDIA's name of a GPU, also within that of a part of it
 	// (MIG-GPU-…/1/0).
 	uuid = regexp.MustCompile(`GPU-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
-	// numbered matches the number of a share at the end of an id.
-	numbered = regexp.MustCompile(`[-_:./]+[0-9]+$`)
-	// vague matches a name that others than the device may have as well, such
-	// as the USB path 1-2.
-	vague = regexp.MustCompile(`^[0-9.-]*$`)
-	// exact matches what only one device of a machine can be called.
-	exact = regexp.MustCompile(`^(?:(?:card|renderD|accel)[0-9]+|[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$`)
+	// shareNumber matches the number of a share at the end of an id.
+	shareNumber = regexp.MustCompile(`[-_:./]+[0-9]+$`)
+	// vagueName matches a name that something else may have too, such as the
+	// USB path 1-2.
+	vagueName = regexp.MustCompile(`^[0-9.-]*$`)
+	// uniqueName matches a name that only one device of a machine can have.
+	uniqueName = regexp.MustCompile(`^(?:(?:card|renderD|accel)[0-9]+|[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$`)
 )
 
-// spellings are the names of devices that an id of a plugin may stand for, the
-// likeliest first: as it is, without its directory, without the number of a
-// share, and what it has of a kernel's name, a PCI address or a UUID in it.
-func spellings(id string) []string {
-	out := append(make([]string, 0, 8), id, unshared(id))
-	if name := nodeIn(id); name != "" {
+// candidateNames are the names of devices that a plugin's id may stand for, the
+// likeliest first: the id itself, without its directory, without the number of a
+// share, and a kernel's name, PCI address or UUID within it.
+func candidateNames(id string) []string {
+	out := append(make([]string, 0, 8), id, trimShare(id))
+	if name := nodeName(id); name != "" {
 		out = append(out, name)
 	}
-	if m := functionIn(id); m != nil {
-		out = append(out, addressOf(m))
+	if m := findAddress(id); m != nil {
+		out = append(out, joinAddress(m))
 	}
 	if strings.Contains(id, "GPU-") {
 		out = append(out, uuid.FindString(id))
@@ -104,7 +104,7 @@ func spellings(id string) []string {
 	}
 	shorter := id
 	for range 2 {
-		at := numbered.FindStringIndex(shorter)
+		at := shareNumber.FindStringIndex(shorter)
 		if at == nil {
 			break
 		}
@@ -114,28 +114,29 @@ func spellings(id string) []string {
 	return out
 }
 
-// nodeIn is the kernel's name for a device in an id, "" when there is none.
-// That and the next look first whether there can be one: some plugins have
+// nodeName is the kernel's name of a device in an id, "" when there is none. It
+// and findAddress first check whether there can be one: some plugins have
 // thousands of ids.
-func nodeIn(id string) string {
+func nodeName(id string) string {
 	if id == "" || !strings.ContainsRune("/acdr", rune(id[0])) {
 		return ""
 	}
-	if m := node.FindStringSubmatch(id); m != nil {
+	if m := nodePattern.FindStringSubmatch(id); m != nil {
 		return m[1]
 	}
 	return ""
 }
 
-// functionIn are the parts of a PCI address in an id, as function has them.
-func functionIn(id string) []string {
+// findAddress returns the parts of a PCI address in an id, as addressPattern has
+// them.
+func findAddress(id string) []string {
 	if strings.Count(id, ":")+strings.Count(id, "-")+strings.Count(id, "_") == 0 {
 		return nil
 	}
-	return function.FindStringSubmatch(id)
+	return addressPattern.FindStringSubmatch(id)
 }
 
-func addressOf(m []string) string {
+func joinAddress(m []string) string {
 	domain := m[1]
 	if domain == "" {
 		domain = "0000"
@@ -143,14 +144,14 @@ func addressOf(m []string) string {
 	return strings.ToLower(domain + ":" + m[2] + ":" + m[3] + "." + m[4])
 }
 
-// plain is the name of the device that an id of a plugin is one share of: the
-// kernel's where the id has one, else the id without the number of the share.
-func plain(id string) string {
-	if name := nodeIn(id); name != "" {
+// deviceName is the name of the device that a plugin's id is a share of: the
+// kernel's if the id has one, else the id without the number of the share.
+func deviceName(id string) string {
+	if name := nodeName(id); name != "" {
 		return name
 	}
-	if m := functionIn(id); m != nil && m[1] != "" {
-		return addressOf(m)
+	if m := findAddress(id); m != nil && m[1] != "" {
+		return joinAddress(m)
 	}
-	return unshared(id)
+	return trimShare(id)
 }

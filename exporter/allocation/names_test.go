@@ -15,7 +15,7 @@ var (
 	gaudi1 = discovery.Device{Kind: "NPU", ID: "0000:b3:00.0", Driver: "habanalabs", Vendor: "Habana Labs", Names: []string{"0000:b3:00.0", "accel1"}}
 	rknn   = discovery.Device{Kind: "NPU", ID: "rknn", Names: []string{"rknn", "accel0"}}
 	arc    = discovery.Device{Kind: "GPU", ID: "0000:03:00.0", Driver: "xe", Vendor: "Intel", Names: []string{"0000:03:00.0", "card1", "renderD128"}}
-	mali   = discovery.Device{Kind: "GPU", ID: "fb000000.gpu", Driver: "panthor", Optional: true, Names: []string{"fb000000.gpu", "card0", "renderD128"}}
+	mali   = discovery.Device{Kind: "GPU", ID: "fb000000.gpu", Driver: "panthor", OnlyIfServed: true, Names: []string{"fb000000.gpu", "card0", "renderD128"}}
 	a100   = discovery.Device{Kind: "GPU", ID: "0000:17:00.0", Driver: "nvidia", Vendor: "NVIDIA", Resource: "nvidia.com/gpu", Instances: 3,
 		Names: []string{"0000:17:00.0", "GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77"}}
 	other100 = discovery.Device{Kind: "GPU", ID: "0000:65:00.0", Driver: "nvidia", Vendor: "NVIDIA", Resource: "nvidia.com/gpu", Instances: 7,
@@ -31,7 +31,7 @@ func broken(d discovery.Device) discovery.Device {
 	return d
 }
 
-// row is what a device comes out as, in short.
+// row is a merged device in short.
 type row struct {
 	Kind         accel.Kind
 	ID, Resource string
@@ -47,7 +47,7 @@ func rows(devices []accel.Device) []row {
 	return out
 }
 
-// An id that is a device's address or its name in the kernel is that device,
+// An id that names a device by its address or its kernel name means that device,
 // whatever its resource is called and however the plugin writes it.
 func TestIDsThatNameADevice(t *testing.T) {
 	found := []discovery.Device{gaudi0, gaudi1, arc}
@@ -108,7 +108,7 @@ func TestUnnamedKinds(t *testing.T) {
 			{"NPU", "0000:19:00.0", "", 1, "healthy"}, {"NPU", "0000:b3:00.0", "", 1, "healthy"}, {"NPU", hashA, "squat.ai/npu", 1, "healthy"}}},
 		"hashes of two resources": {[]discovery.Device{rknn}, nil, ids{"squat.ai/npu": {hashA}, "other.example.com/npu": {hashB}}, []row{
 			{"NPU", hashB, "other.example.com/npu", 1, "healthy"}, {"NPU", hashA, "squat.ai/npu", 1, "healthy"}, {"NPU", "rknn", "", 1, "healthy"}}},
-		"a hash of another maker's": {[]discovery.Device{vpuOfIntel()}, nil, ids{"hailo.ai/npu": {hashA}}, []row{
+		"a hash of another vendor's": {[]discovery.Device{vpuOfIntel()}, nil, ids{"hailo.ai/npu": {hashA}}, []row{
 			{"NPU", "0000:00:0b.0", "", 1, "healthy"}, {"NPU", hashA, "hailo.ai/npu", 1, "healthy"}}},
 		"a hash under a name that says nothing": {[]discovery.Device{rknn}, nil, ids{"example.com/thing": {hashA}}, []row{
 			{"NPU", "rknn", "", 1, "unhealthy"}, {"THING", "example.com/thing", "example.com/thing", 1, "healthy"}}},
@@ -149,8 +149,8 @@ func vpuOfIntel() discovery.Device {
 	return d
 }
 
-// What could not be read whole is not eliminated from.
-func TestNoSharesOfWhatWasNotReadWhole(t *testing.T) {
+// Nothing is matched by elimination when not everything could be read.
+func TestNoEliminationAfterAnIncompleteRead(t *testing.T) {
 	got := rows(Merge(Machine{Devices: []discovery.Device{rknn}}, kubelet(map[string][]string{"squat.ai/npu": {hashA, hashB}}, nil), nil))
 	want := []row{{"NPU", hashB, "squat.ai/npu", 1, "healthy"}, {"NPU", hashA, "squat.ai/npu", 1, "healthy"}, {"NPU", "rknn", "", 1, "healthy"}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -158,7 +158,7 @@ func TestNoSharesOfWhatWasNotReadWhole(t *testing.T) {
 	}
 }
 
-// Who holds parts of a card holds slots of the card, each counted once.
+// Containers that hold parts of a card hold slots of the card, each counted once.
 func TestHoldersOfParts(t *testing.T) {
 	const resource = "amd.com/cpx_nps4"
 	held := map[podresources.Slot]string{{Resource: resource, DeviceID: "amdgpu_xcp_0"}: "a"}
@@ -171,25 +171,25 @@ func TestHoldersOfParts(t *testing.T) {
 	}
 }
 
-// What the kernel does not know is unknown, unless the kubelet knows better.
-func TestDoubt(t *testing.T) {
-	doubted := gaudi0
-	doubted.Doubt = "its driver resets it"
-	aside := arc
-	aside.Fault, aside.Aside = "it is set aside for a virtual machine", true
+// Health that the kernel does not know is unknown, unless the kubelet knows it.
+func TestUnknownHealth(t *testing.T) {
+	unknown := gaudi0
+	unknown.Unknown = "its driver resets it"
+	passthrough := arc
+	passthrough.Fault, passthrough.Passthrough = "it is set aside for a virtual machine", true
 	const resource = "habana.ai/gaudi"
 	for name, tc := range map[string]struct {
 		found   discovery.Device
 		kubelet *podresources.Answer
 		want    accel.Health
 	}{
-		"served":                          {doubted, kubelet(map[string][]string{resource: {"accel0"}}, nil), accel.HealthUnknown},
-		"the kubelet does not answer":     {doubted, nil, accel.HealthUnknown},
-		"the kubelet withdraws it":        {doubted, kubelet(nil, map[podresources.Slot]string{{Resource: resource, DeviceID: "accel0"}: "a"}), accel.Unhealthy},
-		"nobody serves it":                {doubted, kubelet(nil, nil), accel.Unhealthy},
-		"a fault besides":                 {broken(doubted), kubelet(map[string][]string{resource: {"accel0"}}, nil), accel.Unhealthy},
-		"set aside, and served":           {aside, kubelet(map[string][]string{"example.com/arc": {"0000:03:00.0"}}, nil), accel.Healthy},
-		"set aside, and served by nobody": {aside, kubelet(nil, nil), accel.Unhealthy},
+		"served":                          {unknown, kubelet(map[string][]string{resource: {"accel0"}}, nil), accel.HealthUnknown},
+		"the kubelet does not answer":     {unknown, nil, accel.HealthUnknown},
+		"the kubelet withdraws it":        {unknown, kubelet(nil, map[podresources.Slot]string{{Resource: resource, DeviceID: "accel0"}: "a"}), accel.Unhealthy},
+		"nobody serves it":                {unknown, kubelet(nil, nil), accel.Unhealthy},
+		"a fault besides":                 {broken(unknown), kubelet(map[string][]string{resource: {"accel0"}}, nil), accel.Unhealthy},
+		"set aside, and served":           {passthrough, kubelet(map[string][]string{"example.com/arc": {"0000:03:00.0"}}, nil), accel.Healthy},
+		"set aside, and served by nobody": {passthrough, kubelet(nil, nil), accel.Unhealthy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Merge(Machine{Devices: []discovery.Device{tc.found}, Complete: true}, tc.kubelet, nil)
@@ -199,6 +199,6 @@ func TestDoubt(t *testing.T) {
 		})
 	}
 	if got := Merge(Machine{Devices: []discovery.Device{mali}, Complete: true}, nil, nil); len(got) != 0 {
-		t.Errorf("a chip's GPU that nobody is known to serve: %+v", got)
+		t.Errorf("a chip's GPU that nothing serves: %+v", got)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// words are parts of an extended resource's name that say which kind of device
-// is behind it, in the order in which they are looked for.
-var words = []struct {
+// kindWords are parts of an extended resource's name that say its kind, in the
+// order in which they are tried.
+var kindWords = []struct {
 	word string
 	kind accel.Kind
 }{
@@ -19,13 +19,13 @@ var words = []struct {
 	{"gpu", "GPU"},
 }
 
-// gpuPart matches the resources that parts of GPUs are served as under names of
-// their own: NVIDIA's MIG devices, and AMD's partitions by compute and memory.
+// gpuPart matches the resources of parts of GPUs: NVIDIA's MIG devices, and
+// AMD's partitions by compute and memory.
 var gpuPart = regexp.MustCompile(`^nvidia\.com/mig-|^amd\.com/[sdtqc]px(_nps[0-9]+)?$`)
 
-// makers are words in the domain of a resource that say whose devices it has,
-// as discovery calls the maker.
-var makers = []struct{ word, maker string }{
+// vendorDomains are words in the domain of a resource that say its vendor, by
+// the name that discovery has for it.
+var vendorDomains = []struct{ word, vendor string }{
 	{"intel", "Intel"}, {"altera", "Intel"}, {"nvidia", "NVIDIA"}, {"amd.com", "AMD"}, {"xilinx", "AMD"},
 	{"habana", "Habana Labs"}, {"qualcomm", "Qualcomm"},
 	{"hailo", "Hailo"}, {"huawei", "Huawei"}, {"rebellions", "Rebellions"}, {"furiosa", "FuriosaAI"},
@@ -33,16 +33,17 @@ var makers = []struct{ word, maker string }{
 	{"memryx", "MemryX"}, {"tenstorrent", "Tenstorrent"}, {"metax", "MetaX"}, {"mthreads", "Moore Threads"},
 }
 
-// foreign tells whether a resource is of another maker than a device.
-func foreign(resource, vendor string) bool {
+// otherVendor reports whether a resource is of another vendor than a device.
+// Where either is unknown, it is not.
+func otherVendor(resource, vendor string) bool {
 	domain, _, _ := strings.Cut(strings.ToLower(resource), "/")
 	of := ""
 	known := false
-	for _, m := range makers {
-		if of == "" && strings.Contains(domain, m.word) {
-			of = m.maker
+	for _, v := range vendorDomains {
+		if of == "" && strings.Contains(domain, v.word) {
+			of = v.vendor
 		}
-		known = known || m.maker == vendor
+		known = known || v.vendor == vendor
 	}
 	if vendor == "Xilinx" {
 		vendor, known = "AMD", true
@@ -50,13 +51,13 @@ func foreign(resource, vendor string) bool {
 	return of != "" && known && of != vendor
 }
 
-// kindOf returns the kind that an extended resource serves. apart is false for
-// a resource whose name says nothing: its slots may be shares of anything (some
-// plugins offer a thousand of one device), so they count as one device, of a
-// kind that is named like the resource.
-func kindOf(resource string) (kind accel.Kind, apart bool) {
+// kindOf returns the kind of device that an extended resource serves. known is
+// false for a resource whose name says nothing: its slots may be shares of
+// anything (some plugins offer a thousand of one device), so they count as one
+// device, of a kind that is named like the resource.
+func kindOf(resource string) (kind accel.Kind, known bool) {
 	lower := strings.ToLower(resource)
-	for _, w := range words {
+	for _, w := range kindWords {
 		if strings.Contains(lower, w.word) {
 			return w.kind, true
 		}
@@ -71,23 +72,23 @@ func kindOf(resource string) (kind accel.Kind, apart bool) {
 	return "OTHER", false
 }
 
-// isPart tells whether an id is one of a part of a GPU, whatever its resource is
-// called: nvidia.com/mig-1g.10gb has those of MIG devices.
-func isPart(id string) bool { return strings.HasPrefix(id, "MIG-") }
+// isMIG reports whether an id is that of a MIG device, whatever its resource is
+// called.
+func isMIG(id string) bool { return strings.HasPrefix(id, "MIG-") }
 
-// monitoring tells whether a resource only lets its holder watch devices, as
+// isMonitoring reports whether a resource only lets its holder watch devices, as
 // that of Intel's GPU plugin does.
-func monitoring(resource string) bool { return strings.HasSuffix(resource, "_monitoring") }
+func isMonitoring(resource string) bool { return strings.HasSuffix(resource, "_monitoring") }
 
-// share matches the number that plugins append to the name of a device that
-// they serve several times over: card0-1, 0000:00:02.0-1, GPU-1b2c…::1. A UUID
-// ends in one dash and digits too and must stay whole, hence what may stand
-// before the dash.
-var share = regexp.MustCompile(`^((?:card|accel|renderD|region)[0-9]+|[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|(?:dfl|intel-fpga)-(?:port|fme|dev)\.[0-9]+|(?:usb-)?[0-9]+-[0-9]+(?:\.[0-9]+)*)-[0-9]+$|^(.+)::[0-9]+$`)
+// sharePattern matches an id with the number that plugins append to the name of
+// a shared device: card0-1, 0000:00:02.0-1, GPU-1b2c…::1. A UUID also ends in a
+// dash and digits and must stay whole, so the pattern lists what may stand before
+// a dash.
+var sharePattern = regexp.MustCompile(`^((?:card|accel|renderD|region)[0-9]+|[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|(?:dfl|intel-fpga)-(?:port|fme|dev)\.[0-9]+|(?:usb-)?[0-9]+-[0-9]+(?:\.[0-9]+)*)-[0-9]+$|^(.+)::[0-9]+$`)
 
-// unshared is the name of the device of which a plugin's id is a share.
-func unshared(id string) string {
-	m := share.FindStringSubmatch(id)
+// trimShare is the name of the device that a plugin's id is a share of.
+func trimShare(id string) string {
+	m := sharePattern.FindStringSubmatch(id)
 	switch {
 	case m == nil:
 		return id

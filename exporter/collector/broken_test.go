@@ -14,12 +14,12 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"heteroaccel.io/exporter/machines"
+	"heteroaccel.io/exporter/testmachine"
 	"heteroaccel.io/pkg/accel"
 )
 
-// Whatever a file of the machine holds, or is, there is a page, and a monitor
-// can read it: at worst a part has failed.
+// Whatever a file of the machine contains, or is, the exporter has a page that a
+// monitor can read: at worst a collector has failed.
 func TestEveryFileBroken(t *testing.T) {
 	// Longer than any attribute, and neither a number nor a text.
 	garbage := bytes.Repeat([]byte("\xff\xfe\x00=:\n"), 20_000)
@@ -40,7 +40,7 @@ func TestEveryFileBroken(t *testing.T) {
 	for _, name := range []string{"arria10-opae", "core-ultra", "gaudi2", "nvidia-drm", "stick-booted"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sys, proc := machines.Write(t, name)
+			sys, proc := testmachine.Write(t, name)
 			config := Config{Node: name, Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}
 			for _, path := range read(t, sys, proc) {
 				breaks := files
@@ -68,7 +68,7 @@ func TestEveryFileBroken(t *testing.T) {
 	}
 }
 
-// read lists the files and links of the trees that a scrape reads.
+// read lists the files and links that a scrape reads.
 func read(t *testing.T, roots ...string) []string {
 	t.Helper()
 	unread := map[string]bool{"manufacturer": true, "product": true, "speed": true, "status": true, "subsystem": true, "dev": true, "enable": true, "control": true, "id": true}
@@ -87,7 +87,7 @@ func read(t *testing.T, roots ...string) []string {
 	return paths
 }
 
-// keep remembers a file or link, and puts it back.
+// keep saves a file or link, and returns a function that restores it.
 func keep(t *testing.T, path string) (restore func()) {
 	t.Helper()
 	target, errLink := os.Readlink(path)
@@ -118,17 +118,17 @@ func TestThousandsOfDevices(t *testing.T) {
 	for i := range count {
 		fmt.Fprintf(&text, "sys/bus/usb/devices/1-%d\n\tidVendor = 03e7\n\tidProduct = 2485\n", i+1)
 	}
-	sys, proc := machines.Make(t, text.String())
+	sys, proc := testmachine.WriteText(t, text.String())
 	s := decode(t, scrape(t, New(Config{Node: "g", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())))
 	if len(s.Devices) != count {
 		t.Errorf("%d devices", len(s.Devices))
 	}
 }
 
-// A driver that hangs over one attribute costs what only it can tell, for as
-// long as it hangs. A pipe that nobody writes to is such an attribute.
+// A driver that hangs at one attribute fails only its own collector, and only
+// while it hangs. A pipe without a writer is such an attribute.
 func TestAnAttributeThatHangs(t *testing.T) {
-	sys, proc := machines.Write(t, "core-ultra")
+	sys, proc := testmachine.Write(t, "core-ultra")
 	attribute := filepath.Join(sys, "devices/pci0000:00/0000:00:02.0/drm/card1/gt/gt0/rc6_residency_ms")
 	if err := os.Remove(attribute); err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func TestAnAttributeThatHangs(t *testing.T) {
 	if err := os.Remove(attribute); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); !states(c.Sample())["gpu"]; {
+	for deadline := time.Now().Add(10 * time.Second); !states(c.Scrape())["gpu"]; {
 		if time.Now().After(deadline) {
 			t.Fatal("it answers again, and the collector does not")
 		}

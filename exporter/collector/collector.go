@@ -1,10 +1,10 @@
-// Package collector reads the whole node at each scrape and shows it as
+// Package collector reads the whole node at each scrape and exposes it as
 // Prometheus metrics.
 //
-// Mount points, and a function that asks the kubelet, enter; the metrics of
-// the telemetry contract leave. A part that fails or hangs shows as a failed
-// collector and never as an idle device; nothing read is kept for the next
-// scrape but counters of work done.
+// Mount points, and a function that asks the kubelet, enter; the metrics of the
+// telemetry contract leave. A part that fails or hangs is reported as a failed
+// collector, never as an idle device. It keeps nothing for the next scrape but
+// counters of work done.
 package collector
 
 import (
@@ -21,28 +21,29 @@ import (
 	"heteroaccel.io/exporter/discovery"
 	"heteroaccel.io/exporter/externaluse"
 	"heteroaccel.io/exporter/podresources"
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/telemetry"
 	"heteroaccel.io/pkg/telemetry/exposition"
 )
 
-// Config is what a Collector reads and for how long.
+// Config is what a Collector reads, and for how long.
 type Config struct {
 	// Node is the Kubernetes node's name.
 	Node string
 	// Sys and Proc are the mount points of sysfs and procfs.
 	Sys, Proc string
-	// ExternalUse tells whether to look for processes outside Kubernetes that
-	// use a device.
+	// ExternalUse is set to look for processes outside Kubernetes that use a
+	// device.
 	ExternalUse bool
-	// Timeout bounds a scrape. It must be shorter than the scraper's.
+	// Timeout bounds a scrape. It must be shorter than Prometheus' own.
 	Timeout time.Duration
 }
 
-// Kubelet asks the kubelet what it hands out and who holds it.
+// Kubelet asks the kubelet what it can allocate, and which containers hold it.
 type Kubelet func(context.Context) (podresources.Answer, error)
 
 // Collector is a prometheus.Collector of the node. It is safe for concurrent
-// use: scrapes at the same time share one read.
+// use: concurrent scrapes share one read.
 type Collector struct {
 	config  Config
 	kubelet Kubelet
@@ -54,29 +55,29 @@ type Collector struct {
 	loads   loads
 
 	mu     sync.Mutex
-	failed map[string]bool      // collectors whose last read failed, by name
-	faults map[deviceKey]string // what was last said to be wrong with devices
+	failed map[string]bool            // by name, parts whose last read failed
+	faults map[accel.DeviceKey]string // last known fault of each device
 }
 
 // New returns a collector; it reads nothing until it is scraped.
 func New(config Config, kubelet Kubelet, log zerolog.Logger) *Collector {
-	return &Collector{config: config, kubelet: kubelet, log: log, failed: map[string]bool{}, faults: map[deviceKey]string{}}
+	return &Collector{config: config, kubelet: kubelet, log: log, failed: map[string]bool{}, faults: map[accel.DeviceKey]string{}}
 }
 
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) { exposition.Describe(ch) }
 
 // Collect implements prometheus.Collector.
-func (c *Collector) Collect(ch chan<- prometheus.Metric) { exposition.Collect(ch, c.Sample()) }
+func (c *Collector) Collect(ch chan<- prometheus.Metric) { exposition.Collect(ch, c.Scrape()) }
 
-// Sample reads the node. It takes no longer than the configured timeout.
-func (c *Collector) Sample() telemetry.Scrape {
+// Scrape reads the node. It takes no longer than the configured timeout.
+func (c *Collector) Scrape() telemetry.Scrape {
 	v, _, _ := c.scrapes.Do("", func() (any, error) { return c.read(), nil })
 	return v.(telemetry.Scrape)
 }
 
-// scans are the searches for devices, by the name of their collector. What
-// several find is as the first says.
+// scans are the searches for devices, by the name of their collector. A device
+// that several find is described by the first.
 var scans = []struct {
 	name string
 	find func(discovery.Mounts) ([]discovery.Device, error)
@@ -88,7 +89,7 @@ var scans = []struct {
 	{"pci", discovery.PCI},
 }
 
-// read asks everything at once and joins the answers.
+// read reads all parts at the same time and joins the results.
 func (c *Collector) read() telemetry.Scrape {
 	ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
 	defer cancel()
@@ -109,7 +110,7 @@ func (c *Collector) read() telemetry.Scrape {
 		complete = !slices.ContainsFunc(machine, func(s telemetry.Collector) bool { return !s.OK })
 		var err error
 		if present, err = discovery.Present(c.mounts()); err != nil {
-			complete = false // a directory that a scan could read and this could not
+			complete = false // although the scans could read their directories
 		}
 		if c.config.ExternalUse {
 			var state telemetry.Collector
@@ -146,7 +147,7 @@ func (c *Collector) read() telemetry.Scrape {
 	return out
 }
 
-// scan looks for devices of every kind, at the same time.
+// scan searches for devices of all kinds at the same time.
 func (c *Collector) scan(ctx context.Context) ([]discovery.Device, []telemetry.Collector) {
 	found := make([][]discovery.Device, len(scans))
 	states := make([]telemetry.Collector, len(scans))

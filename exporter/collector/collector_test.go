@@ -60,7 +60,7 @@ func machine(t *testing.T) Config {
 	return Config{Node: "g", Sys: filepath.Join(root, "sys"), Proc: filepath.Join(root, "proc"), ExternalUse: true, Timeout: 10 * time.Second}
 }
 
-// serving is a kubelet that serves card0 and has given it to a pod.
+// serving is a kubelet that serves card0, which a pod holds.
 func serving(context.Context) (podresources.Answer, error) {
 	slot := podresources.Slot{Resource: "gpu.intel.com/i915", DeviceID: "card0-0"}
 	return podresources.Answer{
@@ -69,7 +69,7 @@ func serving(context.Context) (podresources.Answer, error) {
 	}, nil
 }
 
-// states are the collectors that failed and those that did not.
+// states says for each collector whether it succeeded.
 func states(s telemetry.Scrape) map[string]bool {
 	out := map[string]bool{}
 	for _, c := range s.Collectors {
@@ -78,8 +78,8 @@ func states(s telemetry.Scrape) map[string]bool {
 	return out
 }
 
-func TestSample(t *testing.T) {
-	got := New(machine(t), serving, zerolog.Nop()).Sample()
+func TestScrape(t *testing.T) {
+	got := New(machine(t), serving, zerolog.Nop()).Scrape()
 	want := telemetry.Scrape{Node: "g", CPUCores: 2, CPUBusy: 0.25, Devices: []accel.Device{{
 		Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics", Driver: "i915",
 		PluginID: "card0-0", Health: accel.Healthy, Slots: 1, Allocated: 1, ExternalUse: "blender",
@@ -122,20 +122,20 @@ func TestFailuresShowAndNeverLookIdle(t *testing.T) {
 			if tc.breakIt != nil {
 				tc.breakIt(t, config)
 			}
-			got := New(config, tc.kubelet, zerolog.Nop()).Sample()
+			got := New(config, tc.kubelet, zerolog.Nop()).Scrape()
 			for name, ok := range states(got) {
 				if ok == (name == tc.failed) {
 					t.Errorf("collector %s: success %t", name, ok)
 				}
 			}
 			if !tc.check(got) {
-				t.Errorf("sample %+v", got)
+				t.Errorf("scrape %+v", got)
 			}
 		})
 	}
 }
 
-// A part that hangs costs its own result and no more; it is not started twice.
+// A part that hangs fails alone, and is not started twice.
 func TestAPartThatHangs(t *testing.T) {
 	config := machine(t)
 	config.Timeout = 50 * time.Millisecond
@@ -147,16 +147,16 @@ func TestAPartThatHangs(t *testing.T) {
 		return serving(context.Background())
 	}, zerolog.Nop())
 	for range 3 {
-		got := c.Sample()
+		got := c.Scrape()
 		if states(got)["podresources"] || len(got.Devices) != 1 || got.Devices[0].Allocated != -1 {
-			t.Fatalf("sample %+v", got)
+			t.Fatalf("scrape %+v", got)
 		}
 	}
 	if n := calls.Load(); n != 1 {
 		t.Errorf("the kubelet was asked %d times at once", n)
 	}
 	close(release)
-	for deadline := time.Now().Add(10 * time.Second); !states(c.Sample())["podresources"]; {
+	for deadline := time.Now().Add(10 * time.Second); !states(c.Scrape())["podresources"]; {
 		if time.Now().After(deadline) {
 			t.Fatal("never recovered")
 		}
@@ -176,8 +176,8 @@ func TestScrapesAtTheSameTimeShareOneRead(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 16 {
 			wg.Go(func() {
-				if s := c.Sample(); !states(s)["podresources"] || len(s.Devices) != 1 {
-					t.Errorf("sample %+v", s)
+				if s := c.Scrape(); !states(s)["podresources"] || len(s.Devices) != 1 {
+					t.Errorf("scrape %+v", s)
 				}
 			})
 		}
@@ -219,7 +219,7 @@ func TestFailuresAreLoggedWhenTheyBeginAndEnd(t *testing.T) {
 	}, zerolog.New(&log))
 	for _, failing := range []bool{false, true, true, false, false} {
 		fail.Store(failing)
-		c.Sample()
+		c.Scrape()
 	}
 	if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "the kubelet sleeps") {
 		t.Errorf("log, want 2 lines:\n%s", log.String())
@@ -241,7 +241,7 @@ func TestMeter(t *testing.T) {
 		"too soon: the value before":      {[]discovery.CPU{cpu(0, 0, 3), cpu(1, 1, 0)}, []float64{3, 3}},
 		"too soon does not move the base": {[]discovery.CPU{cpu(0, 0, 3), cpu(1, 1, 0), cpu(2, 4, 0)}, []float64{3, 3, 2}}, // 2/4 of 4
 		"counters that stand still":       {[]discovery.CPU{cpu(5, 9, 1), cpu(5, 9, 1)}, []float64{1, 1}},
-		"counters that began anew":        {[]discovery.CPU{cpu(50, 90, 1), cpu(1, 2, 0.5)}, []float64{1, 0.5}},
+		"counters that were reset":        {[]discovery.CPU{cpu(50, 90, 1), cpu(1, 2, 0.5)}, []float64{1, 0.5}},
 		"busy went backwards":             {[]discovery.CPU{cpu(50, 90, 1), cpu(40, 100, 0)}, []float64{1, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {

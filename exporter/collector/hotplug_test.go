@@ -10,12 +10,12 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"heteroaccel.io/exporter/machines"
+	"heteroaccel.io/exporter/testmachine"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/telemetry"
 )
 
-// stickOf returns the stick of a sample, nil when it is out.
+// stickOf returns the stick of a scrape, nil when it is unplugged.
 func stickOf(s telemetry.Scrape) *accel.Device {
 	i := slices.IndexFunc(s.Devices, func(d accel.Device) bool { return d.ID == "1-1.2" })
 	if i < 0 {
@@ -24,9 +24,9 @@ func stickOf(s telemetry.Scrape) *accel.Device {
 	return &s.Devices[i]
 }
 
-// A stick that is pulled out, put in again and booted, scrape by scrape.
+// A stick that is unplugged, plugged in again and booted, scrape by scrape.
 func TestStickOutAndIn(t *testing.T) {
-	sys, proc := machines.Write(t, "stick-unbooted")
+	sys, proc := testmachine.Write(t, "stick-unbooted")
 	c := New(Config{Node: "n", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())
 	stick := filepath.Join(sys, "devices/pci0000:00/0000:00:1a.7/usb1/1-1/1-1.2")
 	link := filepath.Join(sys, "bus/usb/devices/1-1.2")
@@ -59,25 +59,25 @@ func TestStickOutAndIn(t *testing.T) {
 		in   bool
 	}{
 		{"at first", func() error { return nil }, true},
-		{"pulled out", out, false},
+		{"unplugged", out, false},
 		{"put in", in, true},
 		{"booted", boot, true},
-		{"pulled out again", out, false},
+		{"unplugged again", out, false},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatal(err)
 		}
-		s := c.Sample()
+		s := c.Scrape()
 		if got := stickOf(s) != nil; got != step.in || !states(s)["stick"] {
 			t.Errorf("%s: seen %t, want %t; collectors %v", step.name, got, step.in, states(s))
 		}
 	}
 }
 
-// The same while scrapes are under way: it is there whole, or it is not, and
-// nothing fails.
+// The same during scrapes: a scrape has all of the stick or nothing of it, and no
+// collector fails.
 func TestStickOutAndInDuringScrapes(t *testing.T) {
-	sys, proc := machines.Write(t, "stick-booted")
+	sys, proc := testmachine.Write(t, "stick-booted")
 	c := New(Config{Node: "n", Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(""), zerolog.Nop())
 	stick := filepath.Join(sys, "devices/pci0000:00/0000:00:1a.7/usb1/1-1/1-1.2")
 	away := filepath.Join(t.TempDir(), "stick")
@@ -100,7 +100,7 @@ func TestStickOutAndInDuringScrapes(t *testing.T) {
 	})
 	seen := map[bool]int{}
 	for deadline := time.Now().Add(20 * time.Second); (seen[true] < 20 || seen[false] < 20) && time.Now().Before(deadline); {
-		s := c.Sample()
+		s := c.Scrape()
 		if !states(s)["stick"] {
 			t.Fatal("the search for sticks failed")
 		}

@@ -9,36 +9,29 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// deviceKey names a device on its node.
-type deviceKey struct {
-	kind accel.Kind
-	id   string
-}
-
-// loads turns what the kernel counts of devices' work into the share of time
-// for which each was busy between scrapes, and how long in all. The zero loads
-// is ready.
+// loads computes from the kernel's counters how busy each device was between
+// scrapes, and for how long in all. The zero loads is ready to use.
 type loads struct {
 	mu sync.Mutex
-	of map[deviceKey]*load
+	of map[accel.DeviceKey]*load
 }
 
-// load is the measurement of one device.
+// load is how busy one device is.
 type load struct {
 	from   time.Time // when the window began, zero before the first
 	base   discovery.Activity
 	worked time.Duration // in all windows
-	share  *float64      // of the last window, nil before its end
+	share  *float64      // of the last window, nil before it ends
 }
 
-// measure writes into devices how busy they are, by what was found at a time.
-// A device that was not found is forgotten.
+// measure sets how busy devices are, by what discovery found now. It forgets
+// devices that were not found.
 func (l *loads) measure(now time.Time, found []discovery.Device, devices []accel.Device) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := map[deviceKey]*load{}
+	next := map[accel.DeviceKey]*load{}
 	for _, f := range found {
-		a, key := f.Activity, deviceKey{f.Kind, f.ID}
+		a, key := f.Activity, f.Key()
 		if a.Busy == nil && a.Idle == nil && a.Share == nil && !a.Asleep {
 			continue
 		}
@@ -51,7 +44,7 @@ func (l *loads) measure(now time.Time, found []discovery.Device, devices []accel
 	l.of = next
 	for i := range devices {
 		d := &devices[i]
-		if m := next[deviceKey{d.Kind, d.ID}]; m != nil {
+		if m := next[d.Key()]; m != nil {
 			d.Busy = m.share
 			if m.base.Share == nil {
 				d.BusySeconds = new(m.worked.Seconds())
@@ -60,10 +53,10 @@ func (l *loads) measure(now time.Time, found []discovery.Device, devices []accel
 	}
 }
 
-// add ends the window with what the kernel has counted now, and begins the
-// next. Within minWindow the value before stands. A device that sleeps has
-// done nothing, and its counters begin anew when it wakes, as they do when
-// they went backwards: i915's runs over after 49 days.
+// add ends the window with the kernel's present counters, and begins the next.
+// Within minWindow the previous value remains. A device that is powered down has
+// done nothing. When it wakes, or when its counter went backwards (i915's
+// overflows after 49 days), measuring starts again.
 func (m *load) add(now time.Time, a discovery.Activity) {
 	window := now.Sub(m.from)
 	if a.Share != nil {
@@ -83,9 +76,8 @@ func (m *load) add(now time.Time, a discovery.Activity) {
 	m.from, m.base = now, a
 }
 
-// between is for how long a device worked in a window. The parts of a GPU sleep
-// each for itself; the one that slept least tells. ok is false when it cannot
-// be told.
+// between is how long a device worked in a window. The parts of a GPU sleep
+// independently; the one that slept least counts. ok is false when it is unknown.
 func between(x, y discovery.Activity, window time.Duration) (worked time.Duration, ok bool) {
 	switch {
 	case y.Asleep:

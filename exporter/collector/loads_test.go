@@ -10,7 +10,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// Activities as the kernel tells them, in seconds.
+// Activities as the kernel reports them, in seconds.
 func busy(s float64) discovery.Activity {
 	return discovery.Activity{Busy: new(time.Duration(s * float64(time.Second)))}
 }
@@ -44,8 +44,8 @@ func TestLoads(t *testing.T) {
 		"a percentage":           {5, []discovery.Activity{share(.5), share(.25)}, []float64{.5, .25}, []float64{unknown, unknown}},
 		"too soon":               {.2, []discovery.Activity{idle(0), idle(0), idle(0), idle(.3)}, []float64{unknown, unknown, unknown, .5}, []float64{0, 0, 0, .3}}, // .3 of .6
 		"powered down":           {5, []discovery.Activity{idle(10), asleep, asleep, idle(11), idle(13)}, []float64{unknown, 0, 0, unknown, .6}, []float64{0, 0, 0, 0, 3}},
-		"began anew":             {5, []discovery.Activity{idle(100), idle(1), idle(5)}, []float64{unknown, unknown, .2}, []float64{0, 0, 1}},
-		"work began anew":        {5, []discovery.Activity{busy(100), busy(1), busy(2)}, []float64{unknown, unknown, .2}, []float64{0, 0, 1}},
+		"reset":                  {5, []discovery.Activity{idle(100), idle(1), idle(5)}, []float64{unknown, unknown, .2}, []float64{0, 0, 1}},
+		"work reset":             {5, []discovery.Activity{busy(100), busy(1), busy(2)}, []float64{unknown, unknown, .2}, []float64{0, 0, 1}},
 		"another driver":         {5, []discovery.Activity{idle(100), idle(100, 100), idle(105, 104)}, []float64{unknown, unknown, .2}, []float64{0, 0, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestLoads(t *testing.T) {
 	}
 }
 
-// What was pulled out is forgotten, and begins anew when it is back.
+// A device that was unplugged is forgotten, and starts again when it is back.
 func TestLoadsForget(t *testing.T) {
 	var l loads
 	now := time.Now()

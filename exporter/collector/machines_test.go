@@ -17,16 +17,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
-	"heteroaccel.io/exporter/machines"
 	"heteroaccel.io/exporter/podresources"
+	"heteroaccel.io/exporter/testmachine"
 	"heteroaccel.io/pkg/telemetry"
 	"heteroaccel.io/pkg/telemetry/exposition"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "update the golden files")
 
-// kubelets are what the kubelets of the machines answer: by resource the
-// plugin's ids, each with the pod that holds it after a "=", and claims.
+// kubelets are the answers of the machines' kubelets: the plugin's ids by
+// resource, each with the pod that holds it after a "=", and claims.
 var kubelets = map[string]struct {
 	slots  map[string][]string
 	claims []podresources.Claim
@@ -88,7 +88,7 @@ func scrape(t testing.TB, c prometheus.Collector) string {
 	return w.Body.String()
 }
 
-// decode reads what a monitor makes of a page.
+// decode reads a page as a monitor does.
 func decode(t testing.TB, page string) telemetry.Scrape {
 	t.Helper()
 	series, err := exposition.Parse(strings.NewReader(page))
@@ -102,15 +102,27 @@ func decode(t testing.TB, page string) telemetry.Scrape {
 	return s
 }
 
+// recorder keeps what a collector collected: a second scrape may find other loads.
+type recorder struct {
+	*Collector
+	last telemetry.Scrape
+}
+
+func (r *recorder) Collect(ch chan<- prometheus.Metric) {
+	r.last = r.Scrape()
+	exposition.Collect(ch, r.last)
+}
+
 var durations = regexp.MustCompile(`(?m)^(# .* )?heteroaccel_scrape_collector_duration_seconds.*\n`)
 
-// Each machine's page, whole, and that a monitor reads of it what was sampled.
+// The whole page of each machine; a monitor reads from it what was collected.
 func TestMachines(t *testing.T) {
-	for _, name := range machines.Names(t) {
+	for _, name := range testmachine.Names(t) {
 		t.Run(name, func(t *testing.T) {
-			sys, proc := machines.Write(t, name)
+			sys, proc := testmachine.Write(t, name)
 			c := New(Config{Node: name, Sys: sys, Proc: proc, ExternalUse: true, Timeout: time.Minute}, kubeletOf(name), zerolog.Nop())
-			page := scrape(t, c)
+			collected := &recorder{Collector: c}
+			page := scrape(t, collected)
 			got := durations.ReplaceAllString(page, "")
 			path := filepath.Join("testdata", name+".prom")
 			if *update {
@@ -125,14 +137,15 @@ func TestMachines(t *testing.T) {
 			if diff := cmp.Diff(string(want), got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
-			for _, state := range decode(t, page).Collectors {
+			read := decode(t, page)
+			for _, state := range read.Collectors {
 				if !state.OK {
 					t.Errorf("collector %s failed", state.Name)
 				}
 			}
-			again := c.Sample()
-			if diff := cmp.Diff(again, decode(t, page), cmpopts.IgnoreFields(telemetry.Scrape{}, "Collectors"), cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("sampled and read (-want +got)\n%s", diff)
+			byName := cmpopts.SortSlices(func(x, y telemetry.Collector) bool { return x.Name < y.Name })
+			if diff := cmp.Diff(collected.last, read, byName, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("collected and read (-want +got)\n%s", diff)
 			}
 		})
 	}

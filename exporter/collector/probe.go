@@ -6,20 +6,21 @@ import (
 	"time"
 
 	"heteroaccel.io/exporter/discovery"
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/telemetry"
 )
 
-// probe runs one part of the collector until the context ends, and says how it
-// fared. What a part returns beside an error is used: one broken card does not
-// hide another. A part that hangs, as a read of sysfs can behind a broken
-// driver, is left behind; the next scrape waits for the same read instead of
-// starting another.
+// probe runs one part of the collector until the context ends, and returns its
+// outcome. What a part returns with an error is used: one broken card does not
+// hide another. A part may hang, as a read of sysfs can in a broken driver: then
+// probe returns without it, and the next scrape waits for the same read instead
+// of starting another.
 func probe[T any](ctx context.Context, c *Collector, name string, read func(context.Context) (T, error)) (T, telemetry.Collector) {
 	start := time.Now()
 	done := c.probes.DoChan(name, func() (any, error) {
-		// The scrape's own context ends with it, and a read that later
-		// scrapes wait for must not. It ends a little before, so that its
-		// own error is seen.
+		// Later scrapes may wait for this read, so it must not end with the
+		// context of this scrape. Its own ends a little before, so that its
+		// error is reported.
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.config.Timeout*9/10)
 		defer cancel()
 		return read(own)
@@ -37,8 +38,8 @@ func probe[T any](ctx context.Context, c *Collector, name string, read func(cont
 	return value, telemetry.Collector{Name: name, OK: err == nil, Seconds: time.Since(start).Seconds()}
 }
 
-// note logs a collector that begins to fail, and one that recovers: not every
-// failure, since a scrape comes every few seconds.
+// note logs when a part begins to fail and when it recovers, but not every
+// failure: there is a scrape every few seconds.
 func (c *Collector) note(name string, err error) {
 	c.mu.Lock()
 	before := c.failed[name]
@@ -46,27 +47,26 @@ func (c *Collector) note(name string, err error) {
 	c.mu.Unlock()
 	switch {
 	case err != nil && !before:
-		c.log.Warn().Err(err).Str("collector", name).Msg("collector fails")
+		c.log.Warn().Err(err).Str("collector", name).Msg("collector failed")
 	case err == nil && before:
-		c.log.Info().Str("collector", name).Msg("collector works again")
+		c.log.Info().Str("collector", name).Msg("collector recovered")
 	}
 }
 
-// noteFaults logs what begins to be wrong with a device, and that it is well
-// again or gone; the metrics tell only that it is unhealthy. What was not
-// found when not everything could be read is not gone.
+// noteFaults logs when a device becomes faulty or usable again. A device that was
+// not found is gone only if everything could be read.
 func (c *Collector) noteFaults(found []discovery.Device, complete bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	seen := make(map[deviceKey]bool, len(found))
+	seen := make(map[accel.DeviceKey]bool, len(found))
 	for _, d := range found {
-		key := deviceKey{d.Kind, d.ID}
+		key := d.Key()
 		seen[key] = true
 		switch before := c.faults[key]; {
 		case d.Fault == before:
 		case d.Fault == "":
 			delete(c.faults, key)
-			c.log.Info().Str("kind", string(d.Kind)).Str("device", d.ID).Msg("device works again")
+			c.log.Info().Str("kind", string(d.Kind)).Str("device", d.ID).Msg("device recovered")
 		default:
 			c.faults[key] = d.Fault
 			c.log.Warn().Str("kind", string(d.Kind)).Str("device", d.ID).Str("model", d.Model).Str("fault", d.Fault).Msg("device cannot be used")

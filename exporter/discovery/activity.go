@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// Activity is what the kernel counts of a device's work, and lets everybody
-// read. At most one of Busy, Idle and Share is there; none for drivers that
-// tell only the privileged, such as nvidia, or nobody.
+// Activity is how much a device works, as far as the kernel lets everybody read
+// it. At most one of Busy, Idle and Share is set; none for drivers that report
+// it only to the privileged, such as nvidia, or not at all.
 type Activity struct {
-	// Busy is for how long it has worked, since its driver took it.
+	// Busy is how long it has worked since its driver was bound.
 	Busy *time.Duration
-	// Idle is for how long each of its parts has slept, since its driver
-	// took it. What is not asleep is not always at work: the time in between
-	// is the most that it can have worked.
+	// Idle is how long each of its parts has slept since its driver was bound.
+	// A part that is awake does not always work: the rest of the time is the
+	// most that it can have worked.
 	Idle []time.Duration
-	// Share is how much of the last moment it worked, 0 to 1, where the
-	// driver keeps no count.
+	// Share is how busy it was just now, 0 to 1, where the driver keeps no
+	// count.
 	Share *float64
-	// Asleep tells, in place of Idle, that it is powered down: it does no
-	// work, and asking for more would wake it.
+	// Asleep, in place of Idle, is set when it is powered down: it does no
+	// work, and reading more would wake it.
 	Asleep bool
 }
 
@@ -30,17 +30,17 @@ type Activity struct {
 //
 // i915 and xe count how long each GT, a part of the GPU, was in its sleep state
 // C6 (drivers/gpu/drm/i915/gt/intel_gt_sysfs_pm.c; "Xe GT Idle" in
-// Documentation/gpu/xe). What exactly an engine does only perf tells, and only
-// to CAP_PERFMON. A virtual function has no such count.
+// Documentation/gpu/xe). The work of each engine is in perf, for CAP_PERFMON
+// only. A virtual function has no such count.
 //
-// intel_vpu counts the time that the NPU had jobs (DOC: npu_busy_time_us in
+// intel_vpu counts the time for which the NPU had jobs (DOC: npu_busy_time_us in
 // drivers/accel/ivpu/ivpu_sysfs.c).
 //
-// amdgpu works out a percentage (gpu_busy_percent in
+// amdgpu computes a percentage (gpu_busy_percent in
 // Documentation/gpu/amdgpu/thermal.rst).
 func activityOf(h hardware, class string) (Activity, error) {
 	switch {
-	case !counts[h.driver]:
+	case !activityDrivers[h.driver]:
 		return Activity{}, nil
 	case h.asleep && h.driver == "amdgpu":
 		return Activity{Share: new(0.0)}, nil
@@ -80,8 +80,8 @@ func activityOf(h hardware, class string) (Activity, error) {
 	}
 }
 
-// counts are the drivers that tell anybody how busy a device is.
-var counts = map[string]bool{"i915": true, "xe": true, "amdgpu": true, "intel_vpu": true}
+// activityDrivers are the drivers that let everybody read how busy a device is.
+var activityDrivers = map[string]bool{"i915": true, "xe": true, "amdgpu": true, "intel_vpu": true}
 
 var (
 	gt    = regexp.MustCompile(`^gt[0-9]+$`)
@@ -89,7 +89,7 @@ var (
 	power = regexp.MustCompile(`^power$`)
 )
 
-// readIdle reads a counter of milliseconds asleep from every part in dir.
+// readIdle reads the milliseconds asleep of every part in dir.
 func readIdle(dir string, part *regexp.Regexp, counter string) (Activity, error) {
 	names, err := list(dir, part)
 	errs := []error{err}

@@ -8,9 +8,9 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// CPU is what procfs says of the machine's processors.
+// CPU is the load of the machine's processors.
 type CPU struct {
-	// Cores is how many logical cores are on line.
+	// Cores is how many logical cores are online.
 	Cores float64
 	// Busy and Total are core-seconds since boot, summed over the cores.
 	Busy, Total float64
@@ -20,8 +20,8 @@ type CPU struct {
 }
 
 // ReadCPU reads <proc>/stat and <proc>/loadavg, and <proc>/cpuinfo where stat
-// does not list the cores. Waiting for I/O counts as idle; time stolen by the
-// hypervisor counts as busy, since nobody here can use it.
+// does not list the cores. Waiting for I/O is idle; time stolen by the hypervisor
+// is busy, since nothing on this machine can use it.
 func ReadCPU(proc string) (CPU, error) {
 	fsys, err := procfs.NewFS(proc)
 	if err != nil {
@@ -40,7 +40,7 @@ func ReadCPU(proc string) (CPU, error) {
 		out.Cores = float64(len(info))
 	}
 	if out.Cores == 0 {
-		return CPU{}, fmt.Errorf("neither stat nor cpuinfo in %s lists a core", proc)
+		return CPU{}, fmt.Errorf("no core in %[1]s/stat or %[1]s/cpuinfo", proc)
 	}
 	t := stat.CPUTotal
 	out.Busy = t.User + t.Nice + t.System + t.IRQ + t.SoftIRQ + t.Steal

@@ -8,14 +8,14 @@ import (
 	"syscall"
 	"testing"
 
-	"heteroaccel.io/exporter/machines"
+	"heteroaccel.io/exporter/testmachine"
 )
 
-// An attribute that may not be read costs what it tells, is said to be so, and
-// hides no device.
+// An attribute without the permission to read it is an error, makes its value
+// unknown, and hides no device.
 func TestPermissionDenied(t *testing.T) {
 	const gpu, npu = "devices/pci0000:00/0000:00:02.0/", "devices/pci0000:00/0000:00:0b.0/"
-	sys, proc := machines.Write(t, "core-ultra")
+	sys, proc := testmachine.Write(t, "core-ultra")
 	for dir := sys; dir != os.TempDir(); dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -49,8 +49,8 @@ func TestPermissionDenied(t *testing.T) {
 		t.Errorf("found %+v", got.found)
 	}
 	for _, d := range got.found {
-		if d.Fault != "" || d.Doubt == "" {
-			t.Errorf("%s: fault %q, doubt %q; what cannot be read is unknown", d.ID, d.Fault, d.Doubt)
+		if d.Fault != "" || d.Unknown == "" {
+			t.Errorf("%s: fault %q, unknown %q; what cannot be read is unknown", d.ID, d.Fault, d.Unknown)
 		}
 	}
 	if got.err == nil || !strings.Contains(got.err.Error(), "permission denied") {

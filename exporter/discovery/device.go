@@ -18,47 +18,50 @@ type Mounts struct {
 
 // Device is an accelerator of the machine, as the kernel describes it.
 type Device struct {
-	// Kind is what sort of accelerator it is.
+	// Kind is the kind of accelerator.
 	Kind accel.Kind
-	// ID is its PCI address ("0000:00:02.0") or its USB path ("1-2.1"); what
-	// is on another bus has the name it has there ("fb000000.gpu").
+	// ID is its PCI address ("0000:00:02.0"), its USB path ("1-2.1"), or its
+	// name on another bus ("fb000000.gpu").
 	ID string
-	// Vendor and Model describe it in words, Driver is the kernel's; any may
+	// Vendor and Model are in words, Driver is the kernel's name of it; any may
 	// be "".
 	Vendor, Model, Driver string
-	// NUMA is the node it is attached to, nil where the kernel names none.
+	// NUMA is the node it is attached to, nil for none.
 	NUMA *int
-	// Fault says in words why the kernel cannot use it, "" when it can.
+	// Fault says why it cannot be used, "" when it can.
 	Fault string
-	// Doubt says in words why the kernel does not tell whether it can be used,
-	// "" when it does. It counts where there is no Fault.
-	Doubt string `json:",omitempty"`
-	// Aside is set where Fault is only that it is set aside for virtual
-	// machines: whoever serves it serves these.
-	Aside bool `json:",omitempty"`
-	// Optional is set for graphics that are part of nearly every system on a
-	// chip: an accelerator only where somebody serves it as one.
-	Optional bool `json:",omitempty"`
-	// Instances is how many parts it is divided into of which the kernel does
-	// not tell the names that a device plugin has for them; 0 when undivided.
+	// Unknown says why it is unknown whether it can be used, "" when it is
+	// known. It counts only without a Fault.
+	Unknown string `json:",omitempty"`
+	// Passthrough is set when its only Fault is that it is set aside for virtual
+	// machines: a plugin that serves it serves it to those.
+	Passthrough bool `json:",omitempty"`
+	// OnlyIfServed is set for the GPU that nearly every system on a chip has: it
+	// is an accelerator only where something serves it.
+	OnlyIfServed bool `json:",omitempty"`
+	// Instances is how many parts it is divided into whose names at the device
+	// plugin the kernel does not know; 0 when it is not divided.
 	Instances int `json:",omitempty"`
-	// Resource is the extended resource under which the device plugin of its
-	// driver serves it, as a rule; "" where no rule is known.
+	// Resource is the extended resource under which it is usually served; ""
+	// when that is unknown.
 	Resource string
-	// Names are the names by which a device plugin or a DRA driver may call
-	// it, ID included. One that means something for one DRA driver alone has
-	// the driver before it: "gpu.nvidia.com/gpu-0".
+	// Names are the names that a device plugin or a DRA driver may have for it,
+	// ID included. A name of a single DRA driver has the driver before it:
+	// "gpu.nvidia.com/gpu-0".
 	Names []string
 	// Files are the device files through which a program computes on it.
 	Files []string
-	// Activity is what the kernel counts of its work.
+	// Activity is how much it works.
 	Activity Activity
 }
 
-// each calls read for every name in a directory that matches, and gathers what
-// it finds. A device that is pulled out meanwhile is passed over; what cannot
-// be read of one is an error, which hides neither it nor the others.
-func each(dir string, match *regexp.Regexp, read func(dir, name string) (*Device, error)) ([]Device, error) {
+// Key is the device's name on its node.
+func (d Device) Key() accel.DeviceKey { return accel.DeviceKey{Kind: d.Kind, ID: d.ID} }
+
+// readEach calls read for every matching name in a directory, and collects the
+// devices. It skips a device that is removed meanwhile. What cannot be read of a
+// device is an error, which hides neither it nor the others.
+func readEach(dir string, match *regexp.Regexp, read func(dir, name string) (*Device, error)) ([]Device, error) {
 	names, err := list(dir, match)
 	if err != nil {
 		return nil, err
@@ -67,7 +70,7 @@ func each(dir string, match *regexp.Regexp, read func(dir, name string) (*Device
 	var errs []error
 	for _, name := range names {
 		d, err := read(filepath.Join(dir, name), name)
-		if err != nil && !gone(err) {
+		if err != nil && !isGone(err) {
 			errs = append(errs, err)
 		}
 		if d != nil {
@@ -77,24 +80,20 @@ func each(dir string, match *regexp.Regexp, read func(dir, name string) (*Device
 	return Merge(found), errors.Join(errs...)
 }
 
-// gone tells that what was to be read is not there any more.
-func gone(err error) bool {
+// isGone reports whether an error means that the device was removed.
+func isGone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)
 }
 
-// Merge makes one device of those of a kind with the same id, with the names
-// and files of all, without repetition; everything else is as the first says.
+// Merge merges devices of the same kind and id into one, with the names and
+// files of all and everything else of the first.
 func Merge(devices []Device) []Device {
-	type key struct {
-		kind accel.Kind
-		id   string
-	}
 	var out []Device
-	at := make(map[key]int, len(devices))
+	at := make(map[accel.DeviceKey]int, len(devices))
 	for _, d := range devices {
-		i, known := at[key{d.Kind, d.ID}]
+		i, known := at[d.Key()]
 		if !known {
-			at[key{d.Kind, d.ID}] = len(out)
+			at[d.Key()] = len(out)
 			out = append(out, d)
 			continue
 		}

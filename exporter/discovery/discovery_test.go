@@ -10,7 +10,7 @@ import (
 )
 
 // tree writes files and links below a new directory: a value that begins with
-// "->" is a link's target.
+// "->" is the target of a link.
 func tree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -32,7 +32,7 @@ func tree(t *testing.T, files map[string]string) string {
 	return root
 }
 
-// What the machines of package machines do not have.
+// What the machines of package testmachine do not have.
 func TestDiscovery(t *testing.T) {
 	for name, tc := range map[string]struct {
 		find  func(Mounts) ([]Device, error)
@@ -86,8 +86,8 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// A class that cannot be read is an error, unlike one that is not there, and a
-// broken device does not hide the one beside it.
+// A class that cannot be read is an error, one that does not exist is not, and a
+// broken device does not hide another.
 func TestBrokenIsNotAbsent(t *testing.T) {
 	for name, tc := range map[string]struct {
 		find  func(Mounts) ([]Device, error)

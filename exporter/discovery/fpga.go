@@ -11,12 +11,12 @@ import (
 
 var (
 	fpgaRegion = regexp.MustCompile(`^region[0-9]+$`)
-	// intelFPGA is a card under the OPAE driver from before the kernel had
-	// an FPGA class of its own.
+	// intelFPGA is a card of the OPAE driver that is older than the kernel's
+	// own FPGA class.
 	intelFPGA = regexp.MustCompile(`^intel-fpga-dev\.[0-9]+$`)
 	// fpgaPort is the file through which a program uses the accelerated
-	// function; fpgaUnit also the management engine, by which plugins name
-	// regions.
+	// function; fpgaUnit also matches the management engine, after which
+	// plugins name regions.
 	fpgaPort = regexp.MustCompile(`^(dfl|intel-fpga)-port\.[0-9]+$`)
 	fpgaUnit = regexp.MustCompile(`^(dfl|intel-fpga)-(port|fme)\.[0-9]+$`)
 )
@@ -24,14 +24,13 @@ var (
 // portDrivers are the drivers of cards that are used through ports.
 var portDrivers = map[string]bool{"dfl-pci": true, "intel-fpga-pci": true}
 
-// FPGAs finds FPGA cards through <sys>/class/fpga_region (the kernel's DFL
-// drivers; Documentation/fpga/dfl.rst) and <sys>/class/fpga (OPAE's older
-// ones). A card has a region for itself, one for what can be programmed into
-// each of its ports, and one for each virtual function that a port was handed
-// to; it is reported once.
+// FPGAs finds FPGA cards in <sys>/class/fpga_region (the kernel's DFL drivers;
+// Documentation/fpga/dfl.rst) and <sys>/class/fpga (OPAE's older ones). A card
+// has a region of its own, one for each port that can be programmed, and one for
+// each virtual function that has a port; it is reported once.
 func FPGAs(m Mounts) ([]Device, error) {
-	regions, errRegions := each(filepath.Join(m.Sys, "class/fpga_region"), fpgaRegion, readFPGA)
-	older, errOlder := each(filepath.Join(m.Sys, "class/fpga"), intelFPGA, readFPGA)
+	regions, errRegions := readEach(filepath.Join(m.Sys, "class/fpga_region"), fpgaRegion, readFPGA)
+	older, errOlder := readEach(filepath.Join(m.Sys, "class/fpga"), intelFPGA, readFPGA)
 	cards := Merge(append(regions, older...))
 	for i := range cards {
 		if d := &cards[i]; d.Fault == "" && len(d.Files) == 0 && portDrivers[d.Driver] {
@@ -48,9 +47,9 @@ func readFPGA(dir, name string) (*Device, error) {
 	}
 	h, err := readHardware(bus)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // a region of something that is on no bus
+		err = nil // a region that is on no bus
 	}
-	d := deviceOf("FPGA", h, name)
+	d := newDevice("FPGA", h, name)
 	if own != "" {
 		d.Names = append(d.Names, own)
 	}
@@ -70,29 +69,11 @@ func readFPGA(dir, name string) (*Device, error) {
 	return &d, errors.Join(errs...)
 }
 
-// fpgaFault says what a management engine or a port reports as broken beyond
-// use: catastrophic or fatal errors, and power state AP6, in which the
-// accelerated function is cut off (Documentation/ABI/testing/
-// sysfs-platform-dfl-fme and -port). Other errors may be a program's own and
-// stay until somebody clears them.
-func fpgaFault(unit string) (string, error) {
-	fatal, _, errFatal := readNumber(unit, "errors/catfatal_errors")
-	power, _, errPower := readNumber(unit, "power_state")
-	err := errors.Join(errFatal, errPower)
-	switch {
-	case fatal != 0:
-		return fmt.Sprintf("%s has had fatal errors: %#x", filepath.Base(unit), fatal), err
-	case power == 6:
-		return filepath.Base(unit) + " is powered off, in state AP6", err
-	}
-	return "", err
-}
-
-// fpgaCard returns the directory of the PCI card that a region is part of.
-// The region of a port hangs several devices below the card, so that the last
-// PCI address on the region's own path is the card; where there is none, the
-// region's device link is followed. For the region of a virtual function it is
-// the physical one, and own is the address of the virtual.
+// fpgaCard returns the directory of the PCI card that a region is part of. The
+// region of a port is several devices below the card: the last PCI address on
+// its path is the card. Where there is none, it is the region's device link. For
+// the region of a virtual function it is the physical one, and own is the
+// address of the virtual one.
 func fpgaCard(dir string) (card, own string, err error) {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {

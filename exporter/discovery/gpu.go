@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// card matches a graphics card and none of its connectors (card0-HDMI-A-1).
 var (
+	// card matches a graphics card and none of its connectors (card0-HDMI-A-1).
 	card       = regexp.MustCompile(`^card[0-9]+$`)
 	renderNode = regexp.MustCompile(`^renderD[0-9]+$`)
 )
 
-// notAccelerators are the PCI vendors of graphics that draw a console and do
-// not compute: those of virtual machines and of management controllers.
-var notAccelerators = map[string]string{
+// consoleVendors are the PCI vendors of graphics that draw a console and cannot
+// compute: those of virtual machines and of management controllers.
+var consoleVendors = map[string]string{
 	"0x1013": "Cirrus Logic",
 	"0x102b": "Matrox",
 	"0x1234": "Bochs and QEMU standard VGA",
@@ -32,27 +32,25 @@ var notAccelerators = map[string]string{
 	"0x80ee": "VirtualBox",
 }
 
-// consoles are graphics of management controllers by vendors that also make
-// accelerators.
-var consoles = map[string]string{
+// consoleGPUs are graphics of management controllers by vendors of accelerators.
+var consoleGPUs = map[string]string{
 	"0x1002 0x4752": "Rage XL",
 	"0x1002 0x515e": "ES1000",
 }
 
-// computes tells whether graphics with these numbers are an accelerator.
-func computes(h hardware) bool {
-	_, vendor := notAccelerators[h.vendor]
-	_, console := consoles[h.vendor+" "+h.product]
+// canCompute reports whether graphics are an accelerator.
+func canCompute(h hardware) bool {
+	_, vendor := consoleVendors[h.vendor]
+	_, console := consoleGPUs[h.vendor+" "+h.product]
 	return h.vendor != "" && !vendor && !console && !strings.HasPrefix(h.id, "virtio")
 }
 
-// GPUs finds the graphics cards that compute, through <sys>/class/drm. Of what is
-// not on the PCI bus, framebuffers and display controllers are passed over. The
-// primary node, /dev/dri/card0, is not among a card's Files: display servers
-// keep it open for as long as they run, and computing goes through the render
-// node (Documentation/gpu/drm-uapi.rst, "Render nodes").
+// GPUs finds the graphics cards that can compute in <sys>/class/drm. It skips
+// framebuffers and display controllers. The primary node, /dev/dri/card0, is not
+// among a card's Files: display servers keep it open, and programs compute
+// through the render node (Documentation/gpu/drm-uapi.rst, "Render nodes").
 func GPUs(m Mounts) ([]Device, error) {
-	cards, err := each(filepath.Join(m.Sys, "class/drm"), card, func(dir, name string) (*Device, error) {
+	cards, err := readEach(filepath.Join(m.Sys, "class/drm"), card, func(dir, name string) (*Device, error) {
 		return readGPU(m, dir, name)
 	})
 	return cards, errors.Join(err, addPartitions(m, cards))
@@ -60,17 +58,17 @@ func GPUs(m Mounts) ([]Device, error) {
 
 func readGPU(m Mounts, dir, name string) (*Device, error) {
 	h, err := readHardware(filepath.Join(dir, "device"))
-	onChip := chipGraphics(h)
-	if !onChip && !computes(h) {
+	onChip := isChipGPU(h)
+	if !onChip && !canCompute(h) {
 		return nil, err
 	}
 	nodes, errNodes := list(filepath.Join(h.dir, "drm"), renderNode)
 	if onChip && len(nodes) == 0 {
 		return nil, errors.Join(err, errNodes)
 	}
-	errHealth := errors.Join(h.readDriverHealth(dir), h.inherit())
-	d := deviceOf("GPU", h, append([]string{name}, nodes...)...)
-	d.Optional = onChip
+	errHealth := errors.Join(h.readDriverHealth(dir), h.inheritHealth())
+	d := newDevice("GPU", h, append([]string{name}, nodes...)...)
+	d.OnlyIfServed = onChip
 	errParts := addParts(&d, h)
 	for _, node := range nodes {
 		d.Files = append(d.Files, "/dev/dri/"+node)

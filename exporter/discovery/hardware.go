@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,47 +12,46 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// hardware is what the directory of a device on its bus says of it.
+// hardware is what the directory of a device on its bus says.
 type hardware struct {
-	// dir is the directory itself, where no link leads elsewhere.
+	// dir is the directory, with links resolved.
 	dir                         string
 	id, vendor, product, driver string
 	numa                        *int
-	// bus is what it is on: pci, platform, auxiliary; "" when no link tells.
+	// bus is pci, platform, auxiliary …; "" when there is no link to it.
 	bus string
-	// compatible is the device tree's first name for what it is, "" on others.
+	// compatible is the first compatible string of the device tree, else "".
 	compatible string
-	// modalias is what the kernel looks for a driver by.
+	// modalias is the string by which the kernel finds a driver.
 	modalias string
-	// fault is why it cannot be used though its driver has it, "" if it can;
-	// doubt why that is unknown.
-	fault, doubt string
-	// asleep tells that it is powered down, and would be woken by whoever
-	// reads its registers.
+	// fault is why it cannot be used although it has a driver, "" if it can;
+	// unknown is why that is unknown.
+	fault, unknown string
+	// asleep is set when it is powered down: reading its registers would wake
+	// it.
 	asleep bool
 }
 
 var pciAddress = regexp.MustCompile(`^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`)
 
 // readHardware reads a device's directory on its bus, such as
-// /sys/class/drm/card0/device. A missing attribute leaves its field as it is.
-// What else it knows is returned beside an error; the id is "" when it knows
-// nothing.
+// /sys/class/drm/card0/device. A missing attribute leaves its field empty. With
+// an error it returns what it could read; the id is "" when that is nothing.
 func readHardware(link string) (hardware, error) {
 	dir, err := filepath.EvalSymlinks(link)
 	if err != nil {
 		return hardware{}, fmt.Errorf("resolve %s: %w", link, err)
 	}
 	bus, errBus := readLink(dir, "subsystem")
-	if behind[bus] {
+	if childBuses[bus] {
 		dir = cmp.Or(pciAncestor(dir), dir)
 		bus, errBus = readLink(dir, "subsystem")
 	}
 	h := hardware{dir: dir, bus: bus}
 	uevent, errUevent := readUevent(dir)
 	h.driver, h.compatible, h.modalias = uevent["DRIVER"], uevent["OF_COMPATIBLE_0"], uevent["MODALIAS"]
-	// A link leads to the directory named for the address; in a tree without
-	// links it is called device.
+	// The directory that a link leads to is named after the address; in a tree
+	// without links it is called device.
 	switch base := filepath.Base(dir); {
 	case pciAddress.MatchString(uevent["PCI_SLOT_NAME"]):
 		h.id = uevent["PCI_SLOT_NAME"]
@@ -69,25 +66,25 @@ func readHardware(link string) (hardware, error) {
 		h.driver = driver
 	}
 	if h.vendor == "" && errs[0] == nil {
-		if _, err := os.Stat(dir); err != nil { // pulled out while it was read
+		if _, err := os.Stat(dir); err != nil { // removed while it was read
 			return hardware{}, fmt.Errorf("look at %s: %w", dir, err)
 		}
 	}
 	h.numa, errs[3] = readNUMA(dir)
 	errs[4] = h.readPower()
 	errs[5] = h.readConfig()
-	h.doubtful("its power state cannot be read", errs[4])
-	h.doubtful("whether it answers on the PCI bus cannot be read", errs[5])
+	h.markUnknown("its power state cannot be read", errs[4])
+	h.markUnknown("whether it answers on the PCI bus cannot be read", errs[5])
 	errs[6], errs[7] = errUevent, errBus
 	return h, errors.Join(errs[:]...)
 }
 
-// behind are the buses of what a driver makes of a part of a PCI function: the
-// function is the device (Documentation/driver-api/auxiliary_bus.rst).
-var behind = map[string]bool{"auxiliary": true, "mhi": true}
+// childBuses are buses of devices that a driver creates for parts of a PCI
+// function: the function is the device (Documentation/driver-api/auxiliary_bus.rst).
+var childBuses = map[string]bool{"auxiliary": true, "mhi": true}
 
-// pciAncestor is the PCI function that a device is behind, "" when there is
-// none.
+// pciAncestor is the directory of the PCI function above a device, "" when
+// there is none.
 func pciAncestor(dir string) string {
 	for at := filepath.Dir(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
 		if pciAddress.MatchString(filepath.Base(at)) {
@@ -97,10 +94,10 @@ func pciAncestor(dir string) string {
 	return ""
 }
 
-// onPCI tells whether it is a PCI function. Only there is a driver bound to the
-// very device that a class shows: elsewhere the class may show a device that a
-// driver made for itself, as that of the NPU of an RK3588 does for its three
-// cores (drivers/accel/rocket/rocket_drv.c), to which none is bound.
+// onPCI reports whether it is a PCI function. Only there must the device in a
+// class have a driver bound to it: elsewhere a driver may create the device
+// itself, with no driver bound, as that of the RK3588's NPU does for its three
+// cores (drivers/accel/rocket/rocket_drv.c).
 func (h *hardware) onPCI() bool {
 	if h.bus != "" {
 		return h.bus == "pci"
@@ -108,8 +105,8 @@ func (h *hardware) onPCI() bool {
 	return h.vendor != "" && !strings.HasPrefix(h.id, "virtio") || pciAddress.MatchString(h.id)
 }
 
-// readNUMA returns the NUMA node of a device, nil for one that the kernel puts
-// on none; it writes that as -1 (Documentation/ABI/testing/sysfs-bus-pci).
+// readNUMA returns the NUMA node of a device, nil for none, which the kernel
+// writes as -1 (Documentation/ABI/testing/sysfs-bus-pci).
 func readNUMA(dir string) (*int, error) {
 	number, known, err := readNumber(dir, "numa_node")
 	if err != nil || !known || number < 0 || number > 1<<16 {
@@ -119,53 +116,9 @@ func readNUMA(dir string) (*int, error) {
 	return &node, nil
 }
 
-// readPower learns whether the device sleeps, and whether the kernel failed to
-// put it to sleep or to wake it: then its runtime status or its PCI power
-// state is "error" (Documentation/ABI/testing/sysfs-devices-power and
-// sysfs-bus-pci).
-func (h *hardware) readPower() error {
-	status, errStatus := readAttribute(h.dir, "power/runtime_status")
-	state, errState := readAttribute(h.dir, "power_state")
-	h.asleep = status == "suspended" || status == "suspending" || state == "D3cold"
-	if status == "error" || state == "error" {
-		h.fault = "the kernel failed to power it up or down"
-	}
-	return errors.Join(errStatus, errState)
-}
-
-// readConfig looks whether the device still answers on the bus. What has
-// fallen off it reads as ones only, and no vendor has the number 0xffff (PCI
-// Local Bus Specification 3.0, 6.2.1). The first 64 bytes are anybody's to
-// read (Documentation/PCI/sysfs-pci.rst); reading them would wake a device
-// that sleeps.
-func (h *hardware) readConfig() error {
-	if h.asleep || !pciAddress.MatchString(h.id) {
-		return nil
-	}
-	f, err := os.Open(filepath.Join(h.dir, "config"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read config of %s: %w", h.dir, err)
-	}
-	defer f.Close()
-	var ids [4]byte
-	switch _, err := io.ReadFull(f, ids[:]); {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("read config of %s: it has less than %d bytes", h.dir, len(ids))
-	case err != nil:
-		return fmt.Errorf("read config of %s: %w", h.dir, err)
-	}
-	if ids == [4]byte{0xff, 0xff, 0xff, 0xff} {
-		h.fault = "it does not answer on the PCI bus any more"
-	}
-	return nil
-}
-
-// deviceOf describes hardware. The name is that of its class: it stands in for
-// an id where the bus gives none. A PCI function needs a driver to be of use.
-func deviceOf(kind accel.Kind, h hardware, names ...string) Device {
+// newDevice describes hardware. names are those of its class; the first is the
+// id where the bus gives none.
+func newDevice(kind accel.Kind, h hardware, names ...string) Device {
 	id := h.id
 	if id == "" && len(names) > 0 {
 		id = names[0]
@@ -178,25 +131,19 @@ func deviceOf(kind accel.Kind, h hardware, names ...string) Device {
 		Driver:   h.driver,
 		NUMA:     h.numa,
 		Fault:    h.fault,
-		Doubt:    h.doubt,
+		Unknown:  h.unknown,
 		Resource: resourceOfDriver[h.driver],
-		Names:    namesOf(id, h.product, names),
+		Names:    pluginNames(id, h.product, names),
 	}
-	switch {
-	case h.driver == "" && h.onPCI():
-		d.Fault = "no driver is bound to it"
-	case strings.Contains(h.driver, "vfio"), h.driver == "pci-stub":
-		d.Aside = d.Fault == ""
-		d.Fault = cmp.Or(d.Fault, "it is set aside for a virtual machine")
-	}
+	d.checkDriver(h)
 	return d
 }
 
-// namesOf lists the names by which a plugin may call a device: those given,
-// and a PCI address also as names of Kubernetes objects need it, with dashes,
-// alone and as Intel's DRA drivers put it before the PCI device
+// pluginNames lists the names that a plugin may have for a device: those given,
+// and a PCI address also with dashes, as names of Kubernetes objects need it,
+// alone and followed by the PCI device as Intel's DRA drivers write it
 // ("0000-03-00-0-0x56a0").
-func namesOf(id, product string, more []string) []string {
+func pluginNames(id, product string, more []string) []string {
 	out := union([]string{id}, more)
 	if pciAddress.MatchString(id) {
 		dashed := dashes.Replace(id)

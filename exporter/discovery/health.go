@@ -4,136 +4,91 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
-// readDriverHealth learns what the driver itself says of a device that it has.
-// class is the device's directory in its class, "" when it is in none.
-//
-// Little is said where anybody can read it. That a GPU is wedged is an event to
-// whoever listens at that moment (Documentation/gpu/drm-uapi.rst, "Device
-// Wedging"), and a file of debugfs for i915 and xe; an XID of nvidia's stands in
-// the kernel's log; ivpu and amdgpu count resets or memory errors, and neither
-// tells whether the device works now. None of these is read, and a device is
-// not unhealthy for what is not known. Throttling for heat is no failure.
-func (h *hardware) readDriverHealth(class string) error {
-	switch h.driver {
-	case "xe":
-		return h.readSurvivability()
-	case "habanalabs":
-		return h.readHabana(class)
-	case "qaic":
-		return h.readBridges(class)
-	}
-	return nil
-}
-
-// readSurvivability looks for the attribute that xe makes when firmware has
-// failed: at boot, when there is no card either, or while the card ran, which
-// stays and is wedged until its firmware is flashed (drivers/gpu/drm/xe/
-// xe_survivability_mode.c, "Survivability Mode"). Only root may read what is in
-// it; that it is there says enough.
-func (h *hardware) readSurvivability() error {
-	names, err := list(h.dir, survivability)
-	if err != nil || len(names) == 0 {
-		return err
-	}
-	text, err := readAttribute(h.dir, names[0])
+// checkDriver finds the fault of a PCI function without a driver, or with one
+// that only passes it to virtual machines.
+func (d *Device) checkDriver(h hardware) {
 	switch {
-	case gone(err):
+	case h.driver == "" && h.onPCI():
+		d.Fault = "no driver is bound to it"
+	case strings.Contains(h.driver, "vfio"), h.driver == "pci-stub":
+		d.Passthrough = d.Fault == ""
+		d.Fault = cmp.Or(d.Fault, "it is set aside for a virtual machine")
+	}
+}
+
+// readPower reads whether the device is powered down, and whether the kernel
+// failed to power it up or down: then its runtime status or its PCI power state
+// is "error" (Documentation/ABI/testing/sysfs-devices-power and
+// sysfs-bus-pci).
+func (h *hardware) readPower() error {
+	status, errStatus := readAttribute(h.dir, "power/runtime_status")
+	state, errState := readAttribute(h.dir, "power_state")
+	h.asleep = status == "suspended" || status == "suspending" || state == "D3cold"
+	if status == "error" || state == "error" {
+		h.fault = "the kernel failed to power it up or down"
+	}
+	return errors.Join(errStatus, errState)
+}
+
+// readConfig checks that the device still answers on the bus. A device that has
+// fallen off it reads as all ones, and no vendor has the number 0xffff (PCI
+// Local Bus Specification 3.0, 6.2.1). Anybody may read the first 64 bytes
+// (Documentation/PCI/sysfs-pci.rst), but that wakes a device that is powered
+// down.
+func (h *hardware) readConfig() error {
+	if h.asleep || !pciAddress.MatchString(h.id) {
 		return nil
-	case strings.Contains(text, "Boot"):
-		h.fault = "its driver xe offers no way to use it: its firmware failed at boot and must be flashed (survivability mode)"
-	case strings.Contains(text, "Runtime"):
-		h.fault = "its firmware failed while it ran and must be flashed (survivability mode)"
-	default:
-		h.fault = "its firmware failed and must be flashed (survivability mode)"
+	}
+	f, err := os.Open(filepath.Join(h.dir, "config"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read config of %s: %w", h.dir, err)
+	}
+	defer f.Close()
+	var ids [4]byte
+	switch _, err := io.ReadFull(f, ids[:]); {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("read config of %s: it has less than %d bytes", h.dir, len(ids))
+	case err != nil:
+		return fmt.Errorf("read config of %s: %w", h.dir, err)
+	}
+	if ids == [4]byte{0xff, 0xff, 0xff, 0xff} {
+		h.fault = "it does not answer on the PCI bus any more"
 	}
 	return nil
 }
 
-var survivability = regexp.MustCompile(`^survivability_mode$`)
-
-// habanaStates are what habanalabs writes into status
-// (Documentation/ABI/testing/sysfs-driver-habanalabs, HL_DEVICE_STATUS_* in
-// drivers/accel/habanalabs/common). A device that is being reset, as each is
-// after a program has used it, is about to work again, or to fail.
-var habanaStates = map[string]struct{ fault, doubt string }{
-	"operational":                   {},
-	"disabled":                      {fault: "its driver has disabled it"},
-	"malfunction":                   {fault: "its driver calls it malfunctioning"},
-	"needs reset":                   {fault: "it needs a hard reset"},
-	"in reset":                      {doubt: "its driver resets it"},
-	"in device creation":            {doubt: "its driver is starting it"},
-	"in reset after device release": {doubt: "its driver resets it after its last user"},
-}
-
-// readHabana reads the status of a Gaudi, which the driver puts beside the
-// device in its class, and older ones into the directory on the bus.
-func (h *hardware) readHabana(class string) error {
-	if class == "" {
-		return nil
-	}
-	status, err := readAttribute(class, "status")
-	if status == "" && err == nil {
-		status, err = readAttribute(h.dir, "status")
-	}
-	switch state, known := habanaStates[strings.ToLower(status)]; {
-	case err != nil:
-		h.doubtful("its status cannot be read", err)
-	case status == "": // a driver that does not tell
-	case !known:
-		h.doubt = fmt.Sprintf("its driver says %.40q", status)
-	default:
-		h.fault, h.doubt = cmp.Or(h.fault, state.fault), cmp.Or(h.doubt, state.doubt)
-	}
-	return err
-}
-
-// readBridges reads in which state each of a card's DMA bridge channels is
-// (Documentation/ABI/stable/sysfs-driver-qaic): 2 to 4 are those of a part that
-// has crashed and is started again, beside others that may work.
-func (h *hardware) readBridges(class string) error {
-	if class == "" {
-		return nil
-	}
-	names, err := list(class, bridgeState)
-	errs := []error{err}
-	for _, name := range names {
-		state, _, err := readNumber(class, name)
-		if errs = append(errs, err); err == nil && state >= 2 && state <= 4 {
-			h.doubt = "a part of it has crashed and is started again (" + name + ")"
-		}
-	}
-	return errors.Join(errs...)
-}
-
-var bridgeState = regexp.MustCompile(`^dbc[0-9]+_state$`)
-
-// doubtful notes why it is unknown whether the device works. What was pulled
-// out meanwhile is not there to be doubted.
-func (h *hardware) doubtful(why string, err error) {
-	if err != nil && !gone(err) && h.doubt == "" {
-		h.doubt = why
+// markUnknown records why it is unknown whether the device works, unless the
+// device was removed meanwhile.
+func (h *hardware) markUnknown(why string, err error) {
+	if err != nil && !isGone(err) && h.unknown == "" {
+		h.unknown = why
 	}
 }
 
-// inherit takes over what is wrong with the physical function that a virtual
-// one is a part of: it works no better than that.
-func (h *hardware) inherit() error {
+// inheritHealth copies the fault of the physical function to a virtual one, which
+// works no better.
+func (h *hardware) inheritHealth() error {
 	id, err := readLink(h.dir, "physfn")
 	if err != nil || id == "" || h.fault != "" {
 		return err
 	}
 	physical, err := readHardware(filepath.Join(h.dir, "physfn"))
-	if gone(err) {
+	if isGone(err) {
 		return nil
 	}
 	if physical.fault != "" {
 		h.fault = "its physical function " + physical.id + ": " + physical.fault
 	}
-	h.doubt = cmp.Or(h.doubt, physical.doubt)
+	h.unknown = cmp.Or(h.unknown, physical.unknown)
 	return err
 }

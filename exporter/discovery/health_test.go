@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// onBus writes a PCI function with a driver below a tree, and what else it has.
+// onBus is a tree of a PCI function with a driver, and more files.
 func onBus(address, vendor, product, driver string, more map[string]string) map[string]string {
 	dir := "devices/pci0000:00/" + address + "/"
 	out := map[string]string{
@@ -28,7 +28,7 @@ func onBus(address, vendor, product, driver string, more map[string]string) map[
 	return out
 }
 
-// What a driver says of a device that it has, and of whom nothing is known.
+// The health of a device that its driver reports, if it does.
 func TestDriverHealth(t *testing.T) {
 	const address = "0000:19:00.0"
 	gaudi := func(status string) map[string]string {
@@ -49,7 +49,7 @@ func TestDriverHealth(t *testing.T) {
 			"/class/drm/card0": "->../../devices/pci0000:00/" + address + "/drm/card0",
 		})
 	}
-	type health struct{ Fault, Doubt string }
+	type health struct{ Fault, Unknown string }
 	for name, tc := range map[string]struct {
 		find  func(Mounts) ([]Device, error)
 		files map[string]string
@@ -59,17 +59,17 @@ func TestDriverHealth(t *testing.T) {
 		"Gaudi disabled":              {NPUs, gaudi("Disabled"), health{Fault: "its driver has disabled it"}},
 		"Gaudi malfunction":           {NPUs, gaudi("Malfunction"), health{Fault: "its driver calls it malfunctioning"}},
 		"Gaudi needs reset":           {NPUs, gaudi("Needs reset"), health{Fault: "it needs a hard reset"}},
-		"Gaudi in reset":              {NPUs, gaudi("In reset"), health{Doubt: "its driver resets it"}},
-		"Gaudi after its last user":   {NPUs, gaudi("In reset after device release"), health{Doubt: "its driver resets it after its last user"}},
-		"Gaudi in creation":           {NPUs, gaudi("In device creation"), health{Doubt: "its driver is starting it"}},
-		"Gaudi in a state of its own": {NPUs, gaudi("Contemplating"), health{Doubt: `its driver says "Contemplating"`}},
+		"Gaudi in reset":              {NPUs, gaudi("In reset"), health{Unknown: "its driver resets it"}},
+		"Gaudi after its last user":   {NPUs, gaudi("In reset after device release"), health{Unknown: "its driver resets it after its last user"}},
+		"Gaudi in creation":           {NPUs, gaudi("In device creation"), health{Unknown: "its driver is starting it"}},
+		"Gaudi in a state of its own": {NPUs, gaudi("Contemplating"), health{Unknown: `its driver says "Contemplating"`}},
 		"Gaudi that does not tell":    {NPUs, gaudi(""), health{}},
 		"Gaudi whose driver tells on the bus": {NPUs, onBus(address, "1da3", "1020", "habanalabs", map[string]string{
 			"status": "Disabled", "accel/accel0/device": "->../../../" + address,
 			"/class/accel/accel0": "->../../devices/pci0000:00/" + address + "/accel/accel0",
 		}), health{Fault: "its driver has disabled it"}},
 		"AIC100 at work":           {NPUs, aic("1"), health{}},
-		"AIC100 restarts a part":   {NPUs, aic("3"), health{Doubt: "a part of it has crashed and is started again (dbc1_state)"}},
+		"AIC100 restarts a part":   {NPUs, aic("3"), health{Unknown: "a part of it has crashed and is started again (dbc1_state)"}},
 		"AIC100 with a part up":    {NPUs, aic("5"), health{}},
 		"xe wedged":                {GPUs, xe("Survivability mode type: Runtime"), health{Fault: "its firmware failed while it ran and must be flashed (survivability mode)"}},
 		"xe that does not say how": {GPUs, xe(""), health{Fault: "its firmware failed and must be flashed (survivability mode)"}},
@@ -107,15 +107,15 @@ func TestDriverHealth(t *testing.T) {
 			if err != nil || len(found) != 1 {
 				t.Fatalf("found %+v, %v", found, err)
 			}
-			if diff := cmp.Diff(tc.want, health{found[0].Fault, found[0].Doubt}); diff != "" {
+			if diff := cmp.Diff(tc.want, health{found[0].Fault, found[0].Unknown}); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
 	}
 }
 
-// What would tell whether a device works, and cannot be read, tells nothing: the
-// device is not taken to work, nor not to, and the failure is seen.
+// If an attribute of a device's health cannot be read, the health is unknown, and
+// the failure is reported.
 func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 	for name, path := range map[string]string{
 		"status": "accel/accel0/status", "power": "power/runtime_status", "config": "config",
@@ -129,15 +129,15 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 				t.Fatal(err)
 			}
 			found, err := NPUs(Mounts{Sys: root})
-			if err == nil || len(found) != 1 || found[0].Fault != "" || found[0].Doubt == "" {
+			if err == nil || len(found) != 1 || found[0].Fault != "" || found[0].Unknown == "" {
 				t.Errorf("found %+v, %v", found, err)
 			}
 		})
 	}
 }
 
-// Of what is on no PCI bus only the drivers of GPUs, with a render node, make
-// one; a device without a link to its driver is known by its own name.
+// Off the PCI bus only a card with a GPU's driver and a render node is a GPU; a
+// device without a link to its driver is recognized by its name.
 func TestGPUsOfChips(t *testing.T) {
 	board := func(driver, modalias string, render bool) map[string]string {
 		out := map[string]string{
@@ -173,14 +173,14 @@ func TestGPUsOfChips(t *testing.T) {
 			if err != nil || len(found) != tc.want {
 				t.Fatalf("found %+v, %v", found, err)
 			}
-			if tc.want == 1 && (!found[0].Optional || found[0].ID != "x.gpu" || found[0].Fault != "") {
+			if tc.want == 1 && (!found[0].OnlyIfServed || found[0].ID != "x.gpu" || found[0].Fault != "") {
 				t.Errorf("found %+v", found[0])
 			}
 		})
 	}
 }
 
-// Without a topology the parts of a divided card are those of the only one.
+// Without a topology the parts of a divided card belong to the only card.
 func TestPartsWithoutTopology(t *testing.T) {
 	files := onBus("0000:05:00.0", "1002", "74a1", "amdgpu", map[string]string{
 		"drm/card0/device": "->../../../0000:05:00.0", "/class/drm/card0": "->../../devices/pci0000:00/0000:05:00.0/drm/card0",
@@ -208,7 +208,7 @@ func TestPartsWithoutTopology(t *testing.T) {
 	}
 }
 
-// The vGPUs that a card is divided into go by their UUIDs.
+// The vGPUs of a card are named by their UUIDs.
 func TestMediatedDevices(t *testing.T) {
 	const vgpu = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 	found, err := PCI(Mounts{Sys: tree(t, onBus("0000:3b:00.0", "10de", "1eb8", "nvidia", map[string]string{

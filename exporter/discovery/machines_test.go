@@ -9,10 +9,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"heteroaccel.io/exporter/machines"
+	"heteroaccel.io/exporter/testmachine"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "update the golden files")
 
 // all is everything that is found on a machine.
 func all(t testing.TB, m Mounts) ([]Device, error) {
@@ -31,9 +31,9 @@ func all(t testing.TB, m Mounts) ([]Device, error) {
 
 // Everything that is found on each of the machines, field by field.
 func TestMachines(t *testing.T) {
-	for _, name := range machines.Names(t) {
+	for _, name := range testmachine.Names(t) {
 		t.Run(name, func(t *testing.T) {
-			sys, proc := machines.Write(t, name)
+			sys, proc := testmachine.Write(t, name)
 			found, err := all(t, Mounts{sys, proc})
 			if err != nil {
 				t.Fatal(err)

@@ -2,9 +2,9 @@ package discovery
 
 import "strings"
 
-// resourceOfDriver is the extended resource under which the device plugin for
-// a driver serves its devices. For FPGAs only the kubelet knows: the name has
-// the bitstream in it.
+// resourceOfDriver is the extended resource under which the devices of a driver
+// are usually served. That of an FPGA has its bitstream in the name, so that only
+// the kubelet knows it.
 var resourceOfDriver = map[string]string{
 	"i915":       "gpu.intel.com/i915",
 	"xe":         "gpu.intel.com/xe",
@@ -14,7 +14,7 @@ var resourceOfDriver = map[string]string{
 	"nvidia":     "nvidia.com/gpu",
 }
 
-// vendors are PCI vendors in words.
+// vendors are the names of PCI vendors.
 var vendors = map[string]string{
 	"0x1002": "AMD",
 	"0x1022": "AMD",
@@ -26,8 +26,10 @@ var vendors = map[string]string{
 	"0x8086": "Intel",
 }
 
-// models are PCI vendors and devices in words, from the PCI id database
-// (pci.ids).
+// models are the names of PCI devices, from the PCI id database (pci.ids). They
+// only describe a device: one that is not listed has its numbers as the model.
+// Libraries for Go such as jaypipes/pcidb read the whole database from a
+// distribution's file, which the exporter's image does not have.
 var models = map[string]string{
 	"0x1002 0x740f": "Instinct MI210",
 	"0x1002 0x744c": "Radeon RX 7900",
@@ -84,7 +86,7 @@ var models = map[string]string{
 	"0x8086 0xe212": "Arc Pro B50",
 }
 
-// vendorName is a vendor in words, its number where no words are known.
+// vendorName is a vendor's name, its number for an unknown one.
 func vendorName(vendor string) string {
 	if name := vendors[vendor]; name != "" {
 		return name
@@ -92,7 +94,7 @@ func vendorName(vendor string) string {
 	return vendor
 }
 
-// modelName is a model in words, "8086:9a49" where no words are known.
+// modelName is a device's name, "8086:9a49" for an unknown one.
 func modelName(vendor, product string) string {
 	if name := models[vendor+" "+product]; name != "" {
 		return name

@@ -8,12 +8,11 @@ import (
 
 var accelDevice = regexp.MustCompile(`^accel[0-9]+$`)
 
-// NPUs finds compute accelerators through <sys>/class/accel, the kernel's
-// class for them since 6.2 (Documentation/accel/introduction.rst): the NPU of
-// a Core Ultra, and its like, on whatever bus. One of them may stand for several
-// cores.
+// NPUs finds compute accelerators in <sys>/class/accel, the kernel's class for
+// them since 6.2 (Documentation/accel/introduction.rst): the NPU of a Core Ultra
+// and its like, on any bus. A device may have several cores.
 func NPUs(m Mounts) ([]Device, error) {
-	return each(filepath.Join(m.Sys, "class/accel"), accelDevice, readNPU)
+	return readEach(filepath.Join(m.Sys, "class/accel"), accelDevice, readNPU)
 }
 
 func readNPU(dir, name string) (*Device, error) {
@@ -21,8 +20,8 @@ func readNPU(dir, name string) (*Device, error) {
 	if h.dir == "" {
 		return nil, err
 	}
-	errHealth := errors.Join(h.readDriverHealth(dir), h.inherit())
-	d := deviceOf("NPU", h, name)
+	errHealth := errors.Join(h.readDriverHealth(dir), h.inheritHealth())
+	d := newDevice("NPU", h, name)
 	errParts := addParts(&d, h)
 	d.Files = []string{"/dev/accel/" + name}
 	var errActivity error

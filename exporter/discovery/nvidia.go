@@ -11,17 +11,17 @@ import (
 // nvidia is the name of NVIDIA's own driver.
 const nvidia = "nvidia"
 
-// nvidiaUUID is what the device plugin calls a GPU. The driver writes question
-// marks while it has not read it from the card.
+// nvidiaUUID matches the device plugin's name of a GPU. The driver writes
+// question marks until it has read the UUID from the card.
 var nvidiaUUID = regexp.MustCompile(`^GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// describeNVIDIA adds what NVIDIA's driver says of a GPU in
+// describeNVIDIA adds what NVIDIA's driver reports of a GPU in
 // <proc>/driver/nvidia/gpus/<PCI address>/information (its README, "The /proc
-// Interface"): its model, its UUID and the number of its device file. The
-// driver has no class of its own: only where nvidia-drm is loaded is there a
-// card in class/drm. How busy a GPU is it tells through its library alone, and
-// what went wrong while it ran (an XID) to the kernel's log, which the device
-// plugin reads: the kubelet's list is the word on that.
+// Interface"): the model, the UUID and the number of the device file. The driver
+// has no class of its own: there is a card in class/drm only where nvidia-drm is
+// loaded. How busy a GPU is, only NVIDIA's library reports. Errors at run time
+// (XIDs) are in the kernel's log, which the device plugin reads: a failed GPU is
+// missing from the kubelet's list.
 func describeNVIDIA(m Mounts, d *Device) error {
 	text, err := readAttribute(filepath.Join(m.Proc, "driver/nvidia/gpus", d.ID), "information")
 	if err != nil {
@@ -48,7 +48,7 @@ func describeNVIDIA(m Mounts, d *Device) error {
 			}
 		case "GPU Excluded":
 			if value == "Yes" && d.Fault == "" {
-				d.Fault = "its driver was told to leave it alone"
+				d.Fault = "its driver excludes it"
 			}
 		}
 	}
@@ -57,8 +57,8 @@ func describeNVIDIA(m Mounts, d *Device) error {
 
 // countInstances counts the MIG devices that a GPU is divided into, by the
 // compute instances of its GPU instances in <proc>/driver/nvidia/capabilities
-// (NVIDIA's MIG user guide, "Device Nodes and Capabilities"). By which UUID a
-// device plugin knows each, only the library tells.
+// (NVIDIA's MIG user guide, "Device Nodes and Capabilities"). Their UUIDs, by
+// which a device plugin knows them, only the library reports.
 func countInstances(m Mounts, minor string) (int, error) {
 	dir := filepath.Join(m.Proc, "driver/nvidia/capabilities/gpu"+minor, "mig")
 	parts, err := list(dir, gpuInstance)

@@ -12,23 +12,22 @@ import (
 
 var (
 	virtualFunction = regexp.MustCompile(`^virtfn[0-9]+$`)
-	// amdPartition matches the device that amdgpu makes for each part of a
-	// divided card but the first (drivers/gpu/drm/amd/amdxcp/amdgpu_xcp_drv.c).
+	// amdPartition matches the device that amdgpu creates for each part of a
+	// divided card except the first (drivers/gpu/drm/amd/amdxcp/amdgpu_xcp_drv.c).
 	amdPartition = regexp.MustCompile(`^amdgpu_xcp[_.][0-9]+$`)
 	mediated     = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	anything     = regexp.MustCompile(`.`)
 	kfdNode      = regexp.MustCompile(`^[0-9]+$`)
 )
 
-// addParts gives a device the names of its virtual functions and mediated
-// devices.
+// addParts adds the names of a device's virtual functions and mediated devices.
 func addParts(d *Device, h hardware) error {
 	return errors.Join(addFunctions(d, h), addMediated(d, h))
 }
 
-// addMediated gives a device the UUIDs of the mediated devices, such as vGPUs,
-// that its driver has divided it into (Documentation/driver-api/
-// vfio-mediated-device.rst): they are directories in that of the device.
+// addMediated adds the UUIDs of the mediated devices, such as vGPUs, that a
+// device is divided into (Documentation/driver-api/vfio-mediated-device.rst):
+// they are directories below that of the device.
 func addMediated(d *Device, h hardware) error {
 	types, err := list(filepath.Join(h.dir, "mdev_supported_types"), anything)
 	if err != nil || len(types) == 0 {
@@ -39,9 +38,9 @@ func addMediated(d *Device, h hardware) error {
 	return err
 }
 
-// addFunctions gives a physical function the addresses of its virtual ones
-// (Documentation/PCI/pci-iov-howto.rst) that are no devices of their own on the
-// host, since they are set aside or have no driver: who serves such a one serves
+// addFunctions adds to a physical function the addresses of those of its virtual
+// functions (Documentation/PCI/pci-iov-howto.rst) that are no devices of their
+// own on the host, since they are set aside or have no driver: each is served as
 // a part of the card.
 func addFunctions(d *Device, h hardware) error {
 	count, _, err := readNumber(h.dir, "sriov_numvfs")
@@ -53,18 +52,18 @@ func addFunctions(d *Device, h hardware) error {
 	for _, name := range names {
 		id, err := readLink(h.dir, name)
 		errs = append(errs, err)
-		if pciAddress.MatchString(id) && !shown(filepath.Join(h.dir, name)) {
+		if pciAddress.MatchString(id) && !hasClass(filepath.Join(h.dir, name)) {
 			d.Names = union(d.Names, []string{id, dashes.Replace(id)})
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// addPartitions gives divided AMD cards the names and files of their parts.
-// Which card a part is of is in the topology of the kernel's compute driver,
-// by the number of its render node; a part that is not there does not exist at
-// present, though its device does. Without a topology the parts are those of
-// the only card there is, or nobody's.
+// addPartitions adds the names and files of their parts to divided AMD cards.
+// The topology of the kernel's compute driver has the card of each part, by the
+// number of its render node; a part that is not in it does not exist at present,
+// though its device does. Without a topology all parts belong to the only card,
+// or to none if there are several.
 func addPartitions(m Mounts, cards []Device) error {
 	var amd []int
 	for i := range cards {
@@ -106,14 +105,14 @@ func addPartitions(m Mounts, cards []Device) error {
 	return errors.Join(errs...)
 }
 
-// amdClaim is what AMD's DRA driver calls a card, or a part of one.
+// amdClaim is the name that AMD's DRA driver has for a card, or a part of one.
 func amdClaim(card, render string) string {
 	return "gpu.amd.com/gpu-" + strings.TrimPrefix(card, "card") + "-" + strings.TrimPrefix(render, "renderD")
 }
 
-// topology reads, from <sys>/class/kfd/kfd/topology/nodes, the PCI device
-// ("0000:05:00.", without the function, in whose place a part's number may
-// stand) of each render node ("renderD129"). The numbers of a node are those of
+// topology reads the PCI device of each render node ("renderD129") from
+// <sys>/class/kfd/kfd/topology/nodes. The device is without its function
+// ("0000:05:00."), which may be the number of a part. The properties are those of
 // kfd_topology.c: location_id is the bus and the device of the address.
 func topology(m Mounts) (map[string]string, error) {
 	dir := filepath.Join(m.Sys, "class/kfd/kfd/topology/nodes")

@@ -9,13 +9,13 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// PCI finds accelerators through <sys>/bus/pci/devices, whether or not a class
-// shows them: those whose driver is not loaded or has let go of them, those set
-// aside for a virtual machine, and NVIDIA's, whose driver has no class. They
-// are told by their PCI class (a display controller of a vendor whose graphics
-// compute) or their number. Virtual functions are left to the classes.
+// PCI finds accelerators in <sys>/bus/pci/devices, whether or not they are in a
+// class: those without a driver, those set aside for a virtual machine, and
+// NVIDIA's, whose driver has no class. It recognizes them by their PCI class (a
+// display controller of a vendor whose graphics compute) or their numbers. It
+// leaves virtual functions to the classes.
 func PCI(m Mounts) ([]Device, error) {
-	return each(filepath.Join(m.Sys, "bus/pci/devices"), pciAddress, func(dir, name string) (*Device, error) {
+	return readEach(filepath.Join(m.Sys, "bus/pci/devices"), pciAddress, func(dir, name string) (*Device, error) {
 		return readPCI(m, dir, name)
 	})
 }
@@ -27,7 +27,7 @@ const (
 )
 
 func readPCI(m Mounts, dir, name string) (*Device, error) {
-	// There may be hundreds of functions: most go by after one small read.
+	// There may be hundreds of functions: most are skipped after one small read.
 	class, err := readAttribute(dir, "class")
 	if err != nil {
 		return nil, err
@@ -40,8 +40,8 @@ func readPCI(m Mounts, dir, name string) (*Device, error) {
 		return nil, err
 	}
 	h, err := readHardware(dir)
-	kind := kinds[h.vendor+" "+h.product]
-	if display && graphics[h.vendor] && computes(h) {
+	kind := acceleratorKinds[h.vendor+" "+h.product]
+	if display && gpuVendors[h.vendor] && canCompute(h) {
 		kind = "GPU"
 	}
 	if !display && h.vendor == amd {
@@ -51,13 +51,13 @@ func readPCI(m Mounts, dir, name string) (*Device, error) {
 		return nil, err
 	}
 	errHealth := h.readDriverHealth("")
-	d := deviceOf(kind, h)
+	d := newDevice(kind, h)
 	errParts := addParts(&d, h)
 	err = errors.Join(err, errHealth, errParts)
 	if h.driver == nvidia {
 		return &d, errors.Join(err, describeNVIDIA(m, &d))
 	}
-	if d.Fault == "" && !shown(h.dir) {
+	if d.Fault == "" && !hasClass(h.dir) {
 		d.Fault = "its driver " + h.driver + " offers no way to use it"
 	}
 	return &d, err
@@ -65,12 +65,12 @@ func readPCI(m Mounts, dir, name string) (*Device, error) {
 
 const amd = "0x1002"
 
-// graphics are the vendors whose display controllers compute.
-var graphics = map[string]bool{amd: true, "0x10de": true, "0x8086": true}
+// gpuVendors are the vendors whose display controllers compute.
+var gpuVendors = map[string]bool{amd: true, "0x10de": true, "0x8086": true}
 
-// shown tells whether a driver shows the device in its class. Where that cannot
-// be known it is left to the class to say.
-func shown(dir string) bool {
+// hasClass reports whether a device is in one of the classes. It says yes where
+// that cannot be read, and leaves the device to the class.
+func hasClass(dir string) bool {
 	for class, name := range classes {
 		names, err := list(filepath.Join(dir, class), name)
 		if err != nil || len(names) > 0 {
@@ -80,12 +80,12 @@ func shown(dir string) bool {
 	return false
 }
 
-// classes are those through which accelerators are used, and what a device is
-// called in each.
+// classes are those of accelerators, with the names of devices in each.
 var classes = map[string]*regexp.Regexp{"drm": card, "accel": accelDevice, "fpga_region": fpgaRegion, "fpga": intelFPGA}
 
-// kinds are processing accelerators by their numbers.
-var kinds = map[string]accel.Kind{
+// acceleratorKinds are the kinds of processing accelerators, by PCI vendor and
+// device.
+var acceleratorKinds = map[string]accel.Kind{
 	"0x17cb 0xa080": "NPU",
 	"0x17cb 0xa100": "NPU",
 	"0x1da3 0x0001": "NPU",

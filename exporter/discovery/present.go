@@ -6,9 +6,10 @@ import (
 	"regexp"
 )
 
-// Present lists what the kernel has by the names that device plugins use most,
-// accelerator or not: PCI addresses, cards, render nodes and accel devices.
-// It is nil when not all of it could be read: then nothing is known to be gone.
+// Present returns all names that the kernel has of the kinds that device plugins
+// use most, accelerator or not: PCI addresses, cards, render nodes and accel
+// devices. It is nil when they could not all be read: then no device is known to
+// be gone.
 func Present(m Mounts) (map[string]bool, error) {
 	out := map[string]bool{}
 	var errs []error

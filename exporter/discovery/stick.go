@@ -11,8 +11,8 @@ import (
 // (1-2:1.0) nor a root hub (usb1).
 var usbDevice = regexp.MustCompile(`^[0-9]+-[0-9]+(\.[0-9]+)*$`)
 
-// The Neural Compute Stick 2 by its USB ids: as it is put in, and once a
-// program has booted it. The path of ports is the same, so the id stays.
+// The USB ids of the Neural Compute Stick 2 before and after a program boots it.
+// Its path of ports does not change, so neither does its id.
 const (
 	movidiusVendor  = "03e7"
 	stickUnbooted   = "2485"
@@ -22,19 +22,17 @@ const (
 	movidiusCompany = "Intel"
 )
 
-// Sticks finds Neural Compute Sticks 2 through <sys>/bus/usb/devices. Programs
-// drive the stick from user space, so that no driver of its own is expected;
-// one that the administrator has not authorized is not usable
-// (Documentation/usb/authorization.rst).
+// Sticks finds Neural Compute Sticks 2 in <sys>/bus/usb/devices. Programs drive
+// the stick from user space, so it needs no driver; one that the administrator
+// has not authorized cannot be used (Documentation/usb/authorization.rst).
 //
-// A stick has no NUMA node of its own: it has that of the controller that its
-// bus hangs off.
+// A stick has the NUMA node of its USB controller.
 func Sticks(m Mounts) ([]Device, error) {
-	return each(filepath.Join(m.Sys, "bus/usb/devices"), usbDevice, readStick)
+	return readEach(filepath.Join(m.Sys, "bus/usb/devices"), usbDevice, readStick)
 }
 
 func readStick(dir, name string) (*Device, error) {
-	// The vendor first: a machine has a score of other USB devices.
+	// The vendor first: a machine has many other USB devices.
 	vendor, err := readAttribute(dir, "idVendor")
 	if err != nil || vendor != movidiusVendor {
 		return nil, err
@@ -51,7 +49,7 @@ func readStick(dir, name string) (*Device, error) {
 		Kind: "NPU", ID: name,
 		Vendor: movidiusCompany, Model: stickModel, Driver: h.driver,
 		Fault:    h.fault,
-		Doubt:    h.doubt,
+		Unknown:  h.unknown,
 		Resource: stickResource,
 		Names:    []string{name, "usb-" + name},
 	}
@@ -69,8 +67,7 @@ func readStick(dir, name string) (*Device, error) {
 	return &d, errors.Join(err, errAuthorized, errNUMA, errFile)
 }
 
-// controllerNUMA is the NUMA node of the PCI function that a USB device is
-// behind.
+// controllerNUMA is the NUMA node of a USB device's controller.
 func controllerNUMA(dir string) (*int, error) {
 	if at := pciAncestor(dir); at != "" {
 		return readNUMA(at)
@@ -79,7 +76,7 @@ func controllerNUMA(dir string) (*int, error) {
 }
 
 // usbFile is the device file of a USB device, "" when its numbers are missing.
-// The device number changes when the stick boots, and is put in again.
+// The device number changes whenever the stick boots or is plugged in.
 func usbFile(dir string) (string, error) {
 	bus, known, errBus := readNumber(dir, "busnum")
 	number, too, errNumber := readNumber(dir, "devnum")

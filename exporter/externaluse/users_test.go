@@ -12,13 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// process is what procfs shows of one.
+// process is a process in procfs.
 type process struct {
 	comm, cgroup string
 	files        []string
 }
 
-// procfs writes a tree of processes.
+// procfs writes a procfs.
 func procfs(t testing.TB, processes map[int]process) string {
 	t.Helper()
 	root := t.TempDir()
@@ -63,7 +63,7 @@ func TestUsers(t *testing.T) {
 		"every sort of device file": {map[int]process{9: {"all", user, []string{render, stick, "/dev/accel/accel0", "/dev/dfl-port.0", "/dev/intel-fpga-port.0", "/dev/nvidia0"}}},
 			map[string]string{render: "all", stick: "all", "/dev/accel/accel0": "all", "/dev/dfl-port.0": "all", "/dev/intel-fpga-port.0": "all", "/dev/nvidia0": "all"}},
 		"files that begin like one":               {map[int]process{9: {"x", user, []string{render + "0", "/dev/nvidia01", "/host" + render, render + " (deleted) "}}}, none},
-		"a device file that was made anew":        {map[int]process{9: {"x", user, []string{render + " (deleted)"}}}, map[string]string{render: "x"}},
+		"a device file that was recreated":        {map[int]process{9: {"x", user, []string{render + " (deleted)"}}}, map[string]string{render: "x"}},
 		"a name longer than any":                  {map[int]process{9: {"x", user, []string{render + strings.Repeat("0", 3000)}}}, none},
 		"a display server holds the primary node": {map[int]process{9: {"Xorg", user, []string{"/dev/dri/card0"}}}, none},
 		"who draws the screen, or keeps a driver awake": {map[int]process{
@@ -88,7 +88,7 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-// Control groups as container runtimes name them, by driver and version.
+// Cgroups as container runtimes name them, by driver and version.
 func TestPods(t *testing.T) {
 	for name, group := range map[string]string{
 		"cgroupfs, version 1":        "11:memory:/kubepods/burstable/pod5d8e4b8e-3b0a-4f0e-8a54-0123456789ab/0123456789abcdef\n1:name=systemd:/",
@@ -113,7 +113,7 @@ func TestPods(t *testing.T) {
 	}
 }
 
-// A process may end at any time: then it is not there, or has lost parts.
+// A process may end at any time: then it is gone, or some of its files are.
 func TestUsersWhileProcessesEnd(t *testing.T) {
 	root := procfs(t, map[int]process{5: {"blender", "0::/x", []string{render}}, 6: {"a", "", []string{render}}, 7: {"b", "", nil}, 8: {"c", "0::/x", []string{render}}})
 	for _, gone := range []string{"6/cgroup", "7/fd", "8/comm"} {
@@ -144,7 +144,7 @@ func TestUsersSaysWhatItCannotRead(t *testing.T) {
 	}
 }
 
-// The test's own process holds a file, as procfs itself shows it.
+// The test's own process has a file open, in the real procfs.
 func TestUsersOnARealProcfs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "device")
 	file, err := os.Create(path)
@@ -171,8 +171,8 @@ func TestUsersOnARealProcfs(t *testing.T) {
 	}
 }
 
-// A process of another user, to one without the right to look: what can be
-// seen is still reported.
+// The open files of another user's process may not be read: what can be read is
+// still reported.
 func TestUsersWithoutTheRight(t *testing.T) {
 	root := procfs(t, map[int]process{5: {"blender", "0::/x", []string{render}}, 6: {"hidden", "0::/x", []string{stick}}})
 	if err := os.Chmod(filepath.Join(root, "6/fd"), 0); err != nil {
@@ -207,7 +207,7 @@ func TestUsersWithoutTheRight(t *testing.T) {
 	}
 }
 
-// One that has a hundred thousand files open, the device last.
+// A process with a hundred thousand open files, the device last.
 func BenchmarkUsersOfManyFiles(b *testing.B) {
 	files := make([]string, 100_000)
 	for i := range files {

@@ -17,7 +17,7 @@ import (
 	api "k8s.io/kubelet/pkg/apis/podresources/v1"
 )
 
-// large has an answer of about so many bytes.
+// large answers with about this many bytes.
 func large(bytes int) *kubelet {
 	const name = 1000
 	k := &kubelet{}
@@ -27,7 +27,7 @@ func large(bytes int) *kubelet {
 	return k
 }
 
-// serve is start for a listener of the test's own.
+// serve is start with a given listener.
 func serve(t *testing.T, ln net.Listener, k api.PodResourcesListerServer) (stop func()) {
 	t.Helper()
 	server := grpc.NewServer()
@@ -47,7 +47,7 @@ func listen(t *testing.T, path string) net.Listener {
 	return ln
 }
 
-// Claims, as a kubelet with DRA drivers tells of them.
+// The claims that a kubelet with DRA drivers lists.
 func TestAskForClaims(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kubelet.sock")
 	resource := func(driver, pool, device string, cdi ...string) *api.ClaimResource {
@@ -84,8 +84,8 @@ func TestAskForClaims(t *testing.T) {
 	}
 }
 
-// A kubelet lists a pod until it has cleaned up after it: the device is held
-// for as long, by nobody else.
+// A kubelet lists a pod until it has cleaned up: until then the pod holds the
+// device.
 func TestAskWhileAPodEnds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kubelet.sock")
 	pod := func(name string, ids ...string) *api.PodResources {
@@ -102,7 +102,7 @@ func TestAskWhileAPodEnds(t *testing.T) {
 	}
 }
 
-// More than a kubelet ever sends is refused, and is no answer without devices.
+// An answer that is too large is an error, and not an answer without devices.
 func TestAskForAnAnswerThatIsTooLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kubelet.sock")
 	c := client(t, path)
@@ -117,7 +117,7 @@ func TestAskForAnAnswerThatIsTooLarge(t *testing.T) {
 	}
 }
 
-// Something listens on the socket and never says a word.
+// Something listens on the socket and never answers.
 func TestAskSomethingThatIsNoKubelet(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kubelet.sock")
 	ln := listen(t, path)
@@ -138,7 +138,7 @@ func TestAskSomethingThatIsNoKubelet(t *testing.T) {
 	}
 }
 
-// slowList answers one question and hangs over the other.
+// slowList answers one request and hangs at the other.
 type slowList struct{ kubelet }
 
 func (*slowList) List(ctx context.Context, _ *api.ListPodResourcesRequest) (*api.ListPodResourcesResponse, error) {
@@ -155,7 +155,7 @@ func TestAskAKubeletThatHangsHalfWay(t *testing.T) {
 	}
 }
 
-// cutting is a listener whose connections break after so many bytes sent.
+// cutting is a listener whose connections break after sending some bytes.
 type cutting struct {
 	net.Listener
 	left *atomic.Int64
@@ -194,8 +194,8 @@ func TestAskAKubeletThatDiesInTheMiddleOfItsAnswer(t *testing.T) {
 	}
 }
 
-// Many scrapes at once while the kubelet restarts again and again: each is
-// answered or fails, none is answered in part.
+// Many concurrent scrapes while the kubelet restarts repeatedly: each has the
+// whole answer or fails.
 func TestAskFromManySidesWhileTheKubeletRestarts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kubelet.sock")
 	c := client(t, path)

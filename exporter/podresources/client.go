@@ -1,9 +1,9 @@
-// Package podresources asks the kubelet which devices it can hand out and
-// which containers hold them.
+// Package podresources asks the kubelet which devices it can allocate and which
+// containers hold them.
 //
-// The path of the kubelet's PodResources socket (v1) enters; an Answer leaves,
-// or an error: a kubelet that cannot be asked is never an answer without
-// devices. It decides nothing and remembers nothing but its connection.
+// The path of the kubelet's PodResources socket (v1) enters; an Answer leaves, or
+// an error: a kubelet that does not answer is never an Answer without devices. It
+// decides nothing and keeps nothing but its connection.
 package podresources
 
 import (
@@ -23,28 +23,27 @@ import (
 	api "k8s.io/kubelet/pkg/apis/podresources/v1"
 )
 
-// DefaultSocket is where the kubelet listens unless its root directory was
-// moved.
+// DefaultSocket is where the kubelet listens with the default root directory.
 const DefaultSocket = "/var/lib/kubelet/pod-resources/kubelet.sock"
 
-// maxAnswer bounds what the kubelet's answer may take, in bytes: the size that
-// its own clients use.
+// maxAnswer is the maximum size of the kubelet's answer in bytes, as in the
+// kubelet's own clients.
 const maxAnswer = 16 << 20
 
-// maxBackoff is the longest time between two attempts to connect to a kubelet
-// that is away; less than a scrape may take.
+// maxBackoff is the longest time between two attempts to connect; less than the
+// timeout of a scrape.
 const maxBackoff = 200 * time.Millisecond
 
 var (
-	// ErrNoSocket says that nothing is at the socket's path.
+	// ErrNoSocket: there is no socket at the path.
 	ErrNoSocket = errors.New("the kubelet's socket is missing")
-	// ErrSlow says that the kubelet did not answer in time.
+	// ErrSlow: the kubelet did not answer in time.
 	ErrSlow = errors.New("the kubelet did not answer in time")
 )
 
-// Slot is one thing the kubelet hands out: a device, or a share of one.
+// Slot is what the kubelet allocates: a device, or a share of one.
 type Slot struct {
-	// Resource is the extended resource, DeviceID the plugin's name for it.
+	// Resource is the extended resource, DeviceID the plugin's name of the slot.
 	Resource, DeviceID string
 }
 
@@ -53,14 +52,14 @@ type Holder struct {
 	Namespace, Pod, Container string
 }
 
-// Answer is what the kubelet said at one time.
+// Answer is the kubelet's answer at one time.
 type Answer struct {
-	// Allocatable are the slots that healthy devices offer, held or not.
+	// Allocatable are the slots of healthy devices, held or not.
 	Allocatable map[Slot]bool
 	// Held are the slots that containers hold, allocatable or not.
 	Held map[Slot]Holder
-	// Claims are the devices that containers hold through DRA drivers. Which
-	// others these could hand out the kubelet does not know.
+	// Claims are the devices that containers hold through DRA drivers. The
+	// kubelet does not know which others the drivers have.
 	Claims []Claim
 }
 
@@ -69,10 +68,9 @@ type Claim struct {
 	Holder
 	// Name is the claim's, in the holder's namespace.
 	Name string
-	// Driver, Pool and Device name the device for good.
+	// Driver, Pool and Device identify the device.
 	Driver, Pool, Device string
-	// CDI are the devices that the container runtime made of it, each
-	// vendor/class=name.
+	// CDI are its names for the container runtime, each vendor/class=name.
 	CDI []string
 }
 
@@ -83,8 +81,8 @@ type Client struct {
 	api  api.PodResourcesListerClient
 }
 
-// New returns a client for the socket at path. It does not connect: that
-// happens when the kubelet is first asked, and again after it restarts.
+// New returns a client of the socket at path. It connects when the kubelet is
+// first asked, and again after a restart of the kubelet.
 func New(path string) (*Client, error) {
 	dial := func(ctx context.Context, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -95,15 +93,15 @@ func New(path string) (*Client, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer), grpc.WaitForReady(true)),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			// Short, so that a kubelet that is back is asked by the next
-			// scrape. ResetConnectBackoff would do it at once, and iterate
-			// over connections that gRPC changes at the same time.
+			// Short, so that the next scrape reaches a kubelet that has
+			// restarted. ResetConnectBackoff would connect at once, but iterates
+			// over connections that gRPC changes concurrently.
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxBackoff},
 			MinConnectTimeout: time.Second,
 		}),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("make a client for %s: %w", path, err)
+		return nil, fmt.Errorf("create a client of %s: %w", path, err)
 	}
 	return &Client{path: path, conn: conn, api: api.NewPodResourcesListerClient(conn)}, nil
 }
@@ -111,18 +109,16 @@ func New(path string) (*Client, error) {
 // Close ends the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Ask returns what the kubelet says now. The context must have a deadline; the
+// Ask returns the kubelet's present answer. The context must have a deadline; the
 // error is ErrNoSocket, ErrSlow or the kubelet's own.
 func (c *Client) Ask(ctx context.Context) (Answer, error) {
-	// gRPC would keep trying until the deadline; a missing socket is known
-	// at once.
+	// gRPC would retry until the deadline; a missing socket is known at once.
 	if _, err := os.Stat(c.path); errors.Is(err, fs.ErrNotExist) {
 		return Answer{}, fmt.Errorf("ask the kubelet at %s: %w", c.path, ErrNoSocket)
 	}
 	answer, err := c.ask(ctx)
 	if unavailable(err) && ctx.Err() == nil {
-		// The connection was to a kubelet that has restarted since; gRPC
-		// learns of it by using it.
+		// The kubelet has restarted; gRPC notices when it uses the connection.
 		answer, err = c.ask(ctx)
 	}
 	return answer, err
@@ -132,19 +128,19 @@ func (c *Client) Ask(ctx context.Context) (Answer, error) {
 func (c *Client) ask(ctx context.Context) (Answer, error) {
 	allocatable, err := c.api.GetAllocatableResources(ctx, &api.AllocatableResourcesRequest{})
 	if err != nil {
-		return Answer{}, c.explain("what it can hand out", err)
+		return Answer{}, c.explain("for allocatable devices", err)
 	}
 	pods, err := c.api.List(ctx, &api.ListPodResourcesRequest{})
 	if err != nil {
-		return Answer{}, c.explain("who holds what", err)
+		return Answer{}, c.explain("for the devices of pods", err)
 	}
 	return Answer{Allocatable: allocatableSlots(allocatable), Held: heldSlots(pods), Claims: claims(pods)}, nil
 }
 
-// unavailable tells whether an error is that of a broken connection.
+// unavailable reports whether an error is that of a broken connection.
 func unavailable(err error) bool { return err != nil && status.Code(err) == codes.Unavailable }
 
-// explain says what failed, in a form that errors.Is can tell apart.
+// explain says what failed, and marks a timeout as ErrSlow.
 func (c *Client) explain(what string, err error) error {
 	if status.Code(err) == codes.DeadlineExceeded {
 		err = fmt.Errorf("%w: %w", ErrSlow, err)
@@ -152,8 +148,8 @@ func (c *Client) explain(what string, err error) error {
 	return fmt.Errorf("ask the kubelet at %s %s: %w", c.path, what, err)
 }
 
-// allocatableSlots flattens the kubelet's answer, in which a device that
-// touches several NUMA nodes stands once for each.
+// allocatableSlots flattens the kubelet's answer, in which a device of several
+// NUMA nodes occurs once for each.
 func allocatableSlots(r *api.AllocatableResourcesResponse) map[Slot]bool {
 	out := map[Slot]bool{}
 	for _, d := range r.GetDevices() {
@@ -164,9 +160,9 @@ func allocatableSlots(r *api.AllocatableResourcesResponse) map[Slot]bool {
 	return out
 }
 
-// heldSlots says who holds each slot. An init container leaves its devices to
-// the containers after it, so that a slot can stand under several; the last
-// named has it.
+// heldSlots returns the holder of each slot. An init container leaves its devices
+// to the containers after it, so that several can have a slot; the last one holds
+// it.
 func heldSlots(r *api.ListPodResourcesResponse) map[Slot]Holder {
 	out := map[Slot]Holder{}
 	for _, p := range r.GetPodResources() {
@@ -181,8 +177,7 @@ func heldSlots(r *api.ListPodResourcesResponse) map[Slot]Holder {
 	return out
 }
 
-// claims lists what DRA drivers have given to containers. Only what the kubelet
-// names as a device is one.
+// claims lists the devices that DRA drivers have allocated to containers.
 func claims(r *api.ListPodResourcesResponse) []Claim {
 	var out []Claim
 	for _, p := range r.GetPodResources() {

@@ -16,7 +16,7 @@ import (
 	api "k8s.io/kubelet/pkg/apis/podresources/v1"
 )
 
-// kubelet answers as a kubelet would.
+// kubelet answers like a kubelet.
 type kubelet struct {
 	api.UnimplementedPodResourcesListerServer
 	wait        bool // until the client gives up
@@ -120,7 +120,7 @@ func TestAskASlowKubelet(t *testing.T) {
 	}
 }
 
-// A socket that a killed kubelet left behind.
+// The socket of a kubelet that was killed.
 func TestAskASocketWithNobodyBehind(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kubelet.sock")
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})

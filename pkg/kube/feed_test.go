@@ -2,7 +2,6 @@ package kube
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 	"testing"
 
@@ -10,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
@@ -35,13 +33,22 @@ func node(name string) *corev1.Node {
 	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
+// nodeFeed is a feed of nodes that notes what it told which consumer.
+func nodeFeed(told *[]string, consumers ...string) *Feed[*corev1.Node] {
+	f := newFeed("nodes", nil, &corev1.Node{}, itself[*corev1.Node], nil)
+	for _, c := range consumers {
+		f.Register(
+			func(n *corev1.Node) { *told = append(*told, c+" set "+n.Name) },
+			func(n types.NamespacedName) { *told = append(*told, c+" remove "+n.Name) })
+	}
+	return f
+}
+
 // TestFeed plays what a reflector does: a first list, changes, and a second
 // list after a lost connection, in which what vanished meanwhile is missing.
 func TestFeed(t *testing.T) {
-	var said []string
-	f := NewFeed("nodes", nil, &corev1.Node{},
-		func(o runtime.Object) error { said = append(said, "set "+o.(*corev1.Node).Name); return nil },
-		func(n types.NamespacedName) { said = append(said, "remove "+n.Name) }, nil)
+	var told []string
+	f := nodeFeed(&told, "inventory")
 	if f.Synced() == nil {
 		t.Error("synced before the first list")
 	}
@@ -49,19 +56,19 @@ func TestFeed(t *testing.T) {
 		do   func() error
 		want []string
 	}{
-		{func() error { return f.Replace([]any{node("a"), node("b")}, "1") }, []string{"set a", "set b"}},
-		{func() error { return f.Add(node("c")) }, []string{"set c"}},
-		{func() error { return f.Update(node("a")) }, []string{"set a"}},
-		{func() error { return f.Delete(node("b")) }, []string{"remove b"}},
-		{func() error { return f.Replace([]any{node("a"), node("d")}, "2") }, []string{"remove c", "set a", "set d"}},
-		{func() error { return f.Replace(nil, "3") }, []string{"remove a", "remove d"}},
+		{func() error { return f.Replace([]any{node("a"), node("b")}, "1") }, []string{"inventory set a", "inventory set b"}},
+		{func() error { return f.Add(node("c")) }, []string{"inventory set c"}},
+		{func() error { return f.Update(node("a")) }, []string{"inventory set a"}},
+		{func() error { return f.Delete(node("b")) }, []string{"inventory remove b"}},
+		{func() error { return f.Replace([]any{node("a"), node("d")}, "2") }, []string{"inventory remove c", "inventory set a", "inventory set d"}},
+		{func() error { return f.Replace(nil, "3") }, []string{"inventory remove a", "inventory remove d"}},
 	} {
-		said = nil
+		told = nil
 		if err := step.do(); err != nil {
 			t.Fatal(err)
 		}
-		slices.Sort(said)
-		if diff := cmp.Diff(step.want, said); diff != "" {
+		slices.Sort(told)
+		if diff := cmp.Diff(step.want, told); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
@@ -70,20 +77,38 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// TestFeedGoesOnAfterAnObjectItCannotTake must not lose the ones behind it.
-func TestFeedGoesOnAfterAnObjectItCannotTake(t *testing.T) {
-	var taken []string
-	f := NewFeed("nodes", nil, &corev1.Node{}, func(o runtime.Object) error {
-		if o.(*corev1.Node).Name == "bad" {
-			return errors.New("unreadable")
+// TestConsumersInOrder: each event is given to all consumers, in the order of
+// their registration, before the next event is given to any.
+func TestConsumersInOrder(t *testing.T) {
+	var told []string
+	f := nodeFeed(&told, "inventory", "second", "third")
+	for _, do := range []func() error{
+		func() error { return f.Add(node("a")) },
+		func() error { return f.Update(node("b")) },
+		func() error { return f.Delete(node("a")) },
+	} {
+		if err := do(); err != nil {
+			t.Fatal(err)
 		}
-		taken = append(taken, o.(*corev1.Node).Name)
-		return nil
-	}, func(types.NamespacedName) {}, nil)
-	if err := f.Replace([]any{node("a"), node("bad"), node("b")}, "1"); err == nil {
+	}
+	want := []string{
+		"inventory set a", "second set a", "third set a",
+		"inventory set b", "second set b", "third set b",
+		"inventory remove a", "second remove a", "third remove a",
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestFeedGoesOnAfterAnObjectItCannotRead must not lose the ones behind it.
+func TestFeedGoesOnAfterAnObjectItCannotRead(t *testing.T) {
+	var told []string
+	f := nodeFeed(&told, "inventory")
+	if err := f.Replace([]any{node("a"), &metav1.Status{}, node("b")}, "1"); err == nil {
 		t.Error("the bad object was not reported")
 	}
-	if diff := cmp.Diff([]string{"a", "b"}, taken); diff != "" {
+	if diff := cmp.Diff([]string{"inventory set a", "inventory set b"}, told); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if f.Synced() != nil {

@@ -3,100 +3,158 @@ package kube
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime/debug"
 	"time"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/quota"
 )
 
-// Feeds carry everything the API server knows and we need: nodes, pods, volumes
-// and quotas into an inventory, profiles and the rules of namespaces into
-// stores.
+// Feeds carry everything that we need of what the API server knows: nodes, pods
+// and volumes to an inventory, profiles to a store, and each to whoever
+// registers with its feed.
 type Feeds struct {
-	feeds    []*Feed
-	pods     *Feed
-	profiles cache.SharedIndexInformer
-	handled  cache.ResourceEventHandlerRegistration
+	// Pods are the pods of all namespaces: those that never asked for us use
+	// devices, cores and memory too.
+	Pods *Feed[*PodEvent]
+	// Profiles are the InferenceProfiles.
+	Profiles *Feed[*v1alpha1.InferenceProfile]
+
+	client kubernetes.Interface
+	all    []runner
 }
 
-// NewFeeds prepares the feeds; Run starts them. A profile that cannot be used
-// is logged and left out. key verifies which pods are ours; nil where that is
-// not known yet: see RelistPods.
-func NewFeeds(client kubernetes.Interface, config *rest.Config, inv *inventory.Inventory, store *profile.Store, key func() []byte, log zerolog.Logger) (*Feeds, error) {
-	profiles, err := profile.NewClient(config)
-	if err != nil {
-		return nil, err
-	}
-	informer, err := profile.NewInformer(profiles)
-	if err != nil {
-		return nil, err
-	}
-	handled, err := informer.AddEventHandlerWithResyncPeriod(store.Handler(func(err error) {
-		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
-	}), 0)
-	if err != nil {
-		return nil, fmt.Errorf("follow the InferenceProfiles: %w", err)
-	}
-	pods := Pods(client, inv, key)
-	return &Feeds{
-		feeds:    []*Feed{Nodes(client, inv), pods, Claims(client, inv), Volumes(client, inv)},
-		pods:     pods,
-		profiles: informer,
-		handled:  handled,
-	}, nil
+// runner is a feed of any type.
+type runner interface {
+	Run(ctx context.Context) error
+	Synced() error
 }
 
-// FollowQuotas feeds the ResourceQuotas too, which only whoever decides needs;
-// call it before Run.
-func (f *Feeds) FollowQuotas(client kubernetes.Interface, inv *inventory.Inventory) {
-	f.feeds = append(f.feeds, Quotas(client, inv))
+// PodEvent is a pod that is new or has changed.
+type PodEvent struct {
+	// Pod is whole if it waits for the accelerator that was chosen for it; of any
+	// other pod it may be only what the inventory needs.
+	Pod *corev1.Pod
 }
 
-// FollowRules feeds the LimitRanges and the namespaces' pod-security labels,
-// which only whoever decides needs; call it before Run.
-func (f *Feeds) FollowRules(client kubernetes.Interface, rules *admission.Store) {
-	f.feeds = append(f.feeds, LimitRanges(client, rules), Namespaces(client, rules))
+// NewFeeds prepares the feeds of inv and profiles, which are their first
+// consumers; Run starts them. key verifies which pods are ours: when it returns
+// another one than before, relist Pods. unusable is called with what is wrong
+// with a profile that no pod can ask for.
+func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *inventory.Inventory, profiles *profile.Store, key func() []byte, unusable func(error)) *Feeds {
+	f := &Feeds{client: client}
+	nodes := watch(f, "nodes", &corev1.Node{}, fields.Everything(), itself[*corev1.Node], reduceNode)
+	nodes.Register(
+		func(n *corev1.Node) { inv.SetNode(inventory.NodeOf(n)) },
+		func(n types.NamespacedName) { inv.DeleteNode(n.Name) })
+
+	f.Pods = watch(f, "pods", &corev1.Pod{}, fields.Everything(), func(o runtime.Object) *PodEvent { return &PodEvent{Pod: o.(*corev1.Pod)} }, reducePod)
+	f.Pods.Register(
+		func(e *PodEvent) { inv.SetPod(inventory.PodOf(e.Pod, key())) },
+		func(n types.NamespacedName) { inv.DeletePod(n.Namespace, n.Name) })
+
+	claims := watch(f, "persistentvolumeclaims", &corev1.PersistentVolumeClaim{}, fields.Everything(), itself[*corev1.PersistentVolumeClaim], reduceClaim)
+	claims.Register(
+		func(c *corev1.PersistentVolumeClaim) { inv.SetClaim(c.Namespace, c.Name, c.Spec.VolumeName) },
+		func(n types.NamespacedName) { inv.DeleteClaim(n.Namespace, n.Name) })
+
+	volumes := watch(f, "persistentvolumes", &corev1.PersistentVolume{}, fields.Everything(), itself[*corev1.PersistentVolume], reduceVolume)
+	volumes.Register(
+		func(v *corev1.PersistentVolume) { inv.SetVolume(inventory.VolumeOf(v)) },
+		func(n types.NamespacedName) { inv.DeleteVolume(n.Name) })
+
+	f.Profiles = newFeed("InferenceProfiles", profileClient.ListWatch(), &v1alpha1.InferenceProfile{}, profileEvent, nil)
+	f.Profiles.hint = ": is the CRD installed?"
+	f.add(f.Profiles)
+	f.Profiles.Register(
+		func(in *v1alpha1.InferenceProfile) {
+			if err := profiles.Put(in); err != nil {
+				unusable(err)
+			}
+		},
+		func(n types.NamespacedName) { profiles.Delete(n.Name) })
+	return f
 }
 
-// Profiles is the informer of the InferenceProfiles, for further handlers.
-func (f *Feeds) Profiles() cache.SharedIndexInformer { return f.profiles }
-
-// FollowPods has set and remove called with every pod once the inventory has
-// it, one at a time; call it before Run. A pod that waits for the accelerator
-// it was given comes whole, of others only what the inventory needs.
-func (f *Feeds) FollowPods(set func(*corev1.Pod), remove func(types.NamespacedName)) {
-	f.pods.Follow(Follower{Set: func(o runtime.Object) { set(o.(*corev1.Pod)) }, Remove: remove})
+// profileEvent is a profile without a note of who wrote which of its fields, which
+// nobody here needs.
+func profileEvent(o runtime.Object) *v1alpha1.InferenceProfile {
+	p := o.(*v1alpha1.InferenceProfile)
+	p.ManagedFields = nil
+	return p
 }
 
-// RelistPods has every pod read once more, once there is another key.
-func (f *Feeds) RelistPods() { f.pods.Relist() }
+// WatchQuotas feeds the ResourceQuotas to an inventory, which only whoever
+// decides needs; call it before Run.
+func (f *Feeds) WatchQuotas(inv *inventory.Inventory) {
+	quotas := watch(f, "resourcequotas", &corev1.ResourceQuota{}, fields.Everything(), itself[*corev1.ResourceQuota], nil)
+	quotas.Register(
+		func(q *corev1.ResourceQuota) { inv.SetQuota(quota.Of(q)) },
+		func(n types.NamespacedName) { inv.DeleteQuota(n.Namespace, n.Name) })
+}
 
-// Run feeds until ctx ends.
+// WatchRules feeds the LimitRanges, and what the namespaces' labels say of the
+// security of pods, which only whoever decides needs; call it before Run.
+func (f *Feeds) WatchRules(rules *admission.Store) {
+	ranges := watch(f, "limitranges", &corev1.LimitRange{}, fields.Everything(), itself[*corev1.LimitRange], nil)
+	ranges.Register(
+		func(r *corev1.LimitRange) { rules.SetLimitRange(admission.LimitRangeOf(r)) },
+		func(n types.NamespacedName) { rules.DeleteLimitRange(n.Namespace, n.Name) })
+
+	namespaces := watch(f, "namespaces", &corev1.Namespace{}, fields.Everything(), itself[*corev1.Namespace], reduceNamespace)
+	namespaces.Register(
+		func(ns *corev1.Namespace) { rules.SetNamespace(ns.Name, ns.Labels) },
+		func(n types.NamespacedName) { rules.DeleteNamespace(n.Name) })
+}
+
+// failedCreate is the reason of the Events with which Kubernetes' controllers
+// report that the API server denied a pod of theirs, in its words
+// (FailedCreatePodReason in pkg/controller of Kubernetes).
+const failedCreate = "FailedCreate"
+
+// FailedCreates returns a feed of the Events that report a pod which the API
+// server denied its controller. It is not one of Feeds: nothing waits for it.
+func FailedCreates(client kubernetes.Interface) *Feed[*corev1.Event] {
+	return newFeed("events", listWatch(client, "events", fields.OneTermEqualSelector("reason", failedCreate)), &corev1.Event{}, itself[*corev1.Event], nil)
+}
+
+// watch adds a feed of a built-in type in all namespaces.
+func watch[T any](f *Feeds, resource string, example runtime.Object, selector fields.Selector, event func(runtime.Object) T, reduce cache.TransformFunc) *Feed[T] {
+	feed := newFeed(resource, listWatch(f.client, resource, selector), example, event, reduce)
+	f.add(feed)
+	return feed
+}
+
+func listWatch(client kubernetes.Interface, resource string, selector fields.Selector) cache.ListerWatcher {
+	return cache.NewListWatchFromClient(client.CoreV1().RESTClient(), resource, corev1.NamespaceAll, selector)
+}
+
+func (f *Feeds) add(r runner) { f.all = append(f.all, r) }
+
+// Run feeds all consumers until ctx ends.
 func (f *Feeds) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, feed := range f.feeds {
+	for _, feed := range f.all {
 		group.Go(func() error { return feed.Run(ctx) })
 	}
-	group.Go(func() error { f.profiles.RunWithContext(ctx); return nil })
-	group.Go(func() error { f.settle(ctx); return nil })
+	group.Go(func() error { f.freeMemory(ctx); return nil })
 	return group.Wait()
 }
 
-// settle hands memory back once the first lists are in: decoding them takes
-// several times what is kept, and that much is never needed again.
-func (f *Feeds) settle(ctx context.Context) {
+// freeMemory returns memory to the system once the first lists are in: decoding
+// them takes several times what is kept, and that much is never needed again.
+func (f *Feeds) freeMemory(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for f.Synced() != nil {
@@ -109,14 +167,11 @@ func (f *Feeds) settle(ctx context.Context) {
 	debug.FreeOSMemory()
 }
 
-// Synced says which first lists are missing, nil when all have been taken in.
+// Synced says which first lists are missing, nil when all have been consumed.
 func (f *Feeds) Synced() error {
 	var errs []error
-	for _, feed := range f.feeds {
+	for _, feed := range f.all {
 		errs = append(errs, feed.Synced())
-	}
-	if !f.handled.HasSynced() {
-		errs = append(errs, errors.New("waiting for the API server's list of InferenceProfiles: is the CRD installed?"))
 	}
 	return errors.Join(errs...)
 }

@@ -3,14 +3,11 @@ package kube
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 
 	"heteroaccel.io/pkg/accel"
 )
 
-var everything = fields.Everything()
-
-// reducePod takes off a pod what no record of it keeps: most of its bytes.
+// reducePod removes from a pod what no record of it keeps: most of its bytes.
 func reducePod(obj any) (any, error) {
 	p, ok := obj.(*corev1.Pod)
 	if !ok {
@@ -36,13 +33,13 @@ func reducePod(obj any) (any, error) {
 }
 
 // waits reports whether an accelerator was chosen for the pod and it is not
-// bound yet: what it could have instead is read from the whole of it.
+// bound yet: which others it could have is read from the whole pod.
 func waits(p *corev1.Pod) bool {
 	_, ours := p.Annotations[accel.OriginalAnnotation]
 	return ours && p.Spec.NodeName == ""
 }
 
-// reduceNode does the same for a node, whose image list is most of it.
+// reduceNode does the same for a node, most of which is its list of images.
 func reduceNode(obj any) (any, error) {
 	n, ok := obj.(*corev1.Node)
 	if !ok {
@@ -53,8 +50,8 @@ func reduceNode(obj any) (any, error) {
 	return n, nil
 }
 
-// reduceVolume leaves of a volume where it can be used, reduceClaim of a claim
-// to which volume it is bound.
+// reduceVolume keeps of a volume where it can be used, and reduceClaim of a
+// volume claim to which volume it is bound.
 func reduceVolume(obj any) (any, error) {
 	v, ok := obj.(*corev1.PersistentVolume)
 	if !ok {
@@ -77,7 +74,7 @@ func reduceClaim(obj any) (any, error) {
 	}, nil
 }
 
-// reduceNamespace leaves of a namespace its labels.
+// reduceNamespace keeps a namespace's labels.
 func reduceNamespace(obj any) (any, error) {
 	n, ok := obj.(*corev1.Namespace)
 	if !ok {

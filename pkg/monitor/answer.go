@@ -13,7 +13,7 @@ import (
 	"heteroaccel.io/pkg/telemetry"
 )
 
-// answer is what Prometheus' HTTP API (v1) sends for a query.
+// answer is the body that Prometheus' HTTP API (v1) sends for a query.
 type answer struct {
 	Status    string `json:"status"`
 	ErrorType string `json:"errorType"`
@@ -21,7 +21,7 @@ type answer struct {
 	Data      result `json:"data"`
 }
 
-// result is a query's result, whose form its type tells.
+// result is a query's result; its type says which form Raw has.
 type result struct {
 	Type string          `json:"resultType"`
 	Raw  json.RawMessage `json:"result"`
@@ -33,14 +33,14 @@ type rangeSeries struct {
 	Last   lastPoint         `json:"values"`
 }
 
-// parseAnswer returns the result, or Prometheus' own words for what is wrong.
+// parseAnswer returns the result, or Prometheus' own error.
 func parseAnswer(body []byte) (result, error) {
 	var a answer
 	if err := json.Unmarshal(body, &a); err != nil {
-		return result{}, fmt.Errorf("the answer is not that of Prometheus: %w", err)
+		return result{}, fmt.Errorf("not an answer of Prometheus: %w", err)
 	}
 	if a.Status != "success" {
-		return result{}, fmt.Errorf("it refuses the query: %s: %s", cmp.Or(a.ErrorType, "no reason given"), a.Error)
+		return result{}, fmt.Errorf("query failed: %s: %s", cmp.Or(a.ErrorType, "no reason given"), a.Error)
 	}
 	return a.Data, nil
 }
@@ -48,27 +48,27 @@ func parseAnswer(body []byte) (result, error) {
 // matrix reads the result of a range vector.
 func (r result) matrix() ([]rangeSeries, error) {
 	if r.Type != "matrix" {
-		return nil, fmt.Errorf("the result is a %q, not a matrix", r.Type)
+		return nil, fmt.Errorf("result has type %q, want matrix", r.Type)
 	}
 	var out []rangeSeries
 	if err := json.Unmarshal(r.Raw, &out); err != nil {
-		return nil, fmt.Errorf("the matrix cannot be read: %w", err)
+		return nil, fmt.Errorf("decode matrix: %w", err)
 	}
 	return out, nil
 }
 
-// scalar reads the result of a scalar and returns its value, a time in
-// seconds, in milliseconds.
+// scalar reads a scalar that is a time in seconds, and returns it in
+// milliseconds.
 func (r result) scalar() (int64, error) {
 	var p point
 	if r.Type != "scalar" {
-		return 0, fmt.Errorf("the result is a %q, not a scalar", r.Type)
+		return 0, fmt.Errorf("result has type %q, want scalar", r.Type)
 	}
 	if err := json.Unmarshal(r.Raw, &p); err != nil {
-		return 0, fmt.Errorf("the scalar cannot be read: %w", err)
+		return 0, fmt.Errorf("decode scalar: %w", err)
 	}
 	if !(math.Abs(p.value) < 1e12) {
-		return 0, fmt.Errorf("the scalar %v is no time", p.value)
+		return 0, fmt.Errorf("scalar %v is not a time", p.value)
 	}
 	return int64(math.Round(p.value * 1000)), nil
 }
@@ -90,7 +90,7 @@ func (p *point) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	if !(math.Abs(seconds) < 1e12) {
-		return fmt.Errorf("%v is no time", seconds)
+		return fmt.Errorf("%v is not a time", seconds)
 	}
 	var text string
 	if err := json.Unmarshal(pair[1], &text); err != nil {
@@ -104,8 +104,8 @@ func (p *point) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// lastPoint is the last sample of a list. The others, of which a minute has
-// many, are not even parsed.
+// lastPoint is the last sample of a list. It skips the others without parsing
+// them: a minute has many.
 type lastPoint point
 
 // UnmarshalJSON implements json.Unmarshaler: b is a list of points.
@@ -113,31 +113,31 @@ func (l *lastPoint) UnmarshalJSON(b []byte) error {
 	open := bytes.LastIndexByte(b, '[')
 	end := len(bytes.TrimRight(b, " \t\r\n")) - 1
 	if open <= 0 || end <= open || b[end] != ']' {
-		return errors.New("a series has no samples")
+		return errors.New("series without samples")
 	}
 	return (*point)(l).UnmarshalJSON(b[open:end])
 }
 
-// scrapeOf names a scraped target that speaks of a node.
-type scrapeOf struct {
+// scrapeTarget is a target of Prometheus that reports a node.
+type scrapeTarget struct {
 	node, job, instance string
 }
 
-// lastScrape is what one target said of a node when it was last scraped.
+// lastScrape is the last scrape of one target, about one node.
 type lastScrape struct {
-	scrapeOf
+	scrapeTarget
 	millis int64
 	series []telemetry.Series
 }
 
-// lastScrapes keeps, of each node's targets, the one scraped last, and of its
-// series exactly those of that scrape. All samples of a scrape have the same
-// time, so a series whose last sample is older was not in it.
+// lastScrapes returns the last scrape of each node, whichever target it came
+// from. All samples of a scrape have the same time, so a series whose last
+// sample is older was not in it.
 func lastScrapes(series []rangeSeries) []lastScrape {
-	latest := map[scrapeOf]int64{}
-	of := func(s rangeSeries) scrapeOf {
+	latest := map[scrapeTarget]int64{}
+	of := func(s rangeSeries) scrapeTarget {
 		node := telemetry.NodeOf(telemetry.Series{Labels: s.Metric})
-		return scrapeOf{node, s.Metric["job"], s.Metric["instance"]}
+		return scrapeTarget{node, s.Metric["job"], s.Metric["instance"]}
 	}
 	for _, s := range series {
 		key := of(s)
@@ -145,15 +145,15 @@ func lastScrapes(series []rangeSeries) []lastScrape {
 	}
 	byNode := map[string]*lastScrape{}
 	for key, millis := range latest {
-		have := byNode[key.node]
-		if have == nil || millis > have.millis || (millis == have.millis && before(key, have.scrapeOf)) {
-			byNode[key.node] = &lastScrape{scrapeOf: key, millis: millis}
+		last := byNode[key.node]
+		if last == nil || millis > last.millis || (millis == last.millis && key.less(last.scrapeTarget)) {
+			byNode[key.node] = &lastScrape{scrapeTarget: key, millis: millis}
 		}
 	}
 	for _, s := range series {
 		key := of(s)
 		target := byNode[key.node]
-		if target.scrapeOf == key && s.Last.millis == target.millis {
+		if target.scrapeTarget == key && s.Last.millis == target.millis {
 			target.series = append(target.series, telemetry.Series{Name: s.Metric["__name__"], Labels: s.Metric, Value: s.Last.value})
 		}
 	}
@@ -165,8 +165,8 @@ func lastScrapes(series []rangeSeries) []lastScrape {
 	return out
 }
 
-// before orders targets, so that of two scraped in the same millisecond always
-// the same one is taken.
-func before(x, y scrapeOf) bool {
-	return cmp.Or(cmp.Compare(x.job, y.job), cmp.Compare(x.instance, y.instance)) < 0
+// less orders targets, so that of two scraped in the same millisecond always
+// the same one wins.
+func (t scrapeTarget) less(o scrapeTarget) bool {
+	return cmp.Or(cmp.Compare(t.job, o.job), cmp.Compare(t.instance, o.instance)) < 0
 }

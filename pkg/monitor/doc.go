@@ -1,8 +1,7 @@
-// Package monitor brings the exporters' reports in: from a Prometheus server
-// that scrapes them, or by scraping them itself.
+// Package monitor reads the exporters' telemetry: from a Prometheus server that
+// scrapes them, or by scraping them itself.
 //
-// A specification such as prometheus=http://prometheus:9090 enters; samples
-// leave, each with the time at which it was taken, to a sink. It merges
-// nothing and never repeats an old sample as a new one: what is not heard of
-// any more simply grows old.
+// Addresses of exporters, or of Prometheus, enter; scrapes leave to a sink, each
+// with its time. It merges nothing, and never passes an old scrape on as a new
+// one: the telemetry of a node that is gone just grows old.
 package monitor

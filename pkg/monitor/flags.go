@@ -13,7 +13,7 @@ import (
 	"heteroaccel.io/pkg/telemetry"
 )
 
-// Flags choose where telemetry comes from, and how old it may get.
+// Flags choose the source of telemetry, and how old it may get.
 type Flags struct {
 	Source   Source
 	Interval time.Duration
@@ -26,14 +26,14 @@ type Flags struct {
 
 // Add declares the flags.
 func (f *Flags) Add(fs *pflag.FlagSet) {
-	fs.StringSliceVar(&f.exporters, "exporter-endpoints", nil, "exporters to scrape: URLs such as http://node-1:9817, or dns+http://SERVICE.NAMESPACE:9817 for every address of a headless Service; may be given several times")
-	fs.StringVar(&f.prometheus, "prometheus-url", "", "Prometheus server that scrapes the exporters, to be asked instead of them: http://HOST:9090")
-	fs.DurationVar(&f.Interval, "telemetry-interval", DefaultInterval, "how often the exporters, or Prometheus, are asked")
-	fs.DurationVar(&f.MaxAge, "max-telemetry-age", 15*time.Second, "a node whose telemetry is older is stale: Kubernetes' own accounting alone counts there")
+	fs.StringSliceVar(&f.exporters, "exporter-endpoints", nil, "exporters to scrape: URLs such as http://node-1:9817, or dns+http://SERVICE.NAMESPACE:9817 for every address of a headless Service; may be repeated")
+	fs.StringVar(&f.prometheus, "prometheus-url", "", "read telemetry from this Prometheus server instead of the exporters: http://HOST:9090")
+	fs.DurationVar(&f.Interval, "telemetry-interval", DefaultInterval, "how often to scrape the exporters, or to query Prometheus")
+	fs.DurationVar(&f.MaxAge, "max-telemetry-age", 15*time.Second, "a node whose telemetry is older is stale: only Kubernetes' own accounting counts there")
 }
 
-// Check refuses values that mean nothing, and makes the Source. With neither
-// exporters nor Prometheus there is no telemetry at all.
+// Check rejects invalid values and creates the Source. Without exporters and
+// without Prometheus there is no telemetry.
 func (f *Flags) Check() (err error) {
 	switch {
 	case f.Interval <= 0 || f.MaxAge <= 0:
@@ -54,9 +54,8 @@ func (f *Flags) Check() (err error) {
 	return nil
 }
 
-// newClient is an HTTP client for hosts that are close by: no proxy, no
-// patience for a host that does not answer, connections kept for the next
-// round.
+// newClient is an HTTP client for hosts of the same cluster: no proxy, short
+// timeouts, and connections kept for the next round.
 func newClient() *http.Client {
 	return &http.Client{
 		Timeout: 30 * time.Second,

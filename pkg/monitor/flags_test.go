@@ -19,7 +19,7 @@ func parse(t *testing.T, args ...string) (Flags, error) {
 	return f, f.Check()
 }
 
-func TestFlagsRefuse(t *testing.T) {
+func TestFlagsReject(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args []string
 		want string
@@ -59,7 +59,7 @@ func TestFlagsAccept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if samples, err := none.Source(t.Context()); len(samples) > 0 || err != nil {
-		t.Errorf("with no source there are %v, %v", samples, err)
+	if scrapes, err := none.Source(t.Context()); len(scrapes) > 0 || err != nil {
+		t.Errorf("with no source there are %v, %v", scrapes, err)
 	}
 }

@@ -7,10 +7,10 @@ import (
 )
 
 var (
-	descRounds   = prometheus.NewDesc("heteroaccel_telemetry_reads_total", "How often the exporters, or Prometheus, were asked.", nil, nil)
-	descFailures = prometheus.NewDesc("heteroaccel_telemetry_read_errors_total", "How many rounds had an error, be it of one exporter.", nil, nil)
-	descSuccess  = prometheus.NewDesc("heteroaccel_telemetry_last_success_timestamp_seconds", "When the last round without an error ended; 0 when there was none.", nil, nil)
-	descAge      = prometheus.NewDesc("heteroaccel_telemetry_age_seconds", "How old the newest sample of a node is.", []string{"node"}, nil)
+	descRounds   = prometheus.NewDesc("heteroaccel_telemetry_reads_total", "Rounds in which the exporters were scraped, or Prometheus was queried.", nil, nil)
+	descFailures = prometheus.NewDesc("heteroaccel_telemetry_read_errors_total", "Rounds with an error, even of a single exporter.", nil, nil)
+	descSuccess  = prometheus.NewDesc("heteroaccel_telemetry_last_success_timestamp_seconds", "Unix time at which the last round without an error ended; 0 before the first.", nil, nil)
+	descAge      = prometheus.NewDesc("heteroaccel_telemetry_age_seconds", "Age of the newest telemetry of a node.", []string{"node"}, nil)
 )
 
 // Describe implements prometheus.Collector.

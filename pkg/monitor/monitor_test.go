@@ -43,17 +43,17 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-func TestMonitorHandsOutEachSampleOnce(t *testing.T) {
+func TestMonitorPassesEachScrapeOnce(t *testing.T) {
 	now := time.Now()
 	at := func(node string, s int) telemetry.Scrape {
 		return telemetry.Scrape{Node: node, Time: now.Add(time.Duration(s) * time.Second)}
 	}
 	rounds := [][]telemetry.Scrape{
 		{at("a", -9), at("b", -9)},
-		{at("a", -9), at("b", -8)},   // a has nothing new
-		{at("a", -10)},               // older than what came before
-		{at("a", -7), at("b", 3600)}, // b's clock was wrong,
-		{at("b", -1)},                // and is right again
+		{at("a", -9), at("b", -8)},   // nothing new of a
+		{at("a", -10)},               // older than the last
+		{at("a", -7), at("b", 3600)}, // b's clock was wrong
+		{at("b", -1)},                // b's clock was set
 	}
 	var round atomic.Int32
 	source := func(context.Context) ([]telemetry.Scrape, error) {
@@ -113,11 +113,11 @@ func TestMonitorLogsWhenItBeginsToFailAndWhenItRecovers(t *testing.T) {
 
 func TestMonitorMetrics(t *testing.T) {
 	errs := []error{nil, errors.New("nobody there")}
-	sampled := time.Now().Add(-30 * time.Second)
+	scraped := time.Now().Add(-30 * time.Second)
 	m := New(func(context.Context) ([]telemetry.Scrape, error) {
 		err := errs[0]
 		errs = errs[1:]
-		return []telemetry.Scrape{{Node: "g", Time: sampled}}, err
+		return []telemetry.Scrape{{Node: "g", Time: scraped}}, err
 	}, time.Hour, func(telemetry.Scrape) {}, zerolog.Nop())
 	m.round(t.Context())
 	m.round(t.Context())
@@ -138,7 +138,7 @@ func TestMonitorMetrics(t *testing.T) {
 	if rounds, failed := values["heteroaccel_telemetry_reads_total"], values["heteroaccel_telemetry_read_errors_total"]; rounds != 2 || failed != 1 {
 		t.Errorf("%v rounds, %v failed", rounds, failed)
 	}
-	if success := values["heteroaccel_telemetry_last_success_timestamp_seconds"]; success < float64(sampled.Unix()) {
+	if success := values["heteroaccel_telemetry_last_success_timestamp_seconds"]; success < float64(scraped.Unix()) {
 		t.Errorf("last success %v", success)
 	}
 	problems, err := testutil.GatherAndLint(registry)
@@ -147,14 +147,14 @@ func TestMonitorMetrics(t *testing.T) {
 	}
 }
 
-func TestMonitorRefusesAnIntervalOfNothing(t *testing.T) {
+func TestMonitorRejectsAnIntervalOfZero(t *testing.T) {
 	if err := New(nil, 0, nil, zerolog.Nop()).Run(t.Context()); err == nil {
 		t.Error("no error")
 	}
 }
 
-// A monitor that is stopped in the middle of a round leaves nothing behind.
-func TestMonitorStopsInTheMiddleOfARound(t *testing.T) {
+// A monitor that is stopped during a round leaves no goroutine.
+func TestMonitorStopsDuringARound(t *testing.T) {
 	before := runtime.NumGoroutine()
 	asked := make(chan struct{}, 1)
 	m := New(func(ctx context.Context) ([]telemetry.Scrape, error) {

@@ -16,14 +16,14 @@ import (
 	"heteroaccel.io/pkg/telemetry"
 )
 
-// server answers as Prometheus' API does, from series that a test gives.
+// server answers like Prometheus' API, with series that a test gives.
 type server struct {
 	now    time.Time
 	matrix []map[string]any
 }
 
-// scraped adds a sample as a target of Prometheus' showed it at a time,
-// preceded by another sample 2 s before.
+// scraped adds a scrape of a Prometheus target at a time, and other values 2 s
+// before.
 func (p *server) scraped(s telemetry.Scrape, instance string, at time.Time) {
 	for _, one := range telemetry.Encode(s) {
 		labels := map[string]string{"__name__": one.Name, "job": "exporter", "instance": instance}
@@ -60,7 +60,7 @@ func (p *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": data})
 }
 
-// ask asks the server once, as a source would.
+// ask queries the server once.
 func ask(t *testing.T, h http.Handler) ([]telemetry.Scrape, error) {
 	t.Helper()
 	s := serve(t, h)
@@ -68,8 +68,8 @@ func ask(t *testing.T, h http.Handler) ([]telemetry.Scrape, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	samples, err := source(t.Context())
-	return byNode(samples), err
+	scrapes, err := source(t.Context())
+	return byNode(scrapes), err
 }
 
 func TestPrometheusKeepsTheNewestScrapeOfEachNode(t *testing.T) {
@@ -158,7 +158,7 @@ func TestPrometheusClockAheadOfOurs(t *testing.T) {
 	}
 }
 
-func TestPrometheusSampleKeepsItsTimeFromRoundToRound(t *testing.T) {
+func TestPrometheusScrapeKeepsItsTimeFromRoundToRound(t *testing.T) {
 	p := &server{now: time.Now().Add(-time.Hour)}
 	p.scraped(gpu("g", 1), "a", p.now)
 	s := serve(t, p)
@@ -175,7 +175,7 @@ func TestPrometheusSampleKeepsItsTimeFromRoundToRound(t *testing.T) {
 		times = append(times, got[0].Time)
 	}
 	if !times[0].Equal(times[1]) || !times[1].Equal(times[2]) {
-		t.Errorf("the same sample at %v", times)
+		t.Errorf("the same scrape at %v", times)
 	}
 }
 
@@ -207,14 +207,14 @@ func TestPrometheusAnswersThatCannotBeUsed(t *testing.T) {
 		"refused":         {body(400, `{"status":"error","errorType":"bad_data","error":"parse error"}`), "bad_data: parse error"},
 		"overloaded":      {body(503, `{"status":"error","errorType":"timeout","error":"query timed out"}`), "query timed out"},
 		"not ready":       {body(503, "Service Unavailable"), "503"},
-		"proxy's page":    {body(200, "<html>log in</html>"), "not that of Prometheus"},
-		"empty":           {body(200, ""), "not that of Prometheus"},
+		"proxy's page":    {body(200, "<html>log in</html>"), "not an answer of Prometheus"},
+		"empty":           {body(200, ""), "not an answer of Prometheus"},
 		"another type":    {body(200, `{"status":"success","data":{"resultType":"vector","result":[]}}`), `"vector"`},
-		"no samples":      {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[]}]}}`), "no samples"},
-		"broken sample":   {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,2]]}]}}`), "cannot be read"},
-		"point too long":  {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[["x","1"]]}]}}`), "cannot be read"},
-		"huge time":       {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1e300,"1"]]}]}}`), "is no time"},
-		"matrix of words": {body(200, `{"status":"success","data":{"resultType":"matrix","result":"none"}}`), "cannot be read"},
+		"no samples":      {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[]}]}}`), "without samples"},
+		"broken sample":   {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,2]]}]}}`), "decode matrix"},
+		"point too long":  {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[["x","1"]]}]}}`), "decode matrix"},
+		"huge time":       {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1e300,"1"]]}]}}`), "is not a time"},
+		"matrix of words": {body(200, `{"status":"success","data":{"resultType":"matrix","result":"none"}}`), "decode matrix"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ask(t, tc.handler)

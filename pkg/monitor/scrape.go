@@ -19,32 +19,32 @@ import (
 )
 
 const (
-	// scrapeLimit is how many bytes an exporter's page may have.
+	// scrapeLimit is the maximum size of an exporter's page, in bytes.
 	scrapeLimit = 8 << 20
 	// scrapeTimeout bounds one exporter's answer; the exporter's own default
 	// is one second.
 	scrapeTimeout = 3 * time.Second
-	// concurrency is how many exporters are asked at the same time.
+	// concurrency is how many exporters are scraped at the same time.
 	concurrency = 32
 )
 
 // target is one exporter, or a name behind which there are many.
 type target struct {
 	url *url.URL
-	// dns tells that every address of the host is an exporter.
+	// dns is set when every address of the host is an exporter.
 	dns bool
 }
 
-// Exporters returns a source that asks exporters directly. A target is a URL such
-// as http://node-1:9817; its path is /metrics unless it has one. With the
-// scheme dns+http every address of the host is asked, looked up anew each
-// time, as a headless Service needs it.
+// Exporters returns a source that scrapes exporters directly. A target is a URL
+// such as http://node-1:9817; its path is /metrics unless it has one. With the
+// scheme dns+http every address of the host is scraped, looked up each time, as
+// a headless Service needs it.
 //
-// A sample's Time is when its scrape started. When two targets speak of one
-// node, the newest wins.
+// A scrape's Time is when it started. When two targets report one node, the
+// newest scrape wins.
 func Exporters(targets []string, client *http.Client) (Source, error) {
 	if len(targets) == 0 {
-		return nil, errors.New("no exporter is named: write http://HOST:9817, or dns+http://SERVICE.NAMESPACE:9817")
+		return nil, errors.New("no exporter given: write http://HOST:9817, or dns+http://SERVICE.NAMESPACE:9817")
 	}
 	parsed := make([]target, len(targets))
 	for i, t := range targets {
@@ -65,7 +65,7 @@ func parseTarget(s string) (target, error) {
 		return target{}, fmt.Errorf("%q is not an exporter: write http://HOST:9817, or dns+http://SERVICE.NAMESPACE:9817", s)
 	}
 	if dns && u.Scheme != "http" {
-		return target{}, fmt.Errorf("%q: dns+ goes with http only, since a certificate names no address", s)
+		return target{}, fmt.Errorf("%q: dns+ works with http only: certificates do not name addresses", s)
 	}
 	if dns && u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), "80")
@@ -79,21 +79,21 @@ func parseTarget(s string) (target, error) {
 // lookup returns the addresses of a host.
 type lookup func(ctx context.Context, host string) ([]string, error)
 
-// scrapeAll asks every target. The samples are those that were read; the error
-// joins what went wrong with the others.
+// scrapeAll scrapes every target. It returns the scrapes that succeeded, and the
+// errors of the others joined.
 func scrapeAll(ctx context.Context, targets []target, client *http.Client, resolve lookup) ([]telemetry.Scrape, error) {
 	urls, errs := expand(ctx, targets, resolve)
-	samples := make([]telemetry.Scrape, len(urls))
+	scrapes := make([]telemetry.Scrape, len(urls))
 	failed := make([]error, len(urls))
 	var group errgroup.Group
 	group.SetLimit(concurrency)
 	for i, u := range urls {
 		group.Go(func() error {
-			samples[i], failed[i] = scrape(ctx, u, client)
+			scrapes[i], failed[i] = scrape(ctx, u, client)
 			return nil
 		})
 	}
-	_ = group.Wait() // each keeps its own error, so that one does not hide the rest
+	_ = group.Wait() // errors are in failed, so that one does not hide the others
 
 	var read []telemetry.Scrape
 	for i, err := range failed {
@@ -101,17 +101,17 @@ func scrapeAll(ctx context.Context, targets []target, client *http.Client, resol
 			errs = append(errs, err)
 			continue
 		}
-		read = append(read, samples[i])
+		read = append(read, scrapes[i])
 	}
 	return newest(read), errors.Join(errs...)
 }
 
-// page is one exporter's page: where it is, and under what name to ask for it.
+// page is one exporter's page: its URL, and the Host header to request it with.
 type page struct {
 	url, host string
 }
 
-// expand looks up the names behind which there are many exporters.
+// expand looks up the addresses of targets with dns+.
 func expand(ctx context.Context, targets []target, resolve lookup) ([]page, []error) {
 	var pages []page
 	var errs []error
@@ -124,7 +124,7 @@ func expand(ctx context.Context, targets []target, resolve lookup) ([]page, []er
 		addresses, err := resolve(limited, t.url.Hostname())
 		cancel()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("look up the exporters behind %s: %w", t.url.Hostname(), err))
+			errs = append(errs, fmt.Errorf("look up the exporters of %s: %w", t.url.Hostname(), err))
 			continue
 		}
 		for _, address := range addresses {
@@ -136,7 +136,7 @@ func expand(ctx context.Context, targets []target, resolve lookup) ([]page, []er
 	return pages, errs
 }
 
-// scrape reads one exporter.
+// scrape reads one exporter's page.
 func scrape(ctx context.Context, p page, client *http.Client) (telemetry.Scrape, error) {
 	ctx, cancel := context.WithTimeout(ctx, scrapeTimeout)
 	defer cancel()
@@ -153,10 +153,10 @@ func scrape(ctx context.Context, p page, client *http.Client) (telemetry.Scrape,
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return telemetry.Scrape{}, fmt.Errorf("scrape %s: the answer is %s", p.url, resp.Status)
+		return telemetry.Scrape{}, fmt.Errorf("scrape %s: status %s", p.url, resp.Status)
 	}
-	// Whole before it is parsed: a page that is too large is refused at the
-	// speed of the network, not of the parser.
+	// Read the whole page before parsing: one that is too large is rejected at
+	// the speed of the network, not of the parser.
 	body, err := io.ReadAll(limit(resp.Body, scrapeLimit))
 	if err != nil {
 		return telemetry.Scrape{}, fmt.Errorf("scrape %s: %w", p.url, err)
@@ -165,14 +165,14 @@ func scrape(ctx context.Context, p page, client *http.Client) (telemetry.Scrape,
 	if err != nil {
 		return telemetry.Scrape{}, fmt.Errorf("scrape %s: %w", p.url, err)
 	}
-	sample, err := telemetry.Decode(series, start)
+	out, err := telemetry.Decode(series, start)
 	if err != nil {
 		return telemetry.Scrape{}, fmt.Errorf("scrape %s: %w", p.url, err)
 	}
-	return sample, nil
+	return out, nil
 }
 
-// limit reads at most n bytes; more are an error, not the end.
+// limit reads at most n bytes; more are errTooLarge, not the end.
 func limit(r io.Reader, n int64) io.Reader { return &limited{r, n} }
 
 type limited struct {
@@ -184,7 +184,7 @@ func (l *limited) Read(p []byte) (int, error) {
 	if l.left < 0 {
 		return 0, errTooLarge
 	}
-	// One byte more than the limit tells an end from an excess.
+	// One byte beyond the limit distinguishes the end from an excess.
 	if int64(len(p)) > l.left+1 {
 		p = p[:l.left+1]
 	}

@@ -27,17 +27,17 @@ import (
 	"heteroaccel.io/pkg/telemetry/exposition"
 )
 
-// sampler shows a sample as an exporter does.
-type sampler telemetry.Scrape
+// shown exposes telemetry as an exporter does.
+type shown telemetry.Scrape
 
-func (sampler) Describe(ch chan<- *prometheus.Desc)   { exposition.Describe(ch) }
-func (s sampler) Collect(ch chan<- prometheus.Metric) { exposition.Collect(ch, telemetry.Scrape(s)) }
+func (shown) Describe(ch chan<- *prometheus.Desc)   { exposition.Describe(ch) }
+func (s shown) Collect(ch chan<- prometheus.Metric) { exposition.Collect(ch, telemetry.Scrape(s)) }
 
-// exporter serves a sample's metrics among others, as the program does.
+// exporter serves telemetry among other metrics, as the program does.
 func exporter(t *testing.T, s telemetry.Scrape) *httptest.Server {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(sampler(s), collectors.NewGoCollector())
+	registry.MustRegister(shown(s), collectors.NewGoCollector())
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	return serve(t, mux)
@@ -50,7 +50,7 @@ func serve(t *testing.T, h http.Handler) *httptest.Server {
 	return server
 }
 
-// gpu is the sample of a node with a GPU of which so many slots are held.
+// gpu is the telemetry of a node with a GPU of which that many slots are held.
 func gpu(node string, allocated int) telemetry.Scrape {
 	return telemetry.Scrape{Node: node, CPUCores: 4, CPUBusy: 1, Devices: []accel.Device{
 		{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Health: accel.Healthy, Slots: 4, Allocated: allocated},
@@ -59,9 +59,9 @@ func gpu(node string, allocated int) telemetry.Scrape {
 
 var ignoreTime = cmpopts.IgnoreFields(telemetry.Scrape{}, "Time")
 
-func byNode(samples []telemetry.Scrape) []telemetry.Scrape {
-	slices.SortFunc(samples, func(x, y telemetry.Scrape) int { return strings.Compare(x.Node, y.Node) })
-	return samples
+func byNode(scrapes []telemetry.Scrape) []telemetry.Scrape {
+	slices.SortFunc(scrapes, func(x, y telemetry.Scrape) int { return strings.Compare(x.Node, y.Node) })
+	return scrapes
 }
 
 func TestScrapeReadsExporters(t *testing.T) {
@@ -80,7 +80,7 @@ func TestScrapeReadsExporters(t *testing.T) {
 	}
 	for _, s := range got {
 		if s.Time.Before(start) || s.Time.After(time.Now()) {
-			t.Errorf("sample of %s has time %s", s.Node, s.Time)
+			t.Errorf("scrape of %s has time %s", s.Node, s.Time)
 		}
 	}
 }
@@ -101,14 +101,14 @@ func TestScrapeOfOneDeadExporterDoesNotHideTheOthers(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		"error status":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }, "500"},
-		"garbage":       {page("<html>"), "text format"},
-		"not ours":      {page("go_goroutines 3\n"), "heteroaccel_exporter_info is missing"},
-		"empty":         {page(""), "heteroaccel_exporter_info is missing"},
-		"nonsense":      {page("heteroaccel_exporter_info{node=\"x\"} NaN\n"), "heteroaccel_exporter_info"},
-		"without end":   {endless, "too large"},
-		"cut off":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
-		"half a sample": {page("heteroaccel_exporter_info{node=\"x\"} 1\nheteroaccel_device_info{node=\"x\",kind=\"GPU\",id=\"0\"} 1\n"), "heteroaccel_device_healthy is missing"},
+		"error status": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }, "500"},
+		"garbage":      {page("<html>"), "text format"},
+		"not ours":     {page("go_goroutines 3\n"), "heteroaccel_exporter_info is missing"},
+		"empty":        {page(""), "heteroaccel_exporter_info is missing"},
+		"nonsense":     {page("heteroaccel_exporter_info{node=\"x\"} NaN\n"), "heteroaccel_exporter_info"},
+		"without end":  {endless, "too large"},
+		"cut off":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
+		"half a page":  {page("heteroaccel_exporter_info{node=\"x\"} 1\nheteroaccel_device_info{node=\"x\",kind=\"GPU\",id=\"0\"} 1\n"), "heteroaccel_device_healthy is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			good, bad := exporter(t, gpu("g", 1)), serve(t, tc.handler)
@@ -151,7 +151,7 @@ func TestScrapeBoundsConcurrency(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := source(t.Context()); err != nil || len(got) != 1 {
-		t.Fatalf("got %d samples, %v", len(got), err)
+		t.Fatalf("got %d scrapes, %v", len(got), err)
 	}
 	if most.Load() != concurrency {
 		t.Errorf("%d at a time, want %d", most.Load(), concurrency)

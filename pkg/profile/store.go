@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
 // Store holds the profiles by name. Readers take no lock: they see the last
@@ -69,6 +70,19 @@ func (s *Store) Set(p *Profile) {
 		v.profiles[p.Name] = p
 		delete(v.broken, p.Name)
 	})
+}
+
+// Put adds the profile that was written as in, or replaces the one of the same
+// name. A profile that cannot be used is absent from then on, in its earlier form
+// too, and Invalid returns the error, which Put returns as well.
+func (s *Store) Put(in *v1alpha1.InferenceProfile) error {
+	p, err := New(in)
+	if err != nil {
+		s.SetInvalid(in.Name, err)
+		return err
+	}
+	s.Set(p)
+	return nil
 }
 
 // SetInvalid notes that the profile called name exists and cannot be used, and why.

@@ -11,16 +11,15 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// maxSlots bounds what is believed of a count; no device is shared by more.
+// maxSlots is the highest count that is accepted; no device is shared by more.
 const maxSlots = 1 << 20
 
-// Decode reads the series of one scrape of one exporter, taken at the time
-// given. Metrics it does not know are passed over. Anything else that cannot be
-// meant is an error that names the metric: a NaN or negative value, a missing
-// label, a device without health, two nodes in one scrape. A broken report is
-// never an idle node.
+// Decode reads the series of one scrape of one exporter, made at the given time.
+// It ignores unknown metrics. Anything else that is wrong is an error that names
+// the metric: a NaN or negative value, a missing label, a device without health,
+// two nodes in one scrape. Broken telemetry is never an idle node.
 func Decode(series []Series, at time.Time) (Scrape, error) {
-	b := builder{devices: map[deviceKey]*partial{}, collectors: map[string]*Collector{}, seen: map[string]bool{}}
+	b := builder{devices: map[accel.DeviceKey]*partial{}, collectors: map[string]*Collector{}, seen: map[string]bool{}}
 	for _, s := range series {
 		read, known := readers[s.Name]
 		if !known {
@@ -30,7 +29,7 @@ func Decode(series []Series, at time.Time) (Scrape, error) {
 			return Scrape{}, fmt.Errorf("metric %s: %w", s.Name, err)
 		}
 	}
-	out, err := b.sample()
+	out, err := b.scrape()
 	if err != nil {
 		return Scrape{}, err
 	}
@@ -38,26 +37,18 @@ func Decode(series []Series, at time.Time) (Scrape, error) {
 	return out, nil
 }
 
-// NodeOf returns the node a series speaks of, "" when it does not say.
+// NodeOf returns the node of a series, "" when it has none.
 func NodeOf(s Series) string { return label(s.Labels, labelNode) }
 
-// label reads a label. Prometheus renames a scraped label to exported_… when
-// one it adds to the target has the same name, as service discovery does with
-// node, namespace, pod and container; ours is then the exported one.
+// label reads a label. Prometheus renames a scraped label to exported_… when the
+// target has one of the same name, as service discovery adds node, namespace, pod
+// and container; ours is then the exported one.
 func label(labels map[string]string, name string) string {
 	if v := labels["exported_"+name]; v != "" {
 		return v
 	}
 	return labels[name]
 }
-
-// deviceKey names a device on its node.
-type deviceKey struct {
-	kind accel.Kind
-	id   string
-}
-
-func (k deviceKey) String() string { return fmt.Sprintf("%s %s", k.kind, k.id) }
 
 // partial is a device while its series are read.
 type partial struct {
@@ -66,49 +57,48 @@ type partial struct {
 	healthInfo           *accel.Health
 }
 
-// builder gathers the series of one scrape.
+// builder collects the series of one scrape.
 type builder struct {
 	node       string
 	info       bool
 	cpu        [2]bool // cores read, busy read
 	cores      float64
 	busy       float64
-	devices    map[deviceKey]*partial
+	devices    map[accel.DeviceKey]*partial
 	collectors map[string]*Collector
 	seen       map[string]bool
 }
 
-// reader takes the value of one metric into the builder; its labels have been
-// checked to be there when the contract says that they must be.
+// reader adds one series of a metric to the builder.
 type reader func(b *builder, s Series) error
 
-// read checks what holds for every metric, then lets its reader have it.
+// read checks what all metrics have in common, then calls the metric's reader.
 func (b *builder) read(s Series, read reader) error {
 	if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) || s.Value < 0 {
-		return fmt.Errorf("value %v is not a number from 0 up", s.Value)
+		return fmt.Errorf("value %v is not a number of 0 or more", s.Value)
 	}
 	node := label(s.Labels, labelNode)
 	if node == "" {
 		return errors.New("label node is missing")
 	}
 	if b.node != "" && b.node != node {
-		return fmt.Errorf("is of node %q, others in the same scrape are of %q", node, b.node)
+		return fmt.Errorf("is of node %q, others of the same scrape are of %q", node, b.node)
 	}
 	b.node = node
 	return read(b, s)
 }
 
-// once returns an error when the same key was given before.
+// once returns an error when it is called twice with a key.
 func (b *builder) once(s Series, key string) error {
 	key = s.Name + "\x00" + key
 	if b.seen[key] {
-		return errors.New("is there twice for the same labels")
+		return errors.New("occurs twice with the same labels")
 	}
 	b.seen[key] = true
 	return nil
 }
 
-// device returns the device a series speaks of.
+// device returns the device of a series.
 func (b *builder) device(s Series) (*partial, error) {
 	id := label(s.Labels, labelID)
 	if id == "" {
@@ -122,7 +112,7 @@ func (b *builder) device(s Series) (*partial, error) {
 	if err != nil {
 		return nil, fmt.Errorf("label kind: %w", err)
 	}
-	key := deviceKey{kind, id}
+	key := accel.DeviceKey{Kind: kind, ID: id}
 	d := b.devices[key]
 	if d == nil {
 		d = &partial{Device: accel.Device{Kind: kind, ID: id, Allocated: -1}}
@@ -131,16 +121,16 @@ func (b *builder) device(s Series) (*partial, error) {
 	return d, nil
 }
 
-// sample checks the whole and puts it in order.
-func (b *builder) sample() (Scrape, error) {
+// scrape checks the whole scrape and sorts it.
+func (b *builder) scrape() (Scrape, error) {
 	if !b.info {
-		return Scrape{}, fmt.Errorf("metric %s is missing: this is not an exporter's report, or not all of it", exporterInfo)
+		return Scrape{}, fmt.Errorf("metric %s is missing: these are not an exporter's metrics, or not all of them", exporterInfo)
 	}
 	if b.cpu[0] != b.cpu[1] {
-		return Scrape{}, fmt.Errorf("metrics %s and %s must come together", cpuCores, cpuBusy)
+		return Scrape{}, fmt.Errorf("metrics %s and %s must occur together", cpuCores, cpuBusy)
 	}
-	// Both come from counters of one clock tick; a rounding error is no reason
-	// to lose the node.
+	// Both are computed from counters of clock ticks: a rounding error must not
+	// lose the node.
 	if b.busy > b.cores*1.01 {
 		return Scrape{}, fmt.Errorf("metric %s: %v of %v cores cannot be busy", cpuBusy, b.busy, b.cores)
 	}
@@ -149,12 +139,10 @@ func (b *builder) sample() (Scrape, error) {
 		if err := d.check(); err != nil {
 			return Scrape{}, fmt.Errorf("device %s: %w", key, err)
 		}
-		slices.SortFunc(d.Holders, compareHolders)
+		slices.SortFunc(d.Holders, accel.CompareHolders)
 		out.Devices = append(out.Devices, d.Device)
 	}
-	slices.SortFunc(out.Devices, func(x, y accel.Device) int {
-		return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.ID, y.ID))
-	})
+	slices.SortFunc(out.Devices, accel.CompareDevices)
 	for _, c := range b.collectors {
 		out.Collectors = append(out.Collectors, *c)
 	}
@@ -162,21 +150,16 @@ func (b *builder) sample() (Scrape, error) {
 	return out, nil
 }
 
-func compareHolders(x, y accel.Holder) int {
-	return cmp.Or(cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Pod, y.Pod), cmp.Compare(x.Container, y.Container),
-		cmp.Compare(x.Claim, y.Claim))
-}
-
-// check returns an error when the device's series do not add up.
+// check returns an error when the device's series are inconsistent.
 func (d *partial) check() error {
 	switch {
 	case !d.info:
 		return fmt.Errorf("metric %s is missing", deviceInfo)
 	case !d.healthy && (d.healthInfo == nil || *d.healthInfo != accel.HealthUnknown):
-		// That health is unknown must be said: what was cut off is no word.
+		// Unknown health is explicit: a missing series is an error.
 		return fmt.Errorf("metric %s is missing", deviceHealthy)
 	case d.healthInfo != nil && *d.healthInfo != d.Health:
-		return fmt.Errorf("metric %s: the device is %s, but %s says otherwise", deviceHealthInfo, *d.healthInfo, deviceHealthy)
+		return fmt.Errorf("metric %s: the device is %s, but %s differs", deviceHealthInfo, *d.healthInfo, deviceHealthy)
 	case !d.slots:
 		return fmt.Errorf("metric %s is missing", deviceSlots)
 	case d.Allocated > d.Slots:
@@ -187,7 +170,7 @@ func (d *partial) check() error {
 		held += h.Slots
 	}
 	if held > max(d.Allocated, 0) {
-		return fmt.Errorf("metric %s: containers hold %d slots, but %s says otherwise", deviceHolder, held, deviceAllocated)
+		return fmt.Errorf("metric %s: containers hold %d slots, but %s differs", deviceHolder, held, deviceAllocated)
 	}
 	return nil
 }

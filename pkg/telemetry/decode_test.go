@@ -15,7 +15,7 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// node is a sample with one of everything.
+// node is a scrape with one of everything.
 func node() Scrape {
 	return Scrape{
 		Node: "g", Time: noon, CPUCores: 8, CPUBusy: 1.25,
@@ -69,7 +69,7 @@ func TestDecodeInAnyOrderWithUnknownMetrics(t *testing.T) {
 	}
 }
 
-// Prometheus' service discovery gives every target labels of its own.
+// Prometheus' service discovery adds its own labels to every target.
 func TestDecodeThroughPrometheusRelabelling(t *testing.T) {
 	series := Encode(node())
 	for i, s := range series {
@@ -96,8 +96,8 @@ func TestDecodeThroughPrometheusRelabelling(t *testing.T) {
 	}
 }
 
-// change returns the series of node() with the first one named so replaced by
-// what f returns of it.
+// change returns the series of node() with the first of a name replaced by f's
+// result.
 func change(name string, f func(Series) []Series) []Series {
 	var out []Series
 	done := false
@@ -124,29 +124,29 @@ func relabel(name, value string) func(Series) []Series {
 func twice(s Series) []Series { return []Series{s, s} }
 func none(Series) []Series    { return nil }
 
-func TestDecodeRefuses(t *testing.T) {
+func TestDecodeRejects(t *testing.T) {
 	for name, tc := range map[string]struct {
 		metric string
 		change func(Series) []Series
 		want   string
 	}{
-		"NaN":                    {deviceAllocated, set(math.NaN()), "from 0 up"},
-		"infinite":               {deviceSlots, set(math.Inf(1)), "from 0 up"},
-		"negative":               {cpuBusy, set(-1), "from 0 up"},
+		"NaN":                    {deviceAllocated, set(math.NaN()), "of 0 or more"},
+		"infinite":               {deviceSlots, set(math.Inf(1)), "of 0 or more"},
+		"negative":               {cpuBusy, set(-1), "of 0 or more"},
 		"no node":                {deviceHealthy, relabel("node", ""), "label node is missing"},
-		"another node":           {deviceHealthy, relabel("node", "f"), `others in the same scrape are of "g"`},
+		"another node":           {deviceHealthy, relabel("node", "f"), `others of the same scrape are of "g"`},
 		"no id":                  {deviceHealthy, relabel("id", ""), "label id is missing"},
 		"no kind":                {deviceHealthy, relabel("kind", ""), "label kind is missing"},
 		"kind is no kind":        {deviceHealthy, relabel("kind", "{}"), "is not an accelerator kind"},
 		"no namespace":           {deviceHolder, relabel("namespace", ""), "label namespace is missing"},
 		"no pod":                 {deviceHolder, relabel("pod", ""), "label pod is missing"},
 		"no container":           {deviceHolder, relabel("container", ""), "label container is missing"},
-		"no command":             {deviceOutside, relabel("command", ""), "label command is missing"},
+		"no command":             {deviceExternalUse, relabel("command", ""), "label command is missing"},
 		"NUMA node is no number": {deviceInfo, relabel("numa_node", "-1"), "label numa_node"},
 		"busier than always":     {deviceBusy, set(1.5), "from 0 to 1"},
-		"busy twice":             {deviceBusy, twice, "is there twice"},
-		"busy seconds twice":     {deviceBusySeconds, twice, "is there twice"},
-		"busy seconds backwards": {deviceBusySeconds, set(-1), "from 0 up"},
+		"busy twice":             {deviceBusy, twice, "occurs twice"},
+		"busy seconds twice":     {deviceBusySeconds, twice, "occurs twice"},
+		"busy seconds backwards": {deviceBusySeconds, set(-1), "of 0 or more"},
 		"no collector":           {collectorSuccess, relabel("collector", ""), "label collector is missing"},
 		"half healthy":           {deviceHealthy, set(0.5), "must be 0 or 1"},
 		"half a slot":            {deviceSlots, set(1.5), "whole number"},
@@ -158,7 +158,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"slots twice":            {deviceSlots, twice, "twice"},
 		"allocated twice":        {deviceAllocated, twice, "twice"},
 		"holder twice":           {deviceHolder, twice, "twice"},
-		"outside twice":          {deviceOutside, twice, "twice"},
+		"external use twice":     {deviceExternalUse, twice, "twice"},
 		"collector twice":        {collectorSuccess, twice, "twice"},
 		"cores twice":            {cpuCores, twice, "twice"},
 		"no health":              {deviceHealthy, none, "heteroaccel_device_healthy is missing"},
@@ -170,9 +170,9 @@ func TestDecodeRefuses(t *testing.T) {
 		"no slots metric":        {deviceSlots, none, "heteroaccel_device_slots is missing"},
 		"no device info":         {deviceInfo, none, "heteroaccel_device_info is missing"},
 		"no exporter info":       {exporterInfo, none, "heteroaccel_exporter_info is missing"},
-		"cores without busy":     {cpuBusy, none, "must come together"},
+		"cores without busy":     {cpuBusy, none, "must occur together"},
 		"busy beyond cores":      {cpuBusy, set(9), "9 of 8 cores"},
-		"no cores":               {cpuCores, set(0), "0 cores"},
+		"no cores":               {cpuCores, set(0), "more than 0 cores"},
 		"held but not counted":   {deviceAllocated, none, "containers hold 3 slots"},
 		"held more than counts":  {deviceAllocated, set(2), "containers hold 3 slots"},
 		"more than there are":    {deviceAllocated, set(5), "5 of 4 slots"},
@@ -194,14 +194,14 @@ func TestDecodeRefuses(t *testing.T) {
 	})
 }
 
-func TestDecodeRefusesTwoHealths(t *testing.T) {
+func TestDecodeRejectsTwoHealths(t *testing.T) {
 	series := Encode(Scrape{Node: "g", Devices: []accel.Device{{Kind: "GPU", ID: "x", Health: accel.Unhealthy, Slots: 1}}})
 	for i := range series {
 		if series[i].Name == deviceHealthy {
 			series[i].Value = 1
 		}
 	}
-	if _, err := Decode(series, noon); err == nil || !strings.Contains(err.Error(), "heteroaccel_device_healthy says otherwise") {
+	if _, err := Decode(series, noon); err == nil || !strings.Contains(err.Error(), "heteroaccel_device_healthy differs") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// Encode writes a sample as the series of the contract. What is unknown is
-// left out, never written as 0; the sample's Time is the scraper's to know and
-// is not written. Bytes that are not UTF-8 are replaced, since a process may
-// name itself as it likes.
+// Encode writes a scrape as the series of the contract. It leaves out what is
+// unknown, never writes it as 0, and leaves out the scrape's Time, which the
+// reader knows. It replaces bytes that are not UTF-8: a process may have any
+// name.
 func Encode(s Scrape) []Series {
 	e := encoder{node: clean(s.Node)}
 	e.add(exporterInfo, 1)
@@ -22,7 +22,7 @@ func Encode(s Scrape) []Series {
 		e.device(d)
 	}
 	for _, c := range s.Collectors {
-		e.add(collectorSuccess, truth(c.OK), labelCollector, c.Name)
+		e.add(collectorSuccess, boolValue(c.OK), labelCollector, c.Name)
 		e.add(collectorDuration, c.Seconds, labelCollector, c.Name)
 	}
 	return e.series
@@ -53,7 +53,7 @@ func (e *encoder) device(d accel.Device) {
 		of(deviceHolder, float64(h.Slots), labelNamespace, h.Namespace, labelPod, h.Pod, labelContainer, h.Container, labelClaim, h.Claim)
 	}
 	if d.ExternalUse != "" {
-		of(deviceOutside, 1, labelCommand, d.ExternalUse)
+		of(deviceExternalUse, 1, labelCommand, d.ExternalUse)
 	}
 	if d.Busy != nil {
 		of(deviceBusy, *d.Busy)
@@ -63,12 +63,12 @@ func (e *encoder) device(d accel.Device) {
 	}
 }
 
-// health appends what is known of a device's health. One that is unknown has no
-// truth value, which a rule over it would take for a fault or for none, and
-// says so in the labels instead.
+// health appends a device's health. Unknown health is neither 0 nor 1, which a
+// rule would take for a fault or for none: it is only in the labels of
+// deviceHealthInfo.
 func (e *encoder) health(d accel.Device, of func(name string, value float64, labels ...string)) {
 	if d.Health != accel.HealthUnknown {
-		of(deviceHealthy, truth(d.Health == accel.Healthy))
+		of(deviceHealthy, boolValue(d.Health == accel.Healthy))
 	}
 	if d.Health != accel.Healthy {
 		of(deviceHealthInfo, 1, labelHealth, d.Health.String(), labelReason, d.Reason)
@@ -87,7 +87,7 @@ func (e *encoder) add(name string, value float64, labels ...string) {
 
 func clean(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-func truth(b bool) float64 {
+func boolValue(b bool) float64 {
 	if b {
 		return 1
 	}

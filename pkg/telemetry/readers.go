@@ -10,7 +10,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// readers says, for each metric of the contract, how its value is taken.
+// readers reads each metric of the contract.
 var readers = map[string]reader{
 	exporterInfo:      readExporterInfo,
 	deviceInfo:        readDeviceInfo,
@@ -19,7 +19,7 @@ var readers = map[string]reader{
 	deviceSlots:       readSlots,
 	deviceAllocated:   readAllocated,
 	deviceHolder:      readHolder,
-	deviceOutside:     readOutside,
+	deviceExternalUse: readExternalUse,
 	deviceBusy:        readDeviceBusy,
 	deviceBusySeconds: readBusySeconds,
 	cpuCores:          readCores,
@@ -42,7 +42,7 @@ func readDeviceInfo(b *builder, s Series) error {
 		return err
 	}
 	if d.info {
-		return errors.New("is there twice for the same device")
+		return errors.New("occurs twice for the same device")
 	}
 	d.info = true
 	d.Resource = label(s.Labels, labelResource)
@@ -66,7 +66,7 @@ func readHealthy(b *builder, s Series) error {
 		return err
 	}
 	if d.healthy {
-		return errors.New("is there twice for the same device")
+		return errors.New("occurs twice for the same device")
 	}
 	d.healthy = true
 	sound, err := boolean(s)
@@ -83,7 +83,7 @@ func readHealthInfo(b *builder, s Series) error {
 		return err
 	}
 	if d.healthInfo != nil {
-		return errors.New("is there twice for the same device")
+		return errors.New("occurs twice for the same device")
 	}
 	var health accel.Health
 	if err := health.UnmarshalText([]byte(label(s.Labels, labelHealth))); err != nil {
@@ -99,7 +99,7 @@ func readSlots(b *builder, s Series) error {
 		return err
 	}
 	if d.slots {
-		return errors.New("is there twice for the same device")
+		return errors.New("occurs twice for the same device")
 	}
 	d.slots = true
 	d.Slots, err = count(s, 1)
@@ -112,7 +112,7 @@ func readAllocated(b *builder, s Series) error {
 		return err
 	}
 	if d.Allocated >= 0 {
-		return errors.New("is there twice for the same device")
+		return errors.New("occurs twice for the same device")
 	}
 	d.Allocated, err = count(s, 0)
 	return err
@@ -148,13 +148,13 @@ func readHolder(b *builder, s Series) error {
 	return nil
 }
 
-func readOutside(b *builder, s Series) error {
+func readExternalUse(b *builder, s Series) error {
 	d, err := b.device(s)
 	if err != nil {
 		return err
 	}
 	if d.ExternalUse != "" {
-		return errors.New("is there twice for the same device")
+		return errors.New("occurs twice for the same device")
 	}
 	if d.ExternalUse = label(s.Labels, labelCommand); d.ExternalUse == "" {
 		return errors.New("label command is missing")
@@ -168,7 +168,7 @@ func readDeviceBusy(b *builder, s Series) error {
 	case err != nil:
 		return err
 	case d.Busy != nil:
-		return errors.New("is there twice for the same device")
+		return errors.New("occurs twice for the same device")
 	case s.Value > 1:
 		return fmt.Errorf("value %v must be from 0 to 1", s.Value)
 	}
@@ -182,7 +182,7 @@ func readBusySeconds(b *builder, s Series) error {
 	case err != nil:
 		return err
 	case d.BusySeconds != nil:
-		return errors.New("is there twice for the same device")
+		return errors.New("occurs twice for the same device")
 	}
 	d.BusySeconds = &s.Value
 	return nil
@@ -190,7 +190,7 @@ func readBusySeconds(b *builder, s Series) error {
 
 func readCores(b *builder, s Series) error {
 	if s.Value == 0 {
-		return errors.New("no machine has 0 cores")
+		return errors.New("a machine has more than 0 cores")
 	}
 	b.cores, b.cpu[0] = s.Value, true
 	return b.once(s, "")
@@ -219,7 +219,7 @@ func readCollectorDuration(b *builder, s Series) error {
 	return nil
 }
 
-// collector returns the part of the exporter that a series speaks of.
+// collector returns the collector of a series.
 func (b *builder) collector(s Series) (*Collector, error) {
 	name := label(s.Labels, labelCollector)
 	if name == "" {
@@ -250,10 +250,10 @@ func boolean(s Series) (bool, error) {
 	return s.Value == 1, nil
 }
 
-// count reads a whole number from least up.
-func count(s Series, least float64) (int, error) {
-	if s.Value != math.Trunc(s.Value) || s.Value < least || s.Value > maxSlots {
-		return 0, fmt.Errorf("value %v must be a whole number from %v to %d", s.Value, least, maxSlots)
+// count reads a whole number of at least lowest.
+func count(s Series, lowest float64) (int, error) {
+	if s.Value != math.Trunc(s.Value) || s.Value < lowest || s.Value > maxSlots {
+		return 0, fmt.Errorf("value %v must be a whole number from %v to %d", s.Value, lowest, maxSlots)
 	}
 	return int(s.Value), nil
 }

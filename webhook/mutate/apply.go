@@ -13,6 +13,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
 	sealed "heteroaccel.io/pkg/record"
+	"heteroaccel.io/webhook/mutate/deviceflag"
 )
 
 // Decision is what the mutation writes back for people and for re-admission.
@@ -52,20 +53,21 @@ var annotations = [...]string{
 // Apply returns pod with in.Target running in.Variant: image, resources,
 // device flag, HETEROACCEL_DEVICE, extra args, env, mounts, volumes,
 // groups, selectors, tolerations, and the annotations that explain it and make
-// it undoable. Its Warnings are for whoever creates the pod; the reason says the
-// same in few words. pod is never changed; the result shares with it what did not
-// change. The rules are told at setDevice, resourcesFor and Compatible.
+// it undoable. Its Warnings are for whoever creates the pod; the reason ends with
+// a short form of them. pod is never changed; the result shares with it what did not
+// change. The rules are told at deviceflag.Rewrite, resourcesFor and
+// Compatible.
 //
-// pod is to be without a mutation already: see Undo. An error that Compatible
-// would have given for the variant, or one of too large a record, is a sentence
-// for the person who wrote the pod.
+// pod must have no mutation yet: see Undo. The error is Compatible's for the
+// variant, or says that the record is too large: a sentence for the person who
+// wrote the pod.
 func Apply(pod *Pod, in Input) (*Pod, error) {
-	out, r, told, err := carryOut(pod, in)
+	out, r, warnings, err := applyVariant(pod, in)
 	if err != nil {
 		return nil, err
 	}
-	r.Unwritten, r.Note = told.unwritten, told.note()
-	out.Warnings = told.warnings()
+	r.Unwritten, r.Note = warnings.Unwritten, warnings.Note()
+	out.Warnings = warnings.Texts()
 	original, err := r.seal(in.Key, in.Namespace, in.Decision.Reservation)
 	if err != nil {
 		return nil, err
@@ -83,10 +85,10 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 	return out, nil
 }
 
-// Preview is the pod that Apply would make, without the annotations that it
-// writes back. in needs neither decision nor key.
+// Preview is the pod that Apply would return, without the annotations that it
+// writes. in needs neither decision nor key.
 func Preview(pod *Pod, in Input) (*corev1.Pod, error) {
-	out, _, _, err := carryOut(pod, in)
+	out, _, _, err := applyVariant(pod, in)
 	if err != nil {
 		return nil, err
 	}
@@ -97,9 +99,9 @@ func Preview(pod *Pod, in Input) (*corev1.Pod, error) {
 	}, nil
 }
 
-// carryOut gives in.Target of a copy of pod its variant, and notes what that
-// replaced.
-func carryOut(pod *Pod, in Input) (*Pod, *record, *doubts, error) {
+// applyVariant returns a copy of pod whose in.Target runs in.Variant, a record of
+// what that replaced, and warnings.
+func applyVariant(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, error) {
 	if in.Profile == nil || in.Variant == nil || in.Variant.Spec == nil {
 		return nil, nil, nil, errors.New("apply a variant: none given")
 	}
@@ -111,19 +113,19 @@ func carryOut(pod *Pod, in Input) (*Pod, *record, *doubts, error) {
 		return nil, nil, nil, errNoContainer(in.Target)
 	}
 	r := &record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind}}
-	told, err := applyToContainer(c, in, wishesOf(pod, in.Target), r)
+	warnings, err := applyToContainer(c, in, originsOf(pod, in.Target), r)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	if err := applyToPod(&out, v, r); err != nil {
 		return nil, nil, nil, err
 	}
-	return &out, r, told, nil
+	return &out, r, warnings, nil
 }
 
 // applyToContainer changes c, which is a copy, and notes in r what it replaced.
-// It returns what remains to be said of c's words.
-func applyToContainer(c *corev1.Container, in Input, w wishes, r *record) (*doubts, error) {
+// It returns warnings about c's command line and variables.
+func applyToContainer(c *corev1.Container, in Input, w origins, r *record) (*deviceflag.Warnings, error) {
 	v := in.Variant
 	if image := v.Spec.Image; image != "" && image != c.Image {
 		if now := pullPolicy(c.ImagePullPolicy, c.Image, image); now != c.ImagePullPolicy {
@@ -134,9 +136,9 @@ func applyToContainer(c *corev1.Container, in Input, w wishes, r *record) (*doub
 		c.Image = image
 	}
 
-	l := setDevice(c, in.Profile, v)
-	c.Command, c.Args = l.command.words, l.args.words
-	r.Command, r.Args = l.command.recorded(), l.args.recorded()
+	l := deviceflag.Rewrite(c, in.Profile, v)
+	c.Command, c.Args = l.Command.Words, l.Args.Words
+	r.Command, r.Args = l.Command.Change(), l.Args.Change()
 
 	resources := resourcesFor(c.Resources, v, w, in.Known)
 	r.Limits = changedAmounts(c.Resources.Limits, resources.Limits)
@@ -153,14 +155,14 @@ func applyToContainer(c *corev1.Container, in Input, w wishes, r *record) (*doub
 		c.VolumeMounts = append(slices.Clip(c.VolumeMounts), mounts...)
 		r.Mounts = paths
 	}
-	return l.doubts(c, v), nil
+	return l.Warnings(c, v), nil
 }
 
-// applyToPod changes what stands outside the container in out, which is a
-// copy, and notes in r what it added.
+// applyToPod changes the rest of out, which is a copy, and notes in r what it
+// added.
 func applyToPod(out *Pod, v *profile.Variant, r *record) error {
 	if was := out.Spec.Resources; was != nil {
-		out.Spec.Resources = wholeFor(out)
+		out.Spec.Resources = podResourcesFor(out)
 		r.PodLimits = changedAmounts(was.Limits, out.Spec.Resources.Limits)
 		r.PodRequests = changedAmounts(was.Requests, out.Spec.Resources.Requests)
 	}

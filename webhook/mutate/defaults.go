@@ -7,18 +7,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// The API server fills in defaults before it shows us a pod, and again after
-// our patch. What a variant adds gets them here already, so that our own output
-// seen again, or a volume that the user wrote alike, compares equal. Source:
+// The API server fills in defaults before it sends us a pod, and again after our
+// patch. What a variant adds gets them here already, so that it compares equal to
+// our own output in a second review, or to the same volume of the user's. Source:
 // SetDefaults_* in Kubernetes' pkg/apis/core/v1/defaults.go. A default missed
 // here costs one operation in a patch, not a wrong pod.
 
-// pullPolicy is when to pull an image that takes the place of another. The API
-// server has filled in what the tag of the image before stood for: Always for
-// latest or none, so that a pod whose template names no tag would ask a registry
-// for the variant's image each time, and fail where that is out of reach. So
-// what is the default of the one becomes the default of the other; anything else
-// somebody chose. "" stays: the API server fills it in after us.
+// pullPolicy is the pull policy of image now, which replaces image was. The API
+// server has filled in the default for the old image, which is Always for the tag
+// latest or none: with it the kubelet would ask a registry for the variant's image
+// each time, and fail where no registry can be reached. So the default for the old
+// image becomes the default for the new one; any other policy is the user's. ""
+// stays: the API server fills it in after us.
 func pullPolicy(policy corev1.PullPolicy, was, now string) corev1.PullPolicy {
 	if policy != "" && policy == defaultPull(was) {
 		return defaultPull(now)
@@ -39,19 +39,8 @@ func defaultPull(image string) corev1.PullPolicy {
 	return corev1.PullIfNotPresent
 }
 
-// defaultMode is the mode of a file that a volume makes.
+// defaultMode is the mode of the files in a volume.
 const defaultMode int32 = 0o644
-
-func defaultedEnv(e corev1.EnvVar) corev1.EnvVar {
-	if e.ValueFrom == nil || e.ValueFrom.FieldRef == nil || e.ValueFrom.FieldRef.APIVersion != "" {
-		return e
-	}
-	from, ref := *e.ValueFrom, *e.ValueFrom.FieldRef
-	ref.APIVersion = "v1"
-	from.FieldRef = &ref
-	e.ValueFrom = &from
-	return e
-}
 
 func defaultedVolume(v corev1.Volume) corev1.Volume {
 	if v.VolumeSource == (corev1.VolumeSource{}) {

@@ -25,9 +25,9 @@ const (
 )
 
 // Diff returns the patch from before to after in the fields that Apply touches,
-// for target t; empty when they are the same there. Parents that are missing
-// are made. Items of a list are added, replaced and removed one by one, so that
-// fields newer than our types survive in all that the patch does not name.
+// for target t; empty when they are the same there. Missing parents are created.
+// Items of a list are added, replaced and removed one by one, so that fields newer
+// than our types survive in every item that the patch does not name.
 func Diff(before, after *Pod, t Target) []Op {
 	d := diff{ops: make([]Op, 0, 16)}
 	d.annotations(before.Metadata.Annotations, after.Metadata.Annotations)
@@ -204,19 +204,19 @@ func diffList[T any](d *diff, at string, before, after []T, match func(x, y *T) 
 		return
 	}
 	if len(before) == len(after) && &before[0] == &after[0] {
-		return // shared: nobody wrote it
+		return // shared: nothing changed it
 	}
-	next, place := 0, 0 // in after, and in the list as patched so far
+	next, index := 0, 0 // in after, and in the list as patched so far
 	for i := range before {
 		if next == len(after) || !match(&before[i], &after[next]) {
-			d.put(opRemove, at+"/"+strconv.Itoa(place), nil)
+			d.put(opRemove, at+"/"+strconv.Itoa(index), nil)
 			continue
 		}
 		if !unchanged(before[i], after[next]) {
-			d.put(opReplace, at+"/"+strconv.Itoa(place), after[next])
+			d.put(opReplace, at+"/"+strconv.Itoa(index), after[next])
 		}
 		next++
-		place++
+		index++
 	}
 	for ; next < len(after); next++ {
 		d.put(opAdd, at+"/-", after[next])

@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Pod is the part of a pod that a mutation reads or writes, as it stands in an
-// AdmissionReview's object.
+// Pod is the part of a pod that a mutation reads or writes, as the object of an
+// AdmissionReview has it.
 type Pod struct {
 	Metadata Metadata       `json:"metadata"`
 	Spec     corev1.PodSpec `json:"spec"`
@@ -18,12 +18,12 @@ type Pod struct {
 	// reads it: another webhook may since have put a container of its own
 	// first.
 	Recorded string `json:"-"`
-	// Noted is what the earlier mutation put behind its decision's reason, by
-	// the same record. Undo sets it, Apply reads it.
+	// Noted is what the earlier mutation appended to its decision's reason, by the
+	// same record. Undo sets it, Apply reads it.
 	Noted string `json:"-"`
-	// Warnings are Apply's for whoever creates the pod: sentences of at most
-	// 256 bytes, each about something that may still name another device than
-	// the one the pod was given, or that did not get what belongs to it.
+	// Warnings are Apply's for whoever creates the pod: sentences of at most 256
+	// bytes, each about something that may still name another device than the one
+	// chosen for the pod, or that could not be written.
 	Warnings []string `json:"-"`
 }
 
@@ -34,7 +34,7 @@ type Metadata struct {
 	GenerateName string            `json:"generateName,omitempty"`
 	Namespace    string            `json:"namespace,omitempty"`
 	Annotations  map[string]string `json:"annotations,omitempty"`
-	// OwnerReferences say in whose place a pod may come.
+	// OwnerReferences say which pods this one may replace: its controller's.
 	OwnerReferences []metav1.OwnerReference `json:"ownerReferences,omitempty"`
 }
 

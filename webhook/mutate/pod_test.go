@@ -92,7 +92,7 @@ func TestResources(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			v := &profile.Variant{Kind: c.kind, Spec: &v1alpha1.Variant{Limits: amountsOf("cpu=2 x.io/d=1")}}
-			got := resourcesFor(corev1.ResourceRequirements{Limits: amountsOf(c.limits), Requests: amountsOf(c.requests)}, v, wishes{}, nil)
+			got := resourcesFor(corev1.ResourceRequirements{Limits: amountsOf(c.limits), Requests: amountsOf(c.requests)}, v, origins{}, nil)
 			want := corev1.ResourceRequirements{Limits: amountsOf(c.wantLimits), Requests: amountsOf(c.wantRequests)}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("resources (-want +got):\n%s", diff)

@@ -1,31 +1,28 @@
 package mutate
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	sealed "heteroaccel.io/pkg/record"
+	"heteroaccel.io/webhook/mutate/deviceflag"
 )
 
-// record is what a mutation replaced and added: enough to take it back, and to
-// see of each part whether it is still as it was written. It is the content of
-// the annotation "original". Every part is absent where nothing changed, so the
-// record stays small however large the pod is.
+// record is what a mutation replaced and added: enough to undo it, and to see
+// whether each part is still as it was written. It is the content of the
+// annotation "original". A part where nothing changed is absent, so the record
+// stays small however large the pod is.
 type record struct {
 	sealed.Given
-	Image    *text       `json:"image,omitempty"`
-	Pull     *text       `json:"pull,omitempty"` // when the image is pulled
-	Command  *listRecord `json:"command,omitempty"`
-	Args     *listRecord `json:"args,omitempty"`
-	Limits   amounts     `json:"limits,omitempty"`
-	Requests amounts     `json:"requests,omitempty"`
+	Image    *text              `json:"image,omitempty"`
+	Pull     *text              `json:"pull,omitempty"` // when the image is pulled
+	Command  *deviceflag.Change `json:"command,omitempty"`
+	Args     *deviceflag.Change `json:"args,omitempty"`
+	Limits   amounts            `json:"limits,omitempty"`
+	Requests amounts            `json:"requests,omitempty"`
 	// PodLimits and PodRequests are those of the whole pod.
 	PodLimits   amounts `json:"podLimits,omitempty"`
 	PodRequests amounts `json:"podRequests,omitempty"`
@@ -41,7 +38,7 @@ type record struct {
 	NodeSelector map[string]string   `json:"nodeSelector,omitempty"`
 	Tolerations  []corev1.Toleration `json:"tolerations,omitempty"`
 
-	// Note is what was put behind the decision's reason.
+	// Note is what was appended to the decision's reason.
 	Note string `json:"note,omitempty"`
 }
 
@@ -51,88 +48,8 @@ type text struct {
 	Now string `json:"now"`
 }
 
-// listRecord is what was done to a command or args: Edits in place, Added words
-// at the end. Words is how many there were then, Sum their digest.
-type listRecord struct {
-	Words int        `json:"words"`
-	Sum   string     `json:"sum"`
-	Edits []listEdit `json:"edits,omitempty"`
-	// Inserted are the indices of words that were put between others,
-	// ascending.
-	Inserted []int `json:"inserted,omitempty"`
-	Added    int   `json:"added,omitempty"`
-}
-
-// recorded returns what was done to l, or nil.
-func (l *list) recorded() *listRecord {
-	if len(l.edits)+len(l.inserted)+l.added == 0 {
-		return nil
-	}
-	return &listRecord{Words: len(l.words), Sum: digest(l.words), Edits: l.edits, Inserted: l.inserted, Added: l.added}
-}
-
-// restore returns words as they were before the mutation, with whatever was
-// appended since; ok is false when they are no longer what was written.
-func (r *listRecord) restore(words []string) (restored []string, ok bool) {
-	if r.Words < 0 || r.Words > len(words) || r.Added < 0 || r.Added > r.Words || digest(words[:r.Words]) != r.Sum {
-		return nil, false
-	}
-	kept := r.Words - r.Added
-	out := slices.Clone(words[:kept])
-	for edits := r.Edits; len(edits) > 0; {
-		n := 1
-		for n < len(edits) && edits[n].Word == edits[0].Word {
-			n++
-		}
-		i := edits[0].Word
-		if i < 0 || i >= kept {
-			return nil, false
-		}
-		if out[i], ok = unedited(words[i], edits[:n]); !ok {
-			return nil, false
-		}
-		edits = edits[n:]
-	}
-	inserted := r.Inserted
-	for i, w := range out {
-		if len(inserted) > 0 && inserted[0] == i {
-			inserted = inserted[1:]
-			continue
-		}
-		restored = append(restored, w)
-	}
-	return append(restored, words[r.Words:]...), len(inserted) == 0
-}
-
-// unedited takes edits, in ascending order, back in s; ok is false when they
-// are not edits of s.
-func unedited(s string, edits []listEdit) (was string, ok bool) {
-	var b strings.Builder
-	at := 0
-	for _, e := range edits {
-		if e.At < at || e.Len < 0 || e.At > len(s)-e.Len {
-			return "", false
-		}
-		b.WriteString(s[at:e.At])
-		b.WriteString(e.Was)
-		at = e.At + e.Len
-	}
-	b.WriteString(s[at:])
-	return b.String(), true
-}
-
-// digest is a collision-resistant digest of words and where they part.
-func digest(words []string) string {
-	h := sha256.New()
-	for _, w := range words {
-		sealed.WritePart(h, w)
-	}
-	var sum [sha256.Size]byte
-	return base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0])[:16])
-}
-
-// seal encodes r as the value of the annotation.
-// The same record gives the same bytes. The error is a sentence for the person
+// seal encodes r as the value of the annotation. The same record gives the same
+// bytes. The error is a sentence for the person
 // who wrote the pod, or says that the key is missing.
 func (r *record) seal(key []byte, namespace, reservation string) (string, error) {
 	if len(key) == 0 {

@@ -2,7 +2,6 @@ package mutate
 
 import (
 	"maps"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -12,16 +11,16 @@ import (
 	"heteroaccel.io/pkg/profile"
 )
 
-// Planned is pod as far as its resources are concerned if target t got variant
-// v; nil when there is no such container. known is as in Input.
+// Planned is what the resources of pod would be if target t got variant v; nil
+// when there is no such container. known is as in Input.
 func Planned(pod *Pod, t Target, v *profile.Variant, known func(corev1.ResourceName) bool) *corev1.Pod {
 	out := *pod
 	c := t.detach(&out)
 	if c == nil {
 		return nil
 	}
-	c.Resources = resourcesFor(c.Resources, v, wishesOf(pod, t), known)
-	out.Spec.Resources = defaultedWhole(&out, wholeFor(&out))
+	c.Resources = resourcesFor(c.Resources, v, originsOf(pod, t), known)
+	out.Spec.Resources = defaultedPodResources(&out, podResourcesFor(&out))
 	return &corev1.Pod{Spec: out.Spec}
 }
 
@@ -32,26 +31,25 @@ func Requests(planned *corev1.Pod) corev1.ResourceList {
 	return resourcehelper.PodRequests(planned, resourcehelper.PodResourcesOptions{})
 }
 
-// resourcesFor returns r as variant v wants it, in a pod with wishes w. The maps
-// of r stay as they are.
+// resourcesFor returns r as variant v needs it; o says who set the amounts in the
+// pod. The maps of r stay as they are.
 //
-//   - Every known accelerator resource is taken out, of whatever vendor.
-//   - The variant's extended resources stand in limits and requests alike, as
+//   - Every known accelerator resource is removed, whatever its vendor.
+//   - The variant's extended resources are both limits and requests, as
 //     Kubernetes demands.
-//   - Of the variant's other limits (memory, cpu beside a GPU) each is set
-//     where the user limits nothing; a request of the user's stays, and raises
-//     that limit to itself. Where the user has neither, it is requested too.
-//     What is said of the whole pod is the user's word, and nothing is set.
-//   - A variant for the CPU: its cpu is the accelerator, so that the container
-//     requests at least that much, and its limit, if need be, is raised to
-//     what it requests. More that the user asks for stays. Where the whole pod
-//     is limited, the container gets no limit of its own.
-//   - An amount that a LimitRange gave the container is nobody's wish: the
-//     variant's takes its place.
+//   - Each of the variant's other limits (memory, cpu beside a GPU) is set where
+//     the user set none; a request of the user's stays, and raises that limit to
+//     itself. Where the user set neither, it is requested too. Where the user set
+//     an amount for the whole pod, nothing is set.
+//   - A variant for the CPU: its cpu is the accelerator, so the container
+//     requests at least that much, and its limit is raised to its request if it
+//     is lower. If the user asks for more, that stays. Where the whole pod is
+//     limited, the container gets no limit of its own.
+//   - The variant's amount replaces one that a LimitRange gave the container.
 //
-// So a request never exceeds its limit when it did not in r. The user's other
-// requests and limits stay.
-func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, w wishes, known func(corev1.ResourceName) bool) corev1.ResourceRequirements {
+// So no request exceeds its limit unless it did in r. The user's other requests
+// and limits stay.
+func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, o origins, known func(corev1.ResourceName) bool) corev1.ResourceRequirements {
 	limits := make(corev1.ResourceList, len(r.Limits)+len(v.Spec.Limits))
 	requests := make(corev1.ResourceList, len(r.Requests)+len(v.Spec.Limits))
 	maps.Copy(limits, r.Limits)
@@ -64,10 +62,10 @@ func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, w wishes, k
 		}
 	}
 	for name, amount := range v.Spec.Limits {
-		if w.defaultLimits[name] {
+		if o.defaultLimits[name] {
 			delete(limits, name)
 		}
-		if w.defaultRequests[name] {
+		if o.defaultRequests[name] {
 			delete(requests, name)
 		}
 		switch {
@@ -76,10 +74,10 @@ func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, w wishes, k
 		case name == corev1.ResourceCPU && v.Kind == accel.CPU:
 			_, own := limits[name]
 			setFloor(limits, requests, name, amount)
-			if _, whole := w.whole.Limits[name]; whole && !own {
+			if _, limited := o.pod.Limits[name]; limited && !own {
 				delete(limits, name)
 			}
-		case w.ofWhole(name):
+		case o.forPod(name):
 		default:
 			setDefault(limits, requests, name, amount)
 		}
@@ -101,8 +99,9 @@ func setDefault(limits, requests corev1.ResourceList, name corev1.ResourceName, 
 	}
 }
 
-// setFloor makes the request for name at least amount, and the limit at least
-// the request. A limit without a request is one, as for the API server.
+// setFloor raises the request for name to at least amount, and the limit to at
+// least the request. A limit without a request counts as a request too, as it
+// does for the API server.
 func setFloor(limits, requests corev1.ResourceList, name corev1.ResourceName, amount resource.Quantity) {
 	limit, limited := limits[name]
 	request, requested := requests[name]
@@ -116,68 +115,4 @@ func setFloor(limits, requests corev1.ResourceList, name corev1.ResourceName, am
 		limit = request
 	}
 	limits[name], requests[name] = limit, request
-}
-
-// amounts records what became of resource amounts, by name.
-type amounts map[corev1.ResourceName]amountChange
-
-// amountChange is an amount before and after, in Kubernetes' canonical form;
-// "" where there was none.
-type amountChange struct {
-	Was string `json:"was,omitempty"`
-	Now string `json:"now,omitempty"`
-}
-
-// changedAmounts compares two lists; nil when they are the same.
-func changedAmounts(was, now corev1.ResourceList) amounts {
-	var changed amounts
-	note := func(name corev1.ResourceName, c amountChange) {
-		if changed == nil {
-			changed = amounts{}
-		}
-		changed[name] = c
-	}
-	for name, n := range now {
-		if w, ok := was[name]; !ok {
-			note(name, amountChange{Now: n.String()})
-		} else if w.Cmp(n) != 0 {
-			note(name, amountChange{Was: w.String(), Now: n.String()})
-		}
-	}
-	for name, w := range was {
-		if _, ok := now[name]; !ok {
-			note(name, amountChange{Was: w.String()})
-		}
-	}
-	return changed
-}
-
-// restore takes the changes back in list, each where the amount is still what
-// was written, and returns the result; nil when it is empty.
-func (a amounts) restore(list corev1.ResourceList) corev1.ResourceList {
-	if len(a) == 0 {
-		return list
-	}
-	out := maps.Clone(list)
-	if out == nil {
-		out = corev1.ResourceList{}
-	}
-	for _, name := range slices.Sorted(maps.Keys(a)) {
-		c := a[name]
-		have := ""
-		if q, ok := out[name]; ok {
-			have = q.String()
-		}
-		if have != c.Now {
-			continue
-		}
-		delete(out, name)
-		if q, err := resource.ParseQuantity(c.Was); err == nil {
-			out[name] = q
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
 }

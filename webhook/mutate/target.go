@@ -10,10 +10,11 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/webhook/mutate/deviceflag"
 )
 
-// defaultContainer is the annotation by which kubectl, and whoever puts helpers
-// beside a container, says which one the pod is about.
+// defaultContainer is the annotation in which kubectl, and injectors of sidecars,
+// find or write the name of the pod's main container.
 const defaultContainer = "kubectl.kubernetes.io/default-container"
 
 // FindTarget returns the container to mutate:
@@ -23,12 +24,12 @@ const defaultContainer = "kubectl.kubernetes.io/default-container"
 //  3. the profile's;
 //  4. the one that kubectl.kubernetes.io/default-container names;
 //  5. the one container, or sidecar, with a device flag and a device on its
-//     command line, with HETEROACCEL_DEVICE, or with a resource that is known
-//     for an accelerator's;
-//  6. the only container, sidecars left out.
+//     command line, with HETEROACCEL_DEVICE, or with the resource of a known
+//     accelerator;
+//  6. the only container, not counting sidecars.
 //
-// Of 2 to 4 each counts only when the pod has such a container. It is never a
-// guess: else the error, a sentence for the person who wrote the pod, names the
+// 2 to 4 count only when the pod has such a container. FindTarget never guesses:
+// otherwise the error, a sentence for the person who wrote the pod, names the
 // containers. known is as in Input.
 func FindTarget(pod *Pod, req accel.Request, p *profile.Profile, known func(corev1.ResourceName) bool) (Target, error) {
 	if len(pod.Spec.Containers) == 0 {
@@ -60,15 +61,15 @@ func FindTarget(pod *Pod, req accel.Request, p *profile.Profile, known func(core
 			containerNames(pod), accel.ContainerAnnotation)
 	}
 	var names []string
-	for _, t := range found[:min(len(found), mostNames)] {
+	for _, t := range found[:min(len(found), maxNames)] {
 		names = append(names, t.container(pod).Name)
 	}
 	return Target{}, fmt.Errorf("several of the pod's containers have a device flag or an accelerator (%s): name the one that runs the inference in annotation %s",
 		strings.Join(names, ", "), accel.ContainerAnnotation)
 }
 
-// evident returns the containers and sidecars that show by themselves that they
-// run on an accelerator.
+// evident returns the containers and sidecars that evidently run on an
+// accelerator.
 func evident(pod *Pod, p *profile.Profile, known func(corev1.ResourceName) bool) []Target {
 	var found []Target
 	for i := range pod.Spec.Containers {
@@ -97,19 +98,18 @@ func runsOnDevice(c *corev1.Container, p *profile.Profile, known func(corev1.Res
 	if len(p.Variants) == 0 {
 		return false
 	}
-	l := setDevice(c, p, &p.Variants[0])
-	return l.named || l.mentions
+	return deviceflag.Rewrite(c, p, &p.Variants[0]).NamesDevice()
 }
 
-// mostNames bounds the names in a sentence.
-const mostNames = 20
+// maxNames bounds the names in a sentence.
+const maxNames = 20
 
 // containerNames lists the pod's containers for a sentence, the first twenty.
 func containerNames(pod *Pod) string {
 	var names []string
 	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
 		for i := range list {
-			if len(names) == mostNames {
+			if len(names) == maxNames {
 				return strings.Join(names, ", ") + ", …"
 			}
 			names = append(names, list[i].Name)
@@ -118,7 +118,7 @@ func containerNames(pod *Pod) string {
 	return strings.Join(names, ", ")
 }
 
-// Check refuses pods that no variant can be given to, for their target t. The
+// Check returns nil for a pod to whose target t some variant may be applied. The
 // error is a sentence for the person who wrote the pod.
 func Check(pod *Pod, t Target) error {
 	if pod.Spec.NodeName != "" {

@@ -9,17 +9,16 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// Undo returns pod as it was before Apply: what was replaced is put back where
-// it is still what was written, what was added is removed, and what others
-// changed or added since stays. Only variables, mounts and volumes go by their
-// name or path alone: the API server fills in defaults within them. Our
-// written-back annotations are removed.
+// Undo returns pod as it was before Apply: what was replaced is restored where it
+// is still what Apply wrote, what was added is removed, and what others changed
+// or added since stays. Variables, mounts and volumes are matched by their name
+// or path alone, as the API server fills in defaults within them. The annotations
+// that Apply wrote are removed.
 //
 // Anyone who may write the pod may write its annotations. So the record is
-// believed only when it was sealed with key for this namespace and for the
-// reservation that the pod carries. ok is false when there is none such: then
-// the pod comes back as it is, but for our written-back annotations. pod is
-// never changed.
+// accepted only when it was sealed with key for this namespace and for the
+// reservation that the pod carries. Otherwise ok is false, and only our
+// annotations are removed. pod is never changed.
 func Undo(pod *Pod, key []byte, namespace string) (undone *Pod, ok bool) {
 	a := pod.Metadata.Annotations
 	ours := false
@@ -47,7 +46,7 @@ func Undo(pod *Pod, key []byte, namespace string) (undone *Pod, ok bool) {
 	return &out, true
 }
 
-// undoContainer takes the mutation of c, which is a copy, back.
+// undoContainer undoes the mutation of c, which is a copy.
 func (r *record) undoContainer(c *corev1.Container) {
 	if r.Image != nil && c.Image == r.Image.Now {
 		c.Image = r.Image.Was
@@ -56,24 +55,24 @@ func (r *record) undoContainer(c *corev1.Container) {
 		c.ImagePullPolicy = corev1.PullPolicy(r.Pull.Was)
 	}
 	if r.Command != nil {
-		if words, ok := r.Command.restore(c.Command); ok {
+		if words, ok := r.Command.Undo(c.Command); ok {
 			c.Command = words
 		}
 	}
 	if r.Args != nil {
-		if words, ok := r.Args.restore(c.Args); ok {
+		if words, ok := r.Args.Undo(c.Args); ok {
 			c.Args = words
 		}
 	}
-	c.Resources.Limits = r.Limits.restore(c.Resources.Limits)
-	c.Resources.Requests = r.Requests.restore(c.Resources.Requests)
+	c.Resources.Limits = r.Limits.undo(c.Resources.Limits)
+	c.Resources.Requests = r.Requests.undo(c.Resources.Requests)
 	c.VolumeMounts = withoutEach(c.VolumeMounts, r.Mounts, func(m corev1.VolumeMount, at string) bool { return m.MountPath == at })
 	c.Env = withoutEach(c.Env, r.EnvAdded, func(e corev1.EnvVar, name string) bool { return e.Name == name })
 	if len(r.Env) == 0 {
 		return
 	}
 	c.Env = slices.Clone(c.Env)
-	from := map[string]int{} // a name may stand several times: each is put back in turn
+	from := map[string]int{} // a name may be repeated: each is restored in turn
 	for _, was := range r.Env {
 		for i := from[was.Name]; i < len(c.Env); i++ {
 			if c.Env[i].Name == was.Name {
@@ -85,12 +84,11 @@ func (r *record) undoContainer(c *corev1.Container) {
 	}
 }
 
-// undoPod takes back what was added to pod, which is a copy, outside the
-// container.
+// undoPod removes what was added to pod, which is a copy, outside the container.
 func (r *record) undoPod(pod *Pod) {
 	if whole := pod.Spec.Resources; whole != nil && len(r.PodLimits)+len(r.PodRequests) > 0 {
 		c := *whole
-		c.Limits, c.Requests = r.PodLimits.restore(c.Limits), r.PodRequests.restore(c.Requests)
+		c.Limits, c.Requests = r.PodLimits.undo(c.Limits), r.PodRequests.undo(c.Requests)
 		pod.Spec.Resources = &c
 	}
 	pod.Spec.Volumes = withoutEach(pod.Spec.Volumes, r.Volumes, func(v corev1.Volume, name string) bool { return v.Name == name })

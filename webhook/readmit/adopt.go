@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // goesFirst is the lowest pod-deletion-cost: of two pods without a node the
@@ -20,7 +21,7 @@ const goesFirst = "-2147483648"
 
 // adopt makes a successor one of its ReplicaSet's pods, if the pod before it
 // still waits; errLost if it does not. It can be begun any number of times.
-func (r *Readmitter) adopt(ctx context.Context, s succession, name types.NamespacedName) (err error) {
+func (r *Readmitter) adopt(ctx context.Context, s replacement.Succession, name types.NamespacedName) (err error) {
 	r.untilDone(ctx, "have a ReplicaSet adopt a pod", func(ctx context.Context) error {
 		const tries = 5
 		for range tries {
@@ -36,23 +37,23 @@ func (r *Readmitter) adopt(ctx context.Context, s succession, name types.Namespa
 	return lost(err)
 }
 
-func (r *Readmitter) tryToAdopt(ctx context.Context, s succession, name types.NamespacedName) error {
+func (r *Readmitter) tryToAdopt(ctx context.Context, s replacement.Succession, name types.NamespacedName) error {
 	pods := r.Client.CoreV1().Pods(name.Namespace)
 	next, err := pods.Get(ctx, name.Name, metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("look at the next pod: %w", err)
 	}
-	if c := metav1.GetControllerOfNoCopy(next); c != nil && c.UID == s.set {
+	if c := metav1.GetControllerOfNoCopy(next); c != nil && c.UID == s.SetUID {
 		return nil
 	}
 	if !r.successor(next) || next.DeletionTimestamp != nil || next.Spec.NodeName == "" {
 		return fmt.Errorf("%w: the next one is not what it was created as", errLost)
 	}
-	old, err := pods.Get(ctx, s.name, metav1.GetOptions{})
+	old, err := pods.Get(ctx, s.OldName, metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("look at the pod: %w", err)
 	}
-	if now, waits := waiterOf(old, r.Key); !waits || now.uid != s.uid {
+	if now, waits := waiterOf(old, r.Key); !waits || now.uid != s.OldUID {
 		return fmt.Errorf("%w: it waits no more", errLost)
 	}
 	if old.Annotations[corev1.PodDeletionCost] != goesFirst {
@@ -60,7 +61,7 @@ func (r *Readmitter) tryToAdopt(ctx context.Context, s succession, name types.Na
 			return fmt.Errorf("have the pod that waits deleted first: %w", err)
 		}
 	}
-	if err := r.change(ctx, next, s.adoption()); err != nil {
+	if err := r.change(ctx, next, adoption(s)); err != nil {
 		return fmt.Errorf("have the ReplicaSet adopt the next pod: %w", err)
 	}
 	return nil
@@ -79,7 +80,7 @@ func (r *Readmitter) change(ctx context.Context, pod *corev1.Pod, metadata map[s
 
 // successor reports whether a pod was created first and is nobody's yet.
 func (r *Readmitter) successor(pod *corev1.Pod) bool {
-	_, ours := successionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name)
+	_, ours := replacement.SuccessionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name)
 	return ours && metav1.GetControllerOfNoCopy(pod) == nil
 }
 
@@ -108,17 +109,17 @@ func (r *Readmitter) discard(ctx context.Context, name types.NamespacedName) (ad
 }
 
 // dismiss discards a successor, and takes back what the pod before it was told.
-func (r *Readmitter) dismiss(ctx context.Context, s succession, name types.NamespacedName) {
+func (r *Readmitter) dismiss(ctx context.Context, s replacement.Succession, name types.NamespacedName) {
 	if !r.discard(ctx, name) {
 		r.relieve(ctx, s, name.Namespace)
 	}
 }
 
 // relieve takes back that the pod which waits goes first.
-func (r *Readmitter) relieve(ctx context.Context, s succession, namespace string) {
+func (r *Readmitter) relieve(ctx context.Context, s replacement.Succession, namespace string) {
 	r.untilDone(ctx, "take back that a pod goes first", func(ctx context.Context) error {
-		old, err := r.Client.CoreV1().Pods(namespace).Get(ctx, s.name, metav1.GetOptions{})
-		if err == nil && old.UID == s.uid && old.Annotations[corev1.PodDeletionCost] == goesFirst {
+		old, err := r.Client.CoreV1().Pods(namespace).Get(ctx, s.OldName, metav1.GetOptions{})
+		if err == nil && old.UID == s.OldUID && old.Annotations[corev1.PodDeletionCost] == goesFirst {
 			err = r.change(ctx, old, map[string]any{"annotations": map[string]any{corev1.PodDeletionCost: nil}})
 		}
 		if err != nil && definite(err) && !apierrors.IsConflict(err) {
@@ -141,13 +142,13 @@ func (r *Readmitter) sweepSuccessors(ctx context.Context) error {
 	for i := range pods.Items {
 		pod := &pods.Items[i]
 		name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
-		s, ours := successionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name)
+		s, ours := replacement.SuccessionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name)
 		if !ours || !r.successor(pod) || pod.DeletionTimestamp != nil || r.isFollowed(name) {
 			continue
 		}
 		if pod.Spec.NodeName != "" {
 			if err = r.adopt(ctx, s, name); err == nil {
-				r.Log.Info().Str("pod", name.String()).Str("in the place of", s.name).Msg("a pod that was created first is adopted")
+				r.Log.Info().Str("pod", name.String()).Str("in the place of", s.OldName).Msg("a pod that was created first is adopted")
 				continue
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // ask has the API server say whether it would let in the pod that w's
@@ -37,7 +38,7 @@ func (r *Readmitter) ask(ctx context.Context, w *waiter, old *corev1.Pod, to acc
 			w.controller.Kind, accel.ReadmissionAnnotation)}
 	}
 	pod := c.replacement(old)
-	pod.Annotations[accel.IntendedAnnotation] = intend(r.Key, w.place(), to)
+	pod.Annotations[accel.IntendedAnnotation] = replacement.SealIntent(r.Key, w.origin(), to)
 	call, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	_, err = r.Client.CoreV1().Pods(w.namespace).Create(call, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
@@ -56,7 +57,7 @@ func (r *Readmitter) verdict(w *waiter, old *corev1.Pod, to accel.Kind, err erro
 	case onlyUntilGone(err, old):
 		return nil
 	case definite(err):
-		r.Refusals.Refuse(w.refused(), to, err.Error())
+		r.Refusals.Denied(w.refused(), to, err.Error())
 		return refusal{fmt.Sprintf("with %s it would be refused: %v", to, err)}
 	}
 	return fmt.Errorf("ask whether the pod could be recreated: %w", err)

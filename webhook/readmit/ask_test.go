@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
 )
@@ -122,32 +121,5 @@ func TestReplacement(t *testing.T) {
 	}
 	if len(template.Annotations) != 1 || len(template.Spec.Volumes) != 1 {
 		t.Errorf("the template was changed: %v", template)
-	}
-}
-
-// TestIntended: only what was sealed for this very place is believed.
-func TestIntended(t *testing.T) {
-	under := intend(testKey, placeOf("ns", "owner", "whatever"), "NPU")
-	named := intend(testKey, placeOf("ns", "", "name"), "NPU")
-	for name, c := range map[string]struct {
-		said, namespace, pod string
-		owner                types.UID
-		want                 accel.Kind
-	}{
-		"under a controller, by any name": {under, "ns", "p-x", "owner", "NPU"},
-		"by name":                         {named, "ns", "name", "", "NPU"},
-		"another controller":              {under, "ns", "p-x", "other", ""},
-		"another name":                    {named, "ns", "other", "", ""},
-		"another namespace":               {under, "other", "p-x", "owner", ""},
-		"another kind":                    {"GPU" + under[3:], "ns", "p-x", "owner", ""},
-		"no code":                         {"NPU", "ns", "p-x", "owner", ""},
-		"nothing":                         {"", "ns", "p-x", "owner", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, ok := Intended(map[string]string{accel.IntendedAnnotation: c.said}, testKey, c.namespace, c.owner, c.pod)
-			if got != c.want || ok != (c.want != "") {
-				t.Errorf("got %q, %v, want %q", got, ok, c.want)
-			}
-		})
 	}
 }

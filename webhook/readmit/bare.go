@@ -13,10 +13,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // recreate deletes a bare pod and creates it for a kind.
-func (r *Readmitter) recreate(ctx context.Context, w *waiter, k *Ticket, to accel.Kind) error {
+func (r *Readmitter) recreate(ctx context.Context, w *waiter, k *replacement.Expected, to accel.Kind) error {
 	raw, pod, err := r.read(ctx, w)
 	if err != nil {
 		return err
@@ -27,7 +28,7 @@ func (r *Readmitter) recreate(ctx context.Context, w *waiter, k *Ticket, to acce
 	}
 	// Nothing is deleted that could not be created: the API server is asked
 	// first, and must find nothing wrong but that the pod is there already.
-	asked, err := annotated(manifest, accel.IntendedAnnotation, intend(r.Key, w.place(), to))
+	asked, err := annotated(manifest, accel.IntendedAnnotation, replacement.SealIntent(r.Key, w.origin(), to))
 	if err != nil {
 		return err
 	}

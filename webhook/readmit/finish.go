@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // errLeft says that a record is still to be finished, which goes on in the
@@ -142,7 +143,7 @@ func (r *Readmitter) tryToPut(ctx context.Context, rec *record) error {
 // the next try is for another kind. Once all were tried, whoever looks after the
 // profile is told.
 func (r *Readmitter) unwelcome(slot string, rec *record, err error, tries int) {
-	lost, _ := r.Refusals.Failed(refusals.OwnerOf(rec.Namespace, "", rec.Name, ""), err.Error())
+	lost, _ := r.Refusals.CreateFailed(refusals.OwnerOf(rec.Namespace, "", rec.Name, ""), err.Error())
 	for _, id := range lost {
 		r.Inventory.Release(rec.Namespace, id)
 	}
@@ -155,13 +156,8 @@ func (r *Readmitter) unwelcome(slot string, rec *record, err error, tries int) {
 // expect sees to it that there is a ticket for the pod: after a restart, or
 // when an earlier try was refused, there is none.
 func (r *Readmitter) expect(rec *record) {
-	p := placeOf(rec.Namespace, "", rec.Name)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := time.Now()
-	if _, ok := r.tickets.next(p, now); !ok {
-		r.tickets.issue(p, &Ticket{Count: rec.Count, From: rec.From, Kind: rec.To}, now)
-	}
+	p := replacement.OriginOf(rec.Namespace, "", rec.Name)
+	r.expected.AddUnlessPending(p, &replacement.Expected{Count: rec.Count, From: rec.From, Kind: rec.To}, time.Now())
 }
 
 // taken says why a pod of the name stands in the way: nil when it is another

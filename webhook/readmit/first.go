@@ -12,6 +12,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/webhook/replacement"
 )
 
 const (
@@ -34,7 +35,7 @@ var errGiveUpFirst = errors.New("the next pod cannot be created before this one 
 // It needs quota for both, a device that is idle, the right to create pods, and
 // nobody who refuses it; else the error is errGiveUpFirst, and nothing has been
 // done.
-func (r *Readmitter) createFirst(ctx context.Context, w *waiter, k *Ticket, chosen inventory.Candidate) error {
+func (r *Readmitter) createFirst(ctx context.Context, w *waiter, k *replacement.Expected, chosen inventory.Candidate) error {
 	if !r.DryRun || w.owner != ownerController || w.hash == "" || chosen.Idle() == 0 || r.plain(w) {
 		return errGiveUpFirst
 	}
@@ -54,8 +55,8 @@ func (r *Readmitter) createFirst(ctx context.Context, w *waiter, k *Ticket, chos
 	}
 	pod := c.successor(w, old, r.Key)
 	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
-	there := placeOf(pod.Namespace, "", pod.Name)
-	if !r.rebook(k, w.place(), there) {
+	there := replacement.OriginOf(pod.Namespace, "", pod.Name)
+	if !r.expected.Move(k, w.origin(), there, time.Now()) {
 		return errLost // its ReplicaSet has created one meanwhile
 	}
 	f := r.follow(name, w.key())
@@ -79,7 +80,7 @@ func (r *Readmitter) createFirst(ctx context.Context, w *waiter, k *Ticket, chos
 		}
 		return err
 	}
-	s, _ := successionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name)
+	s, _ := replacement.SuccessionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name)
 	if err := r.adopt(ctx, s, name); err != nil {
 		if ctx.Err() == nil {
 			r.dismiss(ctx, s, name)
@@ -100,7 +101,7 @@ func (r *Readmitter) createFirst(ctx context.Context, w *waiter, k *Ticket, chos
 // other than yes. There may be no quota for both, or no right, or somebody may
 // be against pods that have no owner: whether the pod that its ReplicaSet
 // creates would be let in is asked before this one is given up.
-func (r *Readmitter) notCreated(ctx context.Context, w *waiter, k *Ticket, there place, to accel.Kind, name types.NamespacedName, err error) error {
+func (r *Readmitter) notCreated(ctx context.Context, w *waiter, k *replacement.Expected, there replacement.Origin, to accel.Kind, name types.NamespacedName, err error) error {
 	if !definite(err) { // it may be there all the same
 		r.discard(ctx, name)
 		r.recall(w.namespace, k, there)
@@ -108,12 +109,8 @@ func (r *Readmitter) notCreated(ctx context.Context, w *waiter, k *Ticket, there
 	}
 	// What is held goes on being held, under the reservation that admission
 	// made of it.
-	r.mu.Lock()
-	r.tickets.recall(there, k)
-	hold := k.Hold
-	r.tickets.issue(w.place(), k, time.Now())
-	r.mu.Unlock()
-	r.Refusals.Withdrawn(w.namespace, hold)
+	hold := r.expected.Return(k, there, w.origin(), time.Now())
+	r.Refusals.Canceled(w.namespace, hold)
 	if kind, ok := r.Inventory.Reserved(w.namespace, hold); !ok || kind != to {
 		return fmt.Errorf("%w: %s is held no more", errLost, to)
 	}
@@ -179,24 +176,10 @@ func (r *Readmitter) await(ctx context.Context, f *follow, there func() bool, li
 	return true
 }
 
-// rebook moves a ticket to another place; false when it was taken.
-func (r *Readmitter) rebook(k *Ticket, from, to place) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.tickets.withdraw(from, k) {
-		return false
-	}
-	r.tickets.issue(to, k, time.Now())
-	return true
-}
-
 // recall takes back the ticket of a pod that does not come, and what was held.
-func (r *Readmitter) recall(namespace string, k *Ticket, p place) {
-	r.mu.Lock()
-	r.tickets.recall(p, k)
-	hold := k.Hold
-	r.mu.Unlock()
-	r.Refusals.Withdrawn(namespace, hold)
+func (r *Readmitter) recall(namespace string, k *replacement.Expected, p replacement.Origin) {
+	hold := r.expected.Revoke(p, k)
+	r.Refusals.Canceled(namespace, hold)
 	r.Inventory.Release(namespace, hold)
 }
 

@@ -5,6 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // follow is what the feed has shown of some pods since somebody waits for news
@@ -59,7 +60,7 @@ func (r *Readmitter) sight(pod *corev1.Pod) {
 	f := r.followed[name]
 	if f == nil {
 		if pod.Annotations[accel.SuccessorAnnotation] != "" && pod.DeletionTimestamp == nil {
-			if _, ours := successionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name); ours {
+			if _, ours := replacement.SuccessionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name); ours {
 				tell(r.strayed)
 			}
 		}

@@ -37,8 +37,8 @@ func (l *line) query() inventory.Query {
 // lines gathers the pods that wait, and forgets what there was about others.
 func (r *Readmitter) lines(now time.Time) []*line {
 	byClass := map[*class]*line{}
+	r.expected.Expire(now)
 	r.mu.Lock()
-	r.tickets.expire(now)
 	live := make(map[types.UID]bool, len(r.book.waiting))
 	for _, w := range r.book.waiting {
 		live[w.uid] = true
@@ -91,7 +91,7 @@ func (r *Readmitter) optionsOf(c *class) []inventory.Option {
 	options := slices.Clone(w.options)
 	for i := range options {
 		if o := &options[i]; o.Barred == nil {
-			o.Barred = r.Refusals.Against(refusals.Owner{}, c.shared, o.Kind)
+			o.Barred = r.Refusals.Refusal(refusals.Owner{}, c.shared, o.Kind)
 		}
 	}
 	return options

@@ -13,6 +13,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // callLimit bounds each call of the API server.
@@ -34,7 +35,7 @@ func refused(err error) bool {
 
 // replace has a pod recreated for a kind. Nothing is done twice: every change is
 // bound to the UID and the resourceVersion of the pod that was looked at.
-func (r *Readmitter) replace(ctx context.Context, w *waiter, k *Ticket, chosen inventory.Candidate) error {
+func (r *Readmitter) replace(ctx context.Context, w *waiter, k *replacement.Expected, chosen inventory.Candidate) error {
 	const tries = 3
 	to := chosen.Kind
 	err := r.createFirst(ctx, w, k, chosen)

@@ -12,6 +12,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/webhook/mutate"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // manifest returns what a bare pod has to be created from to be what its user
@@ -48,7 +49,7 @@ func (r *Readmitter) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	}
 	in.Key, in.Namespace = r.Key, pod.Namespace
 	in.Decision = mutate.Decision{
-		Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: a[accel.ReservationAnnotation], Readmissions: Count(a),
+		Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: a[accel.ReservationAnnotation], Readmissions: replacement.Count(a),
 	}
 	again, err := mutate.Apply(undone, in)
 	if err != nil || len(mutate.Diff(incoming, again, in.Target)) > 0 {

@@ -9,6 +9,8 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/webhook/readmit/choice"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // state is how far we are with a pod that waits.
@@ -32,14 +34,14 @@ func (r *Readmitter) move(ctx context.Context, w *waiter, l *line, before int64,
 	q.Reservation = "readmit-" + rand.Text()
 	margin := r.Rules.Margin + overhead[w.owner]
 	chosen, ok := r.Inventory.Reconsider(q, w.name, w.uid, func(c []inventory.Candidate) int {
-		to, _ := Better(r.Policy, r.against(w, Placed(c, w.class.kind, before)), w.class.kind, margin)
+		to, _ := choice.Better(r.Policy, r.against(w, choice.AtPosition(c, w.class.kind, before)), w.class.kind, margin)
 		return to
 	})
 	if !ok {
 		return false
 	}
 	r.working <- struct{}{} // has room: only the loop puts in
-	k := &Ticket{Hold: q.Reservation, Kind: chosen.Kind, Count: w.count + 1, From: w.class.kind}
+	k := &replacement.Expected{Reservation: q.Reservation, Kind: chosen.Kind, Count: w.count + 1, From: w.class.kind}
 	r.begin(w, k, now)
 	r.tasks.Go(func() {
 		err := r.replace(ctx, w, k, chosen)
@@ -50,36 +52,38 @@ func (r *Readmitter) move(ctx context.Context, w *waiter, l *line, before int64,
 	return true
 }
 
-func (r *Readmitter) begin(w *waiter, k *Ticket, now time.Time) {
+func (r *Readmitter) begin(w *waiter, k *replacement.Expected, now time.Time) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.state(w.uid).busy = true
-	r.tickets.issue(w.place(), k, now)
+	r.mu.Unlock()
+	r.expected.Add(w.origin(), k, now)
 }
 
 // end gives back what was held if nothing came of it.
-func (r *Readmitter) end(w *waiter, k *Ticket, to accel.Kind, err error) {
+func (r *Readmitter) end(w *waiter, k *replacement.Expected, to accel.Kind, err error) {
+	// First of all, so that nothing else is expected in the pod's place while
+	// this still is.
+	withdrawn := err != nil && r.expected.Withdraw(w.origin(), k)
 	r.mu.Lock()
 	s := r.state(w.uid)
-	if s.busy = false; !refused(err) || r.Refusals.Against(w.refused(), "", to) == nil {
+	if s.busy = false; !refused(err) || r.Refusals.Refusal(w.refused(), "", to) == nil {
 		s.until = time.Now().Add(pause) // else another kind is tried at once
 	}
 	tell := err != nil && !s.told && refused(err)
 	s.told = s.told || tell
-	withdrawn := err != nil && r.tickets.withdraw(w.place(), k)
 	r.mu.Unlock()
 	if withdrawn {
-		r.Inventory.Release(w.namespace, k.Hold)
+		r.Inventory.Release(w.namespace, k.Reservation)
 	}
 	r.metrics.observe(w.owner, err)
 	r.report(w, to, err, tell)
 }
 
-func (w *waiter) place() place {
+func (w *waiter) origin() replacement.Origin {
 	if w.controller != nil {
-		return placeOf(w.namespace, w.controller.UID, w.name)
+		return replacement.OriginOf(w.namespace, w.controller.UID, w.name)
 	}
-	return placeOf(w.namespace, "", w.name)
+	return replacement.OriginOf(w.namespace, "", w.name)
 }
 
 // state returns a pod's; the caller holds the lock.

@@ -18,7 +18,9 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/webhook/readmit/choice"
 	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/replacement"
 	"heteroaccel.io/webhook/variant"
 )
 
@@ -35,7 +37,7 @@ type Config struct {
 	// Ready says why nothing can be decided here now: the cluster is not known
 	// yet, or another replica decides.
 	Ready    func() error
-	Rules    Rules
+	Rules    choice.Rules
 	BarePods bool // recreate pods that have no controller
 	// DryRun has the API server be asked before a pod is given up. Without it
 	// only kinds are moved to that the pod's controller has already.
@@ -62,10 +64,13 @@ type Readmitter struct {
 	// holder is how this process signs the records that it goes on with.
 	holder string
 
-	mu      sync.Mutex
-	book    book
-	tickets tickets
-	states  map[types.UID]*state
+	// expected are the replacements that have not been seen; it has a lock of its
+	// own.
+	expected replacement.Expectations
+
+	mu     sync.Mutex
+	book   book
+	states map[types.UID]*state
 	// slots are the names under which a record can be kept, with the namespace
 	// of the pod whose record it is, "" for none.
 	slots map[string]string
@@ -78,7 +83,7 @@ type Readmitter struct {
 	// publishing is held while unwanted is written.
 	publishing sync.Mutex
 	// unwanted are the pods of records that the API server refuses, by slot.
-	unwanted map[string]kube.Unwanted
+	unwanted map[string]kube.NotRecreated
 
 	// What follows is the loop's alone.
 	ways   map[*class]*ways
@@ -102,8 +107,8 @@ const (
 func New(c Config) *Readmitter {
 	r := &Readmitter{
 		Config: c, wake: make(chan struct{}, 1), working: make(chan struct{}, atOnce),
-		book: newBook(), tickets: tickets{}, states: map[types.UID]*state{}, slots: map[string]string{}, holder: rand.Text(),
-		followed: map[types.NamespacedName]*follow{}, strayed: make(chan struct{}, 1), unwanted: map[string]kube.Unwanted{},
+		book: newBook(), states: map[types.UID]*state{}, slots: map[string]string{}, holder: rand.Text(),
+		followed: map[types.NamespacedName]*follow{}, strayed: make(chan struct{}, 1), unwanted: map[string]kube.NotRecreated{},
 		ways: map[*class]*ways{}, usable: map[*class]time.Time{},
 	}
 	r.metrics = newMetrics(c.Registry, r)
@@ -120,12 +125,12 @@ func (r *Readmitter) SetPod(pod *corev1.Pod) {
 	} else { // its scheduler does not ask us
 		r.book.pass(pod, r.Key)
 	}
-	if id := pod.Annotations[accel.ReservationAnnotation]; id != "" && len(r.tickets) > 0 {
+	if id := pod.Annotations[accel.ReservationAnnotation]; id != "" {
 		var controller types.UID
 		if c := metav1.GetControllerOfNoCopy(pod); c != nil {
 			controller = c.UID
 		}
-		r.tickets.arrived(placeOf(pod.Namespace, controller, pod.Name), id)
+		r.expected.Seen(replacement.OriginOf(pod.Namespace, controller, pod.Name), id)
 	}
 	r.sight(pod)
 }
@@ -142,16 +147,12 @@ func (r *Readmitter) DeletePod(name types.NamespacedName) {
 // or "", its name, and the reservation it would carry. Each ticket is given
 // once, but for a controller that asks again since nothing came of it. A dry
 // run, which has no reservation, only looks at it.
-func (r *Readmitter) Replaces(namespace string, owner types.UID, name, reservation string) (Ticket, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if reservation != "" {
-		return r.tickets.take(placeOf(namespace, owner, name), reservation, time.Now())
+func (r *Readmitter) Replaces(namespace string, owner types.UID, name, reservation string) (replacement.Expected, bool) {
+	origin := replacement.OriginOf(namespace, owner, name)
+	if reservation == "" {
+		return r.expected.Peek(origin, time.Now())
 	}
-	if k, ok := r.tickets.next(placeOf(namespace, owner, name), time.Now()); ok {
-		return *k, true
-	}
-	return Ticket{}, false
+	return r.expected.Match(origin, reservation, time.Now())
 }
 
 // Run recreates pods whenever this replica is the one that decides, until
@@ -221,7 +222,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 				next = soon
 			}
 		}
-		if _, gain := Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain > 0 {
+		if _, gain := choice.Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain > 0 {
 			standing[l.class] = l
 			for _, w := range l.waiters {
 				turns = append(turns, turn{w, gain})
@@ -252,7 +253,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 		}
 		if !r.move(ctx, t.waiter, l, before[t.waiter], now) {
 			l.candidates = r.Inventory.Candidates(l.query())
-			if _, gain := Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain == 0 {
+			if _, gain := choice.Better(r.Policy, l.candidates, l.class.kind, r.Rules.Margin); gain == 0 {
 				delete(standing, t.class)
 			}
 		}
@@ -262,7 +263,7 @@ func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duratio
 
 // rests is how much longer a pod is left alone, 0 when it is not.
 func (r *Readmitter) rests(w *waiter, now time.Time) time.Duration {
-	until := r.Rules.Rested(w.created, w.count)
+	until := r.Rules.EligibleAt(w.created, w.count)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.book.own(w) || w.optOut || w.owner == ownerNone && !r.BarePods {
@@ -284,7 +285,7 @@ func (r *Readmitter) rests(w *waiter, now time.Time) time.Duration {
 func (r *Readmitter) against(w *waiter, candidates []inventory.Candidate) []inventory.Candidate {
 	for i := range candidates {
 		if c := &candidates[i]; c.Refused == nil {
-			c.Refused = r.Refusals.Against(w.refused(), "", c.Kind)
+			c.Refused = r.Refusals.Refusal(w.refused(), "", c.Kind)
 		}
 	}
 	return candidates
@@ -293,6 +294,6 @@ func (r *Readmitter) against(w *waiter, candidates []inventory.Candidate) []inve
 // gains reports whether one pod of a line would gain, with so many before it.
 // It takes no lock: most of a long queue may be better off waiting.
 func (r *Readmitter) gains(l *line, w *waiter, before int64) bool {
-	to, _ := Better(r.Policy, r.against(w, Placed(l.candidates, w.class.kind, before)), w.class.kind, r.Rules.Margin+overhead[w.owner])
+	to, _ := choice.Better(r.Policy, r.against(w, choice.AtPosition(l.candidates, w.class.kind, before)), w.class.kind, r.Rules.Margin+overhead[w.owner])
 	return to >= 0
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/readmit/barepod"
 )
 
 // record is all that is needed to finish what was begun with a bare pod. It
@@ -33,20 +34,11 @@ const (
 	largestRecord = 900 << 10
 	recordField   = "record"
 	holderField   = "holder"
-	// recordSlots is how many records there may be, and slotsPerNamespace how
-	// many of them of one namespace: those that the API server refuses to
-	// create for long must not keep others from being recreated.
-	recordSlots       = 32
-	slotsPerNamespace = 4
+	// recordsPerNamespace is how many records there may be of one namespace:
+	// pods that the API server refuses for long must not keep those of others
+	// from being recreated.
+	recordsPerNamespace = 4
 )
-
-// Slots are the names of the Secrets that keep records; RBAC names them too.
-var Slots = func() (names []string) {
-	for i := range recordSlots {
-		names = append(names, fmt.Sprintf("heteroaccel-readmission-%d", i))
-	}
-	return names
-}()
 
 var errNoSlot = errors.New("as many bare pods as may be are being recreated already")
 
@@ -112,10 +104,10 @@ func (r *Readmitter) takeSlot(namespace string) (string, bool) {
 			taken++
 		}
 	}
-	if taken >= slotsPerNamespace {
+	if taken >= recordsPerNamespace {
 		return "", false
 	}
-	for _, slot := range Slots {
+	for _, slot := range barepod.RecordNames {
 		if of, known := r.slots[slot]; known && of == "" {
 			r.slots[slot] = namespace
 			return slot, true

@@ -6,19 +6,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/webhook/readmit/barepod"
 )
 
 // recoverRecords looks for records, and finishes those it finds. Until a name
 // was looked at, no record is kept under it.
 func (r *Readmitter) recoverRecords(ctx context.Context) {
 	r.mu.Lock()
-	for _, slot := range Slots {
+	for _, slot := range barepod.RecordNames {
 		r.slots[slot] = unknownNamespace
 	}
 	clear(r.unwanted)
 	r.mu.Unlock()
 	r.publish() // what the replica before this one said may be over
-	for _, slot := range Slots {
+	for _, slot := range barepod.RecordNames {
 		r.tasks.Go(func() { r.resume(ctx, slot) })
 	}
 }

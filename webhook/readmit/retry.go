@@ -56,7 +56,7 @@ const freshVerdictGrace = 3 * time.Second
 // look again, 0 for not.
 func (r *Readmitter) believe(l *line, now time.Time) time.Duration {
 	for i := range l.candidates { // pods that wait for another kind want to know too
-		r.Refusals.Changed(l.class.shared, &l.candidates[i])
+		r.Refusals.CapacityChanged(l.class.shared, &l.candidates[i])
 	}
 	since, first := r.unserved(l, now)
 	if first == nil || l.own.Refused != nil && l.own.Refused.Unschedulable {

@@ -2,7 +2,6 @@ package readmit
 
 import (
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
@@ -11,38 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/replacement"
 )
-
-// TestSuccession: what stands on a pod that was created first is believed of
-// that pod only, and only if we wrote it.
-func TestSuccession(t *testing.T) {
-	want := succession{"set", "set-uid", "hash", "old", "old-uid"}
-	sealed := want.seal(testKey, "ns", "next")
-	for name, c := range map[string]struct {
-		said, namespace, pod string
-		want                 bool
-	}{
-		"its own":           {sealed, "ns", "next", true},
-		"another name":      {sealed, "ns", "other", false},
-		"another namespace": {sealed, "other", "next", false},
-		"another set":       {"x" + sealed, "ns", "next", false},
-		"another key":       {want.seal([]byte("another"), "ns", "next"), "ns", "next", false},
-		"no code":           {"set/set-uid/hash/old/old-uid/", "ns", "next", false},
-		"too few parts":     {"set", "ns", "next", false},
-		"nothing":           {"", "ns", "next", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			annotations := map[string]string{accel.SuccessorAnnotation: c.said}
-			got, ok := successionOf(annotations, testKey, c.namespace, c.pod)
-			if ok != c.want || ok && got != want {
-				t.Errorf("got %+v, %v, want %v", got, ok, c.want)
-			}
-			if set, ok := Succeeds(annotations, testKey, c.namespace, c.pod); ok != c.want || ok && set != "set-uid" {
-				t.Errorf("it succeeds in %q, %v, want %v", set, ok, c.want)
-			}
-		})
-	}
-}
 
 // TestSuccessor: the next pod is no ReplicaSet's until it is adopted, and no
 // pod that waits.
@@ -66,8 +35,8 @@ func TestSuccessor(t *testing.T) {
 	if old.Labels[appsv1.DefaultDeploymentUniqueLabelKey] != "hash" {
 		t.Error("the pod that waits was changed")
 	}
-	got, ok := successionOf(next.Annotations, testKey, "ns", next.Name)
-	if want := (succession{"set", "set-uid", "hash", "set-abcde", "uid-set-abcde"}); !ok || got != want {
+	got, ok := replacement.SuccessionOf(next.Annotations, testKey, "ns", next.Name)
+	if want := (replacement.Succession{SetName: "set", SetUID: "set-uid", Hash: "hash", OldName: "set-abcde", OldUID: "uid-set-abcde"}); !ok || got != want {
 		t.Errorf("it comes in the place of %+v, %v, want %+v", got, ok, want)
 	}
 	marked := admitted(t, next.Name, "r2")
@@ -110,11 +79,11 @@ func TestHashOf(t *testing.T) {
 // TestFollow: the news of followed pods arrives, and a pod created first that
 // nobody follows is reported once.
 func TestFollow(t *testing.T) {
-	r := &Readmitter{Config: Config{Key: testKey, Options: source(t)}, book: newBook(), tickets: tickets{}, followed: map[types.NamespacedName]*follow{}, strayed: make(chan struct{}, 1)}
+	r := &Readmitter{Config: Config{Key: testKey, Options: source(t)}, book: newBook(), followed: map[types.NamespacedName]*follow{}, strayed: make(chan struct{}, 1)}
 	name := types.NamespacedName{Namespace: "ns", Name: "p"}
 	f := r.follow(name)
 	pod := admitted(t, "p", "r", func(p *corev1.Pod) {
-		p.Annotations[accel.SuccessorAnnotation] = succession{}.seal(testKey, "ns", "p")
+		p.Annotations[accel.SuccessorAnnotation] = replacement.Succession{}.Seal(testKey, "ns", "p")
 	})
 	r.SetPod(pod)
 	if got := r.seen(f, name); got != (sight{uid: "uid-p"}) || len(f.news) != 1 || len(r.strayed) != 0 {
@@ -133,23 +102,5 @@ func TestFollow(t *testing.T) {
 	r.SetPod(pod)
 	if len(r.strayed) != 1 || r.isFollowed(name) {
 		t.Errorf("%d strayed, still followed: %v", len(r.strayed), r.isFollowed(name))
-	}
-}
-
-// TestRecall: a ticket that was taken is taken back with what it turned into,
-// and can be issued elsewhere.
-func TestRecall(t *testing.T) {
-	now := time.Unix(1_700_000_000, 0)
-	all, k := tickets{}, &Ticket{Hold: "hold"}
-	next, set := placeOf("ns", "", "next"), placeOf("ns", "set", "")
-	all.issue(next, k, now)
-	all.take(next, "r", now)
-	all.recall(next, k)
-	if _, ok := all.next(next, now); ok || k.Hold != "r" {
-		t.Errorf("it is still there: %v, and holds %q", ok, k.Hold)
-	}
-	all.issue(set, k, now)
-	if got, ok := all.take(set, "r2", now); !ok || got.Hold != "r" {
-		t.Errorf("got %+v, %v", got, ok)
 	}
 }

@@ -21,7 +21,7 @@ func (r *Readmitter) notRecreated(slot string, rec *record, err error) {
 	r.mu.Lock()
 	u := r.unwanted[slot]
 	if u.Name == "" {
-		u = kube.Unwanted{Namespace: rec.Namespace, Name: rec.Name, Secret: slot, Since: time.Now().UTC()}
+		u = kube.NotRecreated{Namespace: rec.Namespace, Name: rec.Name, Secret: slot, Since: time.Now().UTC()}
 	}
 	u.Tries++
 	u.Refused = fmt.Sprintf("%.900s", err.Error())
@@ -63,7 +63,7 @@ func (r *Readmitter) writeStatus(ctx context.Context, content []byte) error {
 	maps := r.Client.CoreV1().ConfigMaps(r.Namespace)
 	status := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: kube.StatusName},
-		Data:       map[string]string{kube.UnwantedField: string(content)},
+		Data:       map[string]string{kube.NotRecreatedField: string(content)},
 	}
 	_, err := maps.Update(ctx, status, metav1.UpdateOptions{})
 	if apierrors.IsNotFound(err) {

@@ -2,10 +2,7 @@ package readmit
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // ownerKind says how a pod is recreated.
@@ -113,12 +111,12 @@ func waiterOf(pod *corev1.Pod, key []byte) (w *waiter, ok bool) {
 		return nil, false
 	}
 	c := &class{pod: undone, req: req, kind: kind}
-	c.shared = ClassKey(undone, req)
+	c.shared = refusals.GroupKey(undone, req)
 	c.key = c.shared + "/" + string(kind) + "/" + undone.Recorded
 	w = &waiter{
 		namespace: pod.Namespace, name: pod.Name, uid: pod.UID, created: pod.CreationTimestamp.Time,
 		owner: owner, controller: controller, class: c,
-		reservation: pod.Annotations[accel.ReservationAnnotation], count: Count(pod.Annotations),
+		reservation: pod.Annotations[accel.ReservationAnnotation], count: replacement.Count(pod.Annotations),
 	}
 	if controller != nil && controller.Kind == "ReplicaSet" {
 		w.hash = pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
@@ -170,65 +168,4 @@ func slim(pod *corev1.Pod) *mutate.Pod {
 func optionOf(pod *corev1.Pod) (out, in bool) {
 	said := strings.ToLower(strings.TrimSpace(pod.Annotations[accel.ReadmissionAnnotation]))
 	return said == "false", said == "true"
-}
-
-// ClassKey is the same for pods without a mutation that could run in the same
-// ways, and for which the scheduler finds the same nodes. It is a digest of all
-// that both turn on, less the volume of the service account's token, whose name
-// differs in every pod.
-func ClassKey(pod *mutate.Pod, req accel.Request) string {
-	type container struct {
-		Name      string
-		Resources corev1.ResourceRequirements
-		Mounts    []corev1.VolumeMount
-		Ports     []corev1.ContainerPort
-		Restart   *corev1.ContainerRestartPolicy
-		// What a namespace's pod-security level asks about, here and below.
-		Security  *corev1.SecurityContext
-		Probes    [3]*corev1.Probe
-		Lifecycle *corev1.Lifecycle
-	}
-	token := map[string]bool{}
-	var volumes []corev1.Volume
-	for _, v := range pod.Spec.Volumes {
-		if v.Projected != nil && strings.HasPrefix(v.Name, "kube-api-access-") {
-			token[v.Name] = true
-			continue
-		}
-		volumes = append(volumes, v)
-	}
-	reduce := func(from []corev1.Container) (out []container) {
-		for _, c := range from {
-			mounts := slices.DeleteFunc(slices.Clone(c.VolumeMounts), func(m corev1.VolumeMount) bool { return token[m.Name] })
-			out = append(out, container{
-				c.Name, c.Resources, mounts, c.Ports, c.RestartPolicy,
-				c.SecurityContext, [3]*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe}, c.Lifecycle,
-			})
-		}
-		return out
-	}
-	spec := &pod.Spec
-	content, err := json.Marshal([]any{
-		pod.Metadata.Namespace, req, reduce(spec.Containers), reduce(spec.InitContainers), volumes,
-		spec.NodeSelector, spec.Affinity, spec.TopologySpreadConstraints, spec.Tolerations, spec.Overhead, spec.Resources,
-		spec.PriorityClassName, spec.ActiveDeadlineSeconds, spec.HostNetwork, spec.ResourceClaims,
-		spec.SecurityContext, spec.HostPID, spec.HostIPC, spec.HostUsers, spec.OS,
-		pod.Metadata.Annotations["kubernetes.io/limit-ranger"],
-	})
-	if err != nil { // a pod that was decoded can be encoded; were it not so, it would be alone in its class
-		content = []byte(pod.Metadata.Namespace + "/" + pod.Metadata.Name)
-	}
-	sum := sha256.Sum256(content)
-	return string(sum[:])
-}
-
-// Count is how often a pod was recreated for another kind, by its annotation.
-// That may be anybody's writing: a nonsense one counts as none, and an absurd
-// one as so many that the pod is left alone for long.
-func Count(annotations map[string]string) int {
-	n, err := strconv.Atoi(annotations[accel.ReadmissionsAnnotation])
-	if err != nil {
-		return 0
-	}
-	return min(max(0, n), 1000)
 }

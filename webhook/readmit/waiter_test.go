@@ -373,12 +373,9 @@ func TestOtherScheduler(t *testing.T) {
 	}
 }
 
-func TestCount(t *testing.T) {
-	for text, want := range map[string]int{"": 0, "2": 2, "-3": 0, "x": 0, "99999999": 1000} {
-		if got := Count(map[string]string{accel.ReadmissionsAnnotation: text}); got != want {
-			t.Errorf("%q: %d, want %d", text, got, want)
-		}
-	}
+// TestLostIsNoRefusal: a pod that is gone or bound is told apart from one that
+// must be left alone.
+func TestLostIsNoRefusal(t *testing.T) {
 	if !errors.Is(errLost, errLost) || refused(errLost) || !refused(refusal{"x"}) {
 		t.Error("a pod that was lost is no refusal")
 	}

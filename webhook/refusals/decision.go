@@ -46,9 +46,9 @@ func (m *Memory) Decided(o Owner, reservation string, kind accel.Kind) {
 	m.carriers[reservation] = o
 }
 
-// Came takes a pod's coming: its kind is let in. The namespace must be that of
+// Admitted takes a pod's coming: its kind is let in. The namespace must be that of
 // the decision.
-func (m *Memory) Came(namespace, reservation string) {
+func (m *Memory) Admitted(namespace, reservation string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o, ok := m.carriers[reservation]
@@ -62,8 +62,8 @@ func (m *Memory) Came(namespace, reservation string) {
 	}
 }
 
-// Withdrawn takes it that nothing comes of a decision, for whatever reason.
-func (m *Memory) Withdrawn(namespace, reservation string) {
+// Canceled takes it that nothing comes of a decision, for whatever reason.
+func (m *Memory) Canceled(namespace, reservation string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if o, ok := m.carriers[reservation]; ok && o.Namespace == namespace {
@@ -71,9 +71,9 @@ func (m *Memory) Withdrawn(namespace, reservation string) {
 	}
 }
 
-// Asks takes an owner's asking for one more pod. It returns the reservations
+// Requested takes an owner's asking for one more pod. It returns the reservations
 // that nothing came of, which are to be given back.
-func (m *Memory) Asks(o Owner) (lost []string) {
+func (m *Memory) Requested(o Owner) (lost []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
@@ -94,12 +94,12 @@ func (m *Memory) Asks(o Owner) (lost []string) {
 	return lost
 }
 
-// Failed takes the report of an owner that the API server refused to create a
+// CreateFailed takes the report of an owner that the API server refused to create a
 // pod. It returns the reservations to give back. Where pods of several kinds
 // are outstanding it cannot be told which was refused, unless all but those of
 // one kind are too young to be known of: ok is false then, and the report can be
 // given again when the pods that were let in have been seen.
-func (m *Memory) Failed(o Owner, message string) (lost []string, ok bool) {
+func (m *Memory) CreateFailed(o Owner, message string) (lost []string, ok bool) {
 	if !bySomebodyElse(message) {
 		return nil, true
 	}

@@ -95,9 +95,9 @@ func (b bar) next(words string, first time.Duration, now time.Time) bar {
 	return bar{words: words, until: now.Add(first), times: b.times + 1}
 }
 
-// Refuse notes that the API server lets in no pod of this owner with a kind, in
+// Denied notes that the API server lets in no pod of this owner with a kind, in
 // its own words; "" when they are not known.
-func (m *Memory) Refuse(o Owner, kind accel.Kind, words string) {
+func (m *Memory) Denied(o Owner, kind accel.Kind, words string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.refuse(o, kind, words)
@@ -135,9 +135,9 @@ func (m *Memory) Unschedulable(class string, c *inventory.Candidate, words strin
 	m.verdicts = m.classes.Len()
 }
 
-// Changed drops the verdict on a kind of which there is more now than when the
+// CapacityChanged drops the verdict on a kind of which there is more now than when the
 // scheduler spoke.
-func (m *Memory) Changed(class string, c *inventory.Candidate) {
+func (m *Memory) CapacityChanged(class string, c *inventory.Candidate) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	kinds, _ := m.classes.Get(class)
@@ -150,17 +150,17 @@ func (m *Memory) Changed(class string, c *inventory.Candidate) {
 	}
 }
 
-// Verdicts reports whether the scheduler has said anything at all: only then
+// HasVerdicts reports whether the scheduler has said anything at all: only then
 // is it worth working out a pod's class.
-func (m *Memory) Verdicts() bool {
+func (m *Memory) HasVerdicts() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.verdicts > 0
 }
 
-// Against is what is known against giving a kind to a pod of an owner and a
+// Refusal is what is known against giving a kind to a pod of an owner and a
 // class, nil when nothing is. class may be "".
-func (m *Memory) Against(o Owner, class string, kind accel.Kind) *inventory.Refusal {
+func (m *Memory) Refusal(o Owner, class string, kind accel.Kind) *inventory.Refusal {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()

@@ -30,7 +30,7 @@ func newBed() *bed {
 func (b *bed) after(d time.Duration) { b.now = b.now.Add(d) }
 
 func (b *bed) against(o Owner, kind accel.Kind) string {
-	if r := b.Against(o, "", kind); r != nil {
+	if r := b.Refusal(o, "", kind); r != nil {
 		return r.Reason
 	}
 	return ""
@@ -41,7 +41,7 @@ var owner = OwnerOf("ns", "rs", "rs-abc", "rs-")
 const forbidden = `Error creating: pods "rs-x7k2p" is forbidden: maximum cpu usage per Container is 1, but limit is 2`
 
 // A report of the API server's words is enough.
-func TestFailed(t *testing.T) {
+func TestCreateFailed(t *testing.T) {
 	tests := map[string]struct {
 		message string
 		lost    []string
@@ -59,7 +59,7 @@ func TestFailed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBed()
 			b.Decided(owner, "r", "GPU")
-			lost, ok := b.Failed(owner, tt.message)
+			lost, ok := b.CreateFailed(owner, tt.message)
 			if diff := cmp.Diff(tt.lost, lost); diff != "" || !ok {
 				t.Errorf("ok %v; to give back (-want +got):\n%s", ok, diff)
 			}
@@ -74,31 +74,31 @@ func TestFailed(t *testing.T) {
 }
 
 // While pods of several kinds are outstanding it is not known which was meant.
-func TestFailedAmongSeveral(t *testing.T) {
+func TestCreateFailedAmongSeveral(t *testing.T) {
 	b := newBed()
 	b.Decided(owner, "g", "GPU")
 	b.Decided(owner, "n", "NPU")
-	if lost, ok := b.Failed(owner, forbidden); ok || len(lost) > 0 {
+	if lost, ok := b.CreateFailed(owner, forbidden); ok || len(lost) > 0 {
 		t.Errorf("it was told which of two kinds was refused: %v", lost)
 	}
-	b.Came("ns", "g")
-	if lost, ok := b.Failed(owner, forbidden); !ok || !cmp.Equal(lost, []string{"n"}) {
+	b.Admitted("ns", "g")
+	if lost, ok := b.CreateFailed(owner, forbidden); !ok || !cmp.Equal(lost, []string{"n"}) {
 		t.Errorf("to give back: %v, %v", lost, ok)
 	}
 	if b.against(owner, "GPU") != "" || b.against(owner, "NPU") == "" {
 		t.Errorf("against the GPU %q, the NPU %q", b.against(owner, "GPU"), b.against(owner, "NPU"))
 	}
-	if lost, ok := b.Failed(owner, forbidden); !ok || len(lost) > 0 {
+	if lost, ok := b.CreateFailed(owner, forbidden); !ok || len(lost) > 0 {
 		t.Errorf("a report of nothing outstanding gave back %v", lost)
 	}
 }
 
 // Without a report it takes two decisions that nothing came of.
-func TestAsks(t *testing.T) {
+func TestRequested(t *testing.T) {
 	b := newBed()
 	ask := func(id string, want ...string) {
 		t.Helper()
-		if got := b.Asks(owner); !cmp.Equal(got, want) {
+		if got := b.Requested(owner); !cmp.Equal(got, want) {
 			t.Errorf("before %s was given back: %v, want %v", id, got, want)
 		}
 		b.Decided(owner, id, "GPU")
@@ -106,8 +106,8 @@ func TestAsks(t *testing.T) {
 	ask("1")
 	b.after(10 * time.Millisecond)
 	ask("2") // a batch of pods
-	b.Came("ns", "1")
-	b.Came("ns", "2")
+	b.Admitted("ns", "1")
+	b.Admitted("ns", "2")
 	b.after(time.Minute)
 	ask("3")
 	b.after(2 * time.Second)
@@ -125,13 +125,13 @@ func TestAsks(t *testing.T) {
 		t.Errorf("it counts for ever: %s", got)
 	}
 	b.Decided(owner, "6", "GPU")
-	b.Came("elsewhere", "6")
+	b.Admitted("elsewhere", "6")
 	if len(b.pending[owner]) == 0 {
 		t.Error("a pod of another namespace fulfilled a decision")
 	}
-	b.Came("ns", "6")
+	b.Admitted("ns", "6")
 	b.after(time.Hour)
-	if b.Asks(owner); len(b.pending) > 0 {
+	if b.Requested(owner); len(b.pending) > 0 {
 		t.Errorf("%v are outstanding after an hour", b.pending)
 	}
 }
@@ -140,7 +140,7 @@ func TestAsks(t *testing.T) {
 func TestBars(t *testing.T) {
 	b := newBed()
 	for _, want := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute} {
-		b.Refuse(owner, "GPU", "no")
+		b.Denied(owner, "GPU", "no")
 		b.after(want - time.Second)
 		if b.against(owner, "GPU") == "" {
 			t.Fatalf("it does not count for %s", want)
@@ -151,19 +151,19 @@ func TestBars(t *testing.T) {
 		}
 	}
 	for range 40 {
-		b.Refuse(owner, "GPU", "no")
+		b.Denied(owner, "GPU", "no")
 	}
 	b.after(longestBar + time.Second)
 	if b.against(owner, "GPU") != "" {
 		t.Error("it counts for more than an hour")
 	}
-	b.Refuse(owner, "GPU", "no")
+	b.Denied(owner, "GPU", "no")
 	b.Decided(owner, "r", "GPU")
-	b.Came("ns", "r")
+	b.Admitted("ns", "r")
 	if got := b.against(owner, "GPU"); got != "" {
 		t.Errorf("it counts although a pod was let in: %s", got)
 	}
-	b.Refuse(owner, "GPU", "exceeded quota: q, requested: a=1, used: a=1, limited: a=1")
+	b.Denied(owner, "GPU", "exceeded quota: q, requested: a=1, used: a=1, limited: a=1")
 	b.after(overQuota + time.Millisecond)
 	if got := b.against(owner, "GPU"); got != "" {
 		t.Errorf("a quota's refusal counts for long: %s", got)
@@ -176,34 +176,34 @@ func TestVerdicts(t *testing.T) {
 		return &inventory.Candidate{Option: inventory.Option{Kind: "GPU"}, Usable: usable, Nodes: nodes}
 	}
 	b := newBed()
-	if b.Verdicts() {
+	if b.HasVerdicts() {
 		t.Error("a verdict without any")
 	}
 	said := func() string {
-		if r := b.Against(owner, "class", "GPU"); r != nil && r.Unschedulable {
+		if r := b.Refusal(owner, "class", "GPU"); r != nil && r.Unschedulable {
 			return r.Reason
 		}
 		return ""
 	}
 	for name, changed := range map[string]*inventory.Candidate{"a device more": stands(3, 2), "a node more": stands(2, 3)} {
 		b.Unschedulable("class", stands(2, 2), "0/2 nodes are available")
-		b.Changed("class", stands(2, 2))
-		if want := "the scheduler finds no node for it there: 0/2 nodes are available"; said() != want || !b.Verdicts() {
+		b.CapacityChanged("class", stands(2, 2))
+		if want := "the scheduler finds no node for it there: 0/2 nodes are available"; said() != want || !b.HasVerdicts() {
 			t.Errorf("it says %q, want %q", said(), want)
 		}
-		if r := b.Against(owner, "another", "GPU"); r != nil {
+		if r := b.Refusal(owner, "another", "GPU"); r != nil {
 			t.Errorf("another class: %s", r)
 		}
-		if b.Changed("class", changed); said() != "" {
+		if b.CapacityChanged("class", changed); said() != "" {
 			t.Errorf("%s changes nothing: %s", name, said())
 		}
 	}
 	b.Unschedulable("class", stands(2, 2), "no")
-	b.Changed("class", stands(1, 2))
+	b.CapacityChanged("class", stands(1, 2))
 	if said() == "" {
 		t.Error("a device less ends it")
 	}
-	if b.Changed("class", stands(2, 2)); said() != "" {
+	if b.CapacityChanged("class", stands(2, 2)); said() != "" {
 		t.Error("a device that is free again changes nothing")
 	}
 	b.Unschedulable("class", stands(1, 1), "no")
@@ -229,12 +229,12 @@ func TestAtOnce(t *testing.T) {
 			o := OwnerOf("ns", "", fmt.Sprint("p", g%3), "")
 			for i := range 500 {
 				id := fmt.Sprint(g, "-", i)
-				m.Asks(o)
+				m.Requested(o)
 				m.Decided(o, id, "GPU")
-				m.Against(o, "class", "GPU")
-				m.Failed(OwnerOf("ns", "nobody", "", ""), forbidden)
+				m.Refusal(o, "class", "GPU")
+				m.CreateFailed(OwnerOf("ns", "nobody", "", ""), forbidden)
 				m.Unschedulable("class", &inventory.Candidate{Option: inventory.Option{Kind: "GPU"}}, "no")
-				m.Came("ns", id)
+				m.Admitted("ns", id)
 			}
 		})
 	}
@@ -266,16 +266,16 @@ func TestBounded(t *testing.T) {
 
 // A decision that was withdrawn is waited for no more, and nothing is against its
 // kind; one of another namespace is left.
-func TestWithdrawn(t *testing.T) {
+func TestCanceled(t *testing.T) {
 	b := newBed()
 	b.Decided(owner, "r", "GPU")
 	b.Decided(owner, "s", "NPU")
-	b.Withdrawn("other", "r")
-	if _, ok := b.Failed(owner, forbidden); ok {
+	b.Canceled("other", "r")
+	if _, ok := b.CreateFailed(owner, forbidden); ok {
 		t.Error("with two kinds outstanding it was told which was refused")
 	}
-	b.Withdrawn("ns", "r")
-	if lost, ok := b.Failed(owner, forbidden); !ok || len(lost) != 1 || lost[0] != "s" {
+	b.Canceled("ns", "r")
+	if lost, ok := b.CreateFailed(owner, forbidden); !ok || len(lost) != 1 || lost[0] != "s" {
 		t.Errorf("lost %v, %v, want s alone", lost, ok)
 	}
 	if b.against(owner, "GPU") != "" || b.against(owner, "NPU") == "" {

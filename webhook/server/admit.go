@@ -14,8 +14,8 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/webhook/mutate"
-	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/replacement"
 	"heteroaccel.io/webhook/variant"
 )
 
@@ -90,7 +90,7 @@ func (s *Server) standing(r *request) mutate.Decision {
 		return mutate.Decision{}
 	}
 	a := r.Object.Metadata.Annotations
-	return mutate.Decision{Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: id, Readmissions: readmit.Count(a)}
+	return mutate.Decision{Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: id, Readmissions: replacement.Count(a)}
 }
 
 // allowed reports whether kind is among the options.
@@ -109,24 +109,24 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id}
 	controller := r.controller()
 	owner := refusals.OwnerOf(r.Namespace, controller, r.Object.Metadata.Name, r.Object.Metadata.GenerateName)
-	if heir, ok := readmit.Succeeds(r.Object.Metadata.Annotations, s.Key, r.Namespace, r.Object.Metadata.Name); ok && controller == "" {
-		owner = refusals.OwnerOf(r.Namespace, heir, "", "") // what it will belong to
+	if created, ok := replacement.SuccessionOf(r.Object.Metadata.Annotations, s.Key, r.Namespace, r.Object.Metadata.Name); ok && controller == "" {
+		owner = refusals.OwnerOf(r.Namespace, created.SetUID, "", "") // the ReplicaSet that will adopt it
 	}
 	if r.DryRun {
 		query.Reservation = ""
 	} else {
 		// Its owner asks again: what it asked for before, and did not get,
 		// counts no more.
-		for _, lost := range s.Refusals.Asks(owner) {
+		for _, lost := range s.Refusals.Requested(owner) {
 			s.Inventory.Release(r.Namespace, lost)
 		}
 	}
 	s.bar(options, owner, r)
-	ticket, again := s.Replaces(r.Namespace, controller, r.Object.Metadata.Name, query.Reservation)
-	query.Release = ticket.Hold
-	intended := ticket.Kind
+	expected, again := s.Replaces(r.Namespace, controller, r.Object.Metadata.Name, query.Reservation)
+	query.Release = expected.Reservation
+	intended := expected.Kind
 	if r.DryRun {
-		if kind, ok := readmit.Intended(r.Object.Metadata.Annotations, s.Key, r.Namespace, controller, r.Object.Metadata.Name); ok {
+		if kind, ok := replacement.IntendedKind(r.Object.Metadata.Annotations, s.Key, r.Namespace, controller, r.Object.Metadata.Name); ok {
 			intended = kind
 		}
 	}
@@ -134,11 +134,11 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	var ranked []policy.Ranked
 	chosen := s.Inventory.Decide(query, func(c []inventory.Candidate) int {
 		if teaches {
-			s.trials.Offer(inference, c)
+			s.trials.Allow(inference, c)
 		}
 		ranked = first(s.Policy(c), intended, r.DryRun)
 		if teaches && !r.DryRun && ranked[0].Refused == nil {
-			s.trials.Decided(inference, ranked[0])
+			s.trials.Record(inference, ranked[0])
 		}
 		return ranked[0].Index
 	})
@@ -152,9 +152,9 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 	if !r.DryRun {
 		s.Refusals.Decided(owner, id, chosen.Kind)
 	}
-	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: ticket.Count}
+	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: expected.Count}
 	if again {
-		d.Reason = fmt.Sprintf("it waited for %s before: %s", ticket.From, d.Reason)
+		d.Reason = fmt.Sprintf("it waited for %s before: %s", expected.From, d.Reason)
 	}
 	return d, o
 }
@@ -182,17 +182,17 @@ func ends(spec *corev1.PodSpec) bool {
 // bar marks the options that somebody with the last word is against.
 func (s *Server) bar(options []inventory.Option, owner refusals.Owner, r *request) {
 	class := ""
-	if s.Refusals.Verdicts() {
+	if s.Refusals.HasVerdicts() {
 		pod, _ := mutate.Undo(r.Object, s.Key, r.Namespace)
 		if req, ours, err := accel.ParseRequest(pod.Metadata.Annotations); ours && err == nil {
 			named := *pod
 			named.Metadata.Namespace = r.Namespace
-			class = readmit.ClassKey(&named, req)
+			class = refusals.GroupKey(&named, req)
 		}
 	}
 	for i := range options {
 		if options[i].Barred == nil {
-			options[i].Barred = s.Refusals.Against(owner, class, options[i].Kind)
+			options[i].Barred = s.Refusals.Refusal(owner, class, options[i].Kind)
 		}
 	}
 }

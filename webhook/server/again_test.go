@@ -12,7 +12,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/resources"
-	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // TestMadeAgain admits a pod in the place of one that waited: it gets what was
@@ -22,14 +22,14 @@ import (
 func TestMadeAgain(t *testing.T) {
 	asked := 0
 	r := newRig(t, func(c *Config) {
-		c.Replaces = func(namespace string, owner types.UID, name, reservation string) (readmit.Ticket, bool) {
+		c.Replaces = func(namespace string, owner types.UID, name, reservation string) (replacement.Expected, bool) {
 			if reservation != "" {
 				asked++
 			}
 			if asked > 1 || namespace != "default" || owner != "rs" {
-				return readmit.Ticket{}, false
+				return replacement.Expected{}, false
 			}
-			return readmit.Ticket{Hold: "hold", Count: 2, From: "NPU"}, true
+			return replacement.Expected{Reservation: "hold", Count: 2, From: "NPU"}, true
 		}
 	}).paper()
 	r.inv.Decide(inventory.Query{
@@ -43,7 +43,7 @@ func TestMadeAgain(t *testing.T) {
 	})
 	dry := true
 	if d, _ := r.admit(t, p, func(q *admissionv1.AdmissionRequest) { q.DryRun = &dry }); selected(d) != "GPU" || asked != 0 || r.inv.Reservations() != 1 {
-		t.Errorf("a dry run got %s and took %d tickets, %d reservations are left; want GPU, none and one", selected(d), asked, r.inv.Reservations())
+		t.Errorf("a dry run got %s and matched %d expectations, %d reservations are left; want GPU, none and one", selected(d), asked, r.inv.Reservations())
 	}
 	first, _ := r.admit(t, p)
 	if selected(first) != "GPU" || first.Annotations[accel.ReadmissionsAnnotation] != "2" {

@@ -273,7 +273,7 @@ func TestWarnings(t *testing.T) {
 	// Somebody's webhook makes the doubt greater in between.
 	again.Spec.Containers[0].Env = append(again.Spec.Containers[0].Env, corev1.EnvVar{Name: "TARGET_DEVICE", Value: "CPU"})
 	third, resp := r.admit(t, again)
-	if got := third.Annotations[accel.ReasonAnnotation]; got != reason+", and variable TARGET_DEVICE says another device" || len(resp.Warnings) != 2 {
+	if got := third.Annotations[accel.ReasonAnnotation]; got != reason+", and variable TARGET_DEVICE names another device" || len(resp.Warnings) != 2 {
 		t.Errorf("the third time the reason is %s, warnings %q", got, resp.Warnings)
 	}
 	if p, resp := r.admit(t, pod("q", "face-recognition", "gpu")); len(resp.Warnings) > 0 || strings.Contains(p.Annotations[accel.ReasonAnnotation], "but") {

@@ -14,9 +14,9 @@ import (
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
-	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/refusals"
-	"heteroaccel.io/webhook/trial"
+	"heteroaccel.io/webhook/replacement"
 )
 
 // Config is what a Server needs; every field is required that does not say
@@ -33,7 +33,7 @@ type Config struct {
 	// Replaces tells in whose place a pod comes that was recreated for another
 	// kind, given the reservation it would carry, "" in a dry run; nil when
 	// nothing is.
-	Replaces func(namespace string, owner types.UID, name, reservation string) (readmit.Ticket, bool)
+	Replaces func(namespace string, owner types.UID, name, reservation string) (replacement.Expected, bool)
 	// Refusals is what is known against kinds.
 	Refusals *refusals.Memory
 	// Key authenticates the records of what was replaced.
@@ -49,7 +49,7 @@ type Config struct {
 type Server struct {
 	Config
 	metrics *metrics
-	trials  *trial.Book
+	trials  *learning.Trials
 }
 
 // New returns a server; Handler is what it serves.
@@ -62,9 +62,11 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	if c.Replaces == nil {
-		c.Replaces = func(string, types.UID, string, string) (readmit.Ticket, bool) { return readmit.Ticket{}, false }
+		c.Replaces = func(string, types.UID, string, string) (replacement.Expected, bool) {
+			return replacement.Expected{}, false
+		}
 	}
-	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory), trials: trial.NewBook()}, nil
+	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory), trials: learning.NewTrials()}, nil
 }
 
 // Handler routes POST /mutate.

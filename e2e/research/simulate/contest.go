@@ -12,7 +12,7 @@ import (
 	"heteroaccel.io/e2e/research/simulate/world"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/policy"
-	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/readmit/choice"
 )
 
 // contestant is a policy, and what goes with it.
@@ -37,7 +37,7 @@ const startup = time.Second
 // readmission is what the product does to a Job's pod unless it is told
 // otherwise, in virtual time.
 var readmission = world.Readmit{
-	Rules: readmit.Rules{Margin: 250 * time.Millisecond, Backoff: 5 * time.Second, Patience: 5 * time.Minute},
+	Rules: choice.Rules{Margin: 250 * time.Millisecond, Backoff: 5 * time.Second, Patience: 5 * time.Minute},
 	Delay: time.Second,
 }
 

@@ -1,7 +1,9 @@
-// Package exposition puts the telemetry contract on Prometheus' wire.
+// Package exposition translates the telemetry contract to and from Prometheus'
+// text format.
 //
-// A Sample enters and leaves as Prometheus metrics; the text of a scrape enters
-// and leaves as telemetry.Series. It makes no request and keeps nothing.
+// A telemetry.Scrape enters and leaves as Prometheus metrics; the text of a
+// scrape enters and leaves as telemetry.Series. It makes no request and keeps
+// nothing.
 package exposition
 
 import (
@@ -16,14 +18,14 @@ import (
 	"heteroaccel.io/pkg/telemetry"
 )
 
-// metric is a metric of the contract, ready to be written.
+// metric is a metric of the contract as Prometheus' library has it.
 type metric struct {
 	desc   *prometheus.Desc
 	labels []string
 	kind   prometheus.ValueType
 }
 
-// metrics are those of the contract by name.
+// metrics are all metrics of the contract, by name.
 var metrics = func() map[string]metric {
 	out := map[string]metric{}
 	for _, m := range telemetry.Metrics() {
@@ -36,14 +38,14 @@ var metrics = func() map[string]metric {
 	return out
 }()
 
-// Describe sends the descriptions of all the metrics of the contract.
+// Describe sends the descriptions of all metrics of the contract.
 func Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range metrics {
 		ch <- m.desc
 	}
 }
 
-// Collect sends a sample as metrics.
+// Collect sends a scrape as metrics.
 func Collect(ch chan<- prometheus.Metric, s telemetry.Scrape) {
 	for _, one := range telemetry.Encode(s) {
 		m := metrics[one.Name]
@@ -59,8 +61,8 @@ func Collect(ch chan<- prometheus.Metric, s telemetry.Scrape) {
 	}
 }
 
-// Parse reads the text format, version 0.0.4, as series: those of gauges,
-// counters and untyped metrics, which is all that the contract has.
+// Parse reads the text format, version 0.0.4, as series: gauges, counters and
+// untyped metrics, which is all that the contract has.
 func Parse(r io.Reader) ([]telemetry.Series, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(r)
@@ -84,8 +86,8 @@ func Parse(r io.Reader) ([]telemetry.Series, error) {
 	return out, nil
 }
 
-// valueOf is a metric's one value; false for a histogram or a summary.
-func valueOf(m *dto.Metric) (float64, bool) {
+// valueOf is a metric's value; ok is false for a histogram or a summary.
+func valueOf(m *dto.Metric) (value float64, ok bool) {
 	switch {
 	case m.GetGauge() != nil:
 		return m.GetGauge().GetValue(), true

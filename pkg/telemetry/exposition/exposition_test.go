@@ -19,13 +19,13 @@ import (
 	"heteroaccel.io/pkg/telemetry"
 )
 
-var update = flag.Bool("update", false, "write the golden file anew")
+var update = flag.Bool("update", false, "update the golden file")
 
-// sampler is a collector of one sample.
-type sampler telemetry.Scrape
+// shown is a collector of one scrape.
+type shown telemetry.Scrape
 
-func (sampler) Describe(ch chan<- *prometheus.Desc)   { Describe(ch) }
-func (s sampler) Collect(ch chan<- prometheus.Metric) { Collect(ch, telemetry.Scrape(s)) }
+func (shown) Describe(ch chan<- *prometheus.Desc)   { Describe(ch) }
+func (s shown) Collect(ch chan<- prometheus.Metric) { Collect(ch, telemetry.Scrape(s)) }
 
 func node() telemetry.Scrape {
 	return telemetry.Scrape{
@@ -42,11 +42,11 @@ func node() telemetry.Scrape {
 	}
 }
 
-// text is a sample as a scrape of a real registry shows it.
+// text is a scrape as a real registry exposes it.
 func text(tb testing.TB, s telemetry.Scrape) []byte {
 	tb.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(sampler(s))
+	registry.MustRegister(shown(s))
 	families, err := registry.Gather()
 	if err != nil {
 		tb.Fatal(err)
@@ -117,8 +117,8 @@ func TestParsePassesOverHistogramsAndRefusesGarbage(t *testing.T) {
 	}
 }
 
-// Whatever a scrape holds, it is refused or it is a sample that could have been
-// written: it survives being written and read again.
+// A page is rejected, or its scrape can be written and read again without a
+// change.
 func FuzzDecode(f *testing.F) {
 	f.Add(text(f, node()))
 	f.Add([]byte("heteroaccel_exporter_info{node=\"g\"} 1\nheteroaccel_device_slots{node=\"g\",kind=\"GPU\",id=\"0\"} NaN\n"))

@@ -21,7 +21,7 @@ import (
 	"heteroaccel.io/e2e/research/fleet"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/policy"
-	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/readmit/choice"
 )
 
 // Config is one simulation.
@@ -71,7 +71,7 @@ type Config struct {
 
 // Readmit is when a waiting pod is recreated for another kind.
 type Readmit struct {
-	readmit.Rules
+	choice.Rules
 	// Delay is how long it takes until the new pod is there.
 	Delay time.Duration
 }

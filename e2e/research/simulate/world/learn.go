@@ -5,7 +5,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/servicetime"
-	"heteroaccel.io/webhook/trial"
+	"heteroaccel.io/webhook/learning"
 )
 
 // report is a run that ended.
@@ -20,7 +20,7 @@ func (w *World) startLearning() {
 	if w.Learning == nil {
 		return
 	}
-	w.trials = trial.NewBook()
+	w.trials = learning.NewTrials()
 	for i := range w.Fleet.Types {
 		w.estimates = append(w.estimates, make([]servicetime.Estimate, len(w.Fleet.Kinds)))
 		w.retime(i)

@@ -72,11 +72,11 @@ func (w *World) decide(q inventory.Query, inference string, teaches bool) invent
 	}
 	chosen := w.inv.Decide(q, func(cs []inventory.Candidate) int {
 		if teaches {
-			w.trials.Offer(inference, cs)
+			w.trials.Allow(inference, cs)
 		}
 		ranked := w.Policy(cs)
 		if teaches {
-			w.trials.Decided(inference, ranked[0])
+			w.trials.Record(inference, ranked[0])
 		}
 		if ranked[0].Trial != policy.NoTrial {
 			w.measured.trials++

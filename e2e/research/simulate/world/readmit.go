@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/inventory"
-	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/readmit/choice"
 )
 
 // turn is a waiting job that would gain by being recreated.
@@ -94,20 +94,20 @@ func (w *World) firstOf(from, typ int, class []waiting, state []inventory.Candid
 		candidates[i] = state[w.kindOf[o.Kind]]
 		candidates[i].Option = o
 	}
-	_, gain := readmit.Better(w.Policy, candidates, own, rules.Margin)
+	_, gain := choice.Better(w.Policy, candidates, own, rules.Margin)
 	if gain <= 0 {
 		return turn{}, false
 	}
 	// The more stand before it, the more a job gains.
 	i := sort.Search(len(class), func(i int) bool {
-		to, _ := readmit.Better(w.Policy, readmit.Placed(candidates, own, class[i].ahead), own, rules.Margin+w.Readmit.Delay)
+		to, _ := choice.Better(w.Policy, choice.AtPosition(candidates, own, class[i].ahead), own, rules.Margin+w.Readmit.Delay)
 		return to >= 0
 	})
 	now := epoch.Add(w.now)
 	for ; i < len(class); i++ {
 		j := &w.jobs[class[i].job]
 		created := j.pod.Run.Created
-		if !rules.Rested(created, j.moves).After(now) {
+		if !rules.EligibleAt(created, j.moves).After(now) {
 			return turn{class[i].job, gain, created, now.Sub(created) > rules.Patience}, true
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/servicetime"
-	"heteroaccel.io/webhook/trial"
+	"heteroaccel.io/webhook/learning"
 )
 
 // epoch is when virtual time begins. The zero Time means unknown.
@@ -44,7 +44,7 @@ type World struct {
 	// and is not learned yet, an event for each.
 	estimates [][]servicetime.Estimate
 	reports   []report
-	trials    *trial.Book
+	trials    *learning.Trials
 
 	serial   int
 	over     bool // the horizon is behind

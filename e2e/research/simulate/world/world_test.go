@@ -9,7 +9,7 @@ import (
 	"heteroaccel.io/e2e/research/fleet"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/policy"
-	"heteroaccel.io/webhook/readmit"
+	"heteroaccel.io/webhook/readmit/choice"
 )
 
 var policies = []string{"idle-first", "earliest-finish", "priced-finish"}
@@ -51,7 +51,7 @@ func run(t *testing.T, c Config) Result {
 }
 
 var readmitting = &Readmit{
-	Rules: readmit.Rules{Margin: 250 * time.Millisecond, Backoff: 5 * time.Second, Patience: 5 * time.Minute},
+	Rules: choice.Rules{Margin: 250 * time.Millisecond, Backoff: 5 * time.Second, Patience: 5 * time.Minute},
 	Delay: time.Second,
 }
 

@@ -1,0 +1,153 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+)
+
+// startProfileServer answers a list of profiles, and one watch with the events
+// that the test sends.
+func startProfileServer(t *testing.T, events chan metav1.WatchEvent, items ...v1alpha1.InferenceProfile) string {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /apis/heteroaccel.io/v1alpha1/inferenceprofiles", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch q := r.URL.Query(); {
+		case q.Get("sendInitialEvents") != "":
+			w.WriteHeader(http.StatusUnprocessableEntity) // a server that cannot stream lists
+		case q.Get("watch") == "":
+			list := v1alpha1.InferenceProfileList{Items: items}
+			list.APIVersion, list.Kind, list.ResourceVersion = v1alpha1.SchemeGroupVersion.String(), "InferenceProfileList", "1"
+			_ = json.NewEncoder(w).Encode(list)
+		default:
+			w.WriteHeader(http.StatusOK)
+			w.(http.Flusher).Flush()
+			for {
+				select {
+				case e := <-events:
+					_ = json.NewEncoder(w).Encode(e)
+					w.(http.Flusher).Flush()
+				case <-r.Context().Done():
+					return
+				}
+			}
+		}
+	})
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// watchEvent is a watch event about in.
+func watchEvent(t *testing.T, kind string, in *v1alpha1.InferenceProfile, version string) metav1.WatchEvent {
+	t.Helper()
+	in = in.DeepCopy()
+	in.APIVersion, in.Kind, in.ResourceVersion = v1alpha1.SchemeGroupVersion.String(), "InferenceProfile", version
+	raw, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := metav1.WatchEvent{Type: kind}
+	e.Object.Raw = raw
+	return e
+}
+
+func profileOf(name string) *v1alpha1.InferenceProfile {
+	return &v1alpha1.InferenceProfile{
+		ObjectMeta: metav1.ObjectMeta{Name: name, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}},
+		Spec: v1alpha1.InferenceProfileSpec{Variants: []v1alpha1.Variant{{
+			Accelerator: "GPU", Image: "image",
+			Limits: map[corev1.ResourceName]v1alpha1.Amount{"gpu.intel.com/i915": resource.MustParse("1")},
+		}}},
+	}
+}
+
+// TestProfiles: what is written reaches the store and everybody behind it, and
+// one that is no longer valid leaves the store.
+func TestProfiles(t *testing.T) {
+	events := make(chan metav1.WatchEvent)
+	// Protobuf is what a config made for core resources asks for.
+	config := &rest.Config{Host: startProfileServer(t, events, *profileOf("face")), ContentConfig: rest.ContentConfig{ContentType: "application/vnd.kubernetes.protobuf"}}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	profiles, err := profile.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, reports := profile.NewStore(), make(chan error, 8)
+	feeds := NewFeeds(client, profiles, inventory.New(inventory.Options{}), store, func() []byte { return testKey }, func(err error) { reports <- err })
+	told := make(chan string, 8)
+	feeds.Profiles.Register(
+		func(in *v1alpha1.InferenceProfile) {
+			if in.ManagedFields != nil {
+				t.Error("managed fields are kept")
+			}
+			if _, stored := store.Get(in.Name); stored != (len(in.Spec.Variants) > 0) {
+				t.Errorf("%s: the store was not first", in.Name)
+			}
+			told <- "set " + in.Name
+		},
+		func(name types.NamespacedName) { told <- "remove " + name.Name })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = feeds.Profiles.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+
+	stored := func(name string) func() bool { return func() bool { _, ok := store.Get(name); return ok } }
+	poll(t, "the listed profile", stored("face"))
+	poll(t, "the end of the list", func() bool { return feeds.Profiles.Synced() == nil })
+
+	text := profileOf("text")
+	events <- watchEvent(t, "ADDED", text, "2")
+	poll(t, "the added profile", stored("text"))
+
+	text.Spec.Variants = nil
+	events <- watchEvent(t, "MODIFIED", text, "3")
+	poll(t, "the invalid profile to go", func() bool { return !stored("text")() })
+	select {
+	case err := <-reports:
+		t.Log(err)
+	case <-time.After(10 * time.Second):
+		t.Error("the invalid profile was not reported")
+	}
+
+	events <- watchEvent(t, "DELETED", profileOf("face"), "4")
+	poll(t, "the deleted profile to go", func() bool { return len(store.Names()) == 0 })
+	for _, want := range []string{"set face", "set text", "set text", "remove face"} {
+		select {
+		case got := <-told:
+			if got != want {
+				t.Errorf("told %q, want %q", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("nobody was told %q", want)
+		}
+	}
+}
+
+// poll waits for what until a deadline.
+func poll(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, 10*time.Second, true,
+		func(context.Context) (bool, error) { return done(), nil })
+	if err != nil {
+		t.Fatalf("waited in vain for %s", what)
+	}
+}

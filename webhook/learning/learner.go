@@ -1,0 +1,233 @@
+package learning
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+)
+
+// Config is what a Learner works with. All but Interval and Now is needed.
+type Config struct {
+	// Profiles say which variant a run was of.
+	Profiles *profile.Store
+	// Write adds runs to the status of a profile. again, with an error, asks
+	// for another try: see profile.Client.AddRuns.
+	Write func(ctx context.Context, name string, runs map[accel.Kind]profile.Runs) (again bool, err error)
+	// Leads is nil for the replica that decides, which alone learns: else
+	// every run would count once for each replica.
+	Leads func() error
+	// Interval is how often runs are written. Default 2 s.
+	Interval time.Duration
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+	Log zerolog.Logger
+}
+
+// mostWrites bounds how many profiles are written each time: 5 a second.
+const mostWrites = 10
+
+// writeLimit is how long one write may take.
+const writeLimit = 5 * time.Second
+
+// Learner collects runs and writes them. Its methods may be called from any
+// goroutine.
+type Learner struct {
+	cfg Config
+
+	mu sync.Mutex
+	// runs are those not yet written, by profile, and turn the profiles they
+	// are of, the one that waits longest first.
+	runs map[string]map[accel.Kind]profile.Runs
+	turn []string
+	// profiles are the profiles as they are now, by name.
+	profiles map[string]revision
+	// edited is when a variant was last seen to become another.
+	edited map[variantKey]time.Time
+
+	// said is the last error that was logged; only Run uses it.
+	said string
+}
+
+// revision is a profile as it was written at some time, and the hashes of its
+// variants, none if it cannot be used.
+type revision struct {
+	uid        types.UID
+	generation int64
+	hashes     map[accel.Kind]string
+}
+
+type variantKey struct {
+	inference string
+	kind      accel.Kind
+}
+
+// New returns a learner that knows nothing.
+func New(cfg Config) *Learner {
+	cfg.Interval = cmp.Or(cfg.Interval, 2*time.Second)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Learner{cfg: cfg, runs: map[string]map[accel.Kind]profile.Runs{}, profiles: map[string]revision{}, edited: map[variantKey]time.Time{}}
+}
+
+// Finished takes a pod that ended. It counts when it is one of ours that
+// succeeded by itself: one that was deleted ended when somebody wanted it to,
+// and a server never ends otherwise. One whose device nobody wrote may have run
+// on another.
+func (l *Learner) Finished(p *inventory.Pod) {
+	if p.Managed == nil || p.Managed.Unwritten || p.Deleted || !p.Run.Succeeded || !p.Run.Ends {
+		return
+	}
+	took, ok := p.Run.Duration()
+	if !ok || l.cfg.Leads() != nil {
+		return
+	}
+	of, ok := l.cfg.Profiles.Get(p.Managed.Inference)
+	if !ok {
+		return
+	}
+	v := of.Variant(p.Managed.Kind)
+	if v == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// A pod that was made before the variant was edited ran the old one. The
+	// API server cuts the time of creation to whole seconds.
+	if edited, ok := l.edited[variantKey{of.Name, v.Kind}]; ok && p.Run.Created.Add(time.Second).Before(edited) {
+		return
+	}
+	one := profile.Runs{Hash: v.Hash}
+	one.Estimate = one.Observe(took, p.Run.Ended)
+	l.add(of.Name, map[accel.Kind]profile.Runs{v.Kind: one})
+}
+
+// add puts runs behind those of the same variant that wait to be written. Of
+// two forms of a variant the later one's count. It expects the lock.
+func (l *Learner) add(name string, more map[accel.Kind]profile.Runs) {
+	known := l.runs[name]
+	if known == nil {
+		known = map[accel.Kind]profile.Runs{}
+		l.runs[name] = known
+		l.turn = append(l.turn, name)
+	}
+	for kind, r := range more {
+		if before, ok := known[kind]; ok && before.Hash == r.Hash {
+			r.Estimate = before.Append(r.Estimate)
+		}
+		known[kind] = r
+	}
+}
+
+// SetProfile takes a new or changed profile, to know since when each of its
+// variants is what it is. Those of a profile that is new here have not been
+// edited.
+func (l *Learner) SetProfile(in *v1alpha1.InferenceProfile) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, known := l.profiles[in.Name]
+	if known && before.generation == in.Generation && before.uid == in.UID {
+		return
+	}
+	now := revision{uid: in.UID, generation: in.Generation}
+	if p, err := profile.New(in); err == nil { // else it is used for nothing until it is edited again
+		now.hashes = make(map[accel.Kind]string, len(p.Variants))
+		for _, v := range p.Variants {
+			now.hashes[v.Kind] = v.Hash
+			if old, had := before.hashes[v.Kind]; known && (!had || old != v.Hash) {
+				l.edited[variantKey{p.Name, v.Kind}] = l.cfg.Now()
+			}
+		}
+	}
+	l.profiles[in.Name] = now
+}
+
+// DeleteProfile forgets a profile.
+func (l *Learner) DeleteProfile(name types.NamespacedName) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.profiles, name.Name)
+	maps.DeleteFunc(l.edited, func(k variantKey, _ time.Time) bool { return k.inference == name.Name })
+}
+
+// Run writes what was collected until ctx ends, and once more then.
+func (l *Learner) Run(ctx context.Context) error {
+	tick := time.NewTicker(l.cfg.Interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if l.cfg.Leads() == nil {
+				l.write(ctx)
+			}
+		case <-ctx.Done():
+			// What is left was collected while this replica led, so that no
+			// other one has it.
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+			defer cancel()
+			l.write(last)
+			return nil
+		}
+	}
+}
+
+// write writes the runs of the profiles that wait longest.
+func (l *Learner) write(ctx context.Context) {
+	for range mostWrites {
+		name, runs := l.take()
+		if name == "" {
+			return
+		}
+		limited, cancel := context.WithTimeout(ctx, writeLimit)
+		again, err := l.cfg.Write(limited, name, runs)
+		cancel()
+		if err == nil {
+			l.said = ""
+			continue
+		}
+		if l.said != err.Error() {
+			l.said = err.Error()
+			l.cfg.Log.Warn().Err(err).Bool("again", again).Msg("what was learned could not be written")
+		}
+		if again {
+			l.putBack(name, runs)
+			return // whatever is wrong, it is not hammered at
+		}
+	}
+}
+
+func (l *Learner) take() (string, map[accel.Kind]profile.Runs) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.turn) == 0 {
+		return "", nil
+	}
+	name := l.turn[0]
+	l.turn = l.turn[1:]
+	runs := l.runs[name]
+	delete(l.runs, name)
+	return name, runs
+}
+
+// putBack returns what could not be written, before what came meanwhile.
+func (l *Learner) putBack(name string, runs map[accel.Kind]profile.Runs) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	meanwhile := l.runs[name]
+	if meanwhile == nil {
+		l.add(name, runs)
+		return
+	}
+	l.runs[name] = runs
+	l.add(name, meanwhile)
+}

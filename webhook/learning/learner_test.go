@@ -1,0 +1,331 @@
+package learning_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/servicetime"
+	"heteroaccel.io/webhook/learning"
+)
+
+var epoch = time.Unix(1_700_000_000, 0)
+
+// rig is a learner over profiles a and b, with variants for GPU and NPU, whose
+// writes the test answers.
+type rig struct {
+	*learning.Learner
+	profiles *profile.Store
+
+	mu      sync.Mutex
+	leads   error
+	now     time.Time
+	answer  func(name string) (again bool, err error)
+	written map[string]map[accel.Kind]profile.Runs // in all
+	writes  []string                               // the profiles, one after another
+	wrote   chan struct{}
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{
+		profiles: profile.NewStore(), now: epoch,
+		written: map[string]map[accel.Kind]profile.Runs{}, wrote: make(chan struct{}, 1000),
+	}
+	for _, name := range []string{"a", "b"} {
+		r.set(t, resourceOf(name, "image"))
+	}
+	r.Learner = learning.New(learning.Config{
+		Profiles: r.profiles, Interval: time.Millisecond, Log: zerolog.New(zerolog.NewTestWriter(t)),
+		Now:   func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return r.now },
+		Leads: func() error { r.mu.Lock(); defer r.mu.Unlock(); return r.leads },
+		Write: r.write,
+	})
+	return r
+}
+
+func (r *rig) write(_ context.Context, name string, runs map[accel.Kind]profile.Runs) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer func() { r.wrote <- struct{}{} }()
+	r.writes = append(r.writes, name)
+	if r.answer != nil {
+		if again, err := r.answer(name); err != nil {
+			return again, err
+		}
+	}
+	if r.written[name] == nil {
+		r.written[name] = map[accel.Kind]profile.Runs{}
+	}
+	for kind, one := range runs {
+		sum := r.written[name][kind]
+		sum.Hash, sum.Estimate = one.Hash, sum.Append(one.Estimate)
+		r.written[name][kind] = sum
+	}
+	return false, nil
+}
+
+// flush runs the learner until it was stopped, which writes what is left.
+func (r *rig) flush(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// samples is how many runs were written of a profile's kind.
+func (r *rig) samples(name string, kind accel.Kind) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.written[name][kind].Runs
+}
+
+func (r *rig) set(t *testing.T, in *v1alpha1.InferenceProfile) {
+	t.Helper()
+	p, err := profile.New(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.profiles.Set(p)
+}
+
+func resourceOf(name, image string) *v1alpha1.InferenceProfile {
+	in := &v1alpha1.InferenceProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	for _, kind := range []string{"GPU", "NPU"} {
+		in.Spec.Variants = append(in.Spec.Variants, v1alpha1.Variant{
+			Accelerator: kind, Image: image,
+			Limits: corev1.ResourceList{corev1.ResourceName("x.io/" + kind): resource.MustParse("1")},
+		})
+	}
+	return in
+}
+
+// ran is a pod that ended well after two seconds.
+func ran(inference string, kind accel.Kind, change ...func(*inventory.Pod)) *inventory.Pod {
+	p := &inventory.Pod{
+		Namespace: "default", Name: "p", Done: true,
+		Managed: &inventory.Managed{Inference: inference, Kind: kind},
+		Run: &inventory.Run{
+			Phase: corev1.PodSucceeded, Created: epoch, Started: epoch, Ended: epoch.Add(2 * time.Second),
+			Succeeded: true, Ends: true,
+		},
+	}
+	for _, c := range change {
+		c(p)
+	}
+	return p
+}
+
+func TestFinished(t *testing.T) {
+	tests := map[string]struct {
+		pod  *inventory.Pod
+		want int64
+	}{
+		"succeeded":              {ran("a", "GPU"), 1},
+		"failed":                 {ran("a", "GPU", func(p *inventory.Pod) { p.Run.Succeeded = false }), 0},
+		"deleted":                {ran("a", "GPU", func(p *inventory.Pod) { p.Deleted = true }), 0},
+		"a server that ended":    {ran("a", "GPU", func(p *inventory.Pod) { p.Run.Ends = false }), 0},
+		"not ours":               {ran("a", "GPU", func(p *inventory.Pod) { p.Managed = nil }), 0},
+		"its times are lost":     {ran("a", "GPU", func(p *inventory.Pod) { p.Run.Started = time.Time{} }), 0},
+		"its device unwritten":   {ran("a", "GPU", func(p *inventory.Pod) { p.Managed.Unwritten = true }), 0},
+		"of no kind":             {ran("a", ""), 0},
+		"a kind with no variant": {ran("a", "FPGA"), 0},
+		"no such profile":        {ran("c", "GPU"), 0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.Finished(tt.pod)
+			r.flush(t)
+			if got := r.samples("a", "GPU"); got != tt.want || len(r.writes) != int(tt.want) {
+				t.Errorf("%d runs in %v, want %d", got, r.writes, tt.want)
+			}
+			if got := r.written["a"]["GPU"].Time(); tt.want > 0 && got != 2*time.Second {
+				t.Errorf("it took %s", got)
+			}
+		})
+	}
+}
+
+// TestBatches: any number of pods is one write for each profile.
+func TestBatches(t *testing.T) {
+	r := newRig(t)
+	for range 1000 {
+		r.Finished(ran("a", "GPU"))
+		r.Finished(ran("a", "NPU"))
+		r.Finished(ran("b", "GPU"))
+	}
+	r.flush(t)
+	if diff := cmp.Diff([]string{"a", "b"}, r.writes); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	for _, got := range []int64{r.samples("a", "GPU"), r.samples("a", "NPU"), r.samples("b", "GPU")} {
+		if got != 1000 {
+			t.Errorf("%d runs, want 1000", got)
+		}
+	}
+	if n := len(r.written["a"]["GPU"].Recent); n != servicetime.Window {
+		t.Errorf("%d runs were kept in memory, want %d", n, servicetime.Window)
+	}
+}
+
+// TestFewWrites: with many profiles each round writes some of them, in turn.
+func TestFewWrites(t *testing.T) {
+	r := newRig(t)
+	const profiles = 25
+	for i := range profiles {
+		name := fmt.Sprintf("p-%02d", i)
+		r.set(t, resourceOf(name, "image"))
+		r.Finished(ran(name, "GPU"))
+	}
+	for _, want := range []int{10, 20, 25, 25} {
+		r.flush(t) // one round
+		if len(r.writes) != want {
+			t.Fatalf("%d writes, want %d", len(r.writes), want)
+		}
+	}
+	for i, name := range r.writes {
+		if want := fmt.Sprintf("p-%02d", i); name != want {
+			t.Errorf("write %d is of %s, want %s", i, name, want)
+		}
+	}
+}
+
+// TestOnlyTheLeaderLearns: neither is counted nor written what comes while
+// another replica decides.
+func TestOnlyTheLeaderLearns(t *testing.T) {
+	r := newRig(t)
+	r.leads = errors.New("another replica decides")
+	r.Finished(ran("a", "GPU"))
+	r.flush(t)
+	if len(r.writes) != 0 {
+		t.Errorf("written: %v", r.writes)
+	}
+}
+
+// TestWritesAgain: what was not written is written later, behind nothing and
+// once; what may have been written is let go.
+func TestWritesAgain(t *testing.T) {
+	r := newRig(t)
+	r.answer = func(string) (bool, error) {
+		r.mu.Unlock()
+		r.Finished(ran("a", "GPU")) // meanwhile
+		r.mu.Lock()
+		return true, errors.New("changed meanwhile")
+	}
+	r.Finished(ran("a", "GPU"))
+	r.flush(t)
+	r.answer = nil
+	r.flush(t)
+	if got := r.samples("a", "GPU"); got != 2 {
+		t.Errorf("%d runs, want 2", got)
+	}
+	r.answer = func(string) (bool, error) { return false, errors.New("the connection broke") }
+	r.Finished(ran("a", "GPU"))
+	r.flush(t)
+	r.answer = nil
+	r.flush(t)
+	if got := r.samples("a", "GPU"); got != 2 || len(r.writes) != 3 {
+		t.Errorf("%d runs in %d writes, want 2 in 3", got, len(r.writes))
+	}
+}
+
+// TestEdited: pods that were made before their variant was edited tell nothing
+// of it.
+func TestEdited(t *testing.T) {
+	r := newRig(t)
+	before, after := resourceOf("a", "image"), resourceOf("a", "image")
+	after.Generation++
+	after.Spec.Variants[0].Image = "new"
+	r.now = epoch.Add(10 * time.Second)
+	r.set(t, after)
+	r.SetProfile(before)
+	r.SetProfile(after)
+	made := func(at time.Duration) func(*inventory.Pod) {
+		return func(p *inventory.Pod) { p.Run.Created = epoch.Add(at) }
+	}
+	r.Finished(ran("a", "GPU", made(0)))
+	r.Finished(ran("a", "NPU", made(0))) // not edited
+	r.Finished(ran("a", "GPU", made(11*time.Second)))
+	r.SetProfile(after) // nothing new
+	r.Finished(ran("a", "GPU", made(11*time.Second)))
+	r.flush(t)
+	if gpu, npu := r.samples("a", "GPU"), r.samples("a", "NPU"); gpu != 2 || npu != 1 {
+		t.Errorf("%d runs on GPU and %d on NPU, want 2 and 1", gpu, npu)
+	}
+	v, _ := r.profiles.Get("a")
+	if got := r.written["a"]["GPU"].Hash; got != v.Variant("GPU").Hash {
+		t.Errorf("the runs are of variant %s, want %s", got, v.Variant("GPU").Hash)
+	}
+	// Runs that wait to be written when their variant is edited do not join
+	// those of the new one.
+	r = newRig(t)
+	r.Finished(ran("a", "GPU"))
+	r.set(t, after)
+	r.Finished(ran("a", "GPU"))
+	r.flush(t)
+	if got := r.samples("a", "GPU"); got != 1 {
+		t.Errorf("%d runs of the edited variant, want 1", got)
+	}
+	r.DeleteProfile(types.NamespacedName{Name: "a"})
+}
+
+// TestManyAtOnce is for the race detector: pods end, profiles change, writes
+// fail, and every run is written exactly once.
+func TestManyAtOnce(t *testing.T) {
+	r := newRig(t)
+	n := 0
+	r.answer = func(string) (bool, error) {
+		if n++; n%3 == 0 {
+			return true, errors.New("changed meanwhile")
+		}
+		return false, nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	const each, workers = 500, 8
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			name := []string{"a", "b"}[w%2]
+			for range each {
+				r.Finished(ran(name, "GPU"))
+				same := resourceOf(name, "image")
+				r.SetProfile(same)
+			}
+		})
+	}
+	wg.Wait()
+	deadline := time.After(30 * time.Second)
+	for r.samples("a", "GPU")+r.samples("b", "GPU") < each*workers {
+		select {
+		case <-r.wrote:
+		case <-deadline:
+			t.Fatalf("%d runs were written, want %d", r.samples("a", "GPU")+r.samples("b", "GPU"), each*workers)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if got := r.samples("a", "GPU") + r.samples("b", "GPU"); got != each*workers {
+		t.Errorf("%d runs were written, want %d", got, each*workers)
+	}
+}

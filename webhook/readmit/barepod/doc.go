@@ -1,0 +1,2 @@
+// Package barepod recreates pods that have no controller.
+package barepod

@@ -1,0 +1,36 @@
+package replacement
+
+import (
+	"crypto/hmac"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
+)
+
+// intentPurpose is what the code of an intent is for.
+const intentPurpose = "heteroaccel.io/intended.v1"
+
+// SealIntent is the value of the annotation with which a dry run of ours names
+// the kind that the pod of an origin would be given.
+func SealIntent(key []byte, o Origin, kind accel.Kind) string {
+	return string(kind) + " " + intentCode(key, o, kind)
+}
+
+// IntendedKind is the kind that a dry run of ours names for a pod, given its
+// controller's UID, or "", and its name. ok is false when anybody else wrote the
+// annotation, or when there is none.
+func IntendedKind(annotations map[string]string, key []byte, namespace string, controller types.UID, name string) (kind accel.Kind, ok bool) {
+	named, code, found := strings.Cut(annotations[accel.IntendedAnnotation], " ")
+	kind = accel.Kind(named)
+	if !found || !hmac.Equal([]byte(code), []byte(intentCode(key, OriginOf(namespace, controller, name), kind))) {
+		return "", false
+	}
+	return kind, true
+}
+
+func intentCode(key []byte, o Origin, kind accel.Kind) string {
+	return record.Code(key, intentPurpose, o.Namespace, string(o.Controller), o.Name, string(kind))
+}

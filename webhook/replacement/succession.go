@@ -1,0 +1,48 @@
+package replacement
+
+import (
+	"crypto/hmac"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
+)
+
+// successorPurpose is what the code of a succession is for.
+const successorPurpose = "heteroaccel.io/successor.v1"
+
+// Succession says which pod one that was created first replaces. It is all that
+// is needed to finish a replacement, and stands in an annotation of the new pod.
+type Succession struct {
+	SetName string // the ReplicaSet that is to adopt the new pod
+	SetUID  types.UID
+	Hash    string // the value of pod-template-hash by which it selects its pods
+	OldName string // the pod that still waits
+	OldUID  types.UID
+}
+
+// Seal is the annotation's value for the new pod of a name. It is valid for no
+// other pod: a copy of it deletes and adopts nobody's pod.
+func (s Succession) Seal(key []byte, namespace, name string) string {
+	return strings.Join([]string{s.SetName, string(s.SetUID), s.Hash, s.OldName, string(s.OldUID), s.code(key, namespace, name)}, "/")
+}
+
+func (s Succession) code(key []byte, namespace, name string) string {
+	return record.Code(key, successorPurpose, namespace, name, s.SetName, string(s.SetUID), s.Hash, s.OldName, string(s.OldUID))
+}
+
+// SuccessionOf reads a pod's annotation; ok is false when it has none that we
+// wrote for it.
+func SuccessionOf(annotations map[string]string, key []byte, namespace, name string) (s Succession, ok bool) {
+	parts := strings.Split(annotations[accel.SuccessorAnnotation], "/")
+	if len(parts) != 6 {
+		return Succession{}, false
+	}
+	s = Succession{parts[0], types.UID(parts[1]), parts[2], parts[3], types.UID(parts[4])}
+	if !hmac.Equal([]byte(parts[5]), []byte(s.code(key, namespace, name))) {
+		return Succession{}, false
+	}
+	return s, true
+}

@@ -1,0 +1,35 @@
+package replacement
+
+import (
+	"testing"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// TestSuccession: what stands on a pod that was created first is accepted of
+// that pod only, and only if we wrote it.
+func TestSuccession(t *testing.T) {
+	want := Succession{"set", "set-uid", "hash", "old", "old-uid"}
+	sealed := want.Seal(testKey, "ns", "next")
+	for name, c := range map[string]struct {
+		said, namespace, pod string
+		want                 bool
+	}{
+		"its own":           {sealed, "ns", "next", true},
+		"another name":      {sealed, "ns", "other", false},
+		"another namespace": {sealed, "other", "next", false},
+		"another set":       {"x" + sealed, "ns", "next", false},
+		"another key":       {want.Seal([]byte("another"), "ns", "next"), "ns", "next", false},
+		"no code":           {"set/set-uid/hash/old/old-uid/", "ns", "next", false},
+		"too few parts":     {"set", "ns", "next", false},
+		"nothing":           {"", "ns", "next", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			annotations := map[string]string{accel.SuccessorAnnotation: c.said}
+			got, ok := SuccessionOf(annotations, testKey, c.namespace, c.pod)
+			if ok != c.want || ok && got != want {
+				t.Errorf("got %+v, %v, want %v", got, ok, c.want)
+			}
+		})
+	}
+}

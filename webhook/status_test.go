@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/profile/v1alpha1"
+)
+
+func profileNamed(name string) *v1alpha1.InferenceProfile {
+	return &v1alpha1.InferenceProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
+// TestStatusWriter: what changed is written by the replica that leads, and all
+// is compared again from time to time.
+func TestStatusWriter(t *testing.T) {
+	tests := map[string]struct {
+		do   func(*statusWriter)
+		all  bool
+		want []string
+	}{
+		"nothing":            {func(*statusWriter) {}, false, nil},
+		"what changed":       {func(s *statusWriter) { s.set(profileNamed("b")); s.set(profileNamed("a")) }, false, []string{"a", "b"}},
+		"once":               {func(s *statusWriter) { s.set(profileNamed("a")); s.set(profileNamed("a")) }, false, []string{"a"}},
+		"not what is gone":   {func(s *statusWriter) { s.set(profileNamed("a")); s.remove(types.NamespacedName{Name: "a"}) }, false, nil},
+		"not what was taken": {func(s *statusWriter) { s.set(profileNamed("a")); s.take(false) }, false, nil},
+		"all of them":        {func(s *statusWriter) { s.set(profileNamed("a")); s.take(false) }, true, []string{"a"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStatusWriter(nil, nil, zerolog.Nop())
+			tt.do(s)
+			var got []string
+			for _, p := range s.take(tt.all) {
+				got = append(got, p.Name)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestStatusWriterWritesWhileItLeads: a replica that stands by writes nothing,
+// and a write that failed does not stop those behind it.
+func TestStatusWriterWritesWhileItLeads(t *testing.T) {
+	var mu sync.Mutex
+	leads := errors.New("another replica decides")
+	asked, wrote := make(chan struct{}, 100), make(chan string, 100)
+	s := newStatusWriter(
+		func(_ context.Context, p *v1alpha1.InferenceProfile) error {
+			wrote <- p.Name
+			return errors.New("conflict")
+		},
+		func() error { mu.Lock(); defer mu.Unlock(); asked <- struct{}{}; return leads },
+		zerolog.New(zerolog.NewTestWriter(t)))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(ctx) }()
+	s.set(profileNamed("a"))
+	<-asked
+	mu.Lock()
+	leads = nil
+	mu.Unlock()
+	s.set(profileNamed("b"))
+	s.set(profileNamed("c"))
+	for range 2 {
+		select {
+		case name := <-wrote:
+			if name == "a" {
+				t.Error("a status was written by a replica that does not lead")
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("a status was not written")
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
