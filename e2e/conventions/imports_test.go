@@ -68,6 +68,11 @@ var forbidden = []struct {
 		"decisions are pure: no transport, no client",
 	},
 	{
+		[]string{"pkg/quota", "pkg/resources", "pkg/servicetime"},
+		[]string{module + "/pkg/inventory"},
+		"they count and compare; the inventory uses them, not they it",
+	},
+	{
 		[]string{"webhook/mutate", "webhook/variant", "webhook/readmit", "extender/placement"},
 		[]string{module + "/webhook/server", module + "/extender/server"},
 		"imports point down: main, server, then the pure packages",
