@@ -102,9 +102,9 @@ func theSchedulersWords(t *testing.T, s *stack.Stack) {
 		return nil
 	})
 	podSays(t, s, p, strings.Join(strings.Fields(words), " "))
-	podSays(t, s, p, "never asked: the scheduler's own plugins rejected every node, so the extender was not asked")
+	podSays(t, s, p, "never asked: kube-scheduler's own plugins rejected every node")
 	text, err := stack.Get(t.Context(), s.URL("extender", "/pods/default/bound-volume"))
-	if err != nil || strings.Contains(strings.Join(strings.Fields(text), " "), "could take the pod now") {
+	if err != nil || strings.Contains(strings.Join(strings.Fields(text), " "), "the pod fits now") {
 		t.Errorf("the page contradicts the scheduler: %v\n%s", err, text)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // learnedView is what /profiles/NAME says of one kind.
 type learnedView struct {
 	Kind           string
-	HintedSeconds  float64
+	HintSeconds    float64
 	LearnedSeconds float64
 	UsedSeconds    float64
 	Runs           int64
@@ -109,8 +109,8 @@ func TestLearned(t *testing.T) {
 	const slow = 2500 * time.Millisecond
 	runJob(t, s, "slow-on-gpu", "gpu", 3, slow)
 	v := wantLearned(t, s, "GPU", 3, slow)
-	if v.HintedSeconds != 0.076 || v.UsedSeconds != v.LearnedSeconds {
-		t.Errorf("after 3 runs decisions go by %v s, learned %v s, hinted %v s", v.UsedSeconds, v.LearnedSeconds, v.HintedSeconds)
+	if v.HintSeconds != 0.076 || v.UsedSeconds != v.LearnedSeconds {
+		t.Errorf("after 3 runs decisions go by %v s, learned %v s, hinted %v s", v.UsedSeconds, v.LearnedSeconds, v.HintSeconds)
 	}
 	eventuallyWould(t, s, anyPod("", inference, "any"), "NPU")
 	said := kubectl(t, s, "get", "infp", inference, "-o", "yaml")
@@ -153,7 +153,7 @@ func TestLearned(t *testing.T) {
 		}
 		return err
 	})
-	if v, err := learnedOf(t.Context(), s, "NPU"); err != nil || v.Runs != 0 || v.UsedSeconds != v.HintedSeconds {
+	if v, err := learnedOf(t.Context(), s, "NPU"); err != nil || v.Runs != 0 || v.UsedSeconds != v.HintSeconds {
 		t.Errorf("the edited variant: %+v, %v", v, err)
 	}
 	wantLearned(t, s, "GPU", 4, slow)

@@ -99,7 +99,7 @@ func nobodyIsEvicted(t *testing.T, s *stack.Stack, pod func(name string) *corev1
 		t.Fatalf("the pod of high priority was bound to %s", node)
 	}
 	if _, ours := high.Annotations["heteroaccel.io/selected"]; ours {
-		podSays(t, s, high, why+"; evicting default/low would free none that can be used")
+		podSays(t, s, high, why+"; evicting default/low would free no usable device")
 	}
 
 	if err := mend(); err != nil {

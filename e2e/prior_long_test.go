@@ -108,7 +108,7 @@ func TestNoTimes(t *testing.T) {
 		t.Errorf("the latest pods did not get the GPU: %v", kinds)
 	}
 	text, err := stack.Get(t.Context(), s.URL("extender", "/profiles/first-try"))
-	if err != nil || strings.Count(text, "as learned") != 3 {
+	if err != nil || strings.Count(text, ", learned") != 3 {
 		t.Errorf("/profiles/first-try: %v\n%s", err, text)
 	}
 }

@@ -1,6 +1,6 @@
-// Extender is the HTTP extender of the stock kube-scheduler: it knows which
-// nodes have a usable accelerator and which of them is best, and explains
-// every placement to people with curl.
+// Extender is an HTTP extender of the stock kube-scheduler. It filters and scores
+// nodes by their usable accelerators, and explains every placement on pages for
+// people.
 package main
 
 import (
@@ -28,10 +28,10 @@ type flags struct {
 
 func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.bindAddress, "bind-address", ":8888", "address to serve everything on: HTTPS with --tls-cert-file, else HTTP")
-	fs.StringVar(&f.tlsCert, "tls-cert-file", "", "certificate file, read again when it changes")
+	fs.StringVar(&f.tlsCert, "tls-cert-file", "", "certificate file, reloaded when it changes")
 	fs.StringVar(&f.tlsKey, "tls-private-key-file", "", "private key file of --tls-cert-file")
 	f.telemetry.Add(fs)
-	fs.BoolVar(&f.unmanaged, "unmanaged-pods", true, "also keep pods that HeteroAccel did not admit, such as those pinned to an accelerator by hand, off devices that are unhealthy or used from outside Kubernetes; false leaves those pods alone")
+	fs.BoolVar(&f.unmanaged, "unmanaged-pods", true, "also keep pods that HeteroAccel did not admit, such as those pinned to an accelerator by hand, off devices that are unhealthy or used outside Kubernetes; false leaves those pods alone")
 	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of the webhook, whose key verifies which pods are ours")
 	f.kube.Add(fs)
 }

@@ -48,15 +48,15 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds = kube.NewFeeds(client, profileClient, inv, profiles, key.Key, func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
 	})
-	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
+	scrapes := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), scrapes)
 
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	status := kube.NewSwitch(client, f.namespace, kube.StatusName)
 	handler, err := server.New(server.Config{
 		Inventory: inv,
 		Profiles:  profiles,
-		Ready:     func() error { return errors.Join(feeds.Synced(), samples.Synced()) },
+		Ready:     func() error { return errors.Join(feeds.Synced(), scrapes.Synced()) },
 		FollowPods: func(set func(*corev1.Pod), remove func(types.NamespacedName)) {
 			feeds.Pods.Register(func(e *kube.PodEvent) { set(e.Pod) }, remove)
 		},
@@ -84,7 +84,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return suspension.Run(ctx) })
 	group.Go(func() error { return status.Run(ctx) })
 	group.Go(func() error { return feeds.Run(ctx) })
-	group.Go(func() error { return samples.Run(ctx) })
+	group.Go(func() error { return scrapes.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.bindAddress, handler, tlsConfig, log) })
 	return group.Wait()
 }

@@ -73,6 +73,18 @@ var forbidden = []struct {
 		"imports point down: main, server, then the pure packages",
 	},
 	{[]string{"webhook/server", "webhook/refusals", "webhook/replacement"}, []string{module + "/webhook/readmit"}, "admission knows what replaces a pod, not how it is recreated"},
+	{
+		[]string{"extender/explain"}, []string{module + "/extender/verbs", module + "/extender/server"},
+		"the pages explain the scheduler's calls from their history, and never take part in them",
+	},
+	{
+		[]string{"extender/verbs"}, []string{module + "/extender/explain", module + "/extender/bypass", module + "/extender/server"},
+		"the scheduler's calls depend on nothing that only people read",
+	},
+	{
+		[]string{"extender/history", "extender/bypass"}, []string{module + "/extender/verbs", module + "/extender/explain", module + "/extender/server"},
+		"what is remembered knows neither who writes it nor who reads it",
+	},
 }
 
 func TestImportsPointDown(t *testing.T) {

@@ -19,10 +19,10 @@ import (
 // View is what the extender's /nodes shows.
 type View struct {
 	Nodes []struct {
-		Name   string `json:"name"`
-		Sample *struct {
+		Name      string `json:"name"`
+		Telemetry *struct {
 			Fresh bool `json:"fresh"`
-		} `json:"sample"`
+		} `json:"telemetry"`
 		Devices []Device `json:"devices"`
 	} `json:"nodes"`
 }
@@ -46,7 +46,7 @@ type Device struct {
 func (v View) Fresh(node string) bool {
 	for _, n := range v.Nodes {
 		if n.Name == node {
-			return n.Sample != nil && n.Sample.Fresh
+			return n.Telemetry != nil && n.Telemetry.Fresh
 		}
 	}
 	return false

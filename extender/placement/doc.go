@@ -1,12 +1,12 @@
-// Package placement judges nodes for one pod: may it go there, how well would
-// it sit, and is anybody there worth evicting for it.
+// Package placement filters and scores nodes for one pod, and tells whether
+// evicting pods from a node would help it.
 //
 // A pod's needs, immutable node records of the inventory (nil for a node that
-// is not known yet) and the time enter; verdicts with a sentence and scores
+// is not known yet) and the time enter; results with a sentence, and scores,
 // leave. It is pure: it looks nothing up, remembers nothing and changes nothing.
 //
-// kube-scheduler's own filters ran before and are right about who holds which
-// device, also where this program's view lags or is ahead by some
-// milliseconds. A node is therefore rejected only for what Kubernetes cannot
-// know: devices that are unhealthy or in use by a process outside it.
+// kube-scheduler's own filters ran before, and are right about who holds which
+// device even where our view is some milliseconds behind or ahead. A node is
+// therefore rejected only for what Kubernetes cannot know: devices that are
+// unhealthy or in external use.
 package placement

@@ -15,35 +15,34 @@ type Query struct {
 	// Needs is what the pod requests. A pod that needs no devices is of the
 	// CPU kind.
 	Needs resources.Amounts
-	// Bound is the node that the inventory counts this very pod on already,
-	// "" for none: there it is not counted against itself.
+	// Bound is the node on which the inventory counts this pod already, "" for
+	// none: there the pod does not compete with itself.
 	Bound string
-	// Foreign is set for a pod that HeteroAccel did not admit, as one pinned to
-	// an accelerator by hand: it is kept off broken devices, and judged by
+	// Unmanaged is set for a pod that HeteroAccel did not admit, such as one
+	// pinned to an accelerator by hand: it is kept off unusable devices, and
 	// nothing else.
-	Foreign bool
-	// Alone is set for a pod that is to be left alone: every node passes, none
-	// scores above another.
-	Alone bool
-	// Oldest is the time since when a sample counts as fresh: now, less how
-	// old one may be.
-	Oldest time.Time
+	Unmanaged bool
+	// Skip is set for a pod that is left alone: every node passes, and all score
+	// alike.
+	Skip bool
+	// FreshSince is how old telemetry may be to count as fresh, as a time.
+	FreshSince time.Time
 }
 
-// NeedsOf is what a pod requests, as kube-scheduler adds it up. Only its
-// containers' resources and its overhead are read: nobody can change what they
-// say of devices once the pod exists, which is not so for annotations.
+// NeedsOf is what a pod requests, as kube-scheduler adds it up. It reads the
+// containers' resources and the overhead, but no annotations: those can be
+// changed once the pod exists.
 func NeedsOf(pod *corev1.Pod) resources.Amounts {
 	return resources.Of(resource.PodRequests(pod, resource.PodResourcesOptions{}))
 }
 
-// fresh reports whether the node's sample counts.
+// fresh reports whether the node has fresh telemetry.
 func (q *Query) fresh(n *inventory.Node) bool {
-	return n.Telemetry != nil && !n.Telemetry.Time.Before(q.Oldest)
+	return n.Telemetry != nil && !n.Telemetry.Time.Before(q.FreshSince)
 }
 
-// counted is how much of what node n shows as held is this pod's own.
-func (q *Query) counted(n *inventory.Node, resource string) int64 {
+// ownHeld is how much of what is held on node n this pod holds itself.
+func (q *Query) ownHeld(n *inventory.Node, resource string) int64 {
 	if q.Bound == "" || q.Bound != n.Name {
 		return 0
 	}

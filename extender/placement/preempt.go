@@ -16,36 +16,36 @@ type Victims struct {
 	Unknown bool
 }
 
-// Preempt judges a node from which kube-scheduler would evict pods:
+// Preempt decides whether evicting the victims from a node would help the pod:
 //
-//   - An unknown node (nil) and one without a fresh sample stay candidates:
-//     nothing speaks against kube-scheduler's own arithmetic.
+//   - An unknown node (nil) and one without fresh telemetry stay candidates:
+//     nothing contradicts kube-scheduler's own arithmetic.
 //
-//   - Else the node is taken out when, with the victims gone, Filter would
-//     reject it for its unhealthy or outside-used devices all the same: they
-//     would be evicted for nothing.
+//   - Any other node is rejected if Filter would still reject it with the victims
+//     gone, for devices that are unhealthy or in external use. The victims would
+//     be evicted for nothing.
 //
 //     blocked > 0  and  capacity − blocked − held by those who stay < need
 //
-// A victim that holds a good device leaves a slot that can be used, one that
-// holds a broken device does not. Unknown victims may hold all the good ones.
-// That a node has no such device is not judged: kube-scheduler knows.
-func (q *Query) Preempt(n *inventory.Node, v Victims) Verdict {
-	if n == nil || q.Alone || !q.fresh(n) {
-		return Verdict{}
+// A victim on a usable device leaves a usable slot, one on an unusable device
+// does not. Unknown victims may hold all the usable ones. Whether a node has such
+// a device at all, kube-scheduler knows.
+func (q *Query) Preempt(n *inventory.Node, v Victims) Result {
+	if n == nil || q.Skip || !q.fresh(n) {
+		return Result{}
 	}
 	for _, d := range q.Needs.Devices {
 		gone := v.Pods
 		if v.Unknown {
 			gone = n.Holders
 		}
-		if sound, blocked := q.sound(n, d.Resource, gone); blocked && sound < d.Count {
-			verdict := explain(n, d, max(0, sound))
-			verdict.Message += "; evicting " + v.String() + " would free none that can be used"
-			return verdict
+		if left, blocked := q.usableSlots(n, d.Resource, gone); blocked && left < d.Count {
+			r := explain(n, d, max(0, left))
+			r.Message += "; evicting " + v.String() + " would free no usable device"
+			return r
 		}
 	}
-	return Verdict{}
+	return Result{}
 }
 
 // String names the first victims: "default/a, default/b and others".
@@ -55,8 +55,8 @@ func (v Victims) String() string {
 		keys = append(keys, p.Key())
 	}
 	slices.Sort(keys)
-	more := v.Unknown || len(keys) > named
-	switch keys = keys[:min(named, len(keys))]; {
+	more := v.Unknown || len(keys) > maxNamed
+	switch keys = keys[:min(maxNamed, len(keys))]; {
 	case len(keys) == 0:
 		return "pods"
 	case more:

@@ -1,9 +1,8 @@
 // Package schedulerconfig is the extender's entry in kube-scheduler's
-// configuration: how to ask it, and about which resources, those that stand for
-// accelerators.
+// configuration: how to call it, and for which resources.
 //
-// The profiles' resources enter; the entry of the scheduler's configuration
-// leaves. It reads no configuration and asks nobody.
+// The profiles' resources enter; the entry leaves. It reads and writes no
+// configuration.
 package schedulerconfig
 
 import (
@@ -14,9 +13,9 @@ import (
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 )
 
-// WellKnown are the resources that vendors' device plugins serve accelerators
-// as, and those of the shipped profiles, sorted. The configuration under
-// deploy/scheduler lists the same.
+// WellKnown are the resources as which vendors' device plugins advertise
+// accelerators, and those of the shipped profiles, sorted. The configuration
+// under deploy/scheduler lists the same.
 var WellKnown = []string{
 	"amd.com/gpu",
 	"fpga.intel.com/arria10.dcp1.2-nlb0",
@@ -42,15 +41,16 @@ func Resources(further []string) (all, added []string) {
 	return all, added
 }
 
-// How the scheduler asks.
+// How the scheduler calls the extender.
 const (
 	weight  = 5
 	timeout = 2 * time.Second
 )
 
-// Entry is the extender of a KubeSchedulerConfiguration that is asked at
-// urlPrefix about pods that request any of the resources. The scheduler goes
-// on accounting for them itself, and without the extender when it is away.
+// Entry is the extender of a KubeSchedulerConfiguration that is called at
+// urlPrefix for pods that request any of the resources. The scheduler still
+// accounts for them itself, and goes on without the extender when that is
+// unavailable.
 func Entry(urlPrefix string, resources []string) schedulerv1.Extender {
 	e := schedulerv1.Extender{
 		URLPrefix:        urlPrefix,

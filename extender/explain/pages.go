@@ -1,0 +1,78 @@
+package explain
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"heteroaccel.io/extender/bypass"
+	"heteroaccel.io/extender/history"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/profile"
+)
+
+// Config is what the pages show. All of it is needed.
+type Config struct {
+	Inventory *inventory.Inventory
+	Profiles  *profile.Store
+	// History is of kube-scheduler's calls for each pod.
+	History *history.Store
+	// Bypassed are the resources that a scheduler does not ask about.
+	Bypassed func() []bypass.Report
+	// Suspended reports whether the recreation of pending pods is suspended.
+	Suspended func() bool
+	// Unwanted are pods that the API server refuses to recreate.
+	Unwanted func() []kube.NotRecreated
+	// Further are the endpoints that the index lists after the pages.
+	Further []Endpoint
+}
+
+// Endpoint is one row of the index.
+type Endpoint struct {
+	// Method and Path are as they are requested, with names in {braces}.
+	Method string `json:"method"`
+	Path   string `json:"path"`
+	// Shows is what it is for, in a few words.
+	Shows string `json:"shows"`
+}
+
+// Pages are all pages.
+type Pages struct{ Config }
+
+// New returns the pages that show what c has.
+func New(c Config) *Pages { return &Pages{c} }
+
+// route is a page: where it is, what it shows, and how its view is found.
+type route struct {
+	path, shows string
+	find        func(*http.Request) (view, error)
+}
+
+func (s *Pages) routes() []route {
+	return []route{
+		{"/", "this list", s.index},
+		{"/nodes", "the devices of all nodes: state, age of the telemetry, the pods that hold them", s.nodes},
+		{"/nodes/{name}", "one node in full", s.node},
+		{"/pods", "the pods that HeteroAccel admitted, and why each got its kind", s.pods},
+		{"/pods/{namespace}/{name}", "one pod: why this kind, and what it waits for", s.pod},
+		{"/profiles", "inferences, the kinds they run on, and their service times", s.profileList},
+		{"/profiles/{name}", "one inference", s.profile},
+		{"/scheduler/config", "the entry for kube-scheduler's configuration, with every profile's resources", s.schedulerConfig},
+	}
+}
+
+// Route adds the pages to a router.
+func (s *Pages) Route(r chi.Router) {
+	for _, p := range s.routes() {
+		r.Get(p.path, show(p.find))
+	}
+}
+
+func (s *Pages) endpoints() []Endpoint {
+	var all []Endpoint
+	for _, p := range s.routes() {
+		all = append(all, Endpoint{http.MethodGet, p.path, p.shows})
+	}
+	return append(all, s.Further...)
+}

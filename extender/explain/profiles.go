@@ -1,0 +1,186 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/extender/bypass"
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/servicetime"
+)
+
+// profileView is one inference, as JSON.
+type profileView struct {
+	Inference string        `json:"inference"`
+	Variants  []variantView `json:"variants"`
+	// Bypassed are those of its resources that a scheduler does not ask the
+	// extender about.
+	Bypassed []bypass.Report `json:"bypassed,omitempty"`
+}
+
+// variantView is one inference on one kind, as JSON.
+type variantView struct {
+	Kind accel.Kind `json:"kind"`
+	// Devices are the extended resources it takes; empty for the CPU.
+	Devices map[string]int64 `json:"devices"`
+	// Device is the OpenVINO device name.
+	Device string `json:"device"`
+	Image  string `json:"image"`
+	// HintSeconds is the profile's serviceTime, LearnedSeconds what was measured;
+	// nil where there is none. Speed is the profile's speed relative to the other
+	// variants. UsedSeconds is what decisions use, and UsedFrom its source:
+	// learned, hint, speed or order.
+	HintSeconds    *float64 `json:"hintSeconds,omitempty"`
+	LearnedSeconds *float64 `json:"learnedSeconds,omitempty"`
+	Speed          float64  `json:"speed,omitempty"`
+	UsedSeconds    *float64 `json:"usedSeconds,omitempty"`
+	UsedFrom       string   `json:"usedFrom"`
+	// Runs is how many were measured; the last one ended at LastObserved.
+	Runs         int64      `json:"runs"`
+	LastObserved *time.Time `json:"lastObserved,omitempty"`
+
+	hint, learned, used time.Duration
+}
+
+// profilesView is what /profiles shows.
+type profilesView struct {
+	Profiles []*profileView `json:"profiles"`
+	// Bypassed are the resources that a scheduler does not ask the extender
+	// about.
+	Bypassed []bypass.Report `json:"bypassed,omitempty"`
+}
+
+func (s *Pages) profileList(*http.Request) (view, error) {
+	v := &profilesView{Profiles: []*profileView{}, Bypassed: s.Bypassed()}
+	for _, p := range s.Profiles.All() {
+		v.Profiles = append(v.Profiles, s.viewProfile(p))
+	}
+	return v, nil
+}
+
+func (s *Pages) profile(r *http.Request) (view, error) {
+	name := param(r, "name")
+	p, ok := s.Profiles.Get(name)
+	if !ok {
+		return nil, missing(fmt.Sprintf("there is no InferenceProfile %q: GET /profiles lists all", name))
+	}
+	v := s.viewProfile(p)
+	for _, u := range s.Bypassed() {
+		if slices.ContainsFunc(v.Variants, func(w variantView) bool { return w.Devices[u.Resource] > 0 }) {
+			v.Bypassed = append(v.Bypassed, u)
+		}
+	}
+	return v, nil
+}
+
+func (s *Pages) viewProfile(p *profile.Profile) *profileView {
+	v := &profileView{Inference: p.Name, Variants: []variantView{}}
+	for _, variant := range p.Variants {
+		learned, used := variant.Learned.Time(), variant.Estimate
+		w := variantView{
+			Kind: variant.Kind, Devices: map[string]int64{}, Device: variant.Device, Image: variant.Spec.Image,
+			HintSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned), UsedSeconds: seconds(used),
+			Speed: variant.Speed, UsedFrom: variant.Basis.String(),
+			Runs: variant.Learned.Runs, LastObserved: known(variant.Learned.Last),
+			hint: variant.ServiceTime, learned: learned, used: used,
+		}
+		for name, q := range variant.Devices {
+			w.Devices[string(name)] = q.Value()
+		}
+		v.Variants = append(v.Variants, w)
+	}
+	return v
+}
+
+func seconds(d time.Duration) *float64 {
+	if d <= 0 {
+		return nil
+	}
+	s := d.Seconds()
+	return &s
+}
+
+func timeText(d time.Duration) string {
+	if d <= 0 {
+		return "-"
+	}
+	return d.String()
+}
+
+// learnedText says what was learned, and from how many runs.
+func (v variantView) learnedText() string {
+	switch {
+	case v.Runs == 0:
+		return "-"
+	case v.Runs == 1:
+		return timeText(v.learned) + ", from 1 run"
+	}
+	return fmt.Sprintf("%s, from %d runs", timeText(v.learned), v.Runs)
+}
+
+// usedText says where the time in use comes from.
+func (v variantView) usedText() string {
+	switch v.UsedFrom {
+	case servicetime.Learned.String():
+		return "learned"
+	case servicetime.Hinted.String():
+		return "the hint"
+	case servicetime.Speed.String():
+		return fmt.Sprintf("by its speed of %v", v.Speed)
+	}
+	return "by its position in the profile"
+}
+
+// devices lists what a variant takes: "gpu.intel.com/i915", or "2 x/y".
+func (v variantView) devices() string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(v.Devices)) {
+		if n := v.Devices[name]; n != 1 {
+			name = fmt.Sprintf("%d %s", n, name)
+		}
+		parts = append(parts, name)
+	}
+	return cmp.Or(strings.Join(parts, ", "), string(corev1.ResourceCPU))
+}
+
+func (v *profilesView) text(p *page) {
+	if len(v.Profiles) == 0 {
+		p.line("there are no InferenceProfiles: apply one with kubectl")
+		return
+	}
+	var rows [][]string
+	for _, profile := range v.Profiles {
+		for _, w := range profile.Variants {
+			rows = append(rows, []string{
+				profile.Inference, string(w.Kind), w.devices(), timeText(w.hint), timeText(w.learned),
+				strconv.FormatInt(w.Runs, 10), fmt.Sprintf("%s (%s)", timeText(w.used), w.UsedFrom), w.Image,
+			})
+		}
+	}
+	p.table([]string{"INFERENCE", "KIND", "DEVICES", "HINT", "LEARNED", "RUNS", "IN USE", "IMAGE"}, rows)
+	p.bypassed(v.Bypassed)
+}
+
+func (v *profileView) text(p *page) {
+	p.field(0, "inference", v.Inference)
+	for _, w := range v.Variants {
+		p.line("")
+		p.line(clean(string(w.Kind)))
+		p.field(2, "image", w.Image)
+		p.field(2, "devices", w.devices())
+		p.field(2, "device flag", w.Device)
+		p.field(2, "hint", timeText(w.hint))
+		p.field(2, "learned", w.learnedText())
+		p.field(2, "in use", timeText(w.used)+", "+w.usedText())
+	}
+	p.bypassed(v.Bypassed)
+}
