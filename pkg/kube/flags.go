@@ -44,7 +44,8 @@ type LeaderFlags struct {
 // Add declares the flags.
 func (f *LeaderFlags) Add(fs *pflag.FlagSet, identity string) {
 	fs.BoolVar(&f.Elect, "leader-elect", true, "take part in the election of the one replica that decides")
-	fs.StringVar(&f.Identity, "leader-elect-identity", identity, "name of this replica in the election")
+	fs.StringVar(&f.Identity, "leader-elect-identity", identity, "name of this replica in the election; default: the hostname")
+	fs.Lookup("leader-elect-identity").DefValue = "" // it differs from machine to machine, and help says what it is
 	// Shorter than the usual 15 s: until another replica leads, annotated pods
 	// are refused.
 	fs.DurationVar(&f.LeaseDuration, "leader-elect-lease-duration", 6*time.Second, "how long the other replicas wait for a leader that does not renew its lease")
