@@ -114,7 +114,7 @@ func TestLearned(t *testing.T) {
 	}
 	eventuallyWould(t, s, anyPod("", inference, "any"), "NPU")
 	said := kubectl(t, s, "get", "infp", inference, "-o", "yaml")
-	for _, want := range []string{"learned:", "accelerator: GPU", "samples: 3", "lastObserved:", "time: "} {
+	for _, want := range []string{"learned:", "accelerator: GPU", "runs: 3", "lastObserved:", "time: "} {
 		if !strings.Contains(said, want) {
 			t.Errorf("kubectl get infp -o yaml does not say %q:\n%s", want, said)
 		}

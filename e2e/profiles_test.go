@@ -89,7 +89,7 @@ func profilesExplained(t *testing.T, s *stack.Stack) {
 		"inferenceprofile.spec":           {"container", "deviceFlags", "conflictingFlags", "readsDeviceEnv", "template", "variants"},
 		"inferenceprofile.spec.variants":  {"accelerator", "image", "device", "limits", "args", "env", "serviceTime", "supplementalGroups", "nodeSelector", "tolerations", "volumes", "volumeMounts"},
 		"inferenceprofile.status":         {"accelerators", "observedGeneration", "conditions", "learned"},
-		"inferenceprofile.status.learned": {"accelerator", "time", "samples", "lastObserved", "variantHash", "recent"},
+		"inferenceprofile.status.learned": {"accelerator", "time", "runs", "lastObserved", "variantHash", "recent"},
 	} {
 		said := kubectl(t, s, "explain", path)
 		if strings.Contains(said, "<no description>") || strings.Contains(said, "<empty>") {

@@ -127,7 +127,7 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		Rules:    choice.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
 		BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})
-	feeds.Pods.Register(func(e *kube.PodEvent) { r.SetPod(e.Pod) }, r.DeletePod)
+	feeds.Pods.Register(kube.OnPod(r.SetPod), r.DeletePod)
 	done := make(chan struct{}, 2)
 	go func() { _ = feeds.Run(ctx); done <- struct{}{} }()
 	go func() { _ = r.Run(ctx); done <- struct{}{} }()

@@ -65,10 +65,14 @@ func readmitted(t *testing.T, s *stack.Stack, owner, manifest string) {
 		}
 		notFailed(t, job)
 	case "Deployment":
-		d, err := s.Client().AppsV1().Deployments(metav1.NamespaceDefault).Get(t.Context(), "waits", metav1.GetOptions{})
-		if err != nil || d.Status.Replicas != 1 || *d.Spec.Replicas != 1 {
-			t.Errorf("the Deployment has %d of %d replicas, %v", d.Status.Replicas, *d.Spec.Replicas, err)
-		}
+		// It counts the pod that was replaced until its controller has seen it go.
+		eventually(t, func(ctx context.Context) error {
+			d, err := s.Client().AppsV1().Deployments(metav1.NamespaceDefault).Get(ctx, "waits", metav1.GetOptions{})
+			if err == nil && (d.Status.Replicas != 1 || *d.Spec.Replicas != 1) {
+				err = fmt.Errorf("the Deployment has %d of %d replicas", d.Status.Replicas, *d.Spec.Replicas)
+			}
+			return err
+		})
 	}
 }
 

@@ -66,6 +66,7 @@ func (f *flags) run(ctx context.Context, log zerolog.Logger) error {
 func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.listenAddress, "web.listen-address", ":9817", "address to listen on")
 	fs.StringVar(&f.config.Node, "node-name", defaultNode(), "name of the Kubernetes node; default: NODE_NAME, else the hostname")
+	fs.Lookup("node-name").DefValue = "" // it differs from machine to machine, and help says what it is
 	fs.StringVar(&f.config.Sys, "path.sysfs", "/sys", "where the host's sysfs is mounted")
 	fs.StringVar(&f.config.Proc, "path.procfs", "/proc", "where the host's procfs is mounted")
 	fs.StringVar(&f.socket, "podresources-socket", podresources.DefaultSocket, "the kubelet's PodResources socket")

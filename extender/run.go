@@ -58,14 +58,14 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		Profiles:  profiles,
 		Ready:     func() error { return errors.Join(feeds.Synced(), scrapes.Synced()) },
 		FollowPods: func(set func(*corev1.Pod), remove func(types.NamespacedName)) {
-			feeds.Pods.Register(func(e *kube.PodEvent) { set(e.Pod) }, remove)
+			feeds.Pods.Register(kube.OnPod(set), remove)
 		},
-		Suspended:   suspension.Suspended,
-		Unwanted:    status.NotRecreated,
-		ManagedOnly: !f.unmanaged,
-		Registerer:  registry,
-		Metrics:     promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
-		Log:         log,
+		Suspended:    suspension.Suspended,
+		NotRecreated: status.NotRecreated,
+		ManagedOnly:  !f.unmanaged,
+		Registerer:   registry,
+		Metrics:      promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Log:          log,
 	})
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 	"heteroaccel.io/webhook/readmit/choice"
 )
 
-// flags are the command line; main alone reads it and the environment.
+// flags are the command line. Only main reads it and the environment.
 type flags struct {
 	bindAddress, metricsBindAddress, healthBindAddress string
 
@@ -46,21 +46,21 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.bindAddress, "bind-address", ":8443", "address of the webhook, HTTPS")
 	fs.StringVar(&f.metricsBindAddress, "metrics-bind-address", ":8080", "address of /metrics, HTTP")
 	fs.StringVar(&f.healthBindAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz, HTTP; may be that of the metrics")
-	fs.StringVar(&f.tlsCert, "tls-cert-file", "", "certificate file, read again when it changes; default: a self-signed CA of our own, kept in a Secret")
+	fs.StringVar(&f.tlsCert, "tls-cert-file", "", "certificate file, read again when it changes; default: self-signed by a CA that is kept in a Secret")
 	fs.StringVar(&f.tlsKey, "tls-private-key-file", "", "private key file of --tls-cert-file")
 	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of our Secrets and Lease")
 	fs.StringVar(&f.service, "service-name", "heteroaccel-webhook", "name of the webhook's Service, for the self-signed certificate")
-	fs.StringVar(&f.webhookConfiguration, "webhook-configuration-name", "heteroaccel", "MutatingWebhookConfiguration whose caBundle is kept right when the certificate is self-signed")
+	fs.StringVar(&f.webhookConfiguration, "webhook-configuration-name", "heteroaccel", "MutatingWebhookConfiguration whose caBundle is kept up to date when the certificate is self-signed")
 	f.telemetry.Add(fs)
-	fs.StringVar(&f.policyName, "policy", policy.Default, "how to choose: priced-finish, earliest-finish or idle-first")
-	fs.DurationVar(&f.reservationTTL, "reservation-ttl", 30*time.Second, "how long a decision waits for its pod")
+	fs.StringVar(&f.policyName, "policy", policy.Default, "how to choose an accelerator: priced-finish, earliest-finish or idle-first")
+	fs.DurationVar(&f.reservationTTL, "reservation-ttl", 30*time.Second, "how long an accelerator stays reserved for a pod that has not appeared")
 	fs.StringSliceVar(&f.schedulers, "scheduler-names", []string{corev1.DefaultSchedulerName}, "schedulers that ask the extender; may be given several times")
-	fs.StringVar(&f.others, "other-schedulers", "refuse", "what to do with pods of another schedulerName: refuse them, or admit them, chosen for but not counted as waiting nor ever recreated")
+	fs.StringVar(&f.others, "other-schedulers", "refuse", "what to do with pods of another schedulerName: refuse them, or admit them with an accelerator but neither count them as pending nor recreate them")
 	fs.BoolVar(&f.readmission, "readmission", true, "recreate a pod that waits when another kind that it may have is idle and better")
-	fs.BoolVar(&f.readmitBare, "readmission-bare-pods", true, "do so with pods that have no controller as well")
-	fs.BoolVar(&f.readmitDryRun, "readmission-dry-run", true, "ask the API server by a dry run whether it would let in the new pod before the old one is deleted, which takes the right to create pods and to get their controllers; without it a pod is only moved to a kind that another pod of its controller was given, and pods of OnDelete controllers are not told from others")
-	fs.DurationVar(&f.rules.Margin, "readmission-margin", 250*time.Millisecond, "by how much sooner the pod must be expected to be done then")
-	fs.DurationVar(&f.rules.Backoff, "readmission-backoff", 5*time.Second, "how long a pod that was recreated is left alone, doubling with each time, up to an hour")
+	fs.BoolVar(&f.readmitBare, "readmission-bare-pods", true, "recreate pods without a controller too")
+	fs.BoolVar(&f.readmitDryRun, "readmission-dry-run", true, "before a pod is deleted, ask the API server by a dry run whether it would admit the new one; needs the right to create pods and to get their controllers. Without it a pod is moved only to a kind that another pod of its controller got, and pods of OnDelete controllers are treated like others")
+	fs.DurationVar(&f.rules.Margin, "readmission-margin", 250*time.Millisecond, "how much sooner the recreated pod must be expected to finish")
+	fs.DurationVar(&f.rules.Backoff, "readmission-backoff", 5*time.Second, "how long a recreated pod is left alone; doubles each time, up to an hour")
 	fs.DurationVar(&f.rules.Patience, "readmission-patience", 5*time.Minute, "how long a pod waits before it overtakes those of a higher priority")
 	f.leader.Add(fs, hostname())
 	f.kube.Add(fs)
@@ -70,7 +70,7 @@ func (f *flags) check() (err error) {
 	f.otherSchedulers = f.others == "admit"
 	switch {
 	case len(f.schedulers) == 0 || slices.Contains(f.schedulers, ""):
-		return errors.New("--scheduler-names has an empty name: give those of the schedulers that have the extender, such as default-scheduler")
+		return errors.New("--scheduler-names has an empty name: name the schedulers that have the extender, such as default-scheduler")
 	case f.others != "admit" && f.others != "refuse":
 		return fmt.Errorf("--other-schedulers %q: give admit or refuse", f.others)
 	case (f.tlsCert == "") != (f.tlsKey == ""):

@@ -1,5 +1,6 @@
 // Webhook is the mutating admission webhook: it gives annotated pods the
-// accelerator that is best for them when they are created.
+// accelerator that is best for them, when they are created and again while they
+// wait.
 package main
 
 import (

@@ -14,7 +14,7 @@ import (
 	"heteroaccel.io/pkg/serve"
 )
 
-// gate is what /readyz asks; what it asks changes as the program starts up.
+// gate is the check of /readyz; it changes as the program starts up.
 type gate struct {
 	current atomic.Pointer[func() error]
 }
@@ -28,12 +28,12 @@ func (g *gate) check() error {
 	return errors.New("starting")
 }
 
-// gauge is what /readyz says, for Prometheus: nobody else can tell that no
-// replica decides, which is when annotated pods are refused.
+// gauge is the result of /readyz, for Prometheus: an alert on it is the only way to
+// notice that no replica decides, and so annotated pods are refused.
 func (g *gate) gauge() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "heteroaccel_webhook_ready",
-		Help: "Whether this replica decides: 1 yes, 0 no. Of all replicas one does.",
+		Help: "Whether this replica is ready and decides: 1 for one of the replicas, 0 for the others.",
 	}, func() float64 {
 		if g.check() != nil {
 			return 0
@@ -58,13 +58,13 @@ func statusPages(f flags, registry *prometheus.Registry, ready func() error, log
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			fmt.Fprint(w, "heteroaccel webhook\n\n")
 			if address == f.metricsBindAddress {
-				fmt.Fprint(w, "  /metrics   what was decided, and how fast, for Prometheus\n")
+				fmt.Fprint(w, "  /metrics   decisions and their duration, for Prometheus\n")
 			}
 			if address == f.healthBindAddress {
 				fmt.Fprint(w, "  /healthz   whether this process is alive\n"+
-					"  /readyz    whether this replica decides, and if not why\n")
+					"  /readyz    whether this replica decides, and if not, why\n")
 			}
-			fmt.Fprint(w, "\nWhat was decided for which pod: see the extender.\n")
+			fmt.Fprint(w, "\nFor the decision on each pod, see the extender.\n")
 		})
 		handlers[address] = mux
 	}

@@ -11,8 +11,8 @@ import (
 	"heteroaccel.io/webhook/refusals"
 )
 
-// refusedCreates takes what controllers report of refused pods to the memory
-// of refusals, and gives back what was reserved for them.
+// refusedCreates passes what controllers report of pods that the API server denied
+// on to the memory of refusals, and releases what was reserved for them.
 type refusedCreates struct {
 	memory  *refusals.Memory
 	inv     *inventory.Inventory
@@ -28,17 +28,17 @@ type report struct {
 }
 
 const (
-	// reportsKept bounds the reports that wait; more are dropped, as the
-	// controllers report again.
-	reportsKept = 1024
-	// seen is how long the pods of the same controller that were let in may
-	// take to be seen, and reportTries how often that is waited for.
-	seen        = 300 * time.Millisecond
-	reportTries = 5
+	// maxReports bounds the reports that wait; more are dropped, as the controllers
+	// report again.
+	maxReports = 1024
+	// retryAfter is how long the admitted pods of the same controller may take to
+	// be seen, and maxTries how often a report is tried.
+	retryAfter = 300 * time.Millisecond
+	maxTries   = 5
 )
 
 func newRefusedCreates(m *refusals.Memory, inv *inventory.Inventory, leads func() error) *refusedCreates {
-	return &refusedCreates{memory: m, inv: inv, leads: leads, reports: make(chan report, reportsKept)}
+	return &refusedCreates{memory: m, inv: inv, leads: leads, reports: make(chan report, maxReports)}
 }
 
 // observe takes an Event of a pod that the API server denied its controller. It
@@ -66,23 +66,23 @@ func (r *refusedCreates) run(ctx context.Context) error {
 	}
 }
 
-// take gives one report to the memory, and puts it back where it cannot tell
-// yet which of a controller's decisions was refused.
+// take passes one report to the memory, and queues it again while the memory
+// cannot tell which of the controller's decisions was refused.
 func (r *refusedCreates) take(ctx context.Context, p report) {
 	if r.leads() != nil {
-		return // whoever decides has the decisions
+		return // the replica that decides has the decisions
 	}
 	lost, ok := r.memory.CreateFailed(refusals.OwnerOf(p.namespace, p.controller, "", ""), p.message)
 	for _, id := range lost {
 		r.inv.Release(p.namespace, id)
 	}
-	if p.tries++; ok || p.tries > reportTries {
+	if p.tries++; ok || p.tries > maxTries {
 		return
 	}
 	go func() {
 		select {
 		case <-ctx.Done():
-		case <-time.After(seen):
+		case <-time.After(retryAfter):
 			r.put(p)
 		}
 	}()

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -44,8 +43,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	// A client each, so that each has a rate limit of its own: a burst of pods,
-	// and so of Events, must not hold up the Lease or the feeds.
+	// Each has a client, and so a rate limit, of its own: a burst of pods, and so of
+	// Events, must not delay the Lease or the feeds.
 	client, eventClient, leaseClient, err := clients(config)
 	if err != nil {
 		return err
@@ -93,17 +92,11 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	learner := learning.New(learning.Config{Profiles: profiles, Write: statusClient.AddRuns, Leads: leads, Log: log})
 	statuses := newStatusWriter(statusClient.WriteStatus, leads, log)
 	against := refusals.New(time.Now)
-	announce := server.Announce(recorder)
 	inv := inventory.New(inventory.Options{
 		MaxTelemetryAge: f.telemetry.MaxAge,
 		ReservationTTL:  f.reservationTTL,
 		ServiceTime:     times,
 		Schedulers:      f.schedulers,
-		Admitted: func(p *inventory.Pod) {
-			against.Admitted(p.Namespace, p.Managed.Reservation)
-			announce(p)
-		},
-		Finished: learner.Finished,
 	})
 	feeds := kube.NewFeeds(client, profileClient, inv, profiles, func() []byte { return key }, func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
@@ -111,15 +104,18 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	rules := admission.NewStore()
 	feeds.WatchRules(rules)
 	feeds.WatchQuotas(inv)
+	feeds.Pods.Register(kube.OnAdmitted(func(p *inventory.Pod) { against.Admitted(p.Namespace, p.Managed.Reservation) }), nil)
+	feeds.Pods.Register(kube.OnAdmitted(server.Announce(recorder)), nil)
+	feeds.Pods.Register(kube.OnFinished(learner.Finished), nil)
 	feeds.Profiles.Register(learner.SetProfile, learner.DeleteProfile)
 	feeds.Profiles.Register(statuses.set, statuses.remove)
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	refused := newRefusedCreates(against, inv, leads)
 	failed := kube.FailedCreates(client)
-	failed.Register(refused.observe, func(types.NamespacedName) {})
-	samples := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), samples)
-	synced := func() error { return errors.Join(feeds.Synced(), samples.Synced()) }
+	failed.Register(refused.observe, nil)
+	telemetry := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), telemetry)
+	synced := func() error { return errors.Join(feeds.Synced(), telemetry.Synced()) }
 
 	decides := func() error { return errors.Join(synced(), leads()) }
 	served := server.Config{
@@ -136,7 +132,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		if err != nil {
 			return err
 		}
-		feeds.Pods.Register(func(e *kube.PodEvent) { readmitter.SetPod(e.Pod) }, readmitter.DeletePod)
+		feeds.Pods.Register(kube.OnPod(readmitter.SetPod), readmitter.DeletePod)
 		served.Replaces = readmitter.Replaces
 		group.Go(func() error { return readmitter.Run(ctx) })
 	}
@@ -158,7 +154,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return suspension.Run(ctx) })
 	group.Go(func() error { return failed.Run(ctx) })
 	group.Go(func() error { return refused.run(ctx) })
-	group.Go(func() error { return samples.Run(ctx) })
+	group.Go(func() error { return telemetry.Run(ctx) })
 	group.Go(func() error { return learner.Run(ctx) })
 	group.Go(func() error { return statuses.run(ctx) })
 	group.Go(func() error {
@@ -167,32 +163,33 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	return group.Wait()
 }
 
-// clients are one for the feeds and all else, one for Events, one for the Lease.
+// clients are one for the feeds and everything else, one for Events, and one for
+// the Lease.
 func clients(config *rest.Config) (client, events, lease kubernetes.Interface, err error) {
-	made := make([]kubernetes.Interface, 3)
-	for i := range made {
-		if made[i], err = kubernetes.NewForConfig(kube.Protobuf(config)); err != nil {
-			return nil, nil, nil, fmt.Errorf("make a client: %w", err)
+	all := make([]kubernetes.Interface, 3)
+	for i := range all {
+		if all[i], err = kubernetes.NewForConfig(kube.Protobuf(config)); err != nil {
+			return nil, nil, nil, fmt.Errorf("create a client: %w", err)
 		}
 	}
-	return made[0], made[1], made[2], nil
+	return all[0], all[1], all[2], nil
 }
 
-// newReadmitter completes the configuration, with a client of its own: what
-// frees many devices at once must not hold up the feeds.
+// newReadmitter completes the configuration, with a client of its own: when many
+// devices become idle at once, its requests must not delay the feeds.
 func newReadmitter(config *rest.Config, f flags, c readmit.Config) (*readmit.Readmitter, error) {
 	config = kube.Protobuf(config)
 	config.QPS, config.Burst = 200, 400
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	c.Client, c.Namespace, c.Rules, c.BarePods, c.DryRun = client, f.namespace, f.rules, f.readmitBare, f.readmitDryRun
 	return readmit.New(c), nil
 }
 
-// serviceTimes reads the profiles: what was learned or is hinted, or what
-// follows from that.
+// serviceTimes reads the profiles: learned times, hints, or what follows from
+// those.
 func serviceTimes(profiles *profile.Store) func(string, accel.Kind) time.Duration {
 	return func(inference string, kind accel.Kind) time.Duration {
 		if p, ok := profiles.Get(inference); ok {
@@ -218,20 +215,20 @@ func certificateSource(f flags, config *rest.Config, client kubernetes.Interface
 	}), nil
 }
 
-// waitForKey gets the key of the records, patiently: at start the API server,
-// or our namespace, may not be there yet. What is missing it tells the gate,
-// and the log when that changes.
+// waitForKey gets the key that seals the records, and tries until it does: at the
+// start the API server, or our namespace, may not be there yet. The gate, and the
+// log once, say what is missing.
 func waitForKey(ctx context.Context, client kubernetes.Interface, namespace string, ready *gate, log zerolog.Logger) ([]byte, error) {
-	said := ""
+	logged := ""
 	for {
 		key, err := kube.Key(ctx, client, namespace, keySecret)
 		if err == nil {
 			return key, nil
 		}
 		ready.set(func() error { return err })
-		if err.Error() != said {
-			said = err.Error()
-			log.Warn().Err(err).Msg("the key of the records is not there yet")
+		if err.Error() != logged {
+			logged = err.Error()
+			log.Warn().Err(err).Msg("waiting for the key that seals the records")
 		}
 		select {
 		case <-ctx.Done():

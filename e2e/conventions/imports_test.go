@@ -62,17 +62,26 @@ var forbidden = []struct {
 	{
 		[]string{
 			"pkg/accel", "pkg/inventory", "pkg/quota", "pkg/resources", "pkg/servicetime", "pkg/policy", "extender/placement",
-			"webhook/mutate", "webhook/variant", "webhook/replacement", "webhook/readmit/choice",
+			"webhook/mutate", "webhook/variant", "webhook/replacement", "webhook/readmit/choice", "webhook/readmit/pending",
 		},
 		[]string{"net/http", "k8s.io/client-go", "github.com/prometheus/", module + "/pkg/kube", module + "/pkg/monitor", module + "/pkg/serve"},
 		"decisions are pure: no transport, no client",
+	},
+	{
+		[]string{"pkg/quota", "pkg/resources", "pkg/servicetime"},
+		[]string{module + "/pkg/inventory"},
+		"they count and compare; the inventory uses them, not they it",
 	},
 	{
 		[]string{"webhook/mutate", "webhook/variant", "webhook/readmit", "extender/placement"},
 		[]string{module + "/webhook/server", module + "/extender/server"},
 		"imports point down: main, server, then the pure packages",
 	},
-	{[]string{"webhook/server", "webhook/refusals", "webhook/replacement"}, []string{module + "/webhook/readmit"}, "admission knows what replaces a pod, not how it is recreated"},
+	{
+		[]string{"webhook/readmit/pending", "webhook/readmit/choice", "webhook/readmit/podapi", "webhook/readmit/barepod"},
+		[]string{module + "/webhook/readmit/recreate", module + "/webhook/readmit/requeue"},
+		"the parts of readmission are called in one direction: the loop, what it does, what they share",
+	},
 	{
 		[]string{"extender/explain"}, []string{module + "/extender/verbs", module + "/extender/server"},
 		"the pages explain the scheduler's calls from their history, and never take part in them",
@@ -85,6 +94,7 @@ var forbidden = []struct {
 		[]string{"extender/history", "extender/bypass"}, []string{module + "/extender/verbs", module + "/extender/explain", module + "/extender/server"},
 		"what is remembered knows neither who writes it nor who reads it",
 	},
+	{[]string{"webhook/server", "webhook/refusals", "webhook/replacement"}, []string{module + "/webhook/readmit"}, "admission knows what replaces a pod, not how it is recreated"},
 }
 
 func TestImportsPointDown(t *testing.T) {

@@ -20,15 +20,25 @@ var words = []struct {
 	except []string
 }{
 	{not: word(`(made|make|makes|making) (it|them|one|the pod|a pod)? ?(again|anew)`), instead: "recreate"},
-	{not: word(`samples?|sampled`), instead: "telemetry, or a scrape: a sample is one value of one series of Prometheus'", except: []string{"pkg/monitor/", "exporter/collector/", "docs/glossary.md"}},
+	{
+		not: word(`samples?|sampled`), instead: "telemetry, or a scrape: a sample is one value of one series of Prometheus'",
+		except: append([]string{"pkg/monitor/", "exporter/collector/", "pkg/telemetry/contract.go"}, ofRuns...),
+	},
 	{not: word(`(used|use) from outside|from the outside|outside use`), instead: "external use: a process outside Kubernetes uses a device"},
-	{not: word(`(goes|go|went) before`), instead: "is ordered before, or overtakes"},
+	{not: word(`(goes|go|went) before`), instead: "is ordered before, overtakes, or overrides"},
 	{not: word(`(given|gives|give|gave|giving) back`), instead: "release"},
 	{not: word(`reckon(s|ed|ing)?`), instead: "estimate, or count"},
 	{not: word(`(is|are|was|were|be|not) believed|believes?`), instead: "accept, or trust"},
 	{not: word(`says? so`), instead: "report"},
 	{not: word(`tickets?`), instead: "expected replacement"},
 	{not: word(`turn in the queue|(waiting|stands?|stand) in line|queue up|head of the line`), instead: "queue position, or pending"},
+}
+
+// ofRuns speak of samples in the sense of statistics: the runs that a service
+// time was learned from, as the profile's status has it.
+var ofRuns = []string{
+	"pkg/profile/", "pkg/servicetime/", "pkg/policy/", "webhook/learner/", "webhook/learning/",
+	"e2e/learn_test.go", "e2e/profiles_test.go",
 }
 
 // word matches a pattern as whole words.

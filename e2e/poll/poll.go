@@ -1,4 +1,7 @@
-// Package poll waits for what nobody tells of.
+// Package poll waits: for what no event tells of, and for a time.
+//
+// A function that is tried, or a time, enters; nil leaves when it succeeds or
+// comes, an error when the context ends first.
 package poll
 
 import (
@@ -25,5 +28,17 @@ func Until(ctx context.Context, try func(context.Context) error) error {
 			return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
 		case <-tick.C:
 		}
+	}
+}
+
+// SleepUntil returns at a time, or when ctx ends, with its cause.
+func SleepUntil(ctx context.Context, at time.Time) error {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
 	}
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/soak/ledger"
 	"heteroaccel.io/e2e/soak/plan"
 )
@@ -37,7 +38,7 @@ func (s *soak) play(ctx context.Context) error {
 	s.began = time.Now()
 	told := time.Now()
 	for _, step := range steps {
-		if err := sleepUntil(ctx, s.began.Add(step.at)); err != nil {
+		if err := poll.SleepUntil(ctx, s.began.Add(step.at)); err != nil {
 			return err
 		}
 		if err := step.do(ctx); err != nil {
@@ -48,7 +49,7 @@ func (s *soak) play(ctx context.Context) error {
 			s.tell()
 		}
 	}
-	err := sleepUntil(ctx, s.began.Add(s.plan.Size.Duration))
+	err := poll.SleepUntil(ctx, s.began.Add(s.plan.Size.Duration))
 	s.creators.Wait()
 	return err
 }
@@ -67,17 +68,6 @@ func (s *soak) tell() {
 		}
 	}
 	s.say("%d pods run, %d wait, %d have ended; %d were created", running, waiting, ended, s.ledger.Made())
-}
-
-func sleepUntil(ctx context.Context, at time.Time) error {
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }
 
 // createOwner creates an owner and its claims.
@@ -117,7 +107,7 @@ func (s *soak) createBare(ctx context.Context, o *plan.Owner) {
 		}
 		done := s.made[o.Name]
 		s.mu.Unlock()
-		if done || wait > 20*time.Second || sleepUntil(ctx, time.Now().Add(wait)) != nil {
+		if done || wait > 20*time.Second || poll.SleepUntil(ctx, time.Now().Add(wait)) != nil {
 			return
 		}
 		wait *= 2

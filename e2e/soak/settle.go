@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/soak/judge"
 	"heteroaccel.io/e2e/soak/ledger"
 	"heteroaccel.io/e2e/stack"
@@ -37,7 +38,7 @@ func (s *soak) settle(ctx context.Context, quiet, limit time.Duration) {
 			s.say("it does not come to rest within %s: %s", limit, busy)
 			return
 		}
-		if sleepUntil(ctx, now.Add(250*time.Millisecond)) != nil {
+		if poll.SleepUntil(ctx, now.Add(250*time.Millisecond)) != nil {
 			return
 		}
 	}

@@ -75,11 +75,11 @@ func readFPGA(dir, name string) (*Device, error) {
 // the region of a virtual function it is the physical one, and own is the
 // address of the virtual one.
 func fpgaCard(dir string) (card, own string, err error) {
-	real, err := filepath.EvalSymlinks(dir)
+	resolved, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return "", "", fmt.Errorf("resolve %s: %w", dir, err)
 	}
-	for at := real; at != filepath.Dir(at); at = filepath.Dir(at) {
+	for at := resolved; at != filepath.Dir(at); at = filepath.Dir(at) {
 		if !pciAddress.MatchString(filepath.Base(at)) {
 			continue
 		}

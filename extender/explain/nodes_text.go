@@ -100,7 +100,7 @@ func (d deviceView) text(p *page) {
 	p.field(2, "health", d.health())
 	allocated := fmt.Sprintf("%d, %d allocated by the kubelet", d.Slots, d.Allocated)
 	if d.Allocated < 0 {
-		allocated = fmt.Sprintf("%d, allocated unknown: the kubelet cannot be asked", d.Slots)
+		allocated = fmt.Sprintf("%d, allocated unknown: the kubelet could not be asked", d.Slots)
 	}
 	p.field(2, "slots", allocated)
 }

@@ -22,8 +22,8 @@ type Config struct {
 	Bypassed func() []bypass.Report
 	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
-	// Unwanted are pods that the API server refuses to recreate.
-	Unwanted func() []kube.NotRecreated
+	// NotRecreated are pods that the API server refuses to recreate.
+	NotRecreated func() []kube.NotRecreated
 	// Further are the endpoints that the index lists after the pages.
 	Further []Endpoint
 }

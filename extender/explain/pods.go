@@ -47,7 +47,7 @@ type podsView struct {
 }
 
 func (s *Pages) pods(*http.Request) (view, error) {
-	v := &podsView{Pods: []*podView{}, NotRecreated: s.Unwanted()}
+	v := &podsView{Pods: []*podView{}, NotRecreated: s.NotRecreated()}
 	for _, p := range s.Inventory.Managed() {
 		v.Pods = append(v.Pods, s.viewPod(p))
 	}

@@ -26,9 +26,9 @@ type rig struct {
 	*extendertest.Cluster
 	history  *history.Store
 	bypassed []bypass.Report
-	// suspended and unwanted are what the webhook reports.
-	suspended bool
-	unwanted  []kube.NotRecreated
+	// suspended and notRecreated are what the webhook reports.
+	suspended    bool
+	notRecreated []kube.NotRecreated
 }
 
 // newRig starts an hour before Now.
@@ -42,10 +42,10 @@ func newRig(tb testing.TB) *rig {
 	router := serve.Router(zerolog.New(zerolog.NewTestWriter(tb)))
 	pages := New(Config{
 		Inventory: r.Inventory, Profiles: r.Profiles, History: r.history,
-		Bypassed:  func() []bypass.Report { return r.bypassed },
-		Suspended: func() bool { return r.suspended },
-		Unwanted:  func() []kube.NotRecreated { return r.unwanted },
-		Further:   []Endpoint{{"POST", "/scheduler/filter", "for kube-scheduler"}},
+		Bypassed:     func() []bypass.Report { return r.bypassed },
+		Suspended:    func() bool { return r.suspended },
+		NotRecreated: func() []kube.NotRecreated { return r.notRecreated },
+		Further:      []Endpoint{{"POST", "/scheduler/filter", "for kube-scheduler"}},
 	})
 	pages.Route(router)
 	router.NotFound(pages.NotFound)

@@ -174,20 +174,20 @@ func TestWarnings(t *testing.T) {
 	r := newRig(t)
 	r.bypassed = []bypass.Report{{Resource: extendertest.NPU, Pods: 3, Message: "3 pods were bound"}}
 	r.suspended = true
-	r.unwanted = []kube.NotRecreated{{Namespace: "default", Name: "bare", Refused: "quota exceeded", Tries: 4, Secret: "bare-manifest"}}
+	r.notRecreated = []kube.NotRecreated{{Namespace: "default", Name: "bare", Refused: "quota exceeded", Tries: 4, Secret: "bare-manifest"}}
 	const (
-		bypassed  = "WARNING 3 pods were bound"
-		suspended = "pending pods are not recreated for idle accelerators"
-		unwanted  = "pod default/bare was deleted to be recreated, and the API server refuses to create it (4 attempts): quota exceeded"
+		bypassed     = "WARNING 3 pods were bound"
+		suspended    = "pending pods are not recreated for idle accelerators"
+		notRecreated = "pod default/bare was deleted to be recreated, and the API server refuses to create it (4 attempts): quota exceeded"
 	)
 	tests := map[string][]string{
-		"/": {bypassed, suspended}, "/pods": {unwanted},
+		"/": {bypassed, suspended}, "/pods": {notRecreated},
 		"/profiles": {bypassed}, "/profiles/face-recognition": {bypassed}, "/profiles/text": nil,
 	}
 	for path, want := range tests {
 		_, _, text := r.get(t, path)
 		text = strings.Join(strings.Fields(text), " ")
-		for _, warning := range []string{bypassed, suspended, unwanted} {
+		for _, warning := range []string{bypassed, suspended, notRecreated} {
 			if wanted := slices.Contains(want, warning); strings.Contains(text, warning) != wanted {
 				t.Errorf("GET %s: %q is there: %v, want %v\n%s", path, warning, !wanted, wanted, text)
 			}

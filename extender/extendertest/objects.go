@@ -134,7 +134,7 @@ func texts() *v1alpha1.InferenceProfile {
 // learned is what a status says of a variant.
 func learned(v *profile.Variant, samples int64, recent string) v1alpha1.LearnedTime {
 	return v1alpha1.LearnedTime{
-		Accelerator: string(v.Kind), Samples: samples, VariantHash: v.Hash, Recent: recent,
+		Accelerator: string(v.Kind), Runs: samples, VariantHash: v.Hash, Recent: recent,
 		LastObserved: metav1.NewTime(Now.Add(-time.Minute)),
 	}
 }

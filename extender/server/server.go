@@ -31,8 +31,8 @@ type Config struct {
 	FollowPods func(set func(*corev1.Pod), remove func(types.NamespacedName))
 	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
-	// Unwanted are the pods that could not be recreated.
-	Unwanted func() []kube.NotRecreated
+	// NotRecreated are the pods that the API server refuses to recreate.
+	NotRecreated func() []kube.NotRecreated
 	// ManagedOnly leaves pods alone that HeteroAccel did not admit.
 	ManagedOnly bool
 	// Registerer takes the server's metrics; nil leaves them unregistered.
@@ -63,7 +63,7 @@ func New(c Config) (http.Handler, error) {
 	c.FollowPods(watcher.SetPod, watcher.DeletePod)
 	pages := explain.New(explain.Config{
 		Inventory: c.Inventory, Profiles: c.Profiles, History: calls, Bypassed: watcher.Report,
-		Suspended: c.Suspended, Unwanted: c.Unwanted, Further: further,
+		Suspended: c.Suspended, NotRecreated: c.NotRecreated, Further: further,
 	})
 
 	r := serve.Router(c.Log)

@@ -44,11 +44,11 @@ func newRig(tb testing.TB, clock func() time.Time) *rig {
 			}
 			return nil
 		},
-		Suspended:  func() bool { return false },
-		Unwanted:   func() []kube.NotRecreated { return nil },
-		Registerer: reg,
-		Metrics:    promhttp.HandlerFor(reg, promhttp.HandlerOpts{}),
-		Log:        zerolog.New(zerolog.NewTestWriter(tb)),
+		Suspended:    func() bool { return false },
+		NotRecreated: func() []kube.NotRecreated { return nil },
+		Registerer:   reg,
+		Metrics:      promhttp.HandlerFor(reg, promhttp.HandlerOpts{}),
+		Log:          zerolog.New(zerolog.NewTestWriter(tb)),
 	})
 	if err != nil {
 		tb.Fatal(err)

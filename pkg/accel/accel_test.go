@@ -57,8 +57,8 @@ func TestBlocked(t *testing.T) {
 		"healthy":                       {Device{Health: Healthy, Slots: 4, Allocated: 1}, 0},
 		"unhealthy":                     {Device{Health: Unhealthy, Slots: 4, Allocated: 1}, 3},
 		"unknown":                       {Device{Health: HealthUnknown, Slots: 4, Allocated: 1}, 0},
-		"used from outside":             {Device{Health: Healthy, ExternalUse: "ffmpeg", Slots: 4, Allocated: 1}, 3},
-		"unknown and used from outside": {Device{ExternalUse: "ffmpeg", Slots: 4, Allocated: 1}, 3},
+		"in external use":               {Device{Health: Healthy, ExternalUse: "ffmpeg", Slots: 4, Allocated: 1}, 3},
+		"unknown and in external use":   {Device{ExternalUse: "ffmpeg", Slots: 4, Allocated: 1}, 3},
 		"unhealthy, holders unknown":    {Device{Health: Unhealthy, Slots: 4, Allocated: -1}, 4},
 		"more allocated than there are": {Device{Health: Unhealthy, Slots: 1, Allocated: 2}, 0},
 	}

@@ -11,9 +11,9 @@ const (
 	AcceleratorAnnotation = Prefix + "accelerator"
 	// ContainerAnnotation names the container to mutate.
 	ContainerAnnotation = Prefix + "container"
-	// ReadmissionAnnotation is "false" on a pod that is never to be recreated
-	// for another kind, and "true" on one whose controller recreates pods only
-	// when somebody deletes them (OnDelete) and that may be all the same.
+	// ReadmissionAnnotation is "false" on a pod that must never be recreated for
+	// another kind, and "true" on one that may be although its controller
+	// replaces pods only when somebody deletes them (OnDelete).
 	ReadmissionAnnotation = Prefix + "readmission"
 
 	// The bare keys count only when both stand together, so that nobody
@@ -37,23 +37,23 @@ const (
 	// ReadmissionsAnnotation is how often the pod was recreated for another
 	// kind; absent when it never was.
 	ReadmissionsAnnotation = Prefix + "readmissions"
-	// IntendedAnnotation names, authenticated, the kind that a dry run of the
-	// webhook's own is about. No pod that is created keeps it.
+	// IntendedAnnotation names, authenticated, the kind that a dry run by the
+	// webhook is about. No pod is created with it.
 	IntendedAnnotation = Prefix + "intended"
-	// RetryAnnotation is changed on a pod that waits, so that kube-scheduler
-	// looks at it again.
+	// RetryAnnotation is changed on a pending pod so that kube-scheduler requeues
+	// it.
 	RetryAnnotation = Prefix + "retry"
-	// SuccessorAnnotation names, authenticated, in whose place a pod comes that
-	// the webhook created before that one is gone, until it belongs to the same
-	// ReplicaSet.
+	// SuccessorAnnotation names, authenticated, the pod that a new pod replaces.
+	// The webhook creates the new one before the old one is gone, and removes the
+	// annotation once it belongs to the same ReplicaSet.
 	SuccessorAnnotation = Prefix + "successor"
 )
 
-// SuccessorLabel is on pods with a SuccessorAnnotation, so that they are found.
+// SuccessorLabel is on pods with a SuccessorAnnotation, for label selectors.
 const SuccessorLabel = Prefix + "successor"
 
-// ReleasedLabel marks a Job's pod that was taken from its Job to be deleted.
-// Its value is a code that only the webhook can make.
+// ReleasedLabel marks a pod that the webhook released from its Job to delete it.
+// Its value is a code that only the webhook can compute.
 const ReleasedLabel = Prefix + "released"
 
 // DeviceEnv is the environment variable that tells a program the OpenVINO

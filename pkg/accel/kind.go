@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// Kind names a sort of accelerator: CPU, GPU, FPGA, NPU, or whatever else an
+// Kind is a kind of accelerator: CPU, GPU, FPGA, NPU, or whatever else an
 // InferenceProfile has a variant for. The set is open; the canonical form is
 // upper case.
 type Kind string
 
-// CPU is the one kind the code treats apart: its capacity is cores, which
-// Kubernetes accounts for itself, and not devices.
+// CPU is the one kind that is special in code: its capacity is cores, which
+// Kubernetes accounts for itself, not devices.
 const CPU Kind = "CPU"
 
-// kindPattern also bounds what can reach a metric label or a table. It matches
-// before anything is made upper case, since letters outside ASCII, such as the
-// dotless i, have ASCII ones for their capitals.
+// kindPattern also bounds what can reach a metric label or a table. It is matched
+// before conversion to upper case: some letters outside ASCII, such as the dotless
+// i, have ASCII capitals.
 var kindPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,30}[A-Za-z0-9])?$`)
 
 // ParseKind returns the canonical form of a kind as a person writes it.

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Request is what a pod asks for.
+// Request is what a pod requests of us.
 type Request struct {
 	// Inference is the name of an InferenceProfile.
 	Inference string
@@ -19,11 +19,11 @@ type Request struct {
 	Container string
 }
 
-// Any reports whether every kind the profile has a variant for will do.
+// Any reports whether every kind is allowed that the profile has a variant for.
 func (r Request) Any() bool { return len(r.Kinds) == 0 }
 
-// Rank is the place of k in the order of preference, 0 first. Where any kind
-// will do all rank alike. ok is false for a kind that is not allowed.
+// Rank is the position of k in the order of preference, 0 first. Where any kind is
+// allowed all have rank 0. ok is false for a kind that is not allowed.
 func (r Request) Rank(k Kind) (rank int, ok bool) {
 	if r.Any() {
 		return 0, true
@@ -32,15 +32,15 @@ func (r Request) Rank(k Kind) (rank int, ok bool) {
 	return i, i >= 0
 }
 
-// mostKinds bounds an order of preference, and with it the work an annotation
-// can make: at admission its size has not been checked yet.
-const mostKinds = 32
+// maxKinds bounds an order of preference, and so the work that an annotation
+// causes: at admission its size has not been validated yet.
+const maxKinds = 32
 
-// ParseRequest reads a pod's annotations. ours is false for a pod that asks
+// ParseRequest reads a pod's annotations. ours is false for a pod that requests
 // nothing of us; err is a sentence for the person who wrote the annotations.
 //
-// The mirror of a static pod is not ours, whatever the file on its node says:
-// the kubelet runs that file, and only shows it to the API server.
+// A mirror pod is not ours, whatever its annotations: the kubelet runs the static
+// pod from a file, and only reports it to the API server.
 func ParseRequest(annotations map[string]string) (req Request, ours bool, err error) {
 	if _, mirror := annotations[corev1.MirrorPodAnnotationKey]; mirror {
 		return Request{}, false, nil
@@ -78,7 +78,8 @@ func ParseRequest(annotations map[string]string) (req Request, ours bool, err er
 	return req, true, nil
 }
 
-// parseKinds reads "any" or a comma-separated list without repeats; nil is any.
+// parseKinds parses "any", which is nil, or a comma-separated list without
+// duplicates.
 func parseKinds(s string) ([]Kind, error) {
 	if strings.EqualFold(strings.TrimSpace(s), "any") {
 		return nil, nil
@@ -93,21 +94,21 @@ func parseKinds(s string) ([]Kind, error) {
 			return nil, fmt.Errorf("%q mixes \"any\" with kinds: write one or the other", abbreviate(s))
 		case slices.Contains(kinds, k):
 			return nil, fmt.Errorf("%q names %s twice: name each kind once", abbreviate(s), k)
-		case len(kinds) == mostKinds:
-			return nil, fmt.Errorf("%q names more than %d kinds: name fewer, or write \"any\"", abbreviate(s), mostKinds)
+		case len(kinds) == maxKinds:
+			return nil, fmt.Errorf("%q names more than %d kinds: name fewer, or write \"any\"", abbreviate(s), maxKinds)
 		}
 		kinds = append(kinds, k)
 	}
 	return kinds, nil
 }
 
-// abbreviate keeps a hostile annotation, which can be as large as a request,
-// out of a message.
+// abbreviate bounds the text of an annotation in a message: a hostile one can be as
+// large as an admission request.
 func abbreviate(s string) string {
-	const most = 60
-	count := 0
+	const maxRunes = 60
+	runes := 0
 	for i := range s {
-		if count++; count > most {
+		if runes++; runes > maxRunes {
 			return s[:i] + "…"
 		}
 	}

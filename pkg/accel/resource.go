@@ -6,10 +6,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// IsDeviceResource reports whether name is an extended resource that stands
-// for devices: qualified with a domain, and not one of Kubernetes' own. The rule
-// is that of Kubernetes' IsExtendedResourceName, for names that the API server
-// has let in.
+// IsDeviceResource reports whether name is an extended resource: qualified with a
+// domain, and not one of Kubernetes' own. The rule is that of Kubernetes'
+// IsExtendedResourceName, for names that the API server has validated.
 func IsDeviceResource(name corev1.ResourceName) bool {
 	s := string(name)
 	domain, base, qualified := strings.Cut(s, "/")

@@ -11,15 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// LimitRange is what is kept of a LimitRange: what it says of containers and
-// pods. LimitRangeOf makes it; it is immutable.
+// LimitRange is what is kept of a LimitRange: its limits for containers and pods.
+// LimitRangeOf reads it; it is immutable.
 type LimitRange struct {
 	Namespace, Name string
 	items           []corev1.LimitRangeItem
 }
 
-// LimitRangeOf reduces a LimitRange of the API server, which has filled in its
-// defaults, to its record.
+// LimitRangeOf reads a LimitRange of the API server, which has set its defaults.
 func LimitRangeOf(l *corev1.LimitRange) *LimitRange {
 	r := &LimitRange{Namespace: l.Namespace, Name: l.Name}
 	for i := range l.Spec.Limits {
@@ -32,17 +31,16 @@ func LimitRangeOf(l *corev1.LimitRange) *LimitRange {
 
 func (l *LimitRange) equal(o *LimitRange) bool { return equality.Semantic.DeepEqual(l.items, o.items) }
 
-// refusedByRanges says which rule of a namespace's LimitRanges a pod breaks
+// limitRangeRefusal says which limit of a namespace's LimitRanges a pod violates
 // first, in the API server's words; "" for none. It does what the LimitRanger
 // plugin does (plugin/pkg/admission/limitranger of Kubernetes), which sets
-// defaults once more after all webhooks, and then checks.
-func refusedByRanges(ranges []*LimitRange, pod *corev1.Pod) string {
+// defaults once more after all webhooks, and then validates.
+func limitRangeRefusal(ranges []*LimitRange, pod *corev1.Pod) string {
 	if len(ranges) == 0 {
 		return ""
 	}
-	containers := filled(ranges, pod)
-	// What the defaults make of a container has to be valid, which is looked at
-	// first.
+	containers := withDefaults(ranges, pod)
+	// The API server first checks that containers are valid with defaults.
 	for i := range containers {
 		if why := containers[i].contradiction(); why != "" {
 			return why
@@ -57,7 +55,7 @@ func refusedByRanges(ranges []*LimitRange, pod *corev1.Pod) string {
 				subjects = []subject{whole}
 			}
 			for j := range subjects {
-				if why := subjects[j].breaks(item); why != "" {
+				if why := subjects[j].violates(item); why != "" {
 					return fmt.Sprintf("LimitRange %s: %s", l.Name, why)
 				}
 			}
@@ -66,9 +64,9 @@ func refusedByRanges(ranges []*LimitRange, pod *corev1.Pod) string {
 	return ""
 }
 
-// breaks says which bound of an item the subject breaks first, by the order of
+// violates says which bound of an item the subject violates first, by the order of
 // bounds and the names of resources; "" for none.
-func (s *subject) breaks(item *corev1.LimitRangeItem) string {
+func (s *subject) violates(item *corev1.LimitRangeItem) string {
 	for _, bound := range []struct {
 		of    corev1.ResourceList
 		check func(string, corev1.ResourceName, resource.Quantity, *resource.Quantity, *resource.Quantity) string
@@ -87,7 +85,7 @@ func (s *subject) breaks(item *corev1.LimitRangeItem) string {
 	return ""
 }
 
-// amount is what a list has of a resource, nil for none.
+// amount is a list's amount of a resource, nil for none.
 func amount(list corev1.ResourceList, name corev1.ResourceName) *resource.Quantity {
 	if q, ok := list[name]; ok {
 		return &q
@@ -130,29 +128,28 @@ func aboveRatio(of string, name corev1.ResourceName, bound resource.Quantity, re
 		return says + ", but no limit is specified or limit is 0"
 	}
 	l, r := float64(limit.Value()), float64(request.Value())
-	if fine(*limit) && fine(*request) {
+	if inMilli(*limit) && inMilli(*request) {
 		l, r = float64(limit.MilliValue()), float64(request.MilliValue())
 	}
 	ratio := l / r
-	most, scaled := float64(bound.Value()), ratio
-	if fine(bound) {
-		most, scaled = float64(bound.MilliValue()), ratio*1000
+	maxRatio, scaled := float64(bound.Value()), ratio
+	if inMilli(bound) {
+		maxRatio, scaled = float64(bound.MilliValue()), ratio*1000
 	}
-	if scaled > most {
+	if scaled > maxRatio {
 		return fmt.Sprintf("%s, but provided ratio is %f", says, ratio)
 	}
 	return ""
 }
 
-// compare compares an amount with a bound as the plugin does: in thousandths
-// where these and the other amount are small enough for that, else in whole
-// units, rounded up.
+// compare compares an amount with a bound as the plugin does: in thousandths if
+// both, and the other amount, are small enough, else in whole units, rounded up.
 func compare(q resource.Quantity, other *resource.Quantity, bound resource.Quantity) int {
-	if fine(q) && fine(bound) && (other == nil || fine(*other)) {
+	if inMilli(q) && inMilli(bound) && (other == nil || inMilli(*other)) {
 		return cmp.Compare(q.MilliValue(), bound.MilliValue())
 	}
 	return cmp.Compare(q.Value(), bound.Value())
 }
 
-// fine reports whether an amount can be counted in thousandths.
-func fine(q resource.Quantity) bool { return q.Value() <= resource.MaxMilliValue }
+// inMilli reports whether an amount is small enough to count in thousandths.
+func inMilli(q resource.Quantity) bool { return q.Value() <= resource.MaxMilliValue }

@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// list is a ResourceList of names and amounts in turn.
+// list is a ResourceList of name, amount, name, amount, …
 func list(pairs ...string) corev1.ResourceList {
 	l := corev1.ResourceList{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -65,7 +65,7 @@ func limitRange(name string, items ...corev1.LimitRangeItem) *LimitRange {
 
 type podOption func(*corev1.Pod)
 
-// aPod has one container, main, which asks for nothing.
+// aPod has one container, main, which requests nothing.
 func aPod(options ...podOption) *corev1.Pod {
 	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main"}}}}
 	for _, o := range options {
@@ -108,9 +108,8 @@ func overhead(pairs ...string) podOption {
 	return func(p *corev1.Pod) { p.Spec.Overhead = list(pairs...) }
 }
 
-// TestLimitRanges asks what the LimitRanges of a namespace say of a pod. Items
-// are as the API server shows them, with their own defaults filled in where
-// these matter.
+// TestLimitRanges checks a pod against the LimitRanges of a namespace. Items are as
+// the API server returns them, with their own defaults set where these matter.
 func TestLimitRanges(t *testing.T) {
 	both := func(pairs ...string) podOption { return asks(list(pairs...), list(pairs...)) }
 	everybody := limitRange("everybody", perContainer(
@@ -160,7 +159,7 @@ func TestLimitRanges(t *testing.T) {
 			[]*LimitRange{limitRange("l", perContainer(defaults("cpu", "1"), defaultRequests("cpu", "1")), perPod(most("cpu", "1")))}, aPod(beside(nil, nil)),
 			"LimitRange l: maximum cpu usage per Pod is 1, but limit is 2",
 		},
-		"pod-level resources go before the sum": {
+		"pod-level resources override the sum": {
 			[]*LimitRange{limitRange("l", perPod(most("cpu", "2")))}, aPod(both("cpu", "1"), inAll(list("cpu", "3"), list("cpu", "3"))), "LimitRange l: maximum cpu usage per Pod is 2, but limit is 3",
 		},
 		"pod-level limits without a request may get one first": {
@@ -174,7 +173,7 @@ func TestLimitRanges(t *testing.T) {
 			[]*LimitRange{limitRange("l", perContainer(defaults("memory", "256Mi"), defaultRequests("memory", "256Mi")))}, aPod(asks(list("memory", "1Gi"), nil)),
 			"LimitRange l: with its default, the memory request of container main is 1Gi, which must be less than or equal to its limit of 256Mi",
 		},
-		"defaults that contradict the pod go before what it breaks": {
+		"defaults that contradict the pod are checked before limits": {
 			[]*LimitRange{limitRange("l", perContainer(defaults("memory", "256Mi"), defaultRequests("memory", "256Mi"), most("cpu", "1")))}, aPod(asks(list("memory", "1Gi"), list("cpu", "2"))),
 			"LimitRange l: with its default, the memory request of container main is 1Gi, which must be less than or equal to its limit of 256Mi",
 		},
@@ -210,7 +209,7 @@ func TestLimitRanges(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			before := tt.pod.DeepCopy()
-			if diff := cmp.Diff(tt.want, refusedByRanges(tt.ranges, tt.pod)); diff != "" {
+			if diff := cmp.Diff(tt.want, limitRangeRefusal(tt.ranges, tt.pod)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(before, tt.pod); diff != "" {

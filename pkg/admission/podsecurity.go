@@ -10,12 +10,12 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-// level is what pod-security.kubernetes.io/enforce and enforce-version say of a
-// namespace. The zero value enforces nothing.
+// level is what the labels pod-security.kubernetes.io/enforce and enforce-version
+// of a namespace say. The zero value enforces nothing.
 type level struct{ psa.LevelVersion }
 
-// levelOf reads a namespace's labels as the PodSecurity plugin does: no label is
-// privileged, one that it does not understand restricted.
+// levelOf reads a namespace's labels as the PodSecurity plugin does: without a label
+// it is privileged, with an invalid one restricted.
 func levelOf(labels map[string]string) level {
 	everything := psa.LevelVersion{Level: psa.LevelPrivileged, Version: psa.LatestVersion()}
 	p, _ := psa.PolicyToEvaluate(labels, psa.Policy{Enforce: everything, Audit: everything, Warn: everything})
@@ -29,17 +29,16 @@ func (l level) equal(o level) bool {
 	return l.privileged() && o.privileged() || l.Equivalent(&o.LevelVersion)
 }
 
-// evaluator has the checks of all versions: some hundred functions.
+// evaluator has the checks of all versions, about a hundred functions.
 var evaluator = sync.OnceValue(func() policy.Evaluator {
 	e, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
-		panic(fmt.Sprintf("the PodSecurity checks of this build contradict one another: %v", err))
+		panic(fmt.Sprintf("the PodSecurity checks of this build are inconsistent: %v", err))
 	}
 	return e
 })
 
-// refuses is the first of what the level forbids in a pod, "" when it forbids
-// nothing.
+// refuses is the first violation of the level by a pod, "" for none.
 func (l level) refuses(pod *corev1.Pod) string {
 	if l.privileged() {
 		return ""

@@ -22,7 +22,7 @@ func hostPath(path string) corev1.VolumeSource {
 	return corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path}}
 }
 
-// locked is as restricted wants a container to be.
+// locked is a container that the level restricted allows.
 func locked(p *corev1.Pod) {
 	p.Spec.SecurityContext = &corev1.PodSecurityContext{
 		RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
@@ -40,7 +40,7 @@ func inGroup(group int64) podOption {
 	return func(p *corev1.Pod) { p.Spec.SecurityContext.SupplementalGroups = []int64{group} }
 }
 
-// TestPodSecurity asks what a namespace's labels say of a pod.
+// TestPodSecurity checks a pod against a namespace's labels.
 func TestPodSecurity(t *testing.T) {
 	tests := map[string]struct {
 		labels map[string]string

@@ -9,15 +9,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Store has the rules of every namespace that has any. Its methods may be
-// called at once; a nil Store knows of no rules.
+// Store has the rules of every namespace that has any. It is safe for concurrent
+// use; a nil Store has no rules.
 type Store struct {
 	mu      sync.RWMutex
 	rules   map[string]*rules
 	version atomic.Uint64
 }
 
-// rules are those of one namespace. Immutable: a change makes others.
+// rules are those of one namespace. They are immutable.
 type rules struct {
 	// ranges are by name.
 	ranges []*LimitRange
@@ -28,7 +28,7 @@ type rules struct {
 func NewStore() *Store { return &Store{rules: map[string]*rules{}} }
 
 // Has reports whether a namespace has rules at all.
-func (s *Store) Has(namespace string) bool { return s.of(namespace) != nil }
+func (s *Store) Has(namespace string) bool { return s.rulesOf(namespace) != nil }
 
 // Version changes with every change of the rules.
 func (s *Store) Version() uint64 {
@@ -38,18 +38,18 @@ func (s *Store) Version() uint64 {
 	return s.version.Load()
 }
 
-// Refuses says why the API server would refuse a pod, exactly as it would be
+// Refuses says why the API server would deny a pod, given exactly as it would be
 // created in a namespace; "" when nothing is known against it. The pod is not
 // changed.
 func (s *Store) Refuses(namespace string, pod *corev1.Pod) string {
-	r := s.of(namespace)
+	r := s.rulesOf(namespace)
 	if r == nil {
 		return ""
 	}
-	return cmp.Or(refusedByRanges(r.ranges, pod), r.level.refuses(pod))
+	return cmp.Or(limitRangeRefusal(r.ranges, pod), r.level.refuses(pod))
 }
 
-func (s *Store) of(namespace string) *rules {
+func (s *Store) rulesOf(namespace string) *rules {
 	if s == nil {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (s *Store) SetLimitRange(l *LimitRange) {
 	})
 }
 
-// DeleteLimitRange takes a LimitRange's leaving.
+// DeleteLimitRange removes a LimitRange.
 func (s *Store) DeleteLimitRange(namespace, name string) {
 	s.change(namespace, func(r *rules) bool {
 		i, known := slices.BinarySearchFunc(r.ranges, name, byName)
@@ -98,19 +98,19 @@ func (s *Store) SetNamespace(name string, labels map[string]string) {
 	})
 }
 
-// DeleteNamespace takes a namespace's leaving.
+// DeleteNamespace removes the pod-security level of a namespace.
 func (s *Store) DeleteNamespace(name string) { s.SetNamespace(name, nil) }
 
-// change gives a namespace other rules: change gets a copy, and reports whether
-// it changed it. A namespace without rules is forgotten.
-func (s *Store) change(namespace string, change func(*rules) bool) {
+// change replaces the rules of a namespace: edit gets a copy, and reports whether
+// it changed it. A namespace without rules is dropped.
+func (s *Store) change(namespace string, edit func(*rules) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var next rules
 	if old := s.rules[namespace]; old != nil {
 		next = *old
 	}
-	if !change(&next) {
+	if !edit(&next) {
 		return
 	}
 	if len(next.ranges) == 0 && next.level.privileged() {

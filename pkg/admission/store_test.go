@@ -8,9 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestStore plays what the informers bring. Each step says whether something
-// changed by it, and why a pod of the namespace that wants two cores would be
-// refused then.
+// TestStore sends events of informers. Each step has whether something changed,
+// and why a pod of the namespace that requests two cores would be denied then.
 func TestStore(t *testing.T) {
 	s := NewStore()
 	cores := func(name, n string) func() {
@@ -67,7 +66,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// TestNoStore knows of no rules.
+// TestNoStore: a nil store has no rules.
 func TestNoStore(t *testing.T) {
 	var s *Store
 	if s.Has("team") || s.Refuses("team", aPod(privileged)) != "" || s.Version() != 0 {
@@ -75,7 +74,7 @@ func TestNoStore(t *testing.T) {
 	}
 }
 
-// TestStoreAtOnce is for the race detector: rules change while pods are judged.
+// TestStoreAtOnce is for the race detector: rules change while pods are checked.
 func TestStoreAtOnce(t *testing.T) {
 	s := NewStore()
 	pod := aPod(asks(nil, list("cpu", "2")))

@@ -31,7 +31,7 @@ func cluster(busy bool) *world {
 	kinds := []string{gpu, npu, fpga}
 	for i := range manyNodes {
 		w.SetNode(benchNode(i))
-		w.SetTelemetry(benchSample(w.now, i, 0))
+		w.SetTelemetry(benchScrape(w.now, i, 0))
 	}
 	for i := range manyPods {
 		w.SetPod(benchPod(w, i, kinds))
@@ -70,7 +70,7 @@ func benchNode(i int) *Node {
 	return aNode(nodeName(i), options...)
 }
 
-func benchSample(now time.Time, i, round int) telemetry.Scrape {
+func benchScrape(now time.Time, i, round int) telemetry.Scrape {
 	s := telemetry.Scrape{Node: nodeName(i), Time: now, CPUCores: 8, CPUBusy: float64((i + round) % 3)}
 	s.Devices = append(s.Devices, device("0000:00:02.0", []string{gpu, npu, fpga}[i%3]))
 	if i%2 == 0 {
@@ -128,8 +128,8 @@ func BenchmarkDecide(b *testing.B) {
 			}
 			return w
 		}, Query{Options: fourKinds(selects("room", "3"))}},
-		{"new-shape", idle, Query{}},
-		{"new-shape-selector", idle, Query{}},
+		{"new-class", idle, Query{}},
+		{"new-class-selector", idle, Query{}},
 	}
 	for _, bb := range cases {
 		b.Run(bb.name, func(b *testing.B) {
@@ -141,9 +141,9 @@ func BenchmarkDecide(b *testing.B) {
 			for b.Loop() {
 				i++
 				switch bb.name {
-				case "new-shape":
+				case "new-class":
 					q.Options = fourKinds(asks("memory", fmt.Sprint(i)))
-				case "new-shape-selector":
+				case "new-class-selector":
 					q.Options = fourKinds(selects("room", fmt.Sprint(i)))
 				}
 				w.Decide(q, first)
@@ -162,21 +162,21 @@ func q2(q Query) Query {
 func BenchmarkSet(b *testing.B) {
 	w := cluster(false)
 	w.Decide(Query{Options: fourKinds()}, func([]Candidate) int { return 0 })
-	samples := [2][]telemetry.Scrape{}
+	scrapes := [2][]telemetry.Scrape{}
 	for i := range manyNodes {
-		for r := range samples {
-			samples[r] = append(samples[r], benchSample(w.now, i, r))
+		for r := range scrapes {
+			scrapes[r] = append(scrapes[r], benchScrape(w.now, i, r))
 		}
 	}
 	nodes := []*Node{benchNode(7), benchNode(7)}
 	pods := []*Pod{benchPod(w, 100, []string{gpu, npu, fpga}), benchPod(w, 9000, nil)}
 	ended := *pods[0]
 	ended.Done = true
-	b.Run("sample", func(b *testing.B) {
+	b.Run("scrape", func(b *testing.B) {
 		b.ReportAllocs()
 		i := 0
 		for b.Loop() {
-			w.SetTelemetry(samples[i/manyNodes%2][i%manyNodes])
+			w.SetTelemetry(scrapes[i/manyNodes%2][i%manyNodes])
 			i++
 		}
 	})
@@ -224,8 +224,8 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// TestMemory holds 5,000 nodes, their samples and 12,000 pods, and the tables
-// of four decisions.
+// TestMemory keeps 5,000 nodes, their telemetry, 12,000 pods and the tables of
+// four decisions.
 func TestMemory(t *testing.T) {
 	heap := func() float64 {
 		runtime.GC()
@@ -241,17 +241,17 @@ func TestMemory(t *testing.T) {
 	}
 	nodes := heap()
 	for i := range manyNodes {
-		w.SetTelemetry(benchSample(w.now, i, 0))
+		w.SetTelemetry(benchScrape(w.now, i, 0))
 	}
-	samples := heap()
+	scrapes := heap()
 	for i := range manyPods {
 		w.SetPod(benchPod(w, i, []string{gpu, npu, fpga}))
 	}
 	pods := heap()
 	w.Decide(Query{Options: fourKinds()}, func([]Candidate) int { return 0 })
 	all := heap()
-	t.Logf("bytes a node %.0f, a sample %.0f, a pod %.0f; four tables %.0f kB; in all %.1f MB",
-		(nodes-start)/manyNodes, (samples-nodes)/manyNodes, (pods-samples)/manyPods, (all-pods)/1e3, (all-start)/1e6)
+	t.Logf("bytes a node %.0f, a scrape %.0f, a pod %.0f; four tables %.0f kB; in all %.1f MB",
+		(nodes-start)/manyNodes, (scrapes-nodes)/manyNodes, (pods-scrapes)/manyPods, (all-pods)/1e3, (all-start)/1e6)
 	if all-start > 30e6 {
 		t.Errorf("the inventory holds %.1f MB, want at most half of the 60 MB a program may use", (all-start)/1e6)
 	}

@@ -50,7 +50,7 @@ func (w *world) reserve(id string, o Option) Candidate {
 	return w.Decide(Query{Namespace: "default", Options: []Option{o}, Reservation: id}, func([]Candidate) int { return 0 })
 }
 
-func (w *world) sample(node string, age time.Duration, devices ...accel.Device) {
+func (w *world) scrape(node string, age time.Duration, devices ...accel.Device) {
 	w.SetTelemetry(telemetry.Scrape{Node: node, Time: w.now.Add(-age), Devices: devices})
 }
 

@@ -6,131 +6,132 @@ import (
 	"heteroaccel.io/pkg/resources"
 )
 
-// hand is what is left to deal: the places with slots that nothing has claimed
-// yet, and how many each has.
-type hand struct {
-	free places
-	left []int32 // by place, good where free
-}
-
-// claims counts what waiting pods and reservations take of the slots that
-// pods of shape s, which has a table, find free, and how many of them find
-// none there but could run on one of the nodes.
+// countClaims counts what pending pods and reservations take of the free
+// capacity that pods of class c, which has a table, could use: claimed is how
+// many such pods fit less because of them, and queued how many more of them fit
+// nowhere now, but could run on one of the same nodes.
 //
-// Each claim is dealt to spots it may use, those tied to certain nodes first.
-// A pod that waits for a device elsewhere therefore takes nothing away here,
-// and one that the scheduler passes over no device: see passedOver.
-// Dealing is greedy: it can err, by calling a slot taken that a cleverer
-// dealing would leave free, only where claims with different node affinities
+// Each claim is placed first-fit on the nodes eligible for it, claims restricted
+// to certain nodes first. A pod that waits for a device elsewhere therefore
+// takes nothing here, and neither does one that the scheduler passed over, see
+// passedOver. First-fit can err, by calling something taken that a better
+// placement would leave free, only where claims with different node affinities
 // meet.
-func (inv *Inventory) claims(s *shape, now time.Time) (claimed, queued int64) {
-	dealing := false
-	for _, claim := range inv.queue {
-		size := share(claim.needs, s.needs)
+func (inv *Inventory) countClaims(c *podClass, now time.Time) (claimed, queued int64) {
+	filled := false
+	for _, other := range inv.claiming {
+		size := claimSize(other.needs, c.needs)
 		if size == 0 {
 			continue
 		}
-		waiting, judged := claim.waiting, claim.judged
-		if inv.leftOut.shape == claim {
-			waiting--
-			if inv.leftOut.judged {
-				judged--
+		claims, unschedulable := other.claims, other.unschedulable
+		if inv.excluded.class == other {
+			claims--
+			if inv.excluded.unschedulable {
+				unschedulable--
 			}
 		}
-		if judged > 0 && inv.passedOver(claim, now) {
-			waiting -= judged
+		if unschedulable > 0 && inv.passedOver(other, now) {
+			claims -= unschedulable
 		}
-		want := size * waiting
+		want := size * claims
 		if want == 0 {
 			continue
 		}
-		if !dealing {
-			inv.dealing.fill(s.table)
-			dealing = true
+		if !filled {
+			inv.scratch.fill(c.table)
+			filled = true
 		}
-		took := inv.deal(claim, want)
-		claimed += took
-		if took < want && inv.meet(claim, s.table) {
-			queued += want - took
+		placed := inv.place(other, want)
+		claimed += placed
+		if placed < want && inv.overlaps(other, c.table) {
+			queued += want - placed
 		}
 	}
 	return claimed, queued
 }
 
-// VerdictGrace is how long the scheduler has to give a pod what became usable:
-// longer than the longest pause between its tries of one pod
+// VerdictGrace is how long the scheduler has to bind a pod to what became
+// usable: longer than the longest pause between its attempts at one pod
 // (podMaxBackoffSeconds, 10 s).
 const VerdictGrace = 12 * time.Second
 
-// passedOver reports whether the scheduler leaves something usable for the pods
-// of a shape that it found no node for: it had the time to bind them and did
-// not. Its plugins know more than we do, of volumes, of other pods' places, of
-// ports, and what they keep from these pods is free for others. Once more
-// becomes usable the pods claim it again.
-func (inv *Inventory) passedOver(s *shape, now time.Time) bool {
-	if s.table == nil && len(inv.tabled) >= mostTables {
-		return false // nothing is known of it, and decisions need the tables
+// passedOver reports whether the scheduler leaves something usable that the
+// unschedulable pods of a class could take: it had the time to bind them and did
+// not. Its plugins know more than we do, of volumes, affinity between pods and
+// host ports, so what they deny these pods is free for others. When more becomes
+// usable the pods claim it again.
+func (inv *Inventory) passedOver(c *podClass, now time.Time) bool {
+	if c.table == nil && len(inv.withTable) >= maxTables {
+		return false // unknown without a table, and decisions need those there are
 	}
-	t := inv.table(s)
-	return t.usable > 0 && now.Sub(t.rose) > VerdictGrace
+	t := inv.tableOf(c)
+	return t.usable > 0 && now.Sub(t.lastGain) > VerdictGrace
 }
 
-// fill takes up the free slots of a table.
-func (h *hand) fill(t *table) {
-	h.free = append(h.free[:0], t.free...)
-	if len(h.left) < len(t.rooms) {
-		h.left = make([]int32, len(t.rooms))
+// firstFit is the free capacity of a table that no claim has taken yet.
+type firstFit struct {
+	nodes nodeSet
+	left  []int32 // by index of the node, valid for nodes
+}
+
+// fill starts from the free capacity of a table.
+func (f *firstFit) fill(t *fitTable) {
+	f.nodes = append(f.nodes[:0], t.withFree...)
+	if len(f.left) < len(t.fits) {
+		f.left = make([]int32, len(t.fits))
 	}
-	for i := range t.free.and(t.here) {
-		h.left[i] = t.rooms[i].slots
+	for i := range t.withFree.intersect(t.suitable) {
+		f.left[i] = t.fits[i].free
 	}
 }
 
-// deal takes what a claim wants from where it may go and fits now.
-func (inv *Inventory) deal(claim *shape, want int64) (took int64) {
-	h := &inv.dealing
-	for i := range h.free.and(claim.reach.allowed) {
-		if inv.places[i].Fits(claim.needs, false) == 0 {
+// place takes what claims of a class want from the nodes that are eligible and
+// have room for one of its pods now.
+func (inv *Inventory) place(c *podClass, want int64) (placed int64) {
+	f := &inv.scratch
+	for i := range f.nodes.intersect(c.eligible.nodes) {
+		if inv.byIndex[i].Fits(c.needs, false) == 0 {
 			continue
 		}
-		n := min(want-took, int64(h.left[i]))
-		took += n
-		h.left[i] -= int32(n)
-		h.free.set(i, h.left[i] > 0)
-		if took == want {
+		n := min(want-placed, int64(f.left[i]))
+		placed += n
+		f.left[i] -= int32(n)
+		f.nodes.set(i, f.left[i] > 0)
+		if placed == want {
 			break
 		}
 	}
-	return took
+	return placed
 }
 
-// meet reports whether a claim could run on one of a table's nodes.
-func (inv *Inventory) meet(claim *shape, t *table) bool {
-	for i := range t.here.and(claim.reach.allowed) {
-		if inv.places[i].FitsEmpty(claim.needs) > 0 {
+// overlaps reports whether pods of a class could run on one of a table's nodes.
+func (inv *Inventory) overlaps(c *podClass, t *fitTable) bool {
+	for i := range t.suitable.intersect(c.eligible.nodes) {
+		if inv.byIndex[i].FitsEmpty(c.needs) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// mostShare bounds a claim, so that no number of them overflows.
-const mostShare = 1 << 32
+// maxClaim bounds the size of a claim, so that no sum of them overflows.
+const maxClaim = 1 << 32
 
-// share is how many slots of the size of need a claim takes, rounded up; 0
-// when the two are after different things.
-func share(claim, need resources.Amounts) int64 {
-	if len(need.Devices) == 0 {
-		if len(claim.Devices) > 0 || claim.CPU == 0 || need.CPU == 0 {
+// claimSize is how many pods with these needs fit less because of a pod with
+// the needs claimed, rounded up; 0 when they need different resources.
+func claimSize(claimed, needs resources.Amounts) int64 {
+	if len(needs.Devices) == 0 {
+		if len(claimed.Devices) > 0 || claimed.CPU == 0 || needs.CPU == 0 {
 			return 0
 		}
-		return min((claim.CPU+need.CPU-1)/need.CPU, mostShare)
+		return min((claimed.CPU+needs.CPU-1)/needs.CPU, maxClaim)
 	}
-	var slots int64
-	for _, d := range need.Devices {
-		if count := claim.Device(d.Resource); count > 0 {
-			slots = max(slots, (count+d.Count-1)/max(1, d.Count))
+	var size int64
+	for _, d := range needs.Devices {
+		if count := claimed.Device(d.Resource); count > 0 {
+			size = max(size, (count+d.Count-1)/max(1, d.Count))
 		}
 	}
-	return min(slots, mostShare)
+	return min(size, maxClaim)
 }

@@ -137,12 +137,12 @@ func TestClaims(t *testing.T) {
 			},
 			want: sums{Total: 3, Usable: 3},
 		},
-		"tied to the other node": {
+		"restricted to the other node": {
 			do:     func(w *world) { w.SetPod(aPod("p", asks(gpu, "1"), room("1"))) },
 			option: wants(gpu, room("2")),
 			want:   sums{Total: 2, Usable: 2},
 		},
-		"tied to the other node, which is busy": {
+		"restricted to the other node, which is busy": {
 			do: func(w *world) {
 				w.SetPod(aPod("q", asks(gpu, "1"), on("g")))
 				w.SetPod(aPod("p", asks(gpu, "1"), room("1")))
@@ -150,14 +150,14 @@ func TestClaims(t *testing.T) {
 			option: wants(gpu, room("2")),
 			want:   sums{Total: 2, Usable: 2},
 		},
-		"tied to one of the nodes, which is busy": { // it can take nothing on h
+		"restricted to one of the nodes, which is busy": { // it can take nothing on h
 			do: func(w *world) {
 				w.SetPod(aPod("q", asks(gpu, "1"), on("g")))
 				w.SetPod(aPod("p", asks(gpu, "1"), room("1")))
 			},
 			want: sums{Total: 3, Usable: 2, Queued: 1},
 		},
-		"tied ones are dealt first": { // p gets g, and the three others h's two
+		"restricted claims are placed first": { // p gets g, and the three others h's two
 			do: func(w *world) {
 				for _, name := range []string{"a", "b", "c"} {
 					w.SetPod(aPod(name, asks(gpu, "1")))
@@ -246,7 +246,7 @@ func TestRunning(t *testing.T) {
 	}
 }
 
-func TestRunningIsASampleWhereThereAreMany(t *testing.T) {
+func TestRunningIsBoundedInALargeCluster(t *testing.T) {
 	w := newWorld()
 	for i := range 500 {
 		name := "n" + string(rune('0'+i/100)) + string(rune('0'+i/10%10)) + string(rune('0'+i%10))
@@ -254,12 +254,12 @@ func TestRunningIsASampleWhereThereAreMany(t *testing.T) {
 		w.SetPod(aPod("p"+name, on(name), asks(gpu, "1"), since(w.now)))
 	}
 	c := w.look(wants(gpu))
-	if c.Ending != 500 || len(c.Running) < mostNodes/2 || len(c.Running) > mostNodes {
-		t.Errorf("%d of %d listed, want up to %d of 500", len(c.Running), c.Ending, mostNodes)
+	if c.Ending != 500 || len(c.Running) < maxRunningNodes/2 || len(c.Running) > maxRunningNodes {
+		t.Errorf("%d of %d listed, want up to %d of 500", len(c.Running), c.Ending, maxRunningNodes)
 	}
 }
 
-func TestAPodThatAsksForAnAbsurdNumberIsCountedOnce(t *testing.T) {
+func TestAPodThatRequestsAnAbsurdNumberCountsOnce(t *testing.T) {
 	w := newWorld()
 	w.SetNode(aNode("g", has(gpu, 2)))
 	w.SetPod(aPod("p", on("g"), asks(gpu, "9000000000000000000")))

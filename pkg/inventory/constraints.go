@@ -13,17 +13,18 @@ import (
 // Constraints say which nodes a pod may run on: its node selector, required
 // node affinity and tolerations, as kube-scheduler's NodeAffinity,
 // TaintToleration and NodeUnschedulable plugins read them, and the volumes that
-// are bound to its claims, as VolumeBinding and VolumeZone do. Affinity between
-// pods, topology spread and claims yet unbound are left to the scheduler. Nil is
-// a pod with none of them, which may run wherever nothing is tainted.
+// are bound to its volume claims, as VolumeBinding and VolumeZone do. Affinity
+// between pods, topology spread and unbound volume claims are left to the
+// scheduler. Nil are those of a pod with none of these, which may run on every
+// node without taints.
 type Constraints struct {
 	affinity    *nodeaffinity.RequiredNodeAffinity
 	tolerations []corev1.Toleration
 	volumes     []*Volume
-	// named are the only nodes there are by the affinity, nil when it names
-	// none. A DaemonSet's pods each name one.
-	named []string
-	// key is the same for the same constraints, "" for none.
+	// nodeNames are the only nodes that the affinity can match, nil when it names
+	// none. Each pod of a DaemonSet names one.
+	nodeNames []string
+	// key is equal for equal constraints, "" for none.
 	key string
 }
 
@@ -36,7 +37,7 @@ func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 		alike.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
 			RequiredDuringSchedulingIgnoredDuringExecution: required,
 		}}
-		c.named = namedBy(required)
+		c.nodeNames = nodeNamesOf(required)
 	}
 	if len(alike.NodeSelector) > 0 || alike.Affinity != nil {
 		a := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: alike})
@@ -48,8 +49,8 @@ func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 	return c
 }
 
-// keyOf is the encoding of what the constraints were read from. One that
-// cannot be encoded is like no other.
+// keyOf is the encoding of what the constraints were read from. What cannot be
+// encoded is equal to no other.
 func keyOf(alike *corev1.PodSpec, c *Constraints) string {
 	key, err := alike.Marshal()
 	if err != nil {
@@ -58,9 +59,9 @@ func keyOf(alike *corev1.PodSpec, c *Constraints) string {
 	return string(key)
 }
 
-// namedBy lists the only nodes that a selector can match when each of its
-// terms, of which one has to match, names a node; else it is nil.
-func namedBy(required *corev1.NodeSelector) []string {
+// nodeNamesOf lists the only nodes that a selector can match, if each of its
+// terms names nodes; else it is nil.
+func nodeNamesOf(required *corev1.NodeSelector) []string {
 	named := []string{}
 	for _, term := range required.NodeSelectorTerms {
 		if len(term.MatchFields) != 1 || term.MatchFields[0].Operator != corev1.NodeSelectorOpIn {
@@ -71,19 +72,19 @@ func namedBy(required *corev1.NodeSelector) []string {
 	return named
 }
 
-// names lists the only nodes the constraints can allow; ok is false when
-// they name none.
-func (c *Constraints) names() (names []string, ok bool) {
-	if c == nil || c.named == nil {
+// onlyNodes lists the only nodes that the constraints can allow; ok is false
+// when they name none.
+func (c *Constraints) onlyNodes() (names []string, ok bool) {
+	if c == nil || c.nodeNames == nil {
 		return nil, false
 	}
-	return c.named, true
+	return c.nodeNames, true
 }
 
 var cordon = corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}
 
-// Allow reports whether a pod with these constraints may run on n; it may not
-// on a node that the API server has not shown.
+// Allow reports whether a pod with these constraints may run on n; never on a
+// node that the API server has not shown.
 func (c *Constraints) Allow(n *Node) bool {
 	if n.traits == nil {
 		return false

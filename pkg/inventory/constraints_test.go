@@ -84,15 +84,15 @@ func TestConstraints(t *testing.T) {
 	}
 }
 
-func TestConstraintsThatAreTheSameShareOneShape(t *testing.T) {
+func TestEqualConstraintsShareOneClass(t *testing.T) {
 	w := newWorld()
 	for range 3 {
 		w.look(wants(gpu, selects("a", "1"), tolerates("x"), affinity(expression("b", corev1.NodeSelectorOpExists))))
 		w.look(wants(gpu, selects("a", "2"), tolerates("x"), affinity(expression("b", corev1.NodeSelectorOpExists))))
 		w.look(wants(gpu))
 	}
-	if len(w.shapes) != 3 || len(w.reaches) != 3 {
-		t.Errorf("%d shapes and %d reaches, want 3 of each", len(w.shapes), len(w.reaches))
+	if len(w.classes) != 3 || len(w.eligible) != 3 {
+		t.Errorf("%d classes and %d sets of eligible nodes, want 3 of each", len(w.classes), len(w.eligible))
 	}
 }
 

@@ -1,39 +1,39 @@
 // Package inventory merges what is known of the cluster: which devices are
 // usable, where, now.
 //
-// Nodes, pods, quotas, claims, volumes and samples enter through Set and Delete methods, which
-// nothing but the informers and the monitor call; immutable Node and Pod
-// records, Candidates for a decision and reservations leave. It does no I/O,
-// starts nothing, and holds the project's only mutex: exported methods of
-// Inventory lock it, unexported ones expect it held, and no caller's code runs
+// Nodes, pods, quotas, volume claims, volumes and telemetry enter through Set and
+// Delete methods, which only the informers and the monitor call. Immutable Node
+// and Pod records, Candidates for a decision and reservations leave. It does no
+// I/O, starts nothing, and has the only mutex on cluster state: exported methods
+// of Inventory lock it, unexported ones expect it held. No code of a caller runs
 // under it but the choice among candidates, the look-up of a service time and
 // the clock, none of which may block.
 //
-//	  informers: nodes, pods, quotas  monitor: samples
+//	  informers: nodes, pods, quotas  monitor: telemetry
 //	             │                        │
 //	             ▼                        ▼
 //	┌──────────────────────────────────────────────────┐
-//	│ Inventory   allocatable − held − blocked, a node  │
-//	│             claims: waiting pods + reservations   │
+//	│ Inventory   a node: allocatable − held − blocked │
+//	│             claims: pending pods + reservations  │
 //	└──────────────────────────────────────────────────┘
 //	   │ Decide: candidates → choice → reservation  (webhook)
 //	   │ Lookup: immutable nodes → filter, scores   (extender)
 //	   ▼
 //
-// A pod's path through it, and what counts against a kind meanwhile:
+// The states of a pod, and what it counts as meanwhile:
 //
-//	decision ──▶ reservation ──▶ waiting (pod seen, unbound) ──▶ held (bound) ──▶ free
-//	                  │ 30 s without its pod                        (ended or deleted)
-//	                  └──▶ given back
+//	decision ──▶ reservation ──▶ pending (seen, unbound) ──▶ held (bound) ──▶ free
+//	                  │ 30 s without its pod                   (ended or deleted)
+//	                  └──▶ expired
 //
-// A namespace's quotas count a pod from its decision on, so that of two
-// decisions at once the second knows what the first one leaves: see account.
+// The quotas of its namespace count a pod from its decision on, so that of two
+// decisions at once the second knows what the first one leaves: see quota.Ledger.
 //
 // Each arrow is one step under the mutex, so a device is never counted twice
 // nor forgotten in between. Whatever is wrong here, kube-scheduler's own
-// accounting still keeps a device from being given out twice.
+// accounting still keeps a device from being allocated twice.
 //
-// A decision does not go through the nodes. Pods come in few shapes, and for
-// each shape asked about lately there is a table of what every node has for it,
-// which each change of a node updates: see shape.
+// A decision does not visit the nodes. Pods fall into few classes, and each class
+// asked about lately has a table of what fits on every node, which each change of
+// a node updates: see podClass and fitTable.
 package inventory

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestFull follows one GPU: a kind is full for as long as no slot was free for
-// more than the moment between one pod and the next.
+// TestFull follows one GPU: a kind is full while nothing is free for longer than
+// between one pod and the next.
 func TestFull(t *testing.T) {
 	w := newWorld()
 	w.SetNode(aNode("n", has(gpu, 1)))

@@ -15,66 +15,60 @@ import (
 
 // Options set an Inventory up. Zero values take the defaults.
 type Options struct {
-	// MaxTelemetryAge is how old a sample may be and still count. Default 15 s.
+	// MaxTelemetryAge is how old telemetry may be and still count. Default 15 s.
 	MaxTelemetryAge time.Duration
 	// ReservationTTL is how long a reservation waits for its pod. Default 30 s.
 	ReservationTTL time.Duration
 	// ServiceTime is how long one run of an inference on a kind is expected
-	// to take, 0 when nobody knows. It is called under the lock: it must be
-	// quick and must not call the inventory. Default: nobody knows.
+	// to take, 0 when unknown. It is called under the lock: it must be quick
+	// and must not call the inventory. Default: always unknown.
 	ServiceTime func(inference string, kind accel.Kind) time.Duration
-	// Schedulers are the names of the schedulers whose queues count: a pod that
-	// waits for another's is no claim. Default: all are.
+	// Schedulers are the names of the schedulers whose pending pods are claims.
+	// Default: all of them.
 	Schedulers []string
-	// Admitted is called, outside the lock, with each pod whose reservation
-	// was just fulfilled.
-	Admitted func(*Pod)
-	// Finished is called, outside the lock, with each pod that ended, well or
-	// not, while it was known: once for each, and never for one that had ended
-	// before it was seen first.
-	Finished func(*Pod)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
 
-// Inventory is the merged state. The zero value is of no use: see New.
+// Inventory is the merged state of the cluster. Use New.
 type Inventory struct {
 	opts Options
 
 	mu sync.Mutex
 
-	// nodes are the records by name, and places the same ones by the small
-	// number each has while it is known: nil where the number is free.
-	nodes  map[string]*Node
-	places []*Node
-	// ageing is a time before which no fresh sample grows stale.
-	ageing time.Time
+	// nodes are the records by name, byIndex the same ones by Node.index: nil
+	// where the index is free.
+	nodes   map[string]*Node
+	byIndex []*Node
+	// nextStale is a time before which no fresh telemetry becomes stale.
+	nextStale time.Time
 
 	pods map[types.NamespacedName]*Pod
-	// waiting has each pod in the scheduler's queue for an accelerator.
-	waiting map[types.NamespacedName]waits
+	// pending has the claim of each pod in the scheduler's queue that wants an
+	// accelerator.
+	pending map[types.NamespacedName]claim
 
 	reservations map[string]*reservation
-	// expiring is a time before which no reservation expires.
-	expiring time.Time
+	// nextExpiry is a time before which no reservation expires.
+	nextExpiry time.Time
 
 	quotas quota.Ledger
 
 	storage storage
 
-	// What follows is derived from all of the above and kept in step with it,
-	// so that a decision does not have to look at every node: see shape.
-	shapes  map[string]*shape
-	reaches map[string]*reach
-	tabled  []*shape // those with a table
-	queue   []*shape // those that pods or reservations wait in
-	asked   uint64   // counts the tables asked for
-	dealing hand     // scratch of claims
+	// What follows is derived from all of the above and updated with it, so that
+	// a decision does not have to look at every node: see podClass.
+	classes   map[string]*podClass
+	eligible  map[string]*eligibleNodes
+	withTable []*podClass // those with a table
+	claiming  []*podClass // those with claims, in claimOrder
+	tableUses uint64      // how often a table was asked for
+	scratch   firstFit    // reused by countClaims
 
-	// leftOut has one pod that is not counted while it is reconsidered.
-	leftOut waits
+	// excluded is one claim that is not counted for the moment.
+	excluded claim
 
-	gains chan struct{}
+	wakeups chan struct{}
 }
 
 // New returns an empty inventory.
@@ -84,12 +78,6 @@ func New(opts Options) *Inventory {
 	if opts.ServiceTime == nil {
 		opts.ServiceTime = func(string, accel.Kind) time.Duration { return 0 }
 	}
-	if opts.Admitted == nil {
-		opts.Admitted = func(*Pod) {}
-	}
-	if opts.Finished == nil {
-		opts.Finished = func(*Pod) {}
-	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -97,12 +85,12 @@ func New(opts Options) *Inventory {
 		opts:         opts,
 		nodes:        map[string]*Node{},
 		pods:         map[types.NamespacedName]*Pod{},
-		waiting:      map[types.NamespacedName]waits{},
+		pending:      map[types.NamespacedName]claim{},
 		reservations: map[string]*reservation{},
 		storage:      newStorage(),
-		shapes:       map[string]*shape{},
-		reaches:      map[string]*reach{},
-		gains:        make(chan struct{}, 1),
+		classes:      map[string]*podClass{},
+		eligible:     map[string]*eligibleNodes{},
+		wakeups:      make(chan struct{}, 1),
 	}
 }
 
@@ -120,8 +108,8 @@ func (inv *Inventory) SetNode(n *Node) {
 	inv.putNode(&m)
 }
 
-// DeleteNode takes a node's leaving. Pods still bound to it are remembered
-// until they are gone as well.
+// DeleteNode removes a node. The pods bound to it are kept until they are gone
+// as well.
 func (inv *Inventory) DeleteNode(name string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -130,9 +118,9 @@ func (inv *Inventory) DeleteNode(name string) {
 	}
 }
 
-// SetTelemetry takes a node's newest sample; one older than what is there is
-// ignored, so that two sources cannot turn time back. One from the future is
-// taken as from now: a clock that runs ahead must not keep a sample fresh.
+// SetTelemetry takes a scrape of a node. One older than what is there is
+// ignored, so that two sources cannot turn time back. One from the future counts
+// as from now: a clock that runs ahead must not keep telemetry fresh.
 func (inv *Inventory) SetTelemetry(s telemetry.Scrape) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -144,49 +132,49 @@ func (inv *Inventory) SetTelemetry(s telemetry.Scrape) {
 	if old.Telemetry != nil && s.Time.Before(old.Telemetry.Time) {
 		return
 	}
-	inv.refresh(now)
+	inv.markStale(now)
 	m := *inv.node(s.Node)
 	m.Telemetry, m.fresh = &s, now.Sub(s.Time) <= inv.opts.MaxTelemetryAge
-	m.block()
+	m.updateBlocked()
 	inv.putNode(&m)
-	if stale := s.Time.Add(inv.opts.MaxTelemetryAge); stale.Before(inv.ageing) {
-		inv.ageing = stale
+	if stale := s.Time.Add(inv.opts.MaxTelemetryAge); stale.Before(inv.nextStale) {
+		inv.nextStale = stale
 	}
+}
+
+// PodChange is what a new or changed pod changed in the inventory.
+type PodChange struct {
+	// Record is the record that the inventory keeps of the pod.
+	Record *Pod
+	// Admitted is set when the pod ended its reservation: it is the one that a
+	// decision was made for.
+	Admitted bool
+	// Finished is set when the pod ended, well or not, while it was known: once
+	// for each, and never for one that had ended before it was seen first.
+	Finished bool
 }
 
 // SetPod takes a new or changed pod, and ends its reservation if it has one.
-func (inv *Inventory) SetPod(p *Pod) {
-	p, admitted, finished := inv.setPod(p)
-	if admitted {
-		inv.opts.Admitted(p)
-	}
-	if finished {
-		inv.opts.Finished(p)
-	}
-}
-
-// setPod returns the record that it kept.
-func (inv *Inventory) setPod(p *Pod) (kept *Pod, admitted, finished bool) {
+func (inv *Inventory) SetPod(p *Pod) PodChange {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	old := inv.pods[p.name()]
 	if old != nil && old.UID != p.UID {
 		old = nil // another pod of the same name
 	}
-	p = inv.mounted(p.watched(old, inv.opts.Now()))
+	p = inv.withVolumes(p.withObservedRun(old, inv.opts.Now()))
 	inv.replacePod(p.name(), p)
-	return p, inv.fulfil(p), p.Done && old != nil && !old.Done
+	return PodChange{Record: p, Admitted: inv.fulfil(p), Finished: p.Done && old != nil && !old.Done}
 }
 
-// DeletePod takes a pod's leaving.
+// DeletePod removes a pod.
 func (inv *Inventory) DeletePod(namespace, name string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	inv.replacePod(types.NamespacedName{Namespace: namespace, Name: name}, nil)
 }
 
-// replacePod puts p, or nothing, in the place of the pod of a name wherever
-// that counts.
+// replacePod replaces the pod of a name by p, nil for none, wherever it counts.
 func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 	old := inv.pods[name]
 	from, to := old.host(), p.host()
@@ -201,26 +189,26 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 		}
 	}
 	inv.updateQuotas(name.Namespace, old, p)
-	waited, left := inv.waiting[name]
-	delete(inv.waiting, name)
+	oldClaim, wasPending := inv.pending[name]
+	delete(inv.pending, name)
 	delete(inv.pods, name)
-	delete(inv.storage.mounting, name)
+	delete(inv.storage.unboundPods, name)
 	if p != nil {
 		inv.pods[name] = p
-		if len(p.claims) > 0 {
-			inv.storage.mounting[name] = struct{}{}
+		if len(p.volumeClaims) > 0 {
+			inv.storage.unboundPods[name] = struct{}{}
 		}
-		if p.waits() && inv.schedules(p.Scheduler) {
-			inv.waiting[name] = inv.join(p.Needs, p.Constraints, p.Verdict != "")
+		if p.isPending() && inv.schedules(p.Scheduler) {
+			inv.pending[name] = inv.addClaim(p.Needs, p.Constraints, p.Verdict != "")
 		}
 	}
-	if left {
-		inv.leave(waited)
+	if wasPending {
+		inv.removeClaim(oldClaim)
 	}
 }
 
-// schedules reports whether the queue of a scheduler counts. A pod that names
-// none is the API server's to complete, and counts.
+// schedules reports whether the pending pods of a scheduler are claims. A pod
+// that names none gets the default one from the API server, and counts.
 func (inv *Inventory) schedules(name string) bool {
 	return name == "" || len(inv.opts.Schedulers) == 0 || slices.Contains(inv.opts.Schedulers, name)
 }
@@ -233,8 +221,8 @@ func (inv *Inventory) node(name string) *Node {
 	return &Node{Name: name}
 }
 
-// putNode replaces a node's record by n, which must be nobody else's yet, and
-// forgets a node that nothing is known of.
+// putNode replaces a node's record by n, which nobody else may have seen yet. It
+// drops a node of which nothing is known.
 func (inv *Inventory) putNode(n *Node) {
 	old := inv.nodes[n.Name]
 	if n == old {
@@ -243,38 +231,38 @@ func (inv *Inventory) putNode(n *Node) {
 	if !n.known && n.Pods == 0 && !n.fresh {
 		if old != nil {
 			delete(inv.nodes, n.Name)
-			inv.places[old.place] = nil
-			inv.tableNode(old.place, nil)
+			inv.byIndex[old.index] = nil
+			inv.updateTables(old.index, nil)
 		}
 		return
 	}
 	if old != nil {
-		n.place = old.place
+		n.index = old.index
 	} else {
-		n.place = inv.vacant()
+		n.index = inv.freeIndex()
 	}
 	inv.nodes[n.Name] = n
-	inv.places[n.place] = n
+	inv.byIndex[n.index] = n
 	if old == nil || old.traits != n.traits {
-		for _, r := range inv.reaches {
-			r.set(n)
+		for _, e := range inv.eligible {
+			e.set(n)
 		}
 	}
-	inv.tableNode(n.place, n)
-	if n.gained(old) {
-		inv.gain()
+	inv.updateTables(n.index, n)
+	if n.mayFitMore(old) {
+		inv.wake()
 	}
 }
 
-// vacant returns a free place.
-func (inv *Inventory) vacant() int {
-	if len(inv.places) > len(inv.nodes) {
-		for i, n := range inv.places {
+// freeIndex returns an index that no node has.
+func (inv *Inventory) freeIndex() int {
+	if len(inv.byIndex) > len(inv.nodes) {
+		for i, n := range inv.byIndex {
 			if n == nil {
 				return i
 			}
 		}
 	}
-	inv.places = append(inv.places, nil)
-	return len(inv.places) - 1
+	inv.byIndex = append(inv.byIndex, nil)
+	return len(inv.byIndex) - 1
 }

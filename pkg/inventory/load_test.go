@@ -43,11 +43,11 @@ func TestCoresUnderLoad(t *testing.T) {
 	}
 }
 
-func TestSamplesOfUnknownNodesAreForgotten(t *testing.T) {
+func TestTelemetryOfUnknownNodesIsDropped(t *testing.T) {
 	w := newWorld()
-	w.sample("gone", 0)
+	w.scrape("gone", 0)
 	w.now = w.now.Add(time.Minute)
-	w.sample("gone too", time.Hour)
+	w.scrape("gone too", time.Hour)
 	w.look(wants(gpu))
 	if len(w.nodes) != 0 {
 		t.Errorf("%d nodes are remembered that the API server never showed", len(w.nodes))

@@ -9,7 +9,7 @@ import (
 )
 
 // Lookup returns the records of the named nodes, in their order; nil for one
-// that the API server has not shown.
+// that is unknown.
 func (inv *Inventory) Lookup(names []string) []*Node {
 	found := make([]*Node, len(names))
 	inv.mu.Lock()
@@ -43,7 +43,7 @@ func (inv *Inventory) Pod(namespace, name string) *Pod {
 	return inv.pods[types.NamespacedName{Namespace: namespace, Name: name}]
 }
 
-// Managed returns the pods the webhook admitted, by namespace and name.
+// Managed returns the pods that the webhook admitted, by namespace and name.
 func (inv *Inventory) Managed() []*Pod {
 	inv.mu.Lock()
 	var pods []*Pod
@@ -59,7 +59,7 @@ func (inv *Inventory) Managed() []*Pod {
 	return pods
 }
 
-// MaxTelemetryAge is how old a sample may be and still count.
+// MaxTelemetryAge is how old telemetry may be and still count.
 func (inv *Inventory) MaxTelemetryAge() time.Duration { return inv.opts.MaxTelemetryAge }
 
 // Now is the inventory's clock.

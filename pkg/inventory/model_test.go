@@ -20,14 +20,14 @@ import (
 	"heteroaccel.io/pkg/telemetry"
 )
 
-// history is the plainest form of what an inventory was told: the last of each.
+// history is all that an inventory was told: the last of each object.
 type history struct {
 	nodes   map[string]*Node
 	pods    map[string]*Pod
-	samples map[string]telemetry.Scrape
+	scrapes map[string]telemetry.Scrape
 }
 
-// node works a node's record out from scratch.
+// node computes a node's record from scratch.
 func (h *history) node(name string) *Node {
 	n := *h.nodes[name]
 	for _, key := range slices.Sorted(maps.Keys(h.pods)) {
@@ -41,14 +41,14 @@ func (h *history) node(name string) *Node {
 			n.Holders = append(n.Holders, p)
 		}
 	}
-	if s, ok := h.samples[name]; ok {
+	if s, ok := h.scrapes[name]; ok {
 		n.Telemetry = &s
-		n.block()
+		n.updateBlocked()
 	}
 	return &n
 }
 
-// sums works out, node by node, what a decision should see, claims aside.
+// sums computes, node by node, what a decision should see without claims.
 func (h *history) sums(o Option, now time.Time) sums {
 	var c sums
 	for name := range h.nodes {
@@ -68,7 +68,7 @@ func (h *history) sums(o Option, now time.Time) sums {
 	return c
 }
 
-// waiting counts the pods that wait for a resource, "" for our CPU pods.
+// waiting counts the pending pods of a resource, "" for our CPU pods.
 func (h *history) waiting(resource string) (n int) {
 	for _, p := range h.pods {
 		if p.Node != "" || p.Done || p.Gated || p.Deleted {
@@ -82,9 +82,9 @@ func (h *history) waiting(resource string) (n int) {
 }
 
 func (inv *Inventory) waitingFor(resource string) (n int) {
-	for _, s := range inv.queue {
+	for _, s := range inv.claiming {
 		if s.needs.Device(resource) > 0 || resource == "" && len(s.needs.Devices) == 0 {
-			n += int(s.waiting)
+			n += int(s.claims)
 		}
 	}
 	return n
@@ -94,7 +94,7 @@ func sameUsage(a, b unique.Handle[quota.Usage]) bool { return a == b }
 
 func sorted(n *Node) Node {
 	m := *n
-	m.place, m.fresh = 0, false
+	m.index, m.fresh = 0, false
 	m.Held.Devices = slices.Clone(m.Held.Devices)
 	slices.SortFunc(m.Held.Devices, func(a, b resources.Devices) int { return cmp.Compare(a.Resource, b.Resource) })
 	m.Holders = slices.Clone(m.Holders)
@@ -102,7 +102,7 @@ func sorted(n *Node) Node {
 	return m
 }
 
-// options are asked about all along: of every resource, tied and not.
+// modelOptions are asked about all along: every resource, restricted or not.
 func modelOptions() []Option {
 	return []Option{
 		wants(gpu), wants(npu), wants(fpga), wants(""),
@@ -112,7 +112,7 @@ func modelOptions() []Option {
 }
 
 // TestAnySequenceOfEventsEqualsStartingOver applies random events and compares
-// what the inventory kept in step with what is worked out from scratch.
+// what the inventory derived step by step with what is computed from scratch.
 func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
 	const seeds, steps = 20, 300
 	for seed := range seeds {
@@ -154,26 +154,26 @@ func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
 	}
 }
 
-// startOver tells another inventory the last of each. Claims are dealt to nodes
-// in the order of their places, so that has to be the same.
+// startOver tells another inventory the last of each object. Claims are placed
+// in the order of the nodes' indexes, so these have to be the same.
 func startOver(w *world, h *history) *world {
 	again := newWorld()
 	again.now = w.now
-	for _, n := range w.places {
+	for _, n := range w.byIndex {
 		if n == nil {
-			again.places = append(again.places, nil)
+			again.byIndex = append(again.byIndex, nil)
 			continue
 		}
 		if h.nodes[n.Name] == nil {
-			again.places = append(again.places, nil) // only its pods are known
+			again.byIndex = append(again.byIndex, nil) // only its pods are known
 			continue
 		}
 		m := *h.nodes[n.Name]
-		m.place = len(again.places)
+		m.index = len(again.byIndex)
 		again.nodes[m.Name] = &m
-		again.places = append(again.places, &m)
+		again.byIndex = append(again.byIndex, &m)
 	}
-	for _, s := range h.samples {
+	for _, s := range h.scrapes {
 		again.SetTelemetry(s)
 	}
 	for _, p := range h.pods {
@@ -182,7 +182,7 @@ func startOver(w *world, h *history) *world {
 	return again
 }
 
-// agreeOnSums compares what a decision sees, and how many pods wait.
+// agreeOnSums compares what a decision sees, and how many pods are pending.
 func agreeOnSums(t *testing.T, w *world, h *history, o Option) bool {
 	t.Helper()
 	ok := true
@@ -220,7 +220,7 @@ func agreeOnRecords(t *testing.T, w *world, h *history) bool {
 	return ok
 }
 
-// empty takes everything away again: nothing may stay behind.
+// empty deletes everything again: nothing may be left.
 func empty(t *testing.T, w *world, h *history) {
 	t.Helper()
 	for name := range h.nodes {
@@ -229,8 +229,8 @@ func empty(t *testing.T, w *world, h *history) {
 	for _, p := range h.pods {
 		w.DeletePod(p.Namespace, p.Name)
 	}
-	if len(w.nodes) != 0 || len(w.pods) != 0 || len(w.waiting) != 0 || len(w.queue) != 0 {
-		t.Errorf("left behind: %d nodes, %d pods, %d waiting, %d queues", len(w.nodes), len(w.pods), len(w.waiting), len(w.queue))
+	if len(w.nodes) != 0 || len(w.pods) != 0 || len(w.pending) != 0 || len(w.claiming) != 0 {
+		t.Errorf("left behind: %d nodes, %d pods, %d waiting, %d queues", len(w.nodes), len(w.pods), len(w.pending), len(w.claiming))
 	}
 	for name, counted := range w.quotas.Counted("default") {
 		for resource, n := range counted {
@@ -239,11 +239,11 @@ func empty(t *testing.T, w *world, h *history) {
 			}
 		}
 	}
-	if len(w.shapes) != len(w.tabled) {
-		t.Errorf("%d shapes but %d tables", len(w.shapes), len(w.tabled))
+	if len(w.classes) != len(w.withTable) {
+		t.Errorf("%d classes but %d tables", len(w.classes), len(w.withTable))
 	}
-	for _, s := range w.tabled {
-		if t0 := s.table; t0.nodes != 0 || t0.total != 0 || t0.usable != 0 || t0.ending != 0 || t0.freeing != 0 || t0.stale != 0 {
+	for _, s := range w.withTable {
+		if t0 := s.table; t0.nodes != 0 || t0.total != 0 || t0.usable != 0 || t0.ending != 0 || t0.nodesEnding != 0 || t0.stale != 0 {
 			t.Errorf("a table of an empty inventory has sums %+v", *t0)
 		}
 	}

@@ -7,23 +7,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// judged makes a pod one that the scheduler found no node for.
-func judged(p *corev1.Pod) {
+// unschedulable makes a pod one that the scheduler found no node for.
+func unschedulable(p *corev1.Pod) {
 	p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{
 		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable,
 		Message: "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
 	})
 }
 
-// TestPassedOver: a pod that the scheduler leaves an idle device for keeps it
-// from nobody, until there is another that the scheduler might give it.
+// TestPassedOver: a pod that the scheduler does not bind to an idle device has no
+// claim on it, until another device becomes usable.
 func TestPassedOver(t *testing.T) {
 	late := VerdictGrace + time.Second
 	gpus := wants(gpu)
 	start := func() *world {
 		w := newWorld(func(o *Options) { o.MaxTelemetryAge = time.Hour })
 		w.SetNode(aNode("g", has(gpu, 1)))
-		w.SetPod(aPod("p", asks(gpu, "1"), judged))
+		w.SetPod(aPod("p", asks(gpu, "1"), unschedulable))
 		w.look(gpus)
 		return w
 	}
@@ -100,12 +100,12 @@ func TestPassedOver(t *testing.T) {
 	}
 }
 
-// TestPassedOverAndReconsidered: leaving out the pod's own claim while it is
-// reconsidered takes nothing away twice.
+// TestPassedOverAndReconsidered: the pod's own claim, left out while it is
+// reconsidered, is not subtracted twice.
 func TestPassedOverAndReconsidered(t *testing.T) {
 	w := newWorld(func(o *Options) { o.MaxTelemetryAge = time.Hour })
 	w.SetNode(aNode("g", has(gpu, 2)))
-	p := aPod("p", asks(gpu, "1"), judged)
+	p := aPod("p", asks(gpu, "1"), unschedulable)
 	w.SetPod(p)
 	w.SetPod(aPod("q", asks(gpu, "1")))
 	w.look(wants(gpu))

@@ -21,54 +21,52 @@ type Pod struct {
 	UID             types.UID
 	// Node is where the pod is bound, "" while it is not.
 	Node string
-	// Done is set once the pod ended, well or not: it holds nothing then.
+	// Done is set once the pod succeeded or failed: it holds nothing then.
 	Done bool
 	// Needs is what the pod requests, as kube-scheduler counts it.
 	Needs resources.Amounts
-	// Managed is set for a pod that the webhook admitted, which its verified
-	// record shows.
+	// Managed is set for a pod that the webhook admitted, by its verified record.
 	Managed *Managed
-	// Run is set for a pod that is after an accelerator, ours or not.
+	// Run is set for a pod that wants an accelerator, ours or not.
 	Run *Run
-	// Constraints say where an unbound pod may go, the inventory's own record
-	// also by its volumes; nil once it is bound, and for pods that compete for
-	// no accelerator.
+	// Constraints say where an unbound pod may run, in the inventory's own record
+	// by its volumes as well; nil once it is bound, and for pods that want no
+	// accelerator.
 	Constraints *Constraints
 	// Scheduler is the name of the scheduler that is to bind the pod.
 	Scheduler string
-	// Gated is set while scheduling gates keep the pod from the scheduler.
+	// Gated is set while the pod has scheduling gates.
 	Gated bool
 	// Deleted is set once the pod is being deleted: it holds what it has until
-	// it is gone, but the scheduler binds it no more.
+	// it is gone, but the scheduler does not bind it any more.
 	Deleted bool
 	// Verdict is why kube-scheduler last found no node for the pod, in its own
-	// words, at most mostVerdict bytes, and VerdictTime since when it has found
-	// none, in whole seconds. Both are zero while it has not said so, and once
-	// the pod is bound.
+	// words, at most maxVerdict bytes. VerdictTime is since when, in whole
+	// seconds. Both are zero before that, and once the pod is bound.
 	Verdict     string
 	VerdictTime time.Time
 
-	// claims are those of an unbound pod, and unmounted its constraints without
-	// those of the volumes that they are bound to.
-	claims    []string
-	unmounted *Constraints
+	// volumeClaims are those of an unbound pod, ownConstraints its constraints
+	// without those of its volumes.
+	volumeClaims   []string
+	ownConstraints *Constraints
 
 	// quotaUsage is shared by the pods of one template.
 	quotaUsage unique.Handle[quota.Usage]
 }
 
-// Managed is what only our own pods have.
+// Managed is what only pods have that the webhook admitted.
 type Managed struct {
-	// Inference and Kind, what the pod was given, are from its record.
+	// Inference and Kind are what the pod was given, by its record.
 	Inference string
 	Kind      accel.Kind
-	// Unwritten is set when the webhook could write the device nowhere that the
-	// program is known to read, so that it may have run on another kind's: how
-	// long it took teaches nothing. It is from the record too.
+	// Unwritten is set when the webhook wrote the device nowhere that the program
+	// is known to read, so that it may have run on another kind and its duration
+	// is not learned from. It is from the record too.
 	Unwritten bool
 	// Reservation is the id of the decision, which the record is bound to.
 	Reservation string
-	// Reason is anybody's to write: it explains, and decides nothing.
+	// Reason explains the decision. Anybody may write it, so nothing depends on it.
 	Reason string
 }
 
@@ -79,8 +77,7 @@ func (p *Pod) name() types.NamespacedName {
 	return types.NamespacedName{Namespace: p.Namespace, Name: p.Name}
 }
 
-// host is the node where the pod holds something, "" when there is none; p may
-// be nil.
+// host is the node where the pod holds resources, "" for none; p may be nil.
 func (p *Pod) host() string {
 	if p == nil || p.Done {
 		return ""
@@ -88,17 +85,18 @@ func (p *Pod) host() string {
 	return p.Node
 }
 
-// waits reports whether the pod is in kube-scheduler's queue for an
-// accelerator: it counts against that kind although it holds nothing yet.
-func (p *Pod) waits() bool {
-	return p.Node == "" && !p.Done && !p.Gated && !p.Deleted && p.competes()
+// isPending reports whether the pod is in kube-scheduler's queue and wants an
+// accelerator: it has a claim on the kind although it holds nothing yet.
+func (p *Pod) isPending() bool {
+	return p.Node == "" && !p.Done && !p.Gated && !p.Deleted && p.wantsAccelerator()
 }
 
-// competes reports whether the pod is after an accelerator at all.
-func (p *Pod) competes() bool { return p.Managed != nil || len(p.Needs.Devices) > 0 }
+// wantsAccelerator reports whether the webhook admitted the pod, or it requests
+// devices.
+func (p *Pod) wantsAccelerator() bool { return p.Managed != nil || len(p.Needs.Devices) > 0 }
 
-// PodOf reduces a pod of the API server to its record. key verifies which pods
-// are ours; without one none is.
+// PodOf reads a pod of the API server. key verifies which pods the webhook
+// admitted; without a key none is.
 func PodOf(pod *corev1.Pod, key []byte) *Pod {
 	p := &Pod{
 		Namespace: unique.Make(pod.Namespace).Value(),
@@ -123,23 +121,23 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		}
 	}
 	p.quotaUsage = unique.Make(quota.UsageOf(pod))
-	if p.competes() {
+	if p.wantsAccelerator() {
 		p.Run = runOf(pod, given.Container)
 		if p.Node == "" {
 			p.Constraints = ConstraintsOf(&pod.Spec)
-			if p.claims = ClaimsOf(pod.Spec.Volumes, pod.Name); len(p.claims) > 0 {
-				p.unmounted = p.Constraints
+			if p.volumeClaims = VolumeClaimsOf(pod.Spec.Volumes, pod.Name); len(p.volumeClaims) > 0 {
+				p.ownConstraints = p.Constraints
 			}
 		}
 	}
 	return p
 }
 
-// mostVerdict bounds the scheduler's words that are kept, in bytes.
-const mostVerdict = 1 << 10
+// maxVerdict bounds a Verdict, in bytes.
+const maxVerdict = 1 << 10
 
-// verdictOf reads the condition PodScheduled. What scheduling gates keep from
-// the scheduler it has said nothing of.
+// verdictOf reads the condition PodScheduled, which is not the scheduler's while
+// the pod has scheduling gates.
 func verdictOf(pod *corev1.Pod) (verdict string, since time.Time) {
 	if pod.Spec.NodeName != "" || len(pod.Spec.SchedulingGates) > 0 {
 		return "", time.Time{}
@@ -156,18 +154,18 @@ func verdictOf(pod *corev1.Pod) (verdict string, since time.Time) {
 		case c.Reason != corev1.PodReasonUnschedulable:
 			verdict = c.Reason + ": " + verdict
 		}
-		// Pods that wait for the same share the scheduler's words.
+		// Pods of one class often share a verdict.
 		return unique.Make(shorten(verdict)).Value(), c.LastTransitionTime.Time
 	}
 	return "", time.Time{}
 }
 
-// shorten cuts a text to mostVerdict bytes, between runes.
+// shorten cuts a text to maxVerdict bytes, between runes.
 func shorten(s string) string {
-	if len(s) <= mostVerdict {
+	if len(s) <= maxVerdict {
 		return s
 	}
-	end := mostVerdict - len("…")
+	end := maxVerdict - len("…")
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}

@@ -49,11 +49,11 @@ func TestPodOf(t *testing.T) {
 		p.Annotations[accel.InferenceAnnotation] = "hands"
 	})
 	if diff := cmp.Diff(&Managed{Inference: "faces", Kind: "GPU", Reservation: "r"}, said.Managed); diff != "" {
-		t.Errorf("other annotations are believed (-want +got):\n%s", diff)
+		t.Errorf("other annotations are trusted (-want +got):\n%s", diff)
 	}
 }
 
-// TestUnwritten: whether the program was told its device is the record's word.
+// TestUnwritten: the record says whether the program was told its device.
 func TestUnwritten(t *testing.T) {
 	for content, want := range map[string]bool{
 		`{"container":"c","inference":"faces","kind":"GPU","unwritten":true}`: true,
@@ -131,7 +131,7 @@ func TestLookup(t *testing.T) {
 	w.SetNode(aNode("a", has(gpu, 2)))
 	w.SetPod(aPod("p", on("not yet seen"), asks(gpu, "1"), ours("GPU", "")))
 	w.SetPod(aPod("q", ours("CPU", "")))
-	w.sample("a", 2*time.Second, device("0", gpu), device("1", npu))
+	w.scrape("a", 2*time.Second, device("0", gpu), device("1", npu))
 
 	found := w.Lookup([]string{"b", "none", "a", "not yet seen", "a"})
 	if len(found) != 5 || found[0].Name != "b" || found[1] != nil || found[2].Name != "a" || found[3] != nil || found[4] != found[2] {
@@ -148,7 +148,7 @@ func TestLookup(t *testing.T) {
 		t.Errorf("age: %v, %v", age, ok)
 	}
 	if _, ok := b.Age(w.Now()); ok || b.Fresh(w.Now(), time.Hour) {
-		t.Error("a node without a sample has an age")
+		t.Error("a node without telemetry has an age")
 	}
 	if ds := a.DevicesOf(npu); len(ds) != 1 || ds[0].ID != "1" || b.DevicesOf(npu) != nil {
 		t.Errorf("devices: %v", ds)

@@ -15,7 +15,7 @@ func (inv *Inventory) SetQuota(q *quota.Quota) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	if inv.quotas.Set(q, inv.quotaPods(q.Namespace)) {
-		inv.gain()
+		inv.wake()
 	}
 }
 
@@ -24,7 +24,7 @@ func (inv *Inventory) DeleteQuota(namespace, name string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	if inv.quotas.Delete(namespace, name) {
-		inv.gain()
+		inv.wake()
 	}
 }
 
@@ -93,5 +93,5 @@ func (p *Pod) quotaPod() quota.Pod {
 
 // quotaPod is the reservation as quotas count it.
 func (r *reservation) quotaPod() quota.Pod {
-	return quota.Pod{Requests: r.shape.needs, Usage: &r.quotaUsage}
+	return quota.Pod{Requests: r.class.needs, Usage: &r.quotaUsage}
 }

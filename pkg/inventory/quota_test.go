@@ -91,9 +91,9 @@ func TestQuotaInDecisions(t *testing.T) {
 	check("when it is new, and a pod was there before", dry, true)
 }
 
-// TestQuotaCountsOff: while the API server still counts a pod that ended, the
-// next one decided about counts beside it, and not in its place.
-func TestQuotaCountsOff(t *testing.T) {
+// TestQuotaAfterTheEnd: while the API server still counts a pod that ended, the
+// next one decided about counts in addition to it.
+func TestQuotaAfterTheEnd(t *testing.T) {
 	two := func(used string) *quota.Quota {
 		return quotaOf("gpus", map[string]string{"requests." + gpu: "2"}, map[string]string{"requests." + gpu: used})
 	}
@@ -126,8 +126,8 @@ func TestQuotaCountsOff(t *testing.T) {
 	}
 }
 
-// TestQuotaGains: a quota that has more room may help a pod that waits.
-func TestQuotaGains(t *testing.T) {
+// TestQuotaWakeups: a quota with more room may help a pending pod.
+func TestQuotaWakeups(t *testing.T) {
 	w := newWorld()
 	for _, step := range []struct {
 		name string
@@ -149,10 +149,10 @@ func TestQuotaGains(t *testing.T) {
 	}
 }
 
-// TestQuotaOfMany has many decide at once under a quota for some of the idle
-// GPUs, while an API server of its own mind about the quota takes the pods, and
-// what it tells of pods and of the quota comes late and in no common order.
-// Exactly as many get a GPU as the quota allows, and none is refused.
+// TestQuotaOfMany decides about many pods at once under a quota for some of the
+// idle GPUs, while an API server with a count of its own creates them, and its
+// events of pods and of the quota come late and in no common order. Exactly as
+// many pods get a GPU as the quota allows, and none is refused.
 func TestQuotaOfMany(t *testing.T) {
 	const allowed, deciders = 5, 64
 	now := time.Unix(1_700_000_000, 0)

@@ -10,10 +10,10 @@ import (
 	"heteroaccel.io/pkg/telemetry"
 )
 
-// TestNobodyDoubleBooks has many decide at once on a few idle devices, while
-// the pods decided about come, are bound and run, others end, nodes change and
-// samples arrive. Each pod takes the device it was promised, so in whatever
-// order all this happens exactly as many decisions find one idle as there are.
+// TestNobodyDoubleBooks decides about many pods at once on a few idle devices,
+// while the pods are created, bound and run, others end, nodes change and
+// telemetry arrives. Each pod takes the device it was promised, so in any order
+// of events exactly as many decisions find one idle as there are.
 func TestNobodyDoubleBooks(t *testing.T) {
 	const nodes, each, deciders = 8, 3, 64
 	now := time.Unix(1_700_000_000, 0)

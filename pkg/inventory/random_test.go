@@ -24,7 +24,7 @@ func step(r *rand.Rand, w *world, h *history) string {
 		return "node " + node
 	case e < 4:
 		delete(h.nodes, node)
-		delete(h.samples, node)
+		delete(h.scrapes, node)
 		w.DeleteNode(node)
 		return "no node " + node
 	case e < 14:
@@ -37,16 +37,16 @@ func step(r *rand.Rand, w *world, h *history) string {
 		w.DeletePod("default", pod)
 		return "no pod " + pod
 	default:
-		s := randomSample(r, node, w.now)
-		old, ok := h.samples[node]
-		// Of a node that was never shown, a sample is kept while it is fresh.
+		s := randomScrape(r, node, w.now)
+		old, ok := h.scrapes[node]
+		// Telemetry of a node that was never shown is kept while it is fresh.
 		if h.nodes[node] != nil && (!ok || !s.Time.Before(old.Time)) {
-			h.samples[node] = s
+			h.scrapes[node] = s
 		}
 		if h.nodes[node] != nil {
 			w.SetTelemetry(s)
 		}
-		return fmt.Sprintf("sample %+v", s)
+		return fmt.Sprintf("scrape %+v", s)
 	}
 }
 
@@ -91,7 +91,7 @@ func randomPod(r *rand.Rand, name string) *Pod {
 	return aPod(name, options...)
 }
 
-func randomSample(r *rand.Rand, node string, now time.Time) telemetry.Scrape {
+func randomScrape(r *rand.Rand, node string, now time.Time) telemetry.Scrape {
 	s := telemetry.Scrape{Node: node, Time: now.Add(-time.Duration(r.IntN(20)) * time.Second)}
 	if r.IntN(2) == 0 {
 		s.CPUCores, s.CPUBusy = 8, float64(r.IntN(9))

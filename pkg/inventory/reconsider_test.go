@@ -16,8 +16,8 @@ func (w *world) gained() bool {
 	}
 }
 
-// TestReconsider: a pod that waits is in nobody's way but its own, the idle
-// kind it is moved to is reserved, and no second pod gets the same device.
+// TestReconsider: a pending pod does not see its own claim, the idle kind it is
+// moved to is reserved, and no second pod gets the same device.
 func TestReconsider(t *testing.T) {
 	w := newWorld()
 	w.SetNode(aNode("g", has(gpu, 1)))
@@ -71,8 +71,8 @@ func TestReconsider(t *testing.T) {
 	}
 }
 
-// TestGains: what may help a pod that waits is told, what cannot is not.
-func TestGains(t *testing.T) {
+// TestWakeups: what may help a pending pod wakes, what cannot does not.
+func TestWakeups(t *testing.T) {
 	w := newWorld()
 	for _, step := range []struct {
 		name string
@@ -87,7 +87,7 @@ func TestGains(t *testing.T) {
 		{"the second is bound", func() { w.SetPod(aPod("q", on("g"), asks(gpu, "1"), ours("GPU", "q"))) }, true}, // its claim goes
 		{"a device comes", func() { w.SetNode(aNode("g", has(gpu, 2))) }, true},
 		{"a decision is reserved", func() { w.reserve("r", wants(gpu)) }, false},
-		{"it is given back", func() { w.Release("default", "r") }, true},
+		{"it is released", func() { w.Release("default", "r") }, true},
 	} {
 		w.gained()
 		step.do()

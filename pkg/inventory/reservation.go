@@ -8,18 +8,17 @@ import (
 )
 
 // reservation is a decision whose pod the API server has not shown us yet. It
-// counts against its kind like a waiting pod.
+// claims capacity like a pending pod.
 type reservation struct {
 	namespace  string
 	kind       accel.Kind
-	shape      *shape
+	class      *podClass
 	quotaUsage quota.Usage
 	expires    time.Time
 }
 
 // Reserved returns the kind of a live reservation. A pod that the API server
-// sends us a second time, because another webhook changed it, keeps its kind
-// this way.
+// sends again, because another webhook changed it, keeps its kind this way.
 func (inv *Inventory) Reserved(namespace, id string) (accel.Kind, bool) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -30,17 +29,17 @@ func (inv *Inventory) Reserved(namespace, id string) (accel.Kind, bool) {
 	return r.kind, true
 }
 
-// Release gives a reservation back whose pod is known not to come; one that is
-// not there, or not of this namespace, is left alone.
+// Release releases a reservation whose pod is known not to come. One that does
+// not exist, or is of another namespace, is left alone.
 func (inv *Inventory) Release(namespace, id string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
-	inv.giveBack(namespace, id)
+	inv.release(namespace, id)
 }
 
-func (inv *Inventory) giveBack(namespace, id string) {
+func (inv *Inventory) release(namespace, id string) {
 	if r := inv.reservations[id]; r != nil && r.namespace == namespace {
-		inv.release(id)
+		inv.endReservation(id)
 	}
 }
 
@@ -52,35 +51,36 @@ func (inv *Inventory) Reservations() int {
 	return len(inv.reservations)
 }
 
-// reserve makes a reservation for pods of a shape.
+// reserve creates a reservation for the chosen option, in place of one with the
+// same id.
 func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time) {
-	inv.release(id)
+	inv.endReservation(id)
 	r := &reservation{
 		namespace:  namespace,
 		kind:       chosen.Kind,
-		shape:      inv.join(chosen.Needs, chosen.Constraints, false).shape,
+		class:      inv.addClaim(chosen.Needs, chosen.Constraints, false).class,
 		quotaUsage: chosen.QuotaUsage,
 		expires:    now.Add(inv.opts.ReservationTTL),
 	}
 	inv.reservations[id] = r
 	inv.quotas.Add(namespace, r.quotaPod())
-	if len(inv.reservations) == 1 || r.expires.Before(inv.expiring) {
-		inv.expiring = r.expires
+	if len(inv.reservations) == 1 || r.expires.Before(inv.nextExpiry) {
+		inv.nextExpiry = r.expires
 	}
 }
 
-// release ends a reservation, if there is one.
-func (inv *Inventory) release(id string) {
+// endReservation drops a reservation, if there is one.
+func (inv *Inventory) endReservation(id string) {
 	if r := inv.reservations[id]; r != nil {
 		delete(inv.reservations, id)
 		inv.quotas.Remove(r.namespace, r.quotaPod())
-		inv.leave(waits{shape: r.shape})
+		inv.removeClaim(claim{class: r.class})
 	}
 }
 
-// fulfil ends the reservation of a pod that has come. The namespace must be
-// the right one, as the annotation is anybody's to write: nobody may end the
-// reservations of another namespace.
+// fulfil drops the reservation of a pod that was created, and reports whether
+// there was one. It has to be of the pod's namespace: anybody may write the
+// annotation, and must not drop reservations of other namespaces with it.
 func (inv *Inventory) fulfil(p *Pod) bool {
 	if p.Managed == nil || p.Managed.Reservation == "" {
 		return false
@@ -89,21 +89,21 @@ func (inv *Inventory) fulfil(p *Pod) bool {
 	if r == nil || r.namespace != p.Namespace {
 		return false
 	}
-	inv.release(p.Managed.Reservation)
+	inv.endReservation(p.Managed.Reservation)
 	return true
 }
 
-// expire gives back what was reserved for pods that never came.
+// expire drops the reservations whose pods never came.
 func (inv *Inventory) expire(now time.Time) {
-	if !now.After(inv.expiring) {
+	if !now.After(inv.nextExpiry) {
 		return
 	}
-	inv.expiring = now.Add(inv.opts.ReservationTTL)
+	inv.nextExpiry = now.Add(inv.opts.ReservationTTL)
 	for id, r := range inv.reservations {
 		if now.After(r.expires) {
-			inv.release(id)
-		} else if r.expires.Before(inv.expiring) {
-			inv.expiring = r.expires
+			inv.endReservation(id)
+		} else if r.expires.Before(inv.nextExpiry) {
+			inv.nextExpiry = r.expires
 		}
 	}
 }

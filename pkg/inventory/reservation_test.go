@@ -30,12 +30,13 @@ func TestReservation(t *testing.T) {
 	}
 
 	var admitted []string
-	w.opts.Admitted = func(p *Pod) {
-		admitted = append(admitted, p.Key())
-		w.look(wants(gpu)) // would hang if it were called under the lock
+	set := func(p *Pod) {
+		if c := w.SetPod(p); c.Admitted {
+			admitted = append(admitted, c.Record.Key())
+		}
 	}
-	w.SetPod(aPod("thief", in("other"), ours("GPU", "a")))
-	w.SetPod(aPod("unmarked", asks(gpu, "1"), func(p *podObject) {
+	set(aPod("thief", in("other"), ours("GPU", "a")))
+	set(aPod("unmarked", asks(gpu, "1"), func(p *podObject) {
 		p.Annotations = map[string]string{"heteroaccel.io/reservation": "a"}
 	}))
 	w.DeletePod("default", "unmarked")
@@ -43,8 +44,8 @@ func TestReservation(t *testing.T) {
 	if n := w.Reservations(); n != 2 || len(admitted) != 0 {
 		t.Fatalf("somebody else's pod ended a reservation: %d left, admitted %v", n, admitted)
 	}
-	w.SetPod(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
-	w.SetPod(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
+	set(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
+	set(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
 	if len(admitted) != 1 || admitted[0] != "default/p" {
 		t.Errorf("admitted: got %v, want default/p once", admitted)
 	}
@@ -65,13 +66,13 @@ func TestReservation(t *testing.T) {
 	if n := w.Reservations(); n != 0 {
 		t.Errorf("%d reservations left", n)
 	}
-	if len(w.queue) != 0 || len(w.waiting) != 0 {
-		t.Errorf("%d shapes queue and %d pods wait, want none", len(w.queue), len(w.waiting))
+	if len(w.claiming) != 0 || len(w.pending) != 0 {
+		t.Errorf("%d classes have claims and %d pods are pending, want none", len(w.claiming), len(w.pending))
 	}
 }
 
-// TestFromDecisionToFree follows a pod all the way: its device must never be
-// counted twice, nor be forgotten in between.
+// TestFromDecisionToFree follows a pod all the way: its device is never counted
+// twice, and never forgotten in between.
 func TestFromDecisionToFree(t *testing.T) {
 	w := newWorld()
 	w.SetNode(aNode("g", has(gpu, 2)))

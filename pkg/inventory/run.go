@@ -8,33 +8,34 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Run is how far a pod is.
+// Run is a pod's progress.
 type Run struct {
-	// Phase is the pod's phase, Running for instance.
+	// Phase is the pod's phase.
 	Phase corev1.PodPhase
 	// Created and Started, the start of its first container, are zero when
-	// unknown. Of a pod that ended, Started and Ended are those of the
-	// container that ran the inference, in its last attempt: whole seconds, as
-	// the API has them.
+	// unknown. For a pod that ended, Started and Ended are those of the last
+	// attempt of the container that ran the inference. All are whole seconds, as
+	// in the API.
 	Created, Started, Ended time.Time
-	// Succeeded is set when the pod, and with it that container, ended well.
+	// Succeeded is set when the pod and that container succeeded.
 	Succeeded bool
-	// Ends is false for a server: its device frees only when it is deleted.
+	// Ends is false for a server, which releases its device only when it is
+	// deleted.
 	Ends bool
 
-	// Restarted is set when that container is not in its first attempt.
+	// Restarted is set when that container is past its first attempt.
 	Restarted bool
-	// Seen is when the inventory saw the pod start, zero when it did not: when
-	// it ran already at first sight.
+	// Seen is when the inventory saw the pod start; zero if it ran already when
+	// it was seen first.
 	Seen time.Time
 	// Watched is how long the inventory saw it run, 0 when unknown.
 	Watched time.Duration
 }
 
 // Duration is how long the run of a pod that ended took; ok is false when that is
-// not known. The API's times are cut to whole seconds, so that their difference
-// is up to a second off either way: where the inventory saw the pod start and
-// end, its own clock says where in between the truth lies.
+// unknown. The API truncates times to seconds, so their difference is up to a
+// second off either way. Within that second the inventory's own clock decides, if
+// it saw the pod start and end.
 func (r *Run) Duration() (took time.Duration, ok bool) {
 	if r.Started.IsZero() || r.Ended.Before(r.Started) {
 		return 0, false
@@ -46,9 +47,9 @@ func (r *Run) Duration() (took time.Duration, ok bool) {
 	return took, true
 }
 
-// watched returns p with what was seen of its run: old is the record before
-// it, nil at first sight.
-func (p *Pod) watched(old *Pod, now time.Time) *Pod {
+// withObservedRun returns p with what was seen of its run. old is the record
+// before it, nil for the first.
+func (p *Pod) withObservedRun(old *Pod, now time.Time) *Pod {
 	if p.Managed == nil || old == nil || old.Run == nil || p.Run.Restarted {
 		return p
 	}
@@ -68,8 +69,8 @@ func (p *Pod) watched(old *Pod, now time.Time) *Pod {
 	return &m
 }
 
-// runOf reads how far a pod is; inference is the container that runs it, "" in
-// a pod that is not ours.
+// runOf reads the progress of a pod. inference is the container that runs it, ""
+// in a pod that is not ours.
 func runOf(pod *corev1.Pod, inference string) *Run {
 	r := &Run{Phase: pod.Status.Phase, Created: pod.CreationTimestamp.Time, Ends: ends(pod)}
 	if s := statusOf(pod, inference); s != nil {
@@ -85,9 +86,9 @@ func runOf(pod *corev1.Pod, inference string) *Run {
 			r.Started = s.State.Running.StartedAt.Time
 		}
 	}
-	// Of a pod that runs while none of its containers is seen to, as between
-	// two restarts, the kubelet's acknowledgement is the next best. Before, it
-	// says nothing: the image may take minutes to be pulled.
+	// While a running pod has no running container, as between two restarts, the
+	// kubelet's start time is the next best. Before that it says nothing: pulling
+	// the image may take minutes.
 	if r.Started.IsZero() && pod.Status.Phase == corev1.PodRunning && pod.Status.StartTime != nil {
 		r.Started = pod.Status.StartTime.Time
 	}
@@ -107,9 +108,8 @@ func statusOf(pod *corev1.Pod, container string) *corev1.ContainerStatus {
 	return nil
 }
 
-// ends reports whether a pod is expected to end by itself: one of a Job, or one
-// that is not restarted whenever it ends, as the pods of all controllers of
-// servers are.
+// ends reports whether a pod is expected to end by itself: a pod of a Job, or
+// one with a restart policy other than Always.
 func ends(pod *corev1.Pod) bool {
 	if o := metav1.GetControllerOfNoCopy(pod); o != nil && o.Kind == "Job" {
 		return true

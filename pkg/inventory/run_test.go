@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,7 +64,7 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// TestWatched: the API's times are whole seconds, and what was seen decides
+// TestWatched: the API's times are whole seconds; the inventory's clock decides
 // within them.
 func TestWatched(t *testing.T) {
 	tests := map[string]struct {
@@ -82,13 +83,18 @@ func TestWatched(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var finished []*Pod
-			w := newWorld(func(o *Options) { o.Finished = func(p *Pod) { finished = append(finished, p) } })
-			w.SetPod(aPod("p", ours("GPU", "")))
-			w.SetPod(aPod("p", ours("GPU", ""), on("g"), since(start)))
+			w := newWorld()
+			set := func(p *Pod) {
+				if c := w.SetPod(p); c.Finished {
+					finished = append(finished, c.Record)
+				}
+			}
+			set(aPod("p", ours("GPU", "")))
+			set(aPod("p", ours("GPU", ""), on("g"), since(start)))
 			w.now = w.now.Add(tt.saw / 2)
-			w.SetPod(aPod("p", ours("GPU", ""), on("g"), since(start))) // something else changed
+			set(aPod("p", ours("GPU", ""), on("g"), since(start))) // something else changed
 			w.now = w.now.Add(tt.saw - tt.saw/2)
-			w.SetPod(aPod("p", append([]podOption{ours("GPU", ""), on("g"), ended(corev1.PodSucceeded, 0, tt.api)}, tt.more...)...))
+			set(aPod("p", append([]podOption{ours("GPU", ""), on("g"), ended(corev1.PodSucceeded, 0, tt.api)}, tt.more...)...))
 			if len(finished) != 1 {
 				t.Fatalf("%d pods finished", len(finished))
 			}
@@ -96,17 +102,22 @@ func TestWatched(t *testing.T) {
 				t.Errorf("took %s, want %s", got, tt.want)
 			}
 			if w.Pod("default", "p") != finished[0] {
-				t.Error("another record was kept than was handed out")
+				t.Error("another record is kept than was returned")
 			}
 		})
 	}
 }
 
-// TestFinishedOnce: each pod that ended while it was known, whatever else the
-// API server sends.
+// TestFinishedOnce: once for each pod that ended while it was known, whatever
+// else the API server sends.
 func TestFinishedOnce(t *testing.T) {
 	var got []types.UID
-	w := newWorld(func(o *Options) { o.Finished = func(p *Pod) { got = append(got, p.UID) } })
+	w := newWorld()
+	set := func(p *Pod) {
+		if c := w.SetPod(p); c.Finished {
+			got = append(got, c.Record.UID)
+		}
+	}
 	uid := func(id types.UID) podOption { return func(p *corev1.Pod) { p.UID = id } }
 	done := ended(corev1.PodSucceeded, 0, time.Second)
 	for _, p := range []*Pod{
@@ -119,43 +130,43 @@ func TestFinishedOnce(t *testing.T) {
 		aPod("a", ours("GPU", ""), done, deleted, uid("1")),
 		aPod("a", ours("GPU", ""), done, uid("of the same name, never seen to run")),
 		aPod("b", ours("NPU", ""), uid("2")),
-		aPod("b", ours("NPU", ""), ended(corev1.PodFailed, 1, time.Second), uid("2")), // failed: whoever is told decides
+		aPod("b", ours("NPU", ""), ended(corev1.PodFailed, 1, time.Second), uid("2")), // failed: the caller decides
 		aPod("c", asks(gpu, "1"), uid("3")),
 		aPod("c", asks(gpu, "1"), done, uid("3")),
 	} {
-		w.SetPod(p)
+		set(p)
 	}
-	w.SetPod(aPod("d", ours("GPU", ""), uid("4")))
+	set(aPod("d", ours("GPU", ""), uid("4")))
 	w.DeletePod("default", "d")
-	w.SetPod(aPod("d", ours("GPU", ""), done, uid("4")))
+	set(aPod("d", ours("GPU", ""), done, uid("4")))
 	if diff := cmp.Diff([]types.UID{"1", "2", "3"}, got); diff != "" {
 		t.Errorf("finished (-want +got):\n%s", diff)
 	}
 }
 
-// TestFinishedIsToldOutsideTheLock: whoever is told may ask the inventory.
-func TestFinishedIsToldOutsideTheLock(t *testing.T) {
-	var inv *Inventory
-	var mu sync.Mutex
-	told := 0
-	inv = New(Options{Finished: func(p *Pod) {
-		inv.Pod(p.Namespace, p.Name)
-		mu.Lock()
-		told++
-		mu.Unlock()
-	}})
+// TestFinishedOnceOfMany: pods that change at once each finish once.
+func TestFinishedOnceOfMany(t *testing.T) {
+	inv := New(Options{})
+	var finished atomic.Int64
 	const pods = 50
 	var wg sync.WaitGroup
 	for i := range pods {
 		wg.Go(func() {
 			name := string(rune('a'+i%26)) + string(rune('a'+i/26))
-			inv.SetPod(aPod(name, ours("GPU", ""), since(start)))
-			inv.SetPod(aPod(name, ours("GPU", ""), ended(corev1.PodSucceeded, 0, time.Second)))
+			for _, p := range []*Pod{
+				aPod(name, ours("GPU", ""), since(start)),
+				aPod(name, ours("GPU", ""), ended(corev1.PodSucceeded, 0, time.Second)),
+			} {
+				if c := inv.SetPod(p); c.Finished {
+					inv.Pod(c.Record.Namespace, c.Record.Name)
+					finished.Add(1)
+				}
+			}
 			inv.Managed()
 		})
 	}
 	wg.Wait()
-	if told != pods {
-		t.Errorf("%d were told of, want %d", told, pods)
+	if got := finished.Load(); got != pods {
+		t.Errorf("%d finished, want %d", got, pods)
 	}
 }

@@ -9,15 +9,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// storage is what is known of claims and volumes. A claim or volume may come
-// before the other.
+// storage is what is known of volumes and volume claims. Either may come first.
 type storage struct {
-	// volumes are by name, those alone that cannot be used on every node.
+	// volumes are by name, only those that cannot be used on every node.
 	volumes map[string]*Volume
-	// claims have the name of the volume that each bound claim is bound to.
-	claims map[types.NamespacedName]string
-	// mounting are the unbound pods that name claims.
-	mounting map[types.NamespacedName]struct{}
+	// bound has the volume's name of each volume claim that is bound to one.
+	bound map[types.NamespacedName]string
+	// unboundPods are the pods with volume claims that are not bound to a node.
+	unboundPods map[types.NamespacedName]struct{}
 }
 
 func newStorage() storage {
@@ -40,53 +39,55 @@ func (inv *Inventory) SetVolume(v *Volume) {
 	default:
 		inv.storage.volumes[v.Name] = v
 	}
-	inv.remount()
+	inv.resolveVolumes()
 }
 
-// DeleteVolume takes a volume's leaving.
+// DeleteVolume removes a volume.
 func (inv *Inventory) DeleteVolume(name string) { inv.SetVolume(&Volume{Name: name}) }
 
-// SetClaim takes a new or changed claim, with the name of its volume, "" while
-// it is not bound.
-func (inv *Inventory) SetClaim(namespace, name, volume string) {
+// SetVolumeClaim takes a new or changed volume claim, with the name of its
+// volume, "" while it is not bound to one.
+func (inv *Inventory) SetVolumeClaim(namespace, name, volume string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	claim := types.NamespacedName{Namespace: unique.Make(namespace).Value(), Name: name}
-	old := inv.storage.claims[claim]
+	old := inv.storage.bound[claim]
 	if old == volume {
 		return
 	}
 	if volume == "" {
-		delete(inv.storage.claims, claim)
+		delete(inv.storage.bound, claim)
 	} else {
-		inv.storage.claims[claim] = volume
+		inv.storage.bound[claim] = volume
 	}
 	if inv.storage.volumes[old] != nil || inv.storage.volumes[volume] != nil {
-		inv.remount()
+		inv.resolveVolumes()
 	}
 }
 
-// DeleteClaim takes a claim's leaving.
-func (inv *Inventory) DeleteClaim(namespace, name string) { inv.SetClaim(namespace, name, "") }
+// DeleteVolumeClaim removes a volume claim.
+func (inv *Inventory) DeleteVolumeClaim(namespace, name string) {
+	inv.SetVolumeClaim(namespace, name, "")
+}
 
-// remount looks anew at where the unbound pods may go that name claims.
-func (inv *Inventory) remount() {
-	for name := range inv.storage.mounting {
+// resolveVolumes updates the constraints of all pods that volumes constrain.
+func (inv *Inventory) resolveVolumes() {
+	for name := range inv.storage.unboundPods {
 		if old := inv.pods[name]; old != nil {
-			if p := inv.mounted(old); p != old {
+			if p := inv.withVolumes(old); p != old {
 				inv.replacePod(name, p)
 			}
 		}
 	}
-	inv.gain()
+	inv.wake()
 }
 
-// mounted is p with the constraints that its bound claims add.
-func (inv *Inventory) mounted(p *Pod) *Pod {
-	if len(p.claims) == 0 {
+// withVolumes is p with the constraints that its bound volume claims add.
+func (inv *Inventory) withVolumes(p *Pod) *Pod {
+	if len(p.volumeClaims) == 0 {
 		return p
 	}
-	c := inv.bound(p.Namespace, p.unmounted, p.claims)
+	c := inv.constrainToVolumes(p.Namespace, p.ownConstraints, p.volumeClaims)
 	if c.equal(p.Constraints) {
 		return p
 	}
@@ -95,21 +96,22 @@ func (inv *Inventory) mounted(p *Pod) *Pod {
 	return &m
 }
 
-// bound adds to a pod's own constraints those of the volumes that its claims
-// are bound to. Claims that are not bound yet add none: the scheduler has them
-// bound to a volume for the node it chose.
-func (inv *Inventory) bound(namespace string, own *Constraints, claims []string) *Constraints {
+// constrainToVolumes adds to a pod's own constraints those of the volumes that
+// its claims are bound to. An unbound claim adds none: it gets a volume for the
+// node that the scheduler chooses.
+func (inv *Inventory) constrainToVolumes(namespace string, own *Constraints, claims []string) *Constraints {
 	var volumes []*Volume
 	for _, name := range claims {
-		v := inv.storage.volumes[inv.storage.claims[types.NamespacedName{Namespace: namespace, Name: name}]]
+		v := inv.storage.volumes[inv.storage.bound[types.NamespacedName{Namespace: namespace, Name: name}]]
 		if v != nil && !slices.Contains(volumes, v) {
 			volumes = append(volumes, v)
 		}
 	}
-	return own.with(volumes)
+	return own.withVolumes(volumes)
 }
 
-// VolumeConflict names the volume that keeps the pod off a node, "" for none.
+// VolumeConflict is the name of a volume that cannot be used on a node, "" when
+// all can.
 func (c *Constraints) VolumeConflict(n *Node) string {
 	if c == nil || n.traits == nil {
 		return ""
@@ -122,8 +124,8 @@ func (c *Constraints) VolumeConflict(n *Node) string {
 	return ""
 }
 
-// with is c and the volumes; c may be nil, and has none yet.
-func (c *Constraints) with(volumes []*Volume) *Constraints {
+// withVolumes is c with volumes added; c may be nil, and has none yet.
+func (c *Constraints) withVolumes(volumes []*Volume) *Constraints {
 	if len(volumes) == 0 {
 		return c
 	}
@@ -135,14 +137,14 @@ func (c *Constraints) with(volumes []*Volume) *Constraints {
 	var key strings.Builder
 	key.WriteString(all.key)
 	for _, v := range volumes {
-		// No encoding of the rest has a field of number 0.
+		// The encoding of the rest never has a field number 0.
 		fmt.Fprintf(&key, "\x00%d %s", len(v.key), v.key)
 	}
 	all.key = key.String()
 	return &all
 }
 
-// equal reports whether both allow the same, to the letter; both may be nil.
+// equal reports whether both were read from the same; both may be nil.
 func (c *Constraints) equal(o *Constraints) bool {
 	return c == o || c != nil && o != nil && c.key == o.key
 }

@@ -2,7 +2,7 @@ package inventory
 
 // TrialHistory is what a policy needs to know before it spends a run of an
 // inference on learning how long one takes on a kind. Who asks for a decision
-// keeps the counts: see the package webhook/trial. The zero value allows no
+// keeps the counts: see webhook/learning. The zero value allows no
 // trial.
 type TrialHistory struct {
 	// Allowed is set for a pod that ends by itself, and so can be timed.

@@ -9,21 +9,44 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
+// usableCase is what a decision about an option, one GPU by default, should see.
+type usableCase struct {
+	do     func(w *world)
+	option Option
+	want   sums
+}
+
+func runUsable(t *testing.T, tests map[string]usableCase) {
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			option := tt.option
+			if option.Kind == "" {
+				option = wants(gpu)
+			}
+			// What was asked before and between must not matter.
+			asked, late := newWorld(), newWorld()
+			asked.look(option)
+			asked.look(wants(""))
+			tt.do(asked)
+			tt.do(late)
+			wantSums(t, asked.look(option), tt.want)
+			wantSums(t, late.look(option), tt.want)
+		})
+	}
+}
+
+// TestUsable: what the devices of nodes, their telemetry and their pods leave.
 func TestUsable(t *testing.T) {
-	tests := map[string]struct {
-		do     func(w *world)
-		option Option
-		want   sums
-	}{
+	runUsable(t, map[string]usableCase{
 		"two idle devices": {
-			do:   func(w *world) { w.SetNode(aNode("g", has(gpu, 2))); w.sample("g", 0) },
+			do:   func(w *world) { w.SetNode(aNode("g", has(gpu, 2))); w.scrape("g", 0) },
 			want: sums{Nodes: 1, Total: 2, Usable: 2},
 		},
 		"nothing at all": {do: func(*world) {}, want: sums{}},
 		"held by a pod": {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 2)))
-				w.sample("g", 0)
+				w.scrape("g", 0)
 				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
 			},
 			want: sums{Nodes: 1, Total: 2, Usable: 1},
@@ -31,7 +54,7 @@ func TestUsable(t *testing.T) {
 		"held by a static pod, whose mirror asks for us": {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 2)))
-				w.sample("g", 0)
+				w.scrape("g", 0)
 				w.SetPod(aPod("door-camera-g", on("g"), asks(gpu, "1"), asks("cpu", "1"), mirror))
 			},
 			want: sums{Nodes: 1, Total: 2, Usable: 1},
@@ -39,21 +62,21 @@ func TestUsable(t *testing.T) {
 		"unhealthy, the kubelet does not know": { // 2 − 0 held − 1 blocked
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 2)))
-				w.sample("g", 0, device("0", gpu, unhealthy), device("1", gpu))
+				w.scrape("g", 0, device("0", gpu, unhealthy), device("1", gpu))
 			},
 			want: sums{Nodes: 1, Total: 2, Usable: 1},
 		},
 		"health unknown: Kubernetes' own accounting stands": { // 2 − 0 held − 0 blocked
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 2)))
-				w.sample("g", 0, device("0", gpu, unknown), device("1", gpu))
+				w.scrape("g", 0, device("0", gpu, unknown), device("1", gpu))
 			},
 			want: sums{Nodes: 1, Total: 2, Usable: 2},
 		},
 		"unhealthy, the kubelet knows: taken away once": { // min(1 − 0, 2 − 0 − 1)
 			do: func(w *world) {
 				w.SetNode(aNode("g", allocatable(gpu, 1), capacity(gpu, 2)))
-				w.sample("g", 0, device("0", gpu, unhealthy), device("1", gpu))
+				w.scrape("g", 0, device("0", gpu, unhealthy), device("1", gpu))
 			},
 			want: sums{Nodes: 1, Total: 1, Usable: 1},
 		},
@@ -61,7 +84,7 @@ func TestUsable(t *testing.T) {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 2)))
 				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
-				w.sample("g", 0, device("0", gpu, unhealthy, heldBy("p")), device("1", gpu))
+				w.scrape("g", 0, device("0", gpu, unhealthy, heldBy("p")), device("1", gpu))
 			},
 			want: sums{Nodes: 1, Total: 2, Usable: 1},
 		},
@@ -69,7 +92,7 @@ func TestUsable(t *testing.T) {
 			do: func(w *world) {
 				w.SetNode(aNode("g", allocatable(gpu, 1), capacity(gpu, 2)))
 				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
-				w.sample("g", 0, device("0", gpu, unhealthy, heldBy("p")), device("1", gpu))
+				w.scrape("g", 0, device("0", gpu, unhealthy, heldBy("p")), device("1", gpu))
 			},
 			want: sums{Nodes: 1, Total: 1, Usable: 0},
 		},
@@ -77,7 +100,7 @@ func TestUsable(t *testing.T) {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 2)))
 				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
-				w.sample("g", 0, device("0", gpu, unhealthy, heldBy("p")), device("1", gpu))
+				w.scrape("g", 0, device("0", gpu, unhealthy, heldBy("p")), device("1", gpu))
 				w.SetPod(aPod("p", on("g"), asks(gpu, "1"), phase(corev1.PodSucceeded)))
 			},
 			want: sums{Nodes: 1, Total: 2, Usable: 1},
@@ -86,14 +109,14 @@ func TestUsable(t *testing.T) {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 2)))
 				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
-				w.sample("g", 0, device("0", gpu, unhealthy, func(d *accel.Device) { d.Allocated = -1 }), device("1", gpu))
+				w.scrape("g", 0, device("0", gpu, unhealthy, func(d *accel.Device) { d.Allocated = -1 }), device("1", gpu))
 			},
 			want: sums{Nodes: 1, Total: 2, Usable: 0},
 		},
-		"used from outside": {
+		"in external use": {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 1)))
-				w.sample("g", 0, device("0", gpu, usedBy("ffmpeg")))
+				w.scrape("g", 0, device("0", gpu, usedBy("ffmpeg")))
 			},
 			want: sums{Nodes: 1, Total: 1, Usable: 0},
 		},
@@ -101,23 +124,23 @@ func TestUsable(t *testing.T) {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 4)))
 				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
-				w.sample("g", 0, device("0", gpu, slots(4), heldBy("p")))
+				w.scrape("g", 0, device("0", gpu, slots(4), heldBy("p")))
 			},
 			want: sums{Nodes: 1, Total: 4, Usable: 3},
 		},
-		"shared slots, one of two cards used from outside": { // 8 − 2 held − (4 − 1) blocked
+		"shared slots, one of two cards in external use": { // 8 − 2 held − (4 − 1) blocked
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 8)))
 				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
 				w.SetPod(aPod("q", on("g"), asks(gpu, "1")))
-				w.sample("g", 0, device("0", gpu, slots(4), heldBy("p"), usedBy("ffmpeg")), device("1", gpu, slots(4), heldBy("q")))
+				w.scrape("g", 0, device("0", gpu, slots(4), heldBy("p"), usedBy("ffmpeg")), device("1", gpu, slots(4), heldBy("q")))
 			},
 			want: sums{Nodes: 1, Total: 8, Usable: 3},
 		},
 		"another resource's unhealthy device": {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 1), has(npu, 1)))
-				w.sample("g", 0, device("0", npu, unhealthy), device("1", "", unhealthy))
+				w.scrape("g", 0, device("0", npu, unhealthy), device("1", "", unhealthy))
 			},
 			want: sums{Nodes: 1, Total: 1, Usable: 1},
 		},
@@ -125,7 +148,7 @@ func TestUsable(t *testing.T) {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 2)))
 				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
-				w.sample("g", 0, device("0", gpu, unhealthy), device("1", gpu, unhealthy))
+				w.scrape("g", 0, device("0", gpu, unhealthy), device("1", gpu, unhealthy))
 				w.now = w.now.Add(15*time.Second + 1)
 			},
 			want: sums{Nodes: 1, Stale: 1, Total: 2, Usable: 1},
@@ -133,34 +156,34 @@ func TestUsable(t *testing.T) {
 		"as old as may be": {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 1)))
-				w.sample("g", 0, device("0", gpu, unhealthy))
+				w.scrape("g", 0, device("0", gpu, unhealthy))
 				w.now = w.now.Add(15 * time.Second)
 			},
 			want: sums{Nodes: 1, Total: 1, Usable: 0},
 		},
-		"no sample ever": {
+		"no telemetry ever": {
 			do:   func(w *world) { w.SetNode(aNode("g", has(gpu, 1))) },
 			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 1},
 		},
-		"a sample older than the last is ignored": {
+		"telemetry older than the last is ignored": {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 1)))
-				w.sample("g", time.Second, device("0", gpu, unhealthy))
-				w.sample("g", 2*time.Second, device("0", gpu))
+				w.scrape("g", time.Second, device("0", gpu, unhealthy))
+				w.scrape("g", 2*time.Second, device("0", gpu))
 			},
 			want: sums{Nodes: 1, Total: 1, Usable: 0},
 		},
-		"a sample from the future is of now": {
+		"telemetry from the future is of now": {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 1)))
-				w.sample("g", -time.Hour, device("0", gpu, unhealthy))
+				w.scrape("g", -time.Hour, device("0", gpu, unhealthy))
 				w.now = w.now.Add(16 * time.Second)
 			},
 			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 1},
 		},
-		"a sample before its node": {
+		"telemetry before its node": {
 			do: func(w *world) {
-				w.sample("g", 0, device("0", gpu, unhealthy))
+				w.scrape("g", 0, device("0", gpu, unhealthy))
 				w.SetNode(aNode("g", has(gpu, 1)))
 			},
 			want: sums{Nodes: 1, Total: 1, Usable: 0},
@@ -215,24 +238,24 @@ func TestUsable(t *testing.T) {
 			},
 			want: sums{},
 		},
-		"node deleted and back, its pod still there": {
+		"node deleted and added again, its pod still there": {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 2)))
-				w.sample("g", 0, device("0", gpu, unhealthy))
+				w.scrape("g", 0, device("0", gpu, unhealthy))
 				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
 				w.DeleteNode("g")
 				w.SetNode(aNode("g", has(gpu, 2)))
 			},
 			want: sums{Nodes: 1, Stale: 1, Total: 2, Usable: 1},
 		},
-		"a device comes": {
+		"a device is added": {
 			do: func(w *world) {
 				w.SetNode(aNode("g"))
 				w.SetNode(aNode("g", has(gpu, 1)))
 			},
 			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 1},
 		},
-		"all devices go": {
+		"all devices are removed": {
 			do: func(w *world) {
 				w.SetNode(aNode("g", has(gpu, 1)))
 				w.SetNode(aNode("g", allocatable(gpu, 0), capacity(gpu, 1)))
@@ -247,77 +270,5 @@ func TestUsable(t *testing.T) {
 			},
 			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 0},
 		},
-		"memory does not fit now": {
-			do: func(w *world) {
-				w.SetNode(aNode("g", has(gpu, 1)))
-				w.SetPod(aPod("p", on("g"), asks("memory", "30Gi")))
-			},
-			option: wants(gpu, asks("memory", "4Gi")),
-			want:   sums{Nodes: 1, Stale: 1, Total: 1, Usable: 0},
-		},
-		"memory never fits": {
-			do:     func(w *world) { w.SetNode(aNode("g", has(gpu, 1))) },
-			option: wants(gpu, asks("memory", "40Gi")),
-			want:   sums{},
-		},
-		"memory for one of two": {
-			do:     func(w *world) { w.SetNode(aNode("g", has(gpu, 2))) },
-			option: wants(gpu, asks("memory", "20Gi")),
-			want:   sums{Nodes: 1, Stale: 1, Total: 1, Usable: 1},
-		},
-		"no room for a pod": {
-			do: func(w *world) {
-				n := aNode("g", has(gpu, 1))
-				n.MaxPods = 1
-				w.SetNode(n)
-				w.SetPod(aPod("p", on("g")))
-			},
-			want: sums{Nodes: 1, Stale: 1, Total: 1, Usable: 0},
-		},
-		"two devices a pod": { // 5 / 2
-			do:     func(w *world) { w.SetNode(aNode("g", has(gpu, 5))) },
-			option: wants(gpu, asks(gpu, "1")),
-			want:   sums{Nodes: 1, Stale: 1, Total: 2, Usable: 2},
-		},
-		"two resources a pod": {
-			do: func(w *world) {
-				w.SetNode(aNode("g", has(gpu, 3), has(npu, 2)))
-				w.SetNode(aNode("h", has(gpu, 3)))
-			},
-			option: wants(gpu, asks(npu, "1")),
-			want:   sums{Nodes: 1, Stale: 1, Total: 2, Usable: 2},
-		},
-		"cores: requested ones are gone": { // (8 − 3) / 2
-			do: func(w *world) {
-				w.SetNode(aNode("g"))
-				w.SetPod(aPod("p", on("g"), asks("cpu", "3")))
-			},
-			option: wants(""),
-			want:   sums{Nodes: 1, Stale: 1, Total: 4, Usable: 2},
-		},
-		"cores: a device that is held leaves them alone": {
-			do: func(w *world) {
-				w.SetNode(aNode("g", has(gpu, 1)))
-				w.SetPod(aPod("p", on("g"), asks(gpu, "1")))
-			},
-			option: wants(""),
-			want:   sums{Nodes: 1, Stale: 1, Total: 4, Usable: 4},
-		},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			option := tt.option
-			if option.Kind == "" {
-				option = wants(gpu)
-			}
-			// Whatever was asked before and between must not matter.
-			asked, late := newWorld(), newWorld()
-			asked.look(option)
-			asked.look(wants(""))
-			tt.do(asked)
-			tt.do(late)
-			wantSums(t, asked.look(option), tt.want)
-			wantSums(t, late.look(option), tt.want)
-		})
-	}
+	})
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Volume is what is kept of a PersistentVolume: on which nodes it can be used.
-// VolumeOf makes it; it is immutable.
+// VolumeOf reads it; it is immutable.
 type Volume struct {
 	Name string
 	// affinity is nil for a volume that has none.
@@ -22,15 +22,15 @@ type Volume struct {
 	key string
 }
 
-// zone is a topology label of a volume: a node that has any topology label has
-// to have this one, under its own name or today's, with one of the values.
+// zone is a topology label of a volume: a node that has any topology label must
+// have this one, under the same name or the current one, with one of the values.
 type zone struct {
-	label, today string
-	values       []string
+	label, current string
+	values         []string
 }
 
 // topology are the labels that kube-scheduler's VolumeZone plugin reads, each
-// with its name today.
+// with its current name.
 var topology = [...][2]string{
 	{corev1.LabelFailureDomainBetaZone, corev1.LabelTopologyZone},
 	{corev1.LabelFailureDomainBetaRegion, corev1.LabelTopologyRegion},
@@ -44,7 +44,7 @@ func VolumeOf(pv *corev1.PersistentVolume) *Volume {
 	if a := pv.Spec.NodeAffinity; a != nil && a.Required != nil {
 		v.affinity = nodeaffinity.NewLazyErrorNodeSelector(a.Required)
 		key, err := a.Required.Marshal()
-		if err != nil { // like no other
+		if err != nil { // equal to no other
 			key = fmt.Appendf(nil, "%p", v)
 		}
 		v.key = "affinity " + string(key)
@@ -54,12 +54,12 @@ func VolumeOf(pv *corev1.PersistentVolume) *Volume {
 		if !ok {
 			continue
 		}
-		z := zone{label: names[0], today: names[1], values: strings.Split(value, "__")}
+		z := zone{label: names[0], current: names[1], values: strings.Split(value, "__")}
 		for i := range z.values {
 			z.values[i] = strings.TrimSpace(z.values[i])
 		}
 		if slices.Contains(z.values, "") {
-			continue // VolumeZone leaves out what it cannot read
+			continue // VolumeZone ignores what it cannot read
 		}
 		v.zones = append(v.zones, z)
 		v.key += "\x00" + names[0] + "=" + value
@@ -70,7 +70,7 @@ func VolumeOf(pv *corev1.PersistentVolume) *Volume {
 // allows reports whether the volume can be used on a node with these labels.
 func (v *Volume) allows(labels map[string]string) bool {
 	if v.affinity != nil {
-		// Without a name, as VolumeBinding does: fields of the node do not count.
+		// Without the node's name, as in VolumeBinding: matchFields do not count.
 		ok, err := v.affinity.Match(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: labels}})
 		if !ok || err != nil {
 			return false
@@ -82,7 +82,7 @@ func (v *Volume) allows(labels map[string]string) bool {
 	for _, z := range v.zones {
 		value, ok := labels[z.label]
 		if !ok {
-			value, ok = labels[z.today]
+			value, ok = labels[z.current]
 		}
 		if !ok || !slices.Contains(z.values, value) {
 			return false
@@ -101,9 +101,9 @@ func zoned(labels map[string]string) bool {
 	return false
 }
 
-// ClaimsOf names the claims behind volumes of a pod, those of its ephemeral
-// volumes only when its own name is given.
-func ClaimsOf(volumes []corev1.Volume, pod string) []string {
+// VolumeClaimsOf names the volume claims of a pod's volumes, those of its
+// ephemeral volumes only when the pod's name is given.
+func VolumeClaimsOf(volumes []corev1.Volume, pod string) []string {
 	var claims []string
 	for i := range volumes {
 		switch v := &volumes[i]; {

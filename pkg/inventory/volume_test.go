@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,13 +92,13 @@ func TestVolumes(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			option := wants(gpu, tt.pod...)
-			option.Claims = []string{"data"}
+			option.VolumeClaims = []string{"data"}
 			steps := []func(*world){
 				func(w *world) { w.SetNode(aNode("g", append(tt.g, has(gpu, 1), hostname)...)) },
 				func(w *world) { w.SetNode(aNode("h", append(tt.h, has(gpu, 2), hostname)...)) },
 				func(w *world) { w.SetVolume(aVolume("pv", tt.volume...)) },
-				func(w *world) { w.SetClaim("default", "data", "pv") },
-				func(w *world) { w.SetClaim("other", "data", "another") },
+				func(w *world) { w.SetVolumeClaim("default", "data", "pv") },
+				func(w *world) { w.SetVolumeClaim("other", "data", "another") },
 			}
 			// Whatever comes first, and asked or not in between, the answer is
 			// the same.
@@ -121,185 +120,14 @@ func TestVolumes(t *testing.T) {
 	}
 }
 
-// TestBoundClaims: what a claim comes to from when it is made to when it is gone.
-func TestBoundClaims(t *testing.T) {
-	w := newWorld()
-	w.SetNode(aNode("g", has(gpu, 1), hostname))
-	w.SetNode(aNode("h", has(gpu, 2), hostname))
-	option := wants(gpu)
-	option.Claims = []string{"data", "more"}
-	for i, step := range []struct {
-		do   func()
-		want int64
-	}{
-		{func() {}, 3}, // no such claim
-		{func() { w.SetClaim("default", "data", "") }, 3},
-		{func() { w.SetClaim("default", "data", "pv") }, 3}, // the volume has not come
-		{func() { w.SetVolume(aVolume("pv", localTo("h"))) }, 2},
-		{func() { w.SetVolume(aVolume("pv", localTo("h"))) }, 2},
-		{func() { w.SetVolume(aVolume("pv", localTo("g"))) }, 1}, // moved
-		{func() { w.SetClaim("default", "more", "pv2") }, 1},
-		{func() { w.SetVolume(aVolume("pv2", localTo("h"))) }, 0}, // cannot both be had
-		{func() { w.DeleteVolume("pv2") }, 1},
-		{func() { w.SetVolume(aVolume("pv")) }, 3}, // usable everywhere from now on
-		{func() { w.SetVolume(aVolume("pv", localTo("g"))) }, 1},
-		{func() { w.SetClaim("other", "data", "") }, 1},
-		{func() { w.DeleteClaim("default", "data") }, 3},
-	} {
-		step.do()
-		if got := w.look(option).Usable; got != step.want {
-			t.Errorf("step %d: %d are usable, want %d", i, got, step.want)
-		}
-	}
-}
-
-// TestWaitingWithClaims: a pod in the queue counts where its volume is, as soon
-// as that is known, and its record says so.
-func TestWaitingWithClaims(t *testing.T) {
-	for name, options := range map[string][]podOption{
-		"claim":            {mounts("data")},
-		"ephemeral volume": {scratch("data"), func(p *corev1.Pod) { p.Name = "p" }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			claim := ClaimsOf(podOf(options...).Spec.Volumes, "p")[0]
-			w := newWorld()
-			w.SetNode(aNode("g", has(gpu, 1), hostname))
-			w.SetNode(aNode("h", has(gpu, 1), hostname))
-			onG := wants(gpu, selects("kubernetes.io/hostname", "g"))
-			w.SetPod(aPod("p", append(options, asks(gpu, "1"))...))
-			for i, step := range []struct {
-				do   func()
-				idle int64 // on g
-				on   string
-			}{
-				{func() {}, 0, "gh"}, // it may come to g
-				{func() { w.SetClaim("default", claim, "pv") }, 0, "gh"},
-				{func() { w.SetVolume(aVolume("pv", localTo("g"))) }, 0, "g"},
-				{func() { w.SetPod(aPod("p", append(options, asks(gpu, "1"))...)) }, 0, "g"},
-				{func() { w.SetVolume(aVolume("pv", localTo("h"))) }, 1, "h"},
-				{func() { w.SetVolume(aVolume("pv", localTo("g"))) }, 0, "g"},
-				{func() { w.DeleteClaim("default", claim) }, 0, "gh"},
-				{func() { w.SetClaim("default", claim, "pv") }, 0, "g"},
-				{func() { w.DeletePod("default", "p") }, 1, ""},
-			} {
-				step.do()
-				if got := w.look(onG).Idle(); got != step.idle {
-					t.Errorf("step %d: %d are idle on g, want %d", i, got, step.idle)
-				}
-				on := ""
-				if p := w.Pod("default", "p"); p != nil {
-					for _, n := range w.Nodes() {
-						if p.Constraints.Allow(n) {
-							on += n.Name
-						} else if kept := p.Constraints.VolumeConflict(n); kept != "pv" {
-							t.Errorf("step %d: kept off %s by %q, want pv", i, n.Name, kept)
-						}
-					}
-				}
-				if on != step.on {
-					t.Errorf("step %d: it may run on %q, want %q", i, on, step.on)
-				}
-			}
-			if len(w.storage.mounting) != 0 {
-				t.Error("a pod that is gone is remembered for its claims")
-			}
-		})
-	}
-}
-
-// podOf is what aPod makes a record of.
-func podOf(options ...podOption) *corev1.Pod {
-	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: make([]corev1.Container, 1)}}
-	for _, o := range options {
-		o(p)
-	}
-	return p
-}
-
-// TestBoundPodsNameNoClaims: where a pod is bound, nothing is left to ask.
-func TestBoundPodsNameNoClaims(t *testing.T) {
-	w := newWorld()
-	w.SetPod(aPod("p", asks(gpu, "1"), mounts("data")))
-	w.SetPod(aPod("p", asks(gpu, "1"), mounts("data"), on("g")))
-	w.SetPod(aPod("idle", mounts("data"))) // after no accelerator
-	if len(w.storage.mounting) != 0 {
-		t.Errorf("%d pods are looked at whenever a volume changes, want none", len(w.storage.mounting))
-	}
-}
-
-// TestAReservationKeepsItsVolume: the claim counts against the node where the
-// volume is.
-func TestAReservationKeepsItsVolume(t *testing.T) {
-	w := newWorld()
-	w.SetNode(aNode("g", has(gpu, 1), hostname))
-	w.SetNode(aNode("h", has(gpu, 1), hostname))
-	w.SetClaim("default", "data", "pv")
-	w.SetVolume(aVolume("pv", localTo("g")))
-	o := wants(gpu)
-	o.Claims = []string{"data"}
-	if c := w.reserve("r", o); c.Idle() != 1 {
-		t.Fatalf("%d are idle, want 1", c.Idle())
-	}
-	for node, idle := range map[string]int64{"g": 0, "h": 1} {
-		if got := w.look(wants(gpu, selects("kubernetes.io/hostname", node))).Idle(); got != idle {
-			t.Errorf("%d are idle on %s, want %d", got, node, idle)
-		}
-	}
-}
-
-// TestVolumesAlikeShareOneShape: what volumes are called makes no shape.
-func TestVolumesAlikeShareOneShape(t *testing.T) {
-	w := newWorld()
-	for i := range 4 {
-		name := fmt.Sprint("pv", i)
-		w.SetVolume(aVolume(name, localTo([]string{"g", "h"}[i%2])))
-		w.SetClaim("default", name, name)
-		o := wants(gpu)
-		o.Claims = []string{name}
-		w.look(o)
-	}
-	if len(w.shapes) != 2 || len(w.reaches) != 2 {
-		t.Errorf("%d shapes and %d reaches, want 2 of each", len(w.shapes), len(w.reaches))
-	}
-}
-
-// TestVolumesAtOnce is for the race detector: volumes come and go while pods
-// wait and decisions are made.
-func TestVolumesAtOnce(t *testing.T) {
-	w := newWorld()
-	w.SetNode(aNode("g", has(gpu, 4), hostname))
-	w.SetNode(aNode("h", has(gpu, 4), hostname))
-	var group sync.WaitGroup
-	for i := range 4 {
-		group.Go(func() {
-			name := fmt.Sprint("c", i)
-			o := wants(gpu)
-			o.Claims = []string{name}
-			for j := range 100 {
-				w.SetClaim("default", name, name)
-				w.SetVolume(aVolume(name, localTo([]string{"g", "h"}[j%2])))
-				w.SetPod(aPod(name, asks(gpu, "1"), mounts(name)))
-				w.look(o)
-				w.DeleteVolume(name)
-				w.DeletePod("default", name)
-				w.DeleteClaim("default", name)
-			}
-		})
-	}
-	group.Wait()
-	if got := w.look(wants(gpu)); got.Usable != 8 || got.Claimed != 0 {
-		t.Errorf("%d are usable and %d claimed, want 8 and 0", got.Usable, got.Claimed)
-	}
-}
-
-func TestClaimsOf(t *testing.T) {
+func TestVolumeClaimsOf(t *testing.T) {
 	p := podOf(mounts("a", "b"), scratch("tmp"), func(p *corev1.Pod) {
 		p.Spec.Volumes = slices.Insert(p.Spec.Volumes, 0, corev1.Volume{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{}}})
 	})
-	if diff := cmp.Diff([]string{"a", "b"}, ClaimsOf(p.Spec.Volumes, "")); diff != "" {
+	if diff := cmp.Diff([]string{"a", "b"}, VolumeClaimsOf(p.Spec.Volumes, "")); diff != "" {
 		t.Errorf("without a name (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"a", "b", "p-tmp"}, ClaimsOf(p.Spec.Volumes, "p")); diff != "" {
+	if diff := cmp.Diff([]string{"a", "b", "p-tmp"}, VolumeClaimsOf(p.Spec.Volumes, "p")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Config is how to reach the API server: by a kubeconfig file, or, with none
-// named, as the pod's service account, or else by the user's own kubeconfig.
+// Config is how to reach the API server: by the kubeconfig file that the flags
+// name, or as the pod's service account, or by the user's own kubeconfig.
 func Config(f Flags, userAgent string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = f.Kubeconfig
@@ -21,8 +21,8 @@ func Config(f Flags, userAgent string) (*rest.Config, error) {
 	return config, nil
 }
 
-// Protobuf is config for the built-in types, which are smaller and faster
-// that way. Custom resources come as JSON only.
+// Protobuf is config for the built-in types, which are smaller and faster in that
+// encoding. Custom resources have JSON only.
 func Protobuf(config *rest.Config) *rest.Config {
 	c := rest.CopyConfig(config)
 	c.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"

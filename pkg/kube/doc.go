@@ -1,7 +1,15 @@
-// Package kube sets up the connection to the API server: the client's
-// configuration, the feeds that carry nodes, pods, quotas and profiles
-// into the inventory, and the Lease that says which replica decides.
+// Package kube connects a program to the API server: the client's configuration,
+// the feeds, the election of the replica that decides, and the Secret with the key.
 //
-// It knows what a feed's objects are turned into, and nothing of what is
-// decided with them.
+// A kubeconfig and flags enter; events of nodes, pods, profiles, volumes and quotas
+// leave, to the inventory, to the stores, and to whoever registers. It decides
+// nothing, and keeps no object.
+//
+//	feed.go        one feed: a list, a watch, and consumers in order
+//	feeds.go       which feeds there are, and their first consumers
+//	podevent.go    what consumers of pods are given
+//	reduce.go      which parts of an object are dropped
+//	readmission.go the ConfigMaps about re-admission
+//	leader.go      the Lease
+//	secret.go      the key that seals the records
 package kube

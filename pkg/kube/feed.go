@@ -53,8 +53,9 @@ func newFeed[T any](resource string, lw cache.ListerWatcher, example runtime.Obj
 func itself[T runtime.Object](o runtime.Object) T { return o.(T) }
 
 // Register adds a consumer: set is called for every object that is new or has
-// changed, remove with the name of every one that is gone. Both are called from
-// one goroutine and must be quick. Register all consumers before Run.
+// changed, remove with the name of every one that is gone, unless it is nil. Both
+// are called from one goroutine and must be quick. Register all consumers before
+// Run.
 func (f *Feed[T]) Register(set func(T), remove func(types.NamespacedName)) {
 	f.consumers = append(f.consumers, consumer[T]{set, remove})
 }
@@ -138,7 +139,9 @@ func (f *Feed[T]) Resync() error { return nil }
 
 func (f *Feed[T]) gone(name types.NamespacedName) {
 	for _, c := range f.consumers {
-		c.remove(name)
+		if c.remove != nil {
+			c.remove(name)
+		}
 	}
 }
 

@@ -256,7 +256,7 @@ func TestReducingKeepsClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := claim.(*corev1.PersistentVolumeClaim)
-	inv.SetClaim(c.Namespace, c.Name, c.Spec.VolumeName)
+	inv.SetVolumeClaim(c.Namespace, c.Name, c.Spec.VolumeName)
 	n := inventory.NodeOf(node("a"))
 	if got := inv.Pod("default", "p").Constraints.VolumeConflict(n); got != "pv" {
 		t.Errorf("the pod is kept off the node by %q, want by its volume", got)

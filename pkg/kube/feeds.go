@@ -41,13 +41,6 @@ type runner interface {
 	Synced() error
 }
 
-// PodEvent is a pod that is new or has changed.
-type PodEvent struct {
-	// Pod is whole if it waits for the accelerator that was chosen for it; of any
-	// other pod it may be only what the inventory needs.
-	Pod *corev1.Pod
-}
-
 // NewFeeds prepares the feeds of inv and profiles, which are their first
 // consumers; Run starts them. key verifies which pods are ours: when it returns
 // another one than before, relist Pods. unusable is called with what is wrong
@@ -61,13 +54,13 @@ func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *i
 
 	f.Pods = watch(f, "pods", &corev1.Pod{}, fields.Everything(), func(o runtime.Object) *PodEvent { return &PodEvent{Pod: o.(*corev1.Pod)} }, reducePod)
 	f.Pods.Register(
-		func(e *PodEvent) { inv.SetPod(inventory.PodOf(e.Pod, key())) },
+		func(e *PodEvent) { e.PodChange = inv.SetPod(inventory.PodOf(e.Pod, key())) },
 		func(n types.NamespacedName) { inv.DeletePod(n.Namespace, n.Name) })
 
 	claims := watch(f, "persistentvolumeclaims", &corev1.PersistentVolumeClaim{}, fields.Everything(), itself[*corev1.PersistentVolumeClaim], reduceClaim)
 	claims.Register(
-		func(c *corev1.PersistentVolumeClaim) { inv.SetClaim(c.Namespace, c.Name, c.Spec.VolumeName) },
-		func(n types.NamespacedName) { inv.DeleteClaim(n.Namespace, n.Name) })
+		func(c *corev1.PersistentVolumeClaim) { inv.SetVolumeClaim(c.Namespace, c.Name, c.Spec.VolumeName) },
+		func(n types.NamespacedName) { inv.DeleteVolumeClaim(n.Namespace, n.Name) })
 
 	volumes := watch(f, "persistentvolumes", &corev1.PersistentVolume{}, fields.Everything(), itself[*corev1.PersistentVolume], reduceVolume)
 	volumes.Register(

@@ -19,11 +19,11 @@ type Flags struct {
 // Add declares the flags.
 func (f *Flags) Add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.Kubeconfig, "kubeconfig", "", "kubeconfig file; default: the pod's service account")
-	fs.Float32Var(&f.QPS, "kube-api-qps", 50, "how many requests a second each client may send to the API server")
-	fs.IntVar(&f.Burst, "kube-api-burst", 100, "how many requests each client may send at once beyond --kube-api-qps")
+	fs.Float32Var(&f.QPS, "kube-api-qps", 50, "requests a second that each client may send to the API server")
+	fs.IntVar(&f.Burst, "kube-api-burst", 100, "requests that each client may send at once beyond --kube-api-qps")
 }
 
-// Check refuses values that mean nothing.
+// Check rejects values that make no sense.
 func (f *Flags) Check() error {
 	if f.QPS <= 0 || f.Burst <= 0 {
 		return errors.New("--kube-api-qps and --kube-api-burst must be more than 0")
@@ -31,28 +31,29 @@ func (f *Flags) Check() error {
 	return nil
 }
 
-// LeaderFlags choose the replica that decides. The names and meanings are those
-// of kube-scheduler's.
+// LeaderFlags configure the election of the replica that decides. Their names and
+// meanings are kube-scheduler's.
 type LeaderFlags struct {
 	Elect bool
-	// Identity must differ between replicas, and stay the same when one is
-	// restarted: then it leads on at once.
+	// Identity must differ between replicas. If it stays the same when a replica is
+	// restarted, that one leads again at once.
 	Identity                                  string
 	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
 }
 
 // Add declares the flags.
 func (f *LeaderFlags) Add(fs *pflag.FlagSet, identity string) {
-	fs.BoolVar(&f.Elect, "leader-elect", true, "take part in choosing the one replica that decides")
-	fs.StringVar(&f.Identity, "leader-elect-identity", identity, "this replica's name in the election")
+	fs.BoolVar(&f.Elect, "leader-elect", true, "take part in the election of the one replica that decides")
+	fs.StringVar(&f.Identity, "leader-elect-identity", identity, "name of this replica in the election; default: the hostname")
+	fs.Lookup("leader-elect-identity").DefValue = "" // it differs from machine to machine, and help says what it is
 	// Shorter than the usual 15 s: until another replica leads, annotated pods
 	// are refused.
-	fs.DurationVar(&f.LeaseDuration, "leader-elect-lease-duration", 6*time.Second, "how long the others wait for a leader that does not renew its lease")
-	fs.DurationVar(&f.RenewDeadline, "leader-elect-renew-deadline", 4*time.Second, "how long the leader tries to renew its lease before it stops leading; must be less than the lease's duration")
+	fs.DurationVar(&f.LeaseDuration, "leader-elect-lease-duration", 6*time.Second, "how long the other replicas wait for a leader that does not renew its lease")
+	fs.DurationVar(&f.RenewDeadline, "leader-elect-renew-deadline", 4*time.Second, "how long the leader tries to renew its lease before it stops leading; must be shorter than the lease's duration")
 	fs.DurationVar(&f.RetryPeriod, "leader-elect-retry-period", time.Second, "how long to wait between tries to get or renew the lease")
 }
 
-// Check refuses values with which no election works.
+// Check rejects values with which no election works.
 func (f *LeaderFlags) Check() error {
 	switch {
 	case !f.Elect:

@@ -12,10 +12,10 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// Leader is one replica's part in the election of the one that decides.
+// Leader takes part in the election of the replica that decides.
 type Leader struct {
 	elector *leaderelection.LeaderElector
-	// term is the context of the time this replica leads; it ends with it.
+	// term is a context that ends when this replica no longer leads.
 	term atomic.Pointer[context.Context]
 }
 
@@ -34,7 +34,7 @@ func NewLeader(client kubernetes.Interface, namespace, lease string, f LeaderFla
 		RetryPeriod:     f.RetryPeriod,
 		ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
-			// Called in a goroutine, and so perhaps when the term is over.
+			// It is called in a goroutine, perhaps after the term.
 			OnStartedLeading: func(term context.Context) {
 				if term.Err() == nil {
 					l.term.Store(&term)
@@ -44,13 +44,13 @@ func NewLeader(client kubernetes.Interface, namespace, lease string, f LeaderFla
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("prepare the election of the deciding replica: %w", err)
+		return nil, fmt.Errorf("prepare the election of the replica that decides: %w", err)
 	}
 	l.elector = elector
 	return l, nil
 }
 
-// Run takes part until ctx ends; whoever loses the Lease stands by again.
+// Run takes part until ctx ends; a replica that loses the Lease stands by again.
 func (l *Leader) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		l.elector.Run(ctx)

@@ -18,11 +18,11 @@ import (
 // keyLength is that of an HMAC-SHA-256 key, in bytes.
 const keyLength = 32
 
-// keyField is where a Secret has the key.
+// keyField is the field of the Secret that has the key.
 const keyField = "key"
 
-// Key returns the key kept in a Secret, and makes it if there is none: all
-// replicas, and every restart, get the same.
+// Key returns the key in a Secret, and creates it if there is none: all replicas
+// get the same one, after every restart too.
 func Key(ctx context.Context, client kubernetes.Interface, namespace, name string) ([]byte, error) {
 	secrets := client.CoreV1().Secrets(namespace)
 	s, err := secrets.Get(ctx, name, metav1.GetOptions{})
@@ -38,20 +38,20 @@ func Key(ctx context.Context, client kubernetes.Interface, namespace, name strin
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keep a key in secret %s/%s: %w", namespace, name, err)
+		return nil, fmt.Errorf("read or create the key in secret %s/%s: %w", namespace, name, err)
 	}
 	return keyOf(s)
 }
 
 func keyOf(s *corev1.Secret) ([]byte, error) {
 	if len(s.Data[keyField]) < keyLength {
-		return nil, fmt.Errorf("secret %s/%s holds no key of %d bytes in %q: delete it, and a new one is made", s.Namespace, s.Name, keyLength, keyField)
+		return nil, fmt.Errorf("secret %s/%s holds no key of %d bytes in %q: delete it, and a new one is created", s.Namespace, s.Name, keyLength, keyField)
 	}
 	return s.Data[keyField], nil
 }
 
-// SharedKey is the key of another program, which may be installed later or
-// replace it: it is looked at now and then.
+// SharedKey is the key of another program, which may be installed later and may
+// replace the key: the Secret is read from time to time.
 type SharedKey struct {
 	client          kubernetes.Interface
 	namespace, name string
@@ -60,8 +60,8 @@ type SharedKey struct {
 	key             atomic.Pointer[[]byte]
 }
 
-// NewSharedKey returns the key in a Secret of another program, nothing until
-// Run has read it. changed is called whenever it became another.
+// NewSharedKey returns the key in a Secret of another program, nil until Run has
+// read it. changed is called after each change of the key.
 func NewSharedKey(client kubernetes.Interface, namespace, name string, changed func(), log zerolog.Logger) *SharedKey {
 	return &SharedKey{client: client, namespace: namespace, name: name, changed: changed, log: log}
 }
@@ -77,14 +77,14 @@ func (k *SharedKey) Key() []byte {
 // Run reads the key until ctx ends: every second while there is none, and
 // every half minute from then on.
 func (k *SharedKey) Run(ctx context.Context) error {
-	said := ""
+	logged := ""
 	for {
 		pause := 30 * time.Second
 		if err := k.read(ctx); err != nil {
 			pause = time.Second
-			if ctx.Err() == nil && err.Error() != said {
-				said = err.Error()
-				k.log.Warn().Err(err).Msg("the webhook's key is not readable: until it is, no pod is known to be HeteroAccel's")
+			if ctx.Err() == nil && err.Error() != logged {
+				logged = err.Error()
+				k.log.Warn().Err(err).Msg("the webhook's key cannot be read: until it can, no pod counts as admitted by HeteroAccel")
 			}
 		}
 		select {

@@ -1,11 +1,11 @@
-// Package policy ranks the ways a request can be served.
+// Package policy ranks the ways in which a request can be served.
 //
-// Candidates of the inventory enter; the same candidates, best first, each
-// with the time it is expected to finish in, leave, and a sentence that
-// explains the choice. Policies are total functions: whatever is unknown, zero
-// or absurd in the candidates, every one of them is ranked, once.
+// Candidates of the inventory enter. The same candidates leave, best first, each
+// with the time it is expected to finish in, and a sentence that explains the
+// choice. Policies are total functions: whatever is unknown, zero or absurd in
+// the candidates, each of them is ranked, once.
 //
-// Where the candidates allow it, some of the policies send a run now and then
-// somewhere else than where it is expected to be done first, to learn how long
-// it takes there: see Trial. When, the candidates alone decide.
+// Some policies now and then send a run somewhere else than where it is expected
+// to finish first, to learn how long it takes there: see Trial. When they do,
+// depends on the candidates alone.
 package policy

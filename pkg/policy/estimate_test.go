@@ -42,10 +42,10 @@ func TestWait(t *testing.T) {
 		"two queued, the other slot is far off": { // 1, 6, and then 11
 			inventory.Candidate{Queued: 2, Running: []inventory.Running{ends(time.Second, run), ends(time.Hour, 2*time.Hour)}}, 12 * time.Second,
 		},
-		"a sample of two for two hundred": { // 100 slots free at 1, 100 at 3
+		"two that stand for two hundred": { // 100 slots free at 1, 100 at 3
 			inventory.Candidate{Queued: 150, Ending: 200, Running: []inventory.Running{ends(time.Second, run), ends(3*time.Second, run)}}, 4 * time.Second,
 		},
-		"an endless queue": {inventory.Candidate{Queued: 1 << 62, Running: []inventory.Running{ends(time.Second, run)}}, longest},
+		"an endless queue": {inventory.Candidate{Queued: 1 << 62, Running: []inventory.Running{ends(time.Second, run)}}, maxEstimate},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

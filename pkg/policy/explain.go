@@ -9,8 +9,8 @@ import (
 	"heteroaccel.io/pkg/servicetime"
 )
 
-// Explain says in one sentence, for the person who reads the pod, why the
-// first of a ranking was chosen, and how the others stand.
+// Explain says in one sentence, for the person who reads the pod, why the first of
+// a ranking was chosen, and how the others compare.
 func Explain(ranked []Ranked) string {
 	if len(ranked) == 0 {
 		return ""
@@ -19,25 +19,25 @@ func Explain(ranked []Ranked) string {
 	var b strings.Builder
 	switch {
 	case first.Refused != nil && first.Refused.Quota != nil:
-		fmt.Fprintf(&b, "the quotas of its namespace allow no kind: %s", first.short())
+		fmt.Fprintf(&b, "the quotas of its namespace allow no kind: %s", first.summary())
 	case first.Refused != nil:
-		fmt.Fprintf(&b, "no kind is left to it: %s", first.short())
+		fmt.Fprintf(&b, "no kind is left to it: %s", first.summary())
 	case first.Nodes == 0:
 		nowhere := slices.DeleteFunc(slices.Clone(ranked), func(r Ranked) bool { return r.Refused != nil })
 		fmt.Fprintf(&b, "no node could take this pod, with all it asks for, on %s: waits for %s", anyOf(nowhere), first.Kind)
 		others = others[len(nowhere)-1:]
 	case first.Idle() > 0:
-		fmt.Fprintf(&b, "%s is free (%d of %d), %s", first.Kind, first.Idle(), first.Total, first.run(others))
+		fmt.Fprintf(&b, "%s is free (%d of %d), %s", first.Kind, first.Idle(), first.Total, first.serviceText(others))
 	case first.Finish == Never:
-		fmt.Fprintf(&b, "nothing is free, nor expected to be: waits for %s (%s)", first.Kind, first.taken())
+		fmt.Fprintf(&b, "nothing is free, nor expected to be: waits for %s (%s)", first.Kind, first.freeText())
 	case sooner(others, first):
-		fmt.Fprintf(&b, "waits for %s (%s), which is expected to be done in %s and leaves the others to those who gain more by them", first.Kind, first.taken(), about(first.Finish))
+		fmt.Fprintf(&b, "waits for %s (%s), which is expected to be done in %s and leaves the others to those who gain more by them", first.Kind, first.freeText(), round(first.Finish))
 	default:
-		fmt.Fprintf(&b, "waits for %s (%s), which is expected to be done first, in %s", first.Kind, first.taken(), about(first.Finish))
+		fmt.Fprintf(&b, "waits for %s (%s), which is expected to be done first, in %s", first.Kind, first.freeText(), round(first.Finish))
 	}
 	for _, r := range others {
 		b.WriteString("; ")
-		b.WriteString(r.short())
+		b.WriteString(r.summary())
 		if first.Trial == NoTrial && r.Refused == nil && r.Finish < first.Finish && r.Price > first.Price {
 			b.WriteString(" but scarce")
 		}
@@ -45,36 +45,36 @@ func Explain(ranked []Ranked) string {
 	return b.String()
 }
 
-// sooner reports whether one of the others would be done before first.
+// sooner reports whether one of the others would finish before first.
 func sooner(others []Ranked, first Ranked) bool {
 	return slices.ContainsFunc(others, func(r Ranked) bool { return r.Nodes > 0 && r.Refused == nil && r.Finish < first.Finish })
 }
 
-// run is how long a run takes, or is expected to beside the others.
-func (r Ranked) run(others []Ranked) string {
+// serviceText says how long a run takes, or is expected to take.
+func (r Ranked) serviceText(others []Ranked) string {
 	switch {
 	case r.Trial == FirstTrial:
 		return "tried once to learn how long a run takes there"
 	case r.Trial == AnotherTrial:
-		return fmt.Sprintf("tried again to learn how long a run takes there: of the last ones one took %s, %s is expected", about(r.Timed.Least), about(r.Service))
+		return fmt.Sprintf("tried again to learn how long a run takes there: of the last ones one took %s, %s is expected", round(r.Timed.Least), round(r.Service))
 	case r.Trial == OldTrial:
-		return fmt.Sprintf("tried again: its last run was %s ago", about(r.Timed.Age))
+		return fmt.Sprintf("tried again: its last run was %s ago", round(r.Timed.Age))
 	case r.Service <= 0:
 		return "no run has been timed yet"
 	case !r.guessed():
-		return "a run takes " + about(r.Service)
+		return "a run takes " + round(r.Service)
 	case slices.ContainsFunc(others, func(o Ranked) bool { return o.Nodes > 0 && o.Service > 0 && o.Service < r.Service }):
-		return fmt.Sprintf("not timed yet, %s expected by %s", about(r.Service), r.grounds())
+		return fmt.Sprintf("not timed yet, %s expected by %s", round(r.Service), r.basisText())
 	}
-	return "not timed yet, expected first by " + r.grounds()
+	return "not timed yet, expected first by " + r.basisText()
 }
 
 // guessed reports whether the service time follows from other kinds' times, or
 // from none at all.
-func (r Ranked) guessed() bool { return r.grounds() != "" }
+func (r Ranked) guessed() bool { return r.basisText() != "" }
 
-// grounds are what a guess follows from.
-func (r Ranked) grounds() string {
+// basisText says what a guessed service time rests on, "" for one not guessed.
+func (r Ranked) basisText() string {
 	switch r.Basis {
 	case servicetime.Speed:
 		return "the profile's speeds"
@@ -86,8 +86,8 @@ func (r Ranked) grounds() string {
 	return ""
 }
 
-// taken is "0 of 2 free", and who else is after it.
-func (r Ranked) taken() string {
+// freeText is "0 of 2 free", with how many pods are ahead.
+func (r Ranked) freeText() string {
 	s := fmt.Sprintf("%d of %d free", r.Idle(), r.Total)
 	switch ahead := max(0, r.Claimed) + max(0, r.Queued); {
 	case ahead == 1:
@@ -98,8 +98,8 @@ func (r Ranked) taken() string {
 	return s
 }
 
-// short is how a kind that was not chosen stands.
-func (r Ranked) short() string {
+// summary says why a kind was not chosen.
+func (r Ranked) summary() string {
 	switch {
 	case r.Refused != nil && strings.HasPrefix(r.Refused.Reason, "was refused by "):
 		return fmt.Sprintf("%s %s", r.Kind, r.Refused)
@@ -110,11 +110,11 @@ func (r Ranked) short() string {
 	case r.Idle() > 0 && (r.Service <= 0 || r.guessed()):
 		return fmt.Sprintf("%s free, not timed yet", r.Kind)
 	case r.Idle() > 0:
-		return fmt.Sprintf("%s free, %s", r.Kind, about(r.Finish))
+		return fmt.Sprintf("%s free, %s", r.Kind, round(r.Finish))
 	case r.Finish == Never:
-		return fmt.Sprintf("%s taken for good (%s)", r.Kind, r.taken())
+		return fmt.Sprintf("%s taken for good (%s)", r.Kind, r.freeText())
 	default:
-		return fmt.Sprintf("%s taken (%s), %s", r.Kind, r.taken(), about(r.Finish))
+		return fmt.Sprintf("%s taken (%s), %s", r.Kind, r.freeText(), round(r.Finish))
 	}
 }
 
@@ -131,10 +131,10 @@ func anyOf(ranked []Ranked) string {
 	return strings.Join(kinds[:last], ", ") + " or " + kinds[last]
 }
 
-// about rounds a duration to what a person cares for.
-func about(d time.Duration) string {
+// round rounds a duration for people to read.
+func round(d time.Duration) string {
 	switch {
-	case d >= longest:
+	case d >= maxEstimate:
 		return "a year or more"
 	case d < time.Millisecond:
 		return d.Round(time.Microsecond).String()

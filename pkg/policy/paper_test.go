@@ -15,8 +15,8 @@ import (
 )
 
 // TestFourAtOnce decides four times in a row, before any pod is seen, on the
-// paper's three nodes: each pod gets another accelerator, the fastest first.
-// When the three are gone, the cores take the rest.
+// paper's three nodes: each pod gets another accelerator, the fastest first, and
+// once the three are taken, cores.
 func TestFourAtOnce(t *testing.T) {
 	inv := inventory.New(inventory.Options{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }})
 	for name, device := range map[string]string{

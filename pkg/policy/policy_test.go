@@ -13,7 +13,7 @@ import (
 	"heteroaccel.io/pkg/quota"
 )
 
-// kind is a candidate with one slot, in the state that change makes.
+// kind is a candidate with one device, in the state that change makes.
 func kind(k accel.Kind, rank int, service time.Duration, change ...func(*inventory.Candidate)) inventory.Candidate {
 	c := inventory.Candidate{
 		Option: inventory.Option{Kind: k, Rank: rank, Service: service},
@@ -33,7 +33,7 @@ func refused(c *inventory.Candidate) {
 
 func barred(c *inventory.Candidate) { c.Refused = &inventory.Refusal{Reason: "LimitRange l: too much"} }
 
-// stuck is a kind that the scheduler is known to find no node for.
+// stuck is a kind for which the scheduler is known to find no node.
 func stuck(c *inventory.Candidate) {
 	c.Refused = &inventory.Refusal{Reason: "no node suits", Unschedulable: true}
 }

@@ -11,7 +11,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 )
 
-// pool is a kind of many slots, of which some are free and the rest end.
+// pool is a kind of many devices, of which some are free and the rest become so.
 func pool(slots, free int64) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) {
 		c.Total, c.Usable, c.Ending = slots, free, slots-free
@@ -38,7 +38,7 @@ func TestPrice(t *testing.T) {
 		"ten idle, five claimed":    {kind("GPU", 0, time.Second, pool(100, 10), claimed(5)), math.Exp(-.5)},
 		"a hundred busy, 20 queued": {kind("GPU", 0, time.Second, pool(100, 0), queued(20)), 3},
 		"full for ten runs":         {kind("GPU", 0, time.Second, pool(1, 0), full(10*time.Second)), 2},
-		"full for ever":             {kind("GPU", 0, time.Second, pool(1, 0), full(Never)), 1 + dearest},
+		"full for ever":             {kind("GPU", 0, time.Second, pool(1, 0), full(Never)), 1 + maxLasting},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -116,9 +116,9 @@ func TestExplainPrices(t *testing.T) {
 	}
 }
 
-// TestPricesKeepComparativeAdvantage: whoever gains more by a kind, in
-// proportion, never leaves it before one who gains less, however long their
-// runs are and whatever state both kinds are in.
+// TestPricesKeepComparativeAdvantage: a pod that gains more by a kind, in
+// proportion, never leaves it before one that gains less, however long their runs
+// are and whatever state both kinds are in.
 func TestPricesKeepComparativeAdvantage(t *testing.T) {
 	for free := range int64(30) {
 		for _, long := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {
@@ -135,10 +135,10 @@ func TestPricesKeepComparativeAdvantage(t *testing.T) {
 	}
 }
 
-// TestPricesKeepTheirBounds holds what PricedFinish promises whoever submits a
-// pod, in whatever state the kinds are: while something is idle it is done
-// within twice the time of a run there, and a run on a slower kind that is idle
-// takes less than the wait for a faster one and eight runs on it.
+// TestPricesKeepTheirBounds checks the bounds of PricedFinish, in whatever state
+// the kinds are: while a kind is idle a pod finishes within twice the time of a
+// run there, and a run on a slower idle kind takes less than the wait for a faster
+// one plus eight runs on it.
 func TestPricesKeepTheirBounds(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	idle, passed := 0, 0
@@ -163,8 +163,8 @@ func TestPricesKeepTheirBounds(t *testing.T) {
 				passed++
 			case other.Idle() == 0 && first.Idle() > 0 && first.Finish > other.Finish:
 				idle++
-				most := other.Wait.Seconds() + other.service()*(2+dearest+float64(other.Queued))
-				if first.service() > most {
+				most := other.Wait.Seconds() + other.serviceSeconds()*(2+maxLasting+float64(other.Queued))
+				if first.serviceSeconds() > most {
 					t.Fatalf("sent to where a run takes %v, %v s at most", first.Finish, most)
 				}
 			}

@@ -11,10 +11,10 @@ import (
 	"heteroaccel.io/pkg/servicetime"
 )
 
-// garbage are the amounts that break arithmetic.
-var garbage = []int64{0, 0, 0, 1, 1, 2, 3, -1, 1000, int64(time.Second), int64(time.Hour), int64(longest), int64(longest) + 1, 1 << 53, math.MaxInt64 - 1, math.MaxInt64, math.MinInt64}
+// garbage are amounts that break arithmetic.
+var garbage = []int64{0, 0, 0, 1, 1, 2, 3, -1, 1000, int64(time.Second), int64(time.Hour), int64(maxEstimate), int64(maxEstimate) + 1, 1 << 53, math.MaxInt64 - 1, math.MaxInt64, math.MinInt64}
 
-// candidatesFrom reads candidates off bytes, each an index into garbage.
+// candidatesFrom reads candidates from bytes, each an index into garbage.
 func candidatesFrom(data []byte) []inventory.Candidate {
 	next := func() int64 {
 		if len(data) == 0 {
@@ -42,7 +42,7 @@ func candidatesFrom(data []byte) []inventory.Candidate {
 }
 
 // checkTotal fails unless every candidate is ranked once, with a sane wait.
-// It returns how many policies spent a run on learning.
+// It returns how many policies chose a trial.
 func checkTotal(t *testing.T, cs []inventory.Candidate) (trials int) {
 	t.Helper()
 	for name, policy := range policies {

@@ -9,8 +9,7 @@ import (
 	"heteroaccel.io/pkg/servicetime"
 )
 
-// ran says that so many runs were timed, the latest of them a minute ago, and
-// that a run may be spent on learning.
+// ran sets how many runs were timed, the latest a minute ago, and allows a trial.
 func ran(n int64) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) {
 		c.Timed = servicetime.Timed{Runs: n, Recent: int(min(n, servicetime.Window)), Age: time.Minute}
@@ -25,8 +24,7 @@ func least(d time.Duration) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) { c.Timed.Least = d }
 }
 
-// hinted says what the profile hints; what few runs were timed stand against
-// it, and many in its place.
+// hinted sets the profile's hint; few timed runs stand beside it, many replace it.
 func hinted(d time.Duration) func(*inventory.Candidate) {
 	return func(c *inventory.Candidate) {
 		if c.Hint, c.Basis = d, servicetime.Learned; c.Timed.Recent < servicetime.MinRuns {
@@ -71,23 +69,23 @@ func TestTrials(t *testing.T) {
 		},
 		"old, and used a moment ago": {
 			[]inventory.Candidate{gpu, kind("NPU", 1, 2*s, ran(50), change(func(c *inventory.Candidate) {
-				c.Timed.Age, c.TrialHistory.PodsSinceKind = servicetime.StaleAfter+s, everyOld-1
+				c.Timed.Age, c.TrialHistory.PodsSinceKind = servicetime.StaleAfter+s, staleInterval-1
 			}))}, "GPU NPU", NoTrial,
 		},
 		"a server teaches nothing": {
 			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s)}, "GPU CPU", NoTrial,
 		},
 		"another pod was tried a moment ago": {
-			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), change(func(c *inventory.Candidate) { c.TrialHistory.PodsSinceTrial = everyTrial - 1 }))}, "GPU CPU", NoTrial,
+			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), change(func(c *inventory.Candidate) { c.TrialHistory.PodsSinceTrial = trialInterval - 1 }))}, "GPU CPU", NoTrial,
 		},
 		"the last one there has not been timed": {
 			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), change(func(c *inventory.Candidate) {
-				c.TrialHistory.Untimed, c.TrialHistory.PodsSinceKind = true, unanswered*everyTrial-1
+				c.TrialHistory.Untimed, c.TrialHistory.PodsSinceKind = true, untimedFactor*trialInterval-1
 			}))}, "GPU CPU", NoTrial,
 		},
 		"the last one there has not been timed for long": {
 			[]inventory.Candidate{gpu, kind("CPU", 1, 6*s, ran(0), change(func(c *inventory.Candidate) {
-				c.TrialHistory.Untimed, c.TrialHistory.PodsSinceKind = true, unanswered*everyTrial
+				c.TrialHistory.Untimed, c.TrialHistory.PodsSinceKind = true, untimedFactor*trialInterval
 			}))}, "CPU GPU", FirstTrial,
 		},
 		"not idle": {
@@ -111,7 +109,7 @@ func TestTrials(t *testing.T) {
 		"nothing was timed at all": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(0)), kind("CPU", 1, s, ran(0))}, "GPU CPU", NoTrial,
 		},
-		"hints that were right so far are believed for long": {
+		"hints that were right so far are trusted for long": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(31), hinted(s)), kind("NPU", 1, 3*s, ran(0), hinted(3*s))}, "GPU NPU", NoTrial,
 		},
 		"but not for ever": { // 16 · (3 + 1) / (1 + 1) = 32
@@ -120,10 +118,10 @@ func TestTrials(t *testing.T) {
 		"beside one that was wrong they are not": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(4), hinted(s/2)), kind("NPU", 1, 3*s, ran(0), hinted(3*s))}, "NPU GPU", FirstTrial,
 		},
-		"one that a run spoke against is not believed": {
+		"one that a run contradicted is not trusted": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(31), hinted(s)), kind("NPU", 1, 3*s, ran(1), least(s/2), hinted(3*s))}, "NPU GPU", AnotherTrial,
 		},
-		"what has no hint is not believed beside them": {
+		"what has no hint is not trusted beside them": {
 			[]inventory.Candidate{kind("GPU", 0, s, ran(4), hinted(s)), kind("NPU", 1, 3*s, ran(0))}, "NPU GPU", FirstTrial,
 		},
 		"nobody waits beside what was only guessed": {
@@ -186,15 +184,14 @@ func TestPause(t *testing.T) {
 		"one that runs yet": {inventory.TrialHistory{Trials: 1, Untimed: true}, 16},
 		"ever failing":      {inventory.TrialHistory{Trials: 1 << 62, Untimed: true}, 256},
 	} {
-		if got := pause(Ranked{Candidate: inventory.Candidate{Option: inventory.Option{TrialHistory: tt.try}}}); got != tt.want {
+		if got := trialPause(Ranked{Candidate: inventory.Candidate{Option: inventory.Option{TrialHistory: tt.try}}}); got != tt.want {
 			t.Errorf("%s: %d pods, want %d", name, got, tt.want)
 		}
 	}
 }
 
-// TestPriorBeatsPrices: among kinds of which nobody knows the times, an idle one
-// that stands before the others is never left to others for being scarce, by a
-// server or anyone.
+// TestPriorBeatsPrices: among kinds of unknown times, no pod leaves the first idle
+// one to others because it is scarce, whether it is a server or not.
 func TestPriorBeatsPrices(t *testing.T) {
 	times := servicetime.Complete(make([]time.Duration, 3), servicetime.RelativeTimes(make([]float64, 3)))
 	for slots := int64(1); slots < 200; slots++ {

@@ -37,14 +37,14 @@ func NewClient(cfg *rest.Config) (*Client, error) {
 	cfg.APIPath = "/apis"
 	cfg.GroupVersion = &v1alpha1.SchemeGroupVersion
 	cfg.NegotiatedSerializer = rest.CodecFactoryForGeneratedClient(scheme, codecs).WithoutConversion()
-	// Custom resources have no protobuf form, whatever cfg is used for else.
+	// Custom resources have no protobuf form, whatever else cfg is used for.
 	cfg.ContentType, cfg.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = rest.DefaultKubernetesUserAgent()
 	}
 	client, err := rest.RESTClientFor(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("make a client for InferenceProfiles: %w", err)
+		return nil, fmt.Errorf("create a client for InferenceProfiles: %w", err)
 	}
 	return &Client{gentype.NewClientWithList(
 		v1alpha1.Resource, client, runtime.NewParameterCodec(scheme), metav1.NamespaceNone,
@@ -53,7 +53,7 @@ func NewClient(cfg *rest.Config) (*Client, error) {
 	)}, nil
 }
 
-// ListWatch feeds a reflector or an informer with every profile.
+// ListWatch lists and watches all profiles, for a reflector.
 func (c *Client) ListWatch() cache.ListerWatcher {
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
@@ -65,10 +65,10 @@ func (c *Client) ListWatch() cache.ListerWatcher {
 	}, c.GetClient())
 }
 
-// WriteStatus brings in's status up to date with its spec, for kubectl get to
-// print, and sends nothing when it is already. What was learned of a variant
-// that has been edited since goes. The error is the API server's; a conflict
-// means a newer in is coming.
+// WriteStatus updates in's status from its spec, for kubectl get to print, and
+// sends nothing when it is up to date. It drops what was learned of a variant
+// that has been edited since. The error is the API server's; after a conflict the
+// newer version is on its way.
 func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile) error {
 	out := in.DeepCopy()
 	out.Status.Accelerators, out.Status.ObservedGeneration = accelerators(in), in.Generation
@@ -84,11 +84,11 @@ func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile)
 	return nil
 }
 
-// usable is the condition that tells whether pods can ask for a profile.
+// usable is the condition that tells whether pods can request a profile.
 func usable(in *v1alpha1.InferenceProfile) metav1.Condition {
 	c := metav1.Condition{
 		Type: "Usable", Status: metav1.ConditionTrue, ObservedGeneration: in.Generation,
-		Reason: "Valid", Message: "pods can ask for it",
+		Reason: "Valid", Message: "pods can request it",
 	}
 	if _, err := New(in); err != nil {
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "Invalid", err.Error()
@@ -96,8 +96,8 @@ func usable(in *v1alpha1.InferenceProfile) metav1.Condition {
 	return c
 }
 
-// accelerators lists the kinds of a profile as kubectl get prints them; one
-// that is not a kind stands there as it was written.
+// accelerators lists the kinds of a profile as kubectl get prints them; a word
+// that is not a kind is left as written.
 func accelerators(in *v1alpha1.InferenceProfile) string {
 	names := make([]string, len(in.Spec.Variants))
 	for i, v := range in.Spec.Variants {

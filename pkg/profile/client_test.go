@@ -14,7 +14,7 @@ import (
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
-// apiServer answers updates of profiles' status.
+// apiServer serves updates of profiles' status.
 type apiServer struct {
 	*httptest.Server
 

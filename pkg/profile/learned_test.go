@@ -4,15 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
@@ -22,7 +19,7 @@ import (
 
 var epoch = time.Unix(1_700_000_000, 0)
 
-// ran is n runs of so long of a profile's variant for a kind.
+// ran are n runs of the variant for a kind, each of the same duration.
 func ran(t *testing.T, in *v1alpha1.InferenceProfile, kind accel.Kind, n int, took time.Duration) map[accel.Kind]profile.Runs {
 	t.Helper()
 	r := profile.Runs{Hash: variant(t, in, kind).Hash}
@@ -41,83 +38,9 @@ func variant(t *testing.T, in *v1alpha1.InferenceProfile, kind accel.Kind) *prof
 	return p.Variant(kind)
 }
 
-// registry answers for one profile, versions checked as the API server does.
-type registry struct {
-	mu      sync.Mutex
-	current v1alpha1.InferenceProfile
-	version int
-	writes  int
-	// between is called after each read, before it is answered.
-	between func(r *registry)
-	// fails is what a write is answered, 0 for the usual.
-	fails int
-}
-
-func startRegistry(t *testing.T, in *v1alpha1.InferenceProfile) (*registry, *profile.Client) {
-	t.Helper()
-	r := &registry{current: *in.DeepCopy(), version: 1}
-	r.current.APIVersion, r.current.Kind = v1alpha1.SchemeGroupVersion.String(), "InferenceProfile"
-	answer := func(w http.ResponseWriter, code int, body any) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(body)
-	}
-	refuse := func(w http.ResponseWriter, code int, reason metav1.StatusReason) {
-		answer(w, code, metav1.Status{Status: metav1.StatusFailure, Code: int32(code), Reason: reason})
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+path+"/{name}", func(w http.ResponseWriter, req *http.Request) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if req.PathValue("name") != r.current.Name {
-			refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound)
-			return
-		}
-		out := r.current.DeepCopy()
-		out.ResourceVersion = strconv.Itoa(r.version)
-		if r.between != nil {
-			r.between(r)
-		}
-		answer(w, http.StatusOK, out)
-	})
-	mux.HandleFunc("PUT "+path+"/{name}/status", func(w http.ResponseWriter, req *http.Request) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		sent := &v1alpha1.InferenceProfile{}
-		if err := json.NewDecoder(req.Body).Decode(sent); err != nil {
-			t.Errorf("decode the update: %v", err)
-		}
-		switch {
-		case r.fails != 0:
-			refuse(w, r.fails, metav1.StatusReasonUnknown)
-		case sent.ResourceVersion != strconv.Itoa(r.version):
-			refuse(w, http.StatusConflict, metav1.StatusReasonConflict)
-		default:
-			r.version++
-			r.writes++
-			r.current.Status = sent.Status
-			answer(w, http.StatusOK, sent)
-		}
-	})
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	c, err := profile.NewClient(&rest.Config{Host: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r, c
-}
-
-// read is the profile as it is now.
-func (r *registry) read() *v1alpha1.InferenceProfile {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.current.DeepCopy()
-}
-
-// TestLearn follows a profile through its life: hint, too few runs, enough, a
+// TestAddRuns follows a profile through its life: hint, too few runs, enough, a
 // restart, an edit.
-func TestLearn(t *testing.T) {
+func TestAddRuns(t *testing.T) {
 	in := gpuAndCPU() // a hint of 76 ms for the GPU, none for the CPU
 	r, c := startRegistry(t, in)
 	write := func(runs map[accel.Kind]profile.Runs) {
@@ -144,10 +67,10 @@ func TestLearn(t *testing.T) {
 
 	got := r.read().Status.Learned
 	if diff := cmp.Diff([]v1alpha1.LearnedTime{{
-		Accelerator: "GPU", Time: metav1.Duration{Duration: time.Second}, Samples: 3, Recent: "1s 1s 1s",
+		Accelerator: "GPU", Time: metav1.Duration{Duration: time.Second}, Runs: 3, Recent: "1s 1s 1s",
 		LastObserved: metav1.NewTime(epoch.Add(time.Second)), VariantHash: variant(t, in, "GPU").Hash,
 	}, {
-		Accelerator: "CPU", Time: metav1.Duration{Duration: 3 * time.Second}, Samples: 1, Recent: "3s",
+		Accelerator: "CPU", Time: metav1.Duration{Duration: 3 * time.Second}, Runs: 1, Recent: "3s",
 		LastObserved: metav1.NewTime(epoch), VariantHash: variant(t, in, "CPU").Hash,
 	}}, got); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
@@ -192,7 +115,7 @@ func withVersion(r *registry) *v1alpha1.InferenceProfile {
 	return in
 }
 
-// TestHash: any edit of a variant starts it anew, and only of that one.
+// TestHash: an edit of a variant drops what was learned of it, and of no other.
 func TestHash(t *testing.T) {
 	before := gpuAndCPU()
 	for name, edit := range map[string]func(*v1alpha1.Variant){
@@ -221,8 +144,8 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// TestLearnFails: runs are tried again only when they were not written.
-func TestLearnFails(t *testing.T) {
+// TestAddRunsFails: a retry is asked for only when nothing was written.
+func TestAddRunsFails(t *testing.T) {
 	in := gpuAndCPU()
 	runs := ran(t, in, "GPU", 3, time.Second)
 	tests := map[string]struct {
@@ -258,92 +181,21 @@ func TestLearnFails(t *testing.T) {
 	})
 }
 
-// TestStatusByHand: whatever stands in a status, the profile can be used.
+// TestStatusByHand: a profile can be used whatever its status says.
 func TestStatusByHand(t *testing.T) {
 	in := gpuAndCPU()
 	hash := variant(t, in, "GPU").Hash
 	for name, l := range map[string]v1alpha1.LearnedTime{
-		"another variant's": {Accelerator: "GPU", VariantHash: "0", Samples: 9, Recent: "1s 1s 1s"},
-		"no hash":           {Accelerator: "GPU", Samples: 9, Recent: "1s 1s 1s"},
-		"no runs":           {Accelerator: "GPU", VariantHash: hash, Samples: 9},
-		"nonsense":          {Accelerator: "GPU", VariantHash: hash, Samples: 9, Recent: "a b c"},
-		"too few":           {Accelerator: "GPU", VariantHash: hash, Samples: -9, Recent: "1s 1s 1s"},
-		"no kind":           {Accelerator: "?", VariantHash: hash, Samples: 9, Recent: "1s 1s 1s"},
+		"another variant's": {Accelerator: "GPU", VariantHash: "0", Runs: 9, Recent: "1s 1s 1s"},
+		"no hash":           {Accelerator: "GPU", Runs: 9, Recent: "1s 1s 1s"},
+		"no runs":           {Accelerator: "GPU", VariantHash: hash, Runs: 9},
+		"nonsense":          {Accelerator: "GPU", VariantHash: hash, Runs: 9, Recent: "a b c"},
+		"too few":           {Accelerator: "GPU", VariantHash: hash, Runs: -9, Recent: "1s 1s 1s"},
+		"no kind":           {Accelerator: "?", VariantHash: hash, Runs: 9, Recent: "1s 1s 1s"},
 	} {
 		in.Status.Learned = []v1alpha1.LearnedTime{l}
 		if got := variant(t, in, "GPU").Expected; got != 76*time.Millisecond {
 			t.Errorf("%s: %s is expected, want the hint", name, got)
 		}
 	}
-}
-
-// TestExpectations follows what is expected of each kind, and why, from nothing
-// known to what was learned.
-func TestExpectations(t *testing.T) {
-	const ms = time.Millisecond
-	learned := func(kind accel.Kind, n int, took time.Duration) func(*testing.T, *v1alpha1.InferenceProfile) {
-		return func(t *testing.T, in *v1alpha1.InferenceProfile) {
-			r := ran(t, in, kind, n, took)[kind]
-			in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
-				Accelerator: string(kind), VariantHash: r.Hash, Samples: r.Runs,
-				Recent: servicetime.Encode(r.Recent), LastObserved: metav1.NewTime(r.Last),
-			})
-		}
-	}
-	hint := func(i int, d time.Duration) func(*testing.T, *v1alpha1.InferenceProfile) {
-		return func(_ *testing.T, in *v1alpha1.InferenceProfile) {
-			in.Spec.Variants[i].ServiceTime = &metav1.Duration{Duration: d}
-		}
-	}
-	speed := func(i int, s float64) func(*testing.T, *v1alpha1.InferenceProfile) {
-		return func(_ *testing.T, in *v1alpha1.InferenceProfile) { in.Spec.Variants[i].Speed = &s }
-	}
-	const gpu, cpu = 0, 1
-	tests := map[string]struct {
-		steps    []func(*testing.T, *v1alpha1.InferenceProfile)
-		gpu, cpu time.Duration
-		why      []servicetime.Basis
-		known    bool
-	}{
-		"nothing":              {nil, time.Second, 2 * time.Second, []servicetime.Basis{servicetime.ProfileOrder, servicetime.ProfileOrder}, false},
-		"speeds":               {steps(speed(gpu, 6), speed(cpu, 1)), time.Second, 6 * time.Second, []servicetime.Basis{servicetime.Speed, servicetime.Speed}, false},
-		"one hint":             {steps(hint(gpu, 76*ms)), 76 * ms, 152 * ms, []servicetime.Basis{servicetime.Hinted, servicetime.ProfileOrder}, true},
-		"a hint and speeds":    {steps(speed(gpu, 6), speed(cpu, 1), hint(cpu, 3*time.Second)), 500 * ms, 3 * time.Second, []servicetime.Basis{servicetime.Speed, servicetime.Hinted}, true},
-		"one run":              {steps(learned("CPU", 1, 9*time.Second)), 4500 * ms, 9 * time.Second, []servicetime.Basis{servicetime.ProfileOrder, servicetime.Learned}, true},
-		"a run against a hint": {steps(hint(gpu, 2*time.Second), learned("GPU", 1, time.Second)), 2 * time.Second, 4 * time.Second, []servicetime.Basis{servicetime.Hinted, servicetime.ProfileOrder}, true},
-		"runs against a hint":  {steps(hint(gpu, 2*time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []servicetime.Basis{servicetime.Learned, servicetime.ProfileOrder}, true},
-		"runs that confirm it": {steps(hint(gpu, time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []servicetime.Basis{servicetime.Learned, servicetime.ProfileOrder}, true},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			in := gpuAndCPU()
-			in.Spec.Variants[gpu].ServiceTime = nil
-			for _, step := range tt.steps {
-				step(t, in)
-			}
-			p, err := profile.New(in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i, want := range []time.Duration{tt.gpu, tt.cpu} {
-				v := p.Variants[i]
-				if v.Estimate != want || v.Basis != tt.why[i] {
-					t.Errorf("%s: %s is expected (%v), want %s (%v)", v.Kind, v.Estimate, v.Basis, want, tt.why[i])
-				}
-				if !tt.known {
-					want = 0
-				}
-				if got := p.Time(v.Kind); got != want {
-					t.Errorf("%s: the time of pods that run is %s, want %s", v.Kind, got, want)
-				}
-			}
-			if got := p.Time("NPU"); got != 0 {
-				t.Errorf("%s for a kind with no variant", got)
-			}
-		})
-	}
-}
-
-func steps(s ...func(*testing.T, *v1alpha1.InferenceProfile)) []func(*testing.T, *v1alpha1.InferenceProfile) {
-	return s
 }

@@ -1,8 +1,7 @@
 package profile
 
-// Nearest returns the known name that name was most likely meant to be, for a
-// "did you mean"; "" when none is close: more than a third of it would have to
-// change.
+// Nearest returns the known name most similar to name, for a "did you mean"; ""
+// when more than a third of name would have to change.
 func (s *Store) Nearest(name string) string {
 	best, least := "", len(name)/3+1
 	for _, known := range s.Names() {
@@ -13,8 +12,8 @@ func (s *Store) Nearest(name string) string {
 	return best
 }
 
-// distance is Levenshtein's: how many letters have to be inserted, deleted or
-// replaced to make b of a.
+// distance is the Levenshtein distance: how many bytes have to be inserted,
+// deleted or replaced to turn a into b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

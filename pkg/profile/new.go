@@ -13,19 +13,17 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile/v1alpha1"
-	"heteroaccel.io/pkg/servicetime"
 )
 
-// defaultDeviceFlag is that of OpenVINO's own samples and demos.
+// defaultDeviceFlag is that of OpenVINO's demos.
 const defaultDeviceFlag = "-d"
 
 // The speeds that a variant may state, as in its schema.
 const slowest, fastest = 0.000001, 1_000_000
 
-// New makes a Profile of its resource, which the Profile keeps referring to:
-// nobody may change it afterwards. Most of what New refuses the CRD refuses
-// first; New alone stands between a profile from elsewhere, an older CRD for
-// instance, and a decision. Its error names the profile and says what to
+// New reads a profile from its resource, which must not be changed afterwards: the
+// Profile refers to it. The CRD's schema refuses most of what New refuses, but not
+// where an older CRD is installed. The error names the profile and says what to
 // change.
 func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 	p := &Profile{
@@ -37,7 +35,7 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 		ReadsDeviceEnv:   in.Spec.ReadsDeviceEnv,
 		Variants:         make([]Variant, 0, len(in.Spec.Variants)),
 	}
-	if p.DeviceFlags == nil { // an empty list is the author's word
+	if p.DeviceFlags == nil { // an empty list means that there is none
 		p.DeviceFlags = []string{defaultDeviceFlag}
 	}
 	for _, f := range p.DeviceFlags {
@@ -71,11 +69,10 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 		if p.Variant(v.Kind) != nil {
 			return nil, fmt.Errorf("profile %s has several variants for %s: keep one for each kind", in.Name, v.Kind)
 		}
-		v.Hash, v.Learned = remembered(v.Spec, v.Kind, in.Status.Learned)
-		v.Expected, v.Basis = servicetime.Expect(v.ServiceTime, v.Learned)
+		v.Hash, v.Learned = learnedOf(v.Spec, v.Kind, in.Status.Learned)
 		p.Variants = append(p.Variants, v)
 	}
-	p.estimate()
+	p.expectTimes()
 	return p, nil
 }
 

@@ -19,7 +19,7 @@ import (
 	"heteroaccel.io/pkg/servicetime"
 )
 
-// gpuAndCPU is a good profile for a test to spoil.
+// gpuAndCPU is a valid profile for tests to break.
 func gpuAndCPU() *v1alpha1.InferenceProfile {
 	return &v1alpha1.InferenceProfile{
 		ObjectMeta: metav1.ObjectMeta{Name: "face-recognition"},
@@ -41,7 +41,7 @@ func gpuAndCPU() *v1alpha1.InferenceProfile {
 	}
 }
 
-// limits makes a list of name, amount, name, amount, …
+// limits is a list of name, amount, name, amount, …
 func limits(pairs ...string) corev1.ResourceList {
 	out := corev1.ResourceList{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -92,7 +92,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestDeviceFlags: none said is the default, and an empty list none.
+// TestDeviceFlags: nil is the default, an empty list is none.
 func TestDeviceFlags(t *testing.T) {
 	for name, tc := range map[string]struct{ written, want []string }{
 		"left out": {nil, []string{"-d"}},

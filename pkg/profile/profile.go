@@ -12,16 +12,16 @@ import (
 	"heteroaccel.io/pkg/servicetime"
 )
 
-// Profile is an InferenceProfile made ready for decisions: kinds canonical,
-// defaults filled in. It is shared between goroutines and never changed.
+// Profile is an InferenceProfile prepared for decisions: kinds canonical, defaults
+// filled in. It is shared between goroutines and never changed.
 type Profile struct {
 	Name      string
 	UID       types.UID
 	Container string
-	// DeviceFlags are those whose value is the device; one without a dash is
+	// DeviceFlags are the flags whose value is the device; one without a dash is
 	// the key of key=value. Empty when the program takes none.
 	DeviceFlags []string
-	// ConflictingFlags are those beside which nothing may be added.
+	// ConflictingFlags are the flags beside which nothing may be added.
 	ConflictingFlags []string
 	// ReadsDeviceEnv says that the program reads accel.DeviceEnv.
 	ReadsDeviceEnv bool
@@ -36,7 +36,7 @@ type Profile struct {
 	Variants []Variant
 }
 
-// Variant is one inference on one kind, made ready for decisions.
+// Variant is one inference on one kind, prepared for decisions.
 type Variant struct {
 	Kind accel.Kind
 	// Device is the OpenVINO device name for the flag.
@@ -47,18 +47,18 @@ type Variant struct {
 	ServiceTime time.Duration
 	// Speed is how fast the variant is beside the others, 0 when not stated.
 	Speed float64
-	// Learned is what was observed of this very variant; what was observed of
-	// an earlier form of it is not in it.
+	// Learned is what runs of this form of the variant took, not of an earlier
+	// form.
 	Learned servicetime.Estimate
-	// Expected is how long a run is expected to take, as servicetime.Expect has it; 0
-	// when nobody knows.
+	// Expected is how long a run is expected to take by servicetime.Expect, 0
+	// when unknown.
 	Expected time.Duration
 	// Estimate is Expected, or else what follows from the other variants' times,
-	// the stated speeds and the order of the profile: always greater than 0.
-	// Basis says which of them.
+	// the stated speeds and the order of the profile: always above 0. Basis says
+	// which of them.
 	Estimate time.Duration
 	Basis    servicetime.Basis
-	// Hash is the same for variants that are written alike: see hash.
+	// Hash is equal for equal variants: see hash.
 	Hash string
 	// Spec is the variant as written.
 	Spec *v1alpha1.Variant
@@ -83,7 +83,7 @@ func (p *Profile) Kinds() []accel.Kind {
 }
 
 // Time is how long a run is expected to take on a kind; 0 when there is no
-// variant for it, or not one time of any kind is known to reckon it from.
+// variant for it, or no time of any kind is known.
 func (p *Profile) Time(k accel.Kind) time.Duration {
 	v := p.Variant(k)
 	if v == nil || !slices.ContainsFunc(p.Variants, func(v Variant) bool { return v.Expected > 0 }) {
@@ -92,19 +92,14 @@ func (p *Profile) Time(k accel.Kind) time.Duration {
 	return v.Estimate
 }
 
-// estimate fills in what is to be expected of each variant.
-func (p *Profile) estimate() {
-	speeds, known := make([]float64, len(p.Variants)), make([]time.Duration, len(p.Variants))
+// expectTimes fills in the time to expect of each variant.
+func (p *Profile) expectTimes() {
+	known := make([]servicetime.Variant, len(p.Variants))
 	for i, v := range p.Variants {
-		speeds[i], known[i] = v.Speed, v.Expected
+		known[i] = servicetime.Variant{Hint: v.ServiceTime, Speed: v.Speed, Learned: v.Learned}
 	}
-	for i, t := range servicetime.Complete(known, servicetime.RelativeTimes(speeds)) {
+	for i, e := range servicetime.ExpectAll(known) {
 		v := &p.Variants[i]
-		if v.Estimate = t; v.Basis != servicetime.Unknown {
-			continue
-		}
-		if v.Basis = servicetime.ProfileOrder; v.Speed > 0 {
-			v.Basis = servicetime.Speed
-		}
+		v.Expected, v.Estimate, v.Basis = e.Known, e.Time, e.Basis
 	}
 }

@@ -24,7 +24,7 @@ import (
 
 const crdFile = "../../deploy/base/crd/heteroaccel.io_inferenceprofiles.yaml"
 
-// schema validates objects as the API server does that has the CRD.
+// schema validates objects as an API server with the CRD does.
 type schema struct {
 	basic      validation.SchemaValidator
 	structural *structural.Structural
@@ -90,8 +90,7 @@ func TestCRDIsValid(t *testing.T) {
 	}
 }
 
-// TestRefused: the comment on a file's first line is part of the message that
-// the API server refuses the profile with.
+// TestRefused: the comment on a file's first line is part of the API server's error.
 func TestRefused(t *testing.T) {
 	s := readSchema(t)
 	for name, data := range testdata(t, "refused") {

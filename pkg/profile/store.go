@@ -12,8 +12,8 @@ import (
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
-// Store holds the profiles by name. Readers take no lock: they see the last
-// version that was complete. Use NewStore.
+// Store has the profiles by name. Readers take no lock: they see the last
+// complete version. Use NewStore.
 type Store struct {
 	writing sync.Mutex // one writer at a time
 	current atomic.Pointer[version]
@@ -22,7 +22,7 @@ type Store struct {
 // version is one state of the store; it never changes.
 type version struct {
 	profiles  map[string]*Profile
-	broken    map[string]error // why a profile that exists cannot be used
+	invalid   map[string]error // why a profile that exists cannot be used
 	names     []string         // sorted
 	resources map[corev1.ResourceName][]accel.Kind
 }
@@ -30,7 +30,7 @@ type version struct {
 // NewStore returns an empty store.
 func NewStore() *Store {
 	s := &Store{}
-	s.current.Store(&version{profiles: map[string]*Profile{}, broken: map[string]error{}})
+	s.current.Store(&version{profiles: map[string]*Profile{}, invalid: map[string]error{}})
 	return s
 }
 
@@ -54,27 +54,27 @@ func (s *Store) All() []*Profile {
 	return all
 }
 
-// ResourceKinds says which extended resource stands for which kinds, over all
-// profiles; the kinds are sorted. The map is shared: do not change it.
+// ResourceKinds maps each extended resource to the kinds it stands for in any
+// profile, sorted. The map is shared: do not change it.
 func (s *Store) ResourceKinds() map[corev1.ResourceName][]accel.Kind {
 	return s.current.Load().resources
 }
 
-// Invalid is why the profile called name, which exists, cannot be used; nil for
-// one that can, or that does not exist.
-func (s *Store) Invalid(name string) error { return s.current.Load().broken[name] }
+// Invalid is why the profile called name exists but cannot be used; nil for one
+// that can be, or that does not exist.
+func (s *Store) Invalid(name string) error { return s.current.Load().invalid[name] }
 
 // Set adds p, or replaces the profile of the same name.
 func (s *Store) Set(p *Profile) {
 	s.change(func(v *version) {
 		v.profiles[p.Name] = p
-		delete(v.broken, p.Name)
+		delete(v.invalid, p.Name)
 	})
 }
 
-// Put adds the profile that was written as in, or replaces the one of the same
-// name. A profile that cannot be used is absent from then on, in its earlier form
-// too, and Invalid returns the error, which Put returns as well.
+// Put adds the profile of a resource, or replaces the one of the same name. One
+// that cannot be used is removed, in its earlier form too; Invalid then returns the
+// error, and so does Put.
 func (s *Store) Put(in *v1alpha1.InferenceProfile) error {
 	p, err := New(in)
 	if err != nil {
@@ -85,11 +85,11 @@ func (s *Store) Put(in *v1alpha1.InferenceProfile) error {
 	return nil
 }
 
-// SetInvalid notes that the profile called name exists and cannot be used, and why.
+// SetInvalid notes why the profile called name, which exists, cannot be used.
 func (s *Store) SetInvalid(name string, why error) {
 	s.change(func(v *version) {
 		delete(v.profiles, name)
-		v.broken[name] = why
+		v.invalid[name] = why
 	})
 }
 
@@ -97,17 +97,17 @@ func (s *Store) SetInvalid(name string, why error) {
 func (s *Store) Delete(name string) {
 	s.change(func(v *version) {
 		delete(v.profiles, name)
-		delete(v.broken, name)
+		delete(v.invalid, name)
 	})
 }
 
-// change makes the next version: a copy of the last, edited. Profiles are few
-// and change rarely, so a copy for each change costs nothing that matters.
+// change stores a new version: an edited copy of the last. Profiles are few and
+// change rarely, so copying is cheap enough.
 func (s *Store) change(edit func(*version)) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	last := s.current.Load()
-	next := &version{profiles: maps.Clone(last.profiles), broken: maps.Clone(last.broken)}
+	next := &version{profiles: maps.Clone(last.profiles), invalid: maps.Clone(last.invalid)}
 	edit(next)
 	next.names = slices.Sorted(maps.Keys(next.profiles))
 	next.resources = resourceKinds(next.profiles)

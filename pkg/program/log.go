@@ -10,18 +10,18 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// logFlags choose what a program logs, and how.
+// logFlags configure the log.
 type logFlags struct {
 	level, format string
 }
 
 // add declares the flags.
 func (f *logFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
-	fs.StringVar(&f.format, "log-format", "json", "json, or text for people")
+	fs.StringVar(&f.level, "log-level", "info", "lowest level that is logged: debug, info, warn or error")
+	fs.StringVar(&f.format, "log-format", "json", "format of the log: json, or text for people")
 }
 
-// check refuses values that mean nothing.
+// check rejects values that make no sense.
 func (f *logFlags) check() error {
 	if _, err := zerolog.ParseLevel(f.level); err != nil || f.level == "" {
 		return fmt.Errorf("--log-level %q: choose debug, info, warn or error", f.level)
@@ -32,8 +32,8 @@ func (f *logFlags) check() error {
 	return nil
 }
 
-// logger makes the program's logger, and hands it to the Kubernetes libraries
-// as well, so that everything comes out one way.
+// logger returns the program's logger, and sets it for the Kubernetes libraries
+// too, so that all logs have one format.
 func (f *logFlags) logger(out io.Writer, program string) zerolog.Logger {
 	if f.format == "text" {
 		out = zerolog.ConsoleWriter{Out: out, NoColor: true, TimeFormat: "15:04:05.000"}

@@ -21,7 +21,7 @@ const (
 	ExitUsage  = 2 // the command line was wrong
 )
 
-// Program is one program.
+// Program describes a program.
 type Program struct {
 	// Name is that of the executable.
 	Name string
@@ -29,8 +29,8 @@ type Program struct {
 	About string
 	// Flags declares its flags.
 	Flags func(*pflag.FlagSet)
-	// Check refuses values of the flags that mean nothing, with a sentence that
-	// says what to give.
+	// Check rejects flags' values that make no sense, with a sentence that says what
+	// to give.
 	Check func() error
 	// Run runs it until ctx ends.
 	Run func(ctx context.Context, log zerolog.Logger) error

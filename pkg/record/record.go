@@ -1,15 +1,14 @@
 // Package record authenticates what the webhook writes on a pod about its own
-// mutation, so that a pod of ours is known by it.
+// mutation, so that pods it admitted can be recognized.
 //
-// The content of a record, a pod's namespace and the id of its reservation
-// enter; the sealed annotation leaves, and back. Annotations are anybody's to
-// write: what does not verify is treated as if it were not there. The package
-// never reads what a mutation replaced, which is the mutation's own business,
-// and never decides anything.
+// The content of a record, a pod's namespace and the id of its reservation enter;
+// the sealed annotation leaves, and the other way round. Anybody may write
+// annotations, so one that does not verify counts as absent. The package never
+// reads what a mutation replaced, and never decides anything.
 //
-// A record is bound to its namespace and reservation, not to its pod: at
-// admission a pod has no UID and perhaps no name. Whoever may write pods in a
-// namespace can therefore copy one within it.
+// A record is bound to its namespace and reservation, not to its pod: at admission
+// a pod has no UID and perhaps no name. Users who may create pods in a namespace
+// can therefore copy a record within it.
 package record
 
 import (
@@ -25,25 +24,26 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// MaxContent bounds the content of a record, in bytes: Kubernetes takes 256 KiB
-// of annotations in all.
+// MaxContent bounds the content of a record, in bytes: Kubernetes allows 256 KiB of
+// annotations in all.
 const MaxContent = 128 << 10
 
 // version is part of what is authenticated: a record of another format does
 // not verify.
 const version = "heteroaccel.io/original.v2"
 
-// Given is the part of a record that says what a pod was given. The rest of
-// its content belongs to the mutation.
+// Given is the part of a record that says what a pod was given. The rest of its
+// content belongs to package mutate.
 type Given struct {
-	// Container is the one that runs the inference: a name and not an index,
-	// since other webhooks insert containers.
+	// Container runs the inference: a name, not an index, since other webhooks
+	// insert containers.
 	Container string `json:"container"`
 	// Inference is the profile's name, and Kind the kind of the variant.
 	Inference string     `json:"inference"`
 	Kind      accel.Kind `json:"kind"`
-	// Unwritten is set when nobody wrote the device where the program reads it,
-	// so that it may run on another: how long it takes teaches nothing.
+	// Unwritten is set when the device was written nowhere that the program is
+	// known to read, so that it may run on another kind and its duration is not
+	// learned from.
 	Unwritten bool `json:"unwritten,omitempty"`
 }
 
@@ -57,8 +57,8 @@ func Of(annotations map[string]string, namespace string, key []byte) (g Given, o
 	return g, true
 }
 
-// Seal returns the value of the annotation: a code, a space, the content. The
-// same content gives the same bytes. key must not be empty.
+// Seal returns the value of the annotation: a code, a space, the content. Equal
+// content gives equal bytes. key must not be empty.
 func Seal(content string, key []byte, namespace, reservation string) string {
 	return Code(key, version, namespace, reservation, content) + " " + content
 }
@@ -87,8 +87,8 @@ func Code(key []byte, parts ...string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0]))
 }
 
-// WritePart writes s after its length, so that no two sequences of parts write
-// the same bytes.
+// WritePart writes the length of s and s, so that different sequences of parts
+// never write the same bytes.
 func WritePart(h hash.Hash, s string) {
 	var n [8]byte
 	binary.BigEndian.PutUint64(n[:], uint64(len(s)))

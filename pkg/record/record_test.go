@@ -43,7 +43,8 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// Parts are told apart by where they part, and purposes by their first part.
+// TestCode: codes differ where parts are split differently, or the purpose, the
+// first part, differs.
 func TestCode(t *testing.T) {
 	codes := map[string]string{}
 	for name, parts := range map[string][]string{

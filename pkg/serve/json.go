@@ -11,8 +11,8 @@ import (
 	"github.com/bytedance/sonic"
 )
 
-// JSON writes v with a status. Encoding cannot fail half-way into the body:
-// it is done before the first byte is written.
+// JSON writes v with a status. Encoding cannot fail in the middle of the body: it
+// is done before the first byte is written.
 func JSON(w http.ResponseWriter, status int, v any) {
 	body, err := sonic.ConfigStd.Marshal(v)
 	if err != nil {
@@ -20,7 +20,7 @@ func JSON(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client is gone: nobody is left to tell
+	_, _ = w.Write(body) // an error means that the client is gone
 }
 
 // Failure is the body of every answer that is not a success.
@@ -34,16 +34,16 @@ func Error(w http.ResponseWriter, status int, format string, args ...any) {
 	JSON(w, status, Failure{fmt.Sprintf(format, args...)})
 }
 
-// keep is the largest buffer that stays for the next request: more than the
-// names of 5,000 nodes take.
-const keep = 1 << 20
+// maxPooled is the largest buffer, in bytes, that is kept for the next request:
+// more than the names of 5,000 nodes take.
+const maxPooled = 1 << 20
 
 // buffers are reused from request to request.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// Body reads a JSON request's body of at most limit bytes and hands it to use,
-// which must not keep it. What is wrong with the request itself it answers, in
-// a 4xx with one sentence.
+// Body reads a JSON request's body of at most limit bytes and passes it to use,
+// which must not keep it. It answers a request that is wrong itself with a 4xx and
+// one sentence.
 func Body(w http.ResponseWriter, r *http.Request, limit int64, use func([]byte)) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		Error(w, http.StatusUnsupportedMediaType, "send the body as Content-Type: application/json, not %q", r.Header.Get("Content-Type"))
@@ -52,27 +52,27 @@ func Body(w http.ResponseWriter, r *http.Request, limit int64, use func([]byte))
 	tooLarge := func() {
 		Error(w, http.StatusRequestEntityTooLarge, "the body is larger than the %d bytes that are read here", limit)
 	}
-	// Who asks first, as curl does with much to send, need not send it.
+	// A client that waits for "100 Continue", as curl does, need not send it.
 	if r.ContentLength > limit {
 		tooLarge()
 		return
 	}
 	buf := buffers.Get().(*bytes.Buffer)
 	defer func() {
-		if buf.Cap() <= keep {
+		if buf.Cap() <= maxPooled {
 			buf.Reset()
 			buffers.Put(buf)
 		}
 	}()
-	// A claimed length is believed only so far before its bytes have come.
+	// A stated length reserves only so much before the bytes have come.
 	if n := r.ContentLength; n > 0 {
-		buf.Grow(int(min(n, limit, keep/2)) + bytes.MinRead)
+		buf.Grow(int(min(n, limit, maxPooled/2)) + bytes.MinRead)
 	}
 	switch _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); {
 	case errors.As(err, new(*http.MaxBytesError)):
 		tooLarge()
 	case err != nil:
-		Error(w, http.StatusBadRequest, "the body ended before it was read: send it again")
+		Error(w, http.StatusBadRequest, "the body ended too early: send it again")
 	case buf.Len() == 0:
 		Error(w, http.StatusBadRequest, "the body is empty: send a JSON object")
 	default:

@@ -29,7 +29,7 @@ func TestBody(t *testing.T) {
 		"no content type":   {strings.NewReader(`{}`), "", 415, "application/json"},
 		"a form":            {strings.NewReader(`a=1`), "application/x-www-form-urlencoded", 415, "application/json"},
 		"empty":             {strings.NewReader(""), "application/json", 400, "empty"},
-		"cut off":           {errReader{}, "application/json", 400, "ended before"},
+		"cut off":           {errReader{}, "application/json", 400, "ended too early"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/", c.body)

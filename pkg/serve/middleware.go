@@ -10,9 +10,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Router returns a chi router with what every program wants around its
-// routes: a panic costs one request and is logged with its stack, and unknown
-// paths and methods are answered with a sentence.
+// Router returns a chi router with what every program needs around its routes: a
+// panic fails one request and is logged with its stack, and unknown paths and
+// methods are answered with a sentence.
 func Router(log zerolog.Logger) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(Recover(log), middleware.GetHead)
@@ -23,7 +23,7 @@ func Router(log zerolog.Logger) *chi.Mux {
 	return r
 }
 
-// methodNotAllowed answers with the methods that would do.
+// methodNotAllowed answers with the methods that are allowed.
 func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string
@@ -50,11 +50,11 @@ func Recover(log zerolog.Logger) func(http.Handler) http.Handler {
 				switch p := recover(); p {
 				case nil:
 				case http.ErrAbortHandler:
-					panic(p) // net/http's own way to drop a connection
+					panic(p) // how a handler asks net/http to drop the connection
 				default:
 					log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).
-						Str("method", r.Method).Str("path", r.URL.Path).Msg("a request failed in a way that was not foreseen")
-					Error(w, http.StatusInternalServerError, "this request failed in a way that was not foreseen: the log has the details")
+						Str("method", r.Method).Str("path", r.URL.Path).Msg("panic in a request")
+					Error(w, http.StatusInternalServerError, "this request failed because of a bug: the log has the details")
 				}
 			}()
 			next.ServeHTTP(w, r)

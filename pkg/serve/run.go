@@ -13,12 +13,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// drain is how long requests under way get to finish at a shutdown. It stays
-// below Kubernetes' default grace period of 30 s.
+// drain is how long running requests may take to finish at a shutdown: less than
+// Kubernetes' default grace period of 30 s.
 const drain = 10 * time.Second
 
-// Run serves handler on addr until ctx ends, then lets the requests under way
-// finish. With a tls.Config it speaks HTTPS. It returns nil after an orderly
+// Run serves handler on addr until ctx ends, then lets the running requests
+// finish. With a tls.Config it serves HTTPS. It returns nil after an orderly
 // shutdown.
 func Run(ctx context.Context, addr string, handler http.Handler, tlsConfig *tls.Config, log zerolog.Logger) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
@@ -28,7 +28,7 @@ func Run(ctx context.Context, addr string, handler http.Handler, tlsConfig *tls.
 	srv := &http.Server{
 		Handler:   handler,
 		TLSConfig: tlsConfig,
-		// Slow clients may not hold connections for ever.
+		// Slow clients must not hold connections for ever.
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second,

@@ -12,8 +12,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestRequestsUnderWayFinish shuts down while a request is being answered.
-func TestRequestsUnderWayFinish(t *testing.T) {
+// TestRunningRequestsFinish shuts down while a request is being answered.
+func TestRunningRequestsFinish(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	addr := freeAddr(t)
@@ -51,7 +51,7 @@ func TestRequestsUnderWayFinish(t *testing.T) {
 	cancel()
 	close(leave)
 	if err := <-answer; err != nil {
-		t.Errorf("the request under way: %v", err)
+		t.Errorf("the running request: %v", err)
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("Run: %v", err)

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Encode writes runs as they are kept: "80ms 1.2s", oldest first.
+// Encode writes the latest runs for a profile's status: "80ms 1.2s", oldest
+// first.
 func Encode(recent []time.Duration) string {
 	words := make([]string, len(recent))
 	for i, took := range recent {
@@ -14,9 +15,9 @@ func Encode(recent []time.Duration) string {
 	return strings.Join(words, " ")
 }
 
-// Decode reads what Encode wrote. A word that is no duration is left out, and
-// of more than Window the latest are taken: a status that somebody edited may
-// cost us runs, and never a decision.
+// Decode reads what Encode wrote. It skips what is not a duration, and of more
+// than Window runs takes the latest: a status that somebody edited may lose runs,
+// but never fails a decision.
 func Decode(s string) []time.Duration {
 	var recent []time.Duration
 	for word := range strings.FieldsSeq(s) {

@@ -8,30 +8,31 @@ import (
 const (
 	// Window is how many of the latest runs are kept and count.
 	Window = 32
-	// MinRuns is how many runs make an estimate better than a hint: of fewer,
+	// MinRuns is how many runs make an estimate better than a hint: among fewer,
 	// one that hung could be the median.
 	MinRuns = 3
 
-	// StaleAfter is the age from which on a time is worth another look: a driver may
-	// have been updated since, or a card cooled down.
+	// StaleAfter is the age from which a time is worth measuring again: a driver
+	// may have been updated since, or a card cooled down.
 	StaleAfter = 6 * time.Hour
 
-	// Shortest and Longest bound what a run is taken to last. No estimate is
-	// ever 0, and no sum over a window overflows.
+	// Shortest and Longest bound the duration of a run, so that no estimate is 0
+	// and no sum over a window overflows.
 	Shortest = 10 * time.Millisecond
 	Longest  = 365 * 24 * time.Hour
 
-	// far is how many times the median a run may last and still count in full.
-	far = 4
-	// resolution is that of the times in a pod's status. A reading this much
-	// above the median may be nothing but rounding, and counts in full.
+	// outlier is how many times the median a run may last and still count in
+	// full.
+	outlier = 4
+	// resolution is that of the times in a pod's status. A run this much above
+	// the median may be a rounding error, and counts in full.
 	resolution = time.Second
-	// mostSamples keeps a count from overflowing, whatever was read back.
-	mostSamples = 1 << 53
+	// maxRuns keeps a count from overflowing, whatever was read back.
+	maxRuns = 1 << 53
 )
 
-// Estimate is what is known of the runs of one inference on one kind. The zero
-// value knows nothing. It is a value: no method changes it.
+// Estimate is what the runs of one inference on one kind took. The zero value has
+// seen none. It is a value: no method changes it.
 type Estimate struct {
 	// Recent are the latest runs, oldest first: at most Window, each from
 	// Shortest to Longest, in whole milliseconds.
@@ -47,8 +48,8 @@ func (e Estimate) Observe(took time.Duration, ended time.Time) Estimate {
 	return e.Append(Estimate{Recent: []time.Duration{bounded(took)}, Runs: 1, Last: ended})
 }
 
-// Append adds the runs of another estimate, as later ones. Of runs that are Old
-// by then few are kept, so that what has changed since shows.
+// Append adds the runs of another estimate as later ones. Of runs that are stale
+// by then it keeps too few to rely on, so that the later ones soon prevail.
 func (e Estimate) Append(later Estimate) Estimate {
 	earlier := e.Recent
 	if !e.Last.IsZero() && later.Last.Sub(e.Last) > StaleAfter {
@@ -57,7 +58,7 @@ func (e Estimate) Append(later Estimate) Estimate {
 	recent := slices.Concat(earlier, later.Recent)
 	sum := Estimate{
 		Recent: recent[max(0, len(recent)-Window):],
-		Runs:   min(counted(e.Runs)+counted(later.Runs), mostSamples),
+		Runs:   min(boundedCount(e.Runs)+boundedCount(later.Runs), maxRuns),
 		Last:   e.Last,
 	}
 	if later.Last.After(sum.Last) {
@@ -73,31 +74,31 @@ func (e Estimate) Time() time.Duration {
 	if n == 0 {
 		return 0
 	}
-	// Of two in the middle the lower one, so that it takes more than half of
-	// the runs to move the bound up.
+	// The lower of two in the middle: only more than half of the runs can raise
+	// the bound.
 	median := slices.Sorted(slices.Values(e.Recent))[(n-1)/2]
-	most := max(far*median, median+resolution)
+	bound := max(outlier*median, median+resolution)
 	var sum time.Duration
 	for _, took := range e.Recent {
-		sum += min(took, most)
+		sum += min(took, bound)
 	}
 	return (sum / time.Duration(n)).Round(time.Millisecond)
 }
 
-// Timed is what a decision needs to know of an Estimate besides its Time.
+// Timed is what a decision needs of an Estimate besides its Time.
 type Timed struct {
-	// Runs is how many there were in all, Recent how many of them are kept.
+	// Runs is how many runs there were in all, Recent how many are kept.
 	Runs   int64
 	Recent int
-	// Least is the shortest of the latest Enough, 0 with none.
+	// Least is the shortest of the latest MinRuns, 0 with none.
 	Least time.Duration
 	// Age is how long ago the latest ended, 0 when unknown.
 	Age time.Duration
 }
 
-// Timed sums the estimate up.
+// Timed summarizes the estimate.
 func (e Estimate) Timed(now time.Time) Timed {
-	t := Timed{Runs: counted(e.Runs), Recent: len(e.Recent)}
+	t := Timed{Runs: boundedCount(e.Runs), Recent: len(e.Recent)}
 	if latest := e.Recent[max(0, len(e.Recent)-MinRuns):]; len(latest) > 0 {
 		t.Least = slices.Min(latest)
 	}
@@ -110,22 +111,8 @@ func (e Estimate) Timed(now time.Time) Timed {
 // Reliable reports whether the estimate is better than a hint.
 func (e Estimate) Reliable() bool { return e.Runs >= MinRuns && len(e.Recent) >= MinRuns }
 
-// Expect is how long a run is expected to take by a hint, 0 for none, and by
-// what was learned: as learned, once there were enough runs; until then as
-// hinted; with no hint, what few runs there were say. It is 0, and the basis
-// Unknown, when nobody knows.
-func Expect(hint time.Duration, e Estimate) (time.Duration, Basis) {
-	switch took := e.Time(); {
-	case hint > 0 && !e.Reliable():
-		return hint, Hinted
-	case took > 0:
-		return took, Learned
-	}
-	return 0, Unknown
-}
-
 func bounded(took time.Duration) time.Duration {
 	return min(max(took.Round(time.Millisecond), Shortest), Longest)
 }
 
-func counted(samples int64) int64 { return min(max(0, samples), mostSamples) }
+func boundedCount(runs int64) int64 { return min(max(0, runs), maxRuns) }

@@ -132,7 +132,7 @@ func TestConvergence(t *testing.T) {
 	}
 }
 
-func TestThen(t *testing.T) {
+func TestAppend(t *testing.T) {
 	runs := make([]time.Duration, 3*servicetime.Window)
 	for i := range runs {
 		runs[i] = time.Duration(i+10) * time.Millisecond

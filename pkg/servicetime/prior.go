@@ -6,101 +6,63 @@ import (
 	"time"
 )
 
-// Basis is where an expected time comes from.
-type Basis uint8
-
 const (
-	// Unknown is a time of no stated origin.
-	Unknown Basis = iota
-	// Learned is what runs took.
-	Learned
-	// Hinted is the profile's serviceTime.
-	Hinted
-	// Speed is reckoned from the profile's relative speeds.
-	Speed
-	// ProfileOrder is reckoned from the place in the profile.
-	ProfileOrder
-	// PodOrder is the same, dealt out in the order that the pod names.
-	PodOrder
-)
-
-// String is the basis in a word, "" for Unknown.
-func (b Basis) String() string {
-	switch b {
-	case Learned:
-		return "learned"
-	case Hinted:
-		return "hint"
-	case Speed:
-		return "speed"
-	case ProfileOrder:
-		return "order"
-	case PodOrder:
-		return "pod's order"
-	}
-	return ""
-}
-
-// Measured reports whether somebody timed it, or says that they did.
-func (b Basis) Measured() bool { return b == Learned || b == Hinted }
-
-const (
-	// Step is how many times as long a run is taken to last on each kind as on
-	// the one before it, while nothing else is known. What is published lies
-	// around it: OpenVINO with YOLOv8n on the GPU, NPU and CPU of one Core Ultra
-	// differs by 1.1 to 3 from one to the next, the paper's Iris Xe, Neural
-	// Compute Stick 2 and Xeons by 1.9 and 3.6; from the first to the last of
-	// three or four kinds it is 3 to 7, and 4 to 8 by this. With less than 2 the
-	// order would not count, as a policy charges an idle kind up to as much again
-	// for being scarce; with 3, the last of four kinds would seem so slow that
-	// pods wait beside it (make simulate shows what that costs).
+	// Step is the ratio of the times on each kind and the one before it in the
+	// profile, while nothing else is known. Published ratios lie around it:
+	// OpenVINO with YOLOv8n on the GPU, NPU and CPU of one Core Ultra differs by
+	// 1.1 to 3 from one to the next, the paper's Iris Xe, Neural Compute Stick 2
+	// and Xeons by 1.9 and 3.6; from the first to the last of three or four kinds
+	// it is 3 to 7, and 4 to 8 by this. With less than 2 the order would not
+	// count, as a policy charges up to as much again for an idle kind that is
+	// scarce. With 3, the last of four kinds would seem so slow that pods wait
+	// beside it ("make simulate" shows what that costs).
 	Step = 2
-	// First is what a run is taken to last on the fastest kind, while not one
-	// time is known: about what a handover costs, so that neither a wait nor a
-	// slower kind looks like nothing.
+	// First is the time on the fastest kind while no time is known: about what a
+	// handover takes, so that neither a wait nor a slower kind seems to cost
+	// nothing.
 	First = time.Second
 
-	// briefest bounds reckoned times from below.
-	briefest = time.Microsecond
+	// minTime is the least time that Complete fills in.
+	minTime = time.Microsecond
 )
 
-// RelativeTimes completes relative speeds to relative times, by place in the
-// profile: 1/speed where there is a speed, greater than 0; elsewhere each kind
-// takes Step times as long as the one before it, or lies evenly between its
-// neighbours that have a speed.
+// RelativeTimes turns relative speeds, in the order of the profile, into relative
+// times: 1/speed where there is a speed above 0. Elsewhere each kind takes Step
+// times as long as the one before it, or lies evenly between its neighbours that
+// have a speed.
 func RelativeTimes(speeds []float64) []float64 {
-	places, known := make([]float64, len(speeds)), make([]float64, len(speeds))
+	order, known := make([]float64, len(speeds)), make([]float64, len(speeds))
 	for i, s := range speeds {
-		places[i] = math.Pow(Step, float64(min(i, 100)))
+		order[i] = math.Pow(Step, float64(min(i, 100)))
 		if known[i] = 0; positive(s) {
 			known[i] = 1 / s
 		}
 	}
-	return fill(known, places)
+	return interpolate(known, order)
 }
 
-// Complete completes times. Where known is not greater than 0, the time follows
-// from the relative times, which only count by their ratios: between two known
-// ones it lies as far as it does there (by the logarithm), and beyond them it
-// is in proportion to the nearest. With none known the fastest takes First.
-// Every time is greater than 0, and at most Longest unless known to be more.
+// Complete fills in the times that are unknown, that is not above 0, from the
+// relative times, of which only the ratios count. Between two known times it
+// interpolates by the logarithm, beyond them it is in proportion to the nearest.
+// With none known the fastest kind takes First. Every time is above 0, and at
+// most Longest unless known to be more.
 func Complete(known []time.Duration, relative []float64) []time.Duration {
 	seconds := make([]float64, len(known))
 	for i, d := range known {
 		seconds[i] = max(0, d.Seconds())
 	}
 	times := make([]time.Duration, len(known))
-	for i, s := range fill(seconds, relative) {
+	for i, s := range interpolate(seconds, relative) {
 		if times[i] = known[i]; times[i] <= 0 {
-			times[i] = time.Duration(min(max(s*float64(time.Second), float64(briefest)), float64(Longest))).Round(briefest)
+			times[i] = time.Duration(min(max(s*float64(time.Second), float64(minTime)), float64(Longest))).Round(minTime)
 		}
 	}
 	return times
 }
 
-// fill completes known by relative, as Complete says. A relative that is not
-// greater than 0 counts as 1.
-func fill(known, relative []float64) []float64 {
+// interpolate fills in known by relative as Complete describes. A relative time
+// that is not above 0 counts as 1.
+func interpolate(known, relative []float64) []float64 {
 	type point struct{ at, value float64 }
 	logs := make([]float64, len(known))
 	var points []point

@@ -11,7 +11,7 @@ import (
 	"heteroaccel.io/pkg/servicetime"
 )
 
-func TestReckon(t *testing.T) {
+func TestComplete(t *testing.T) {
 	const ms, s = time.Millisecond, time.Second
 	type durations = []time.Duration
 	tests := map[string]struct {
@@ -19,26 +19,26 @@ func TestReckon(t *testing.T) {
 		speeds []float64
 		want   durations
 	}{
-		"nothing is known":          {durations{0, 0, 0}, []float64{0, 0, 0}, durations{s, 2 * s, 4 * s}},
-		"the first is known":        {durations{500 * ms, 0, 0}, []float64{0, 0, 0}, durations{500 * ms, s, 2 * s}},
-		"the last is known":         {durations{0, 0, 8 * s}, []float64{0, 0, 0}, durations{2 * s, 4 * s, 8 * s}},
-		"the middle is known":       {durations{0, 6 * s, 0}, []float64{0, 0, 0}, durations{3 * s, 6 * s, 12 * s}},
-		"one between two":           {durations{s, 0, 4 * s}, []float64{0, 0, 0}, durations{s, 2 * s, 4 * s}},
-		"the nearest counts":        {durations{s, s, 0}, []float64{0, 0, 0}, durations{s, s, 2 * s}},
-		"known against the order":   {durations{30 * s, 0, 1200 * ms}, []float64{0, 0, 0}, durations{30 * s, 6 * s, 1200 * ms}},
-		"all are known":             {durations{3 * s, 2 * s, s}, []float64{0, 0, 0}, durations{3 * s, 2 * s, s}},
-		"speeds alone":              {durations{0, 0, 0}, []float64{6, 3, 1}, durations{s, 2 * s, 6 * s}},
-		"speeds against the order":  {durations{0, 0}, []float64{1, 4}, durations{4 * s, s}},
-		"a time sets the scale":     {durations{0, 0, 12 * s}, []float64{6, 3, 1}, durations{2 * s, 4 * s, 12 * s}},
-		"a time before its speed":   {durations{s, 0, 2 * s}, []float64{6, 0, 1}, durations{s, 1414214 * time.Microsecond, 2 * s}},
-		"one without a speed":       {durations{0, 0, 0}, []float64{8, 0, 2}, durations{s, 2 * s, 4 * s}},
-		"the last without a speed":  {durations{0, 0, 0}, []float64{2, 1, 0}, durations{s, 2 * s, 4 * s}},
-		"the first without a speed": {durations{0, 0}, []float64{0, 1}, durations{s, 2 * s}},
-		"absurd speeds count not":   {durations{0, 0, 0}, []float64{math.NaN(), math.Inf(1), -2}, durations{s, 2 * s, 4 * s}},
-		"negative is unknown":       {durations{-s, s}, []float64{0, 0}, durations{500 * ms, s}},
-		"beyond all bounds":         {durations{math.MaxInt64, 0}, []float64{1e6, 1e-6}, durations{math.MaxInt64, servicetime.Longest}},
-		"of one":                    {durations{0}, []float64{0}, durations{s}},
-		"of none":                   {durations{}, nil, durations{}},
+		"nothing is known":           {durations{0, 0, 0}, []float64{0, 0, 0}, durations{s, 2 * s, 4 * s}},
+		"the first is known":         {durations{500 * ms, 0, 0}, []float64{0, 0, 0}, durations{500 * ms, s, 2 * s}},
+		"the last is known":          {durations{0, 0, 8 * s}, []float64{0, 0, 0}, durations{2 * s, 4 * s, 8 * s}},
+		"the middle is known":        {durations{0, 6 * s, 0}, []float64{0, 0, 0}, durations{3 * s, 6 * s, 12 * s}},
+		"one between two":            {durations{s, 0, 4 * s}, []float64{0, 0, 0}, durations{s, 2 * s, 4 * s}},
+		"the nearest counts":         {durations{s, s, 0}, []float64{0, 0, 0}, durations{s, s, 2 * s}},
+		"known against the order":    {durations{30 * s, 0, 1200 * ms}, []float64{0, 0, 0}, durations{30 * s, 6 * s, 1200 * ms}},
+		"all are known":              {durations{3 * s, 2 * s, s}, []float64{0, 0, 0}, durations{3 * s, 2 * s, s}},
+		"speeds alone":               {durations{0, 0, 0}, []float64{6, 3, 1}, durations{s, 2 * s, 6 * s}},
+		"speeds against the order":   {durations{0, 0}, []float64{1, 4}, durations{4 * s, s}},
+		"a time sets the scale":      {durations{0, 0, 12 * s}, []float64{6, 3, 1}, durations{2 * s, 4 * s, 12 * s}},
+		"a time before its speed":    {durations{s, 0, 2 * s}, []float64{6, 0, 1}, durations{s, 1414214 * time.Microsecond, 2 * s}},
+		"one without a speed":        {durations{0, 0, 0}, []float64{8, 0, 2}, durations{s, 2 * s, 4 * s}},
+		"the last without a speed":   {durations{0, 0, 0}, []float64{2, 1, 0}, durations{s, 2 * s, 4 * s}},
+		"the first without a speed":  {durations{0, 0}, []float64{0, 1}, durations{s, 2 * s}},
+		"absurd speeds do not count": {durations{0, 0, 0}, []float64{math.NaN(), math.Inf(1), -2}, durations{s, 2 * s, 4 * s}},
+		"negative is unknown":        {durations{-s, s}, []float64{0, 0}, durations{500 * ms, s}},
+		"beyond all bounds":          {durations{math.MaxInt64, 0}, []float64{1e6, 1e-6}, durations{math.MaxInt64, servicetime.Longest}},
+		"of one":                     {durations{0}, []float64{0}, durations{s}},
+		"of none":                    {durations{}, nil, durations{}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -49,10 +49,10 @@ func TestReckon(t *testing.T) {
 	}
 }
 
-// TestReckonIsTotal: whatever stands in a profile and its status, every time is
+// TestCompleteIsTotal: whatever stands in a profile and its status, every time is
 // greater than 0, what is known stays, and without known times or speeds each
 // kind is slower than the one before it.
-func TestReckonIsTotal(t *testing.T) {
+func TestCompleteIsTotal(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	odd := []float64{0, 0, 1, 6, 1e-300, 1e300, -1, math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, math.SmallestNonzeroFloat64}
 	times := []time.Duration{0, 0, 1, time.Second, time.Hour, -1, math.MaxInt64, math.MinInt64}

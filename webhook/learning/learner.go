@@ -16,15 +16,15 @@ import (
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
-// Config is what a Learner works with. All but Interval and Now is needed.
+// Config is what a Learner needs; only Interval and Now are optional.
 type Config struct {
 	// Profiles say which variant a run was of.
 	Profiles *profile.Store
 	// Write adds runs to the status of a profile. again, with an error, asks
 	// for another try: see profile.Client.AddRuns.
 	Write func(ctx context.Context, name string, runs map[accel.Kind]profile.Runs) (again bool, err error)
-	// Leads is nil for the replica that decides, which alone learns: else
-	// every run would count once for each replica.
+	// Leads returns nil on the replica that decides, the only one that learns: every
+	// run would count once for each replica otherwise.
 	Leads func() error
 	// Interval is how often runs are written. Default 2 s.
 	Interval time.Duration
@@ -33,11 +33,11 @@ type Config struct {
 	Log zerolog.Logger
 }
 
-// mostWrites bounds how many profiles are written each time: 5 a second.
-const mostWrites = 10
+// maxWrites bounds how many profiles are written each time: 5 a second.
+const maxWrites = 10
 
-// writeLimit is how long one write may take.
-const writeLimit = 5 * time.Second
+// writeTimeout is how long one write may take.
+const writeTimeout = 5 * time.Second
 
 // Learner collects runs and writes them. Its methods may be called from any
 // goroutine.
@@ -45,17 +45,17 @@ type Learner struct {
 	cfg Config
 
 	mu sync.Mutex
-	// runs are those not yet written, by profile, and turn the profiles they
-	// are of, the one that waits longest first.
-	runs map[string]map[accel.Kind]profile.Runs
-	turn []string
+	// runs are those not yet written, by profile, and order the profiles that they
+	// are of, the one that has waited longest first.
+	runs  map[string]map[accel.Kind]profile.Runs
+	order []string
 	// profiles are the profiles as they are now, by name.
 	profiles map[string]revision
 	// edited is when a variant was last seen to become another.
 	edited map[variantKey]time.Time
 
-	// said is the last error that was logged; only Run uses it.
-	said string
+	// logged is the last error that was logged; only Run uses it.
+	logged string
 }
 
 // revision is a profile as it was written at some time, and the hashes of its
@@ -80,10 +80,9 @@ func New(cfg Config) *Learner {
 	return &Learner{cfg: cfg, runs: map[string]map[accel.Kind]profile.Runs{}, profiles: map[string]revision{}, edited: map[variantKey]time.Time{}}
 }
 
-// Finished takes a pod that ended. It counts when it is one of ours that
-// succeeded by itself: one that was deleted ended when somebody wanted it to,
-// and a server never ends otherwise. One whose device nobody wrote may have run
-// on another.
+// Finished takes a pod that ended. It counts if it is one of ours and succeeded by
+// itself: the end of a pod that was deleted says nothing, and a server ends in no
+// other way. A pod whose device was written nowhere may have run on another.
 func (l *Learner) Finished(p *inventory.Pod) {
 	if p.Managed == nil || p.Managed.Unwritten || p.Deleted || !p.Run.Succeeded || !p.Run.Ends {
 		return
@@ -102,8 +101,8 @@ func (l *Learner) Finished(p *inventory.Pod) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A pod that was made before the variant was edited ran the old one. The
-	// API server cuts the time of creation to whole seconds.
+	// A pod that was created before the variant was edited ran the old one. The API
+	// server cuts the time of creation to whole seconds.
 	if edited, ok := l.edited[variantKey{of.Name, v.Kind}]; ok && p.Run.Created.Add(time.Second).Before(edited) {
 		return
 	}
@@ -112,14 +111,14 @@ func (l *Learner) Finished(p *inventory.Pod) {
 	l.add(of.Name, map[accel.Kind]profile.Runs{v.Kind: one})
 }
 
-// add puts runs behind those of the same variant that wait to be written. Of
-// two forms of a variant the later one's count. It expects the lock.
+// add appends runs to those of the same variant that are not yet written. Of a
+// variant that was edited, only the runs since then count. It expects the lock.
 func (l *Learner) add(name string, more map[accel.Kind]profile.Runs) {
 	known := l.runs[name]
 	if known == nil {
 		known = map[accel.Kind]profile.Runs{}
 		l.runs[name] = known
-		l.turn = append(l.turn, name)
+		l.order = append(l.order, name)
 	}
 	for kind, r := range more {
 		if before, ok := known[kind]; ok && before.Hash == r.Hash {
@@ -160,7 +159,7 @@ func (l *Learner) DeleteProfile(name types.NamespacedName) {
 	maps.DeleteFunc(l.edited, func(k variantKey, _ time.Time) bool { return k.inference == name.Name })
 }
 
-// Run writes what was collected until ctx ends, and once more then.
+// Run writes the collected runs until ctx ends, and once more then.
 func (l *Learner) Run(ctx context.Context) error {
 	tick := time.NewTicker(l.cfg.Interval)
 	defer tick.Stop()
@@ -171,9 +170,9 @@ func (l *Learner) Run(ctx context.Context) error {
 				l.write(ctx)
 			}
 		case <-ctx.Done():
-			// What is left was collected while this replica led, so that no
-			// other one has it.
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+			// What is left was collected while this replica led: no other one has
+			// it.
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 			defer cancel()
 			l.write(last)
 			return nil
@@ -181,27 +180,27 @@ func (l *Learner) Run(ctx context.Context) error {
 	}
 }
 
-// write writes the runs of the profiles that wait longest.
+// write writes the runs of the profiles that have waited longest.
 func (l *Learner) write(ctx context.Context) {
-	for range mostWrites {
+	for range maxWrites {
 		name, runs := l.take()
 		if name == "" {
 			return
 		}
-		limited, cancel := context.WithTimeout(ctx, writeLimit)
+		limited, cancel := context.WithTimeout(ctx, writeTimeout)
 		again, err := l.cfg.Write(limited, name, runs)
 		cancel()
 		if err == nil {
-			l.said = ""
+			l.logged = ""
 			continue
 		}
-		if l.said != err.Error() {
-			l.said = err.Error()
-			l.cfg.Log.Warn().Err(err).Bool("again", again).Msg("what was learned could not be written")
+		if l.logged != err.Error() {
+			l.logged = err.Error()
+			l.cfg.Log.Warn().Err(err).Bool("again", again).Msg("service times could not be written to the profile's status")
 		}
 		if again {
 			l.putBack(name, runs)
-			return // whatever is wrong, it is not hammered at
+			return // do not repeat at once what just failed
 		}
 	}
 }
@@ -209,17 +208,18 @@ func (l *Learner) write(ctx context.Context) {
 func (l *Learner) take() (string, map[accel.Kind]profile.Runs) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.turn) == 0 {
+	if len(l.order) == 0 {
 		return "", nil
 	}
-	name := l.turn[0]
-	l.turn = l.turn[1:]
+	name := l.order[0]
+	l.order = l.order[1:]
 	runs := l.runs[name]
 	delete(l.runs, name)
 	return name, runs
 }
 
-// putBack returns what could not be written, before what came meanwhile.
+// putBack returns runs that could not be written, before those that came
+// meanwhile.
 func (l *Learner) putBack(name string, runs map[accel.Kind]profile.Runs) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,128 +9,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rs/zerolog"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
-	"heteroaccel.io/pkg/profile"
-	"heteroaccel.io/pkg/profile/v1alpha1"
 	"heteroaccel.io/pkg/servicetime"
-	"heteroaccel.io/webhook/learning"
 )
-
-var epoch = time.Unix(1_700_000_000, 0)
-
-// rig is a learner over profiles a and b, with variants for GPU and NPU, whose
-// writes the test answers.
-type rig struct {
-	*learning.Learner
-	profiles *profile.Store
-
-	mu      sync.Mutex
-	leads   error
-	now     time.Time
-	answer  func(name string) (again bool, err error)
-	written map[string]map[accel.Kind]profile.Runs // in all
-	writes  []string                               // the profiles, one after another
-	wrote   chan struct{}
-}
-
-func newRig(t *testing.T) *rig {
-	t.Helper()
-	r := &rig{
-		profiles: profile.NewStore(), now: epoch,
-		written: map[string]map[accel.Kind]profile.Runs{}, wrote: make(chan struct{}, 1000),
-	}
-	for _, name := range []string{"a", "b"} {
-		r.set(t, resourceOf(name, "image"))
-	}
-	r.Learner = learning.New(learning.Config{
-		Profiles: r.profiles, Interval: time.Millisecond, Log: zerolog.New(zerolog.NewTestWriter(t)),
-		Now:   func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return r.now },
-		Leads: func() error { r.mu.Lock(); defer r.mu.Unlock(); return r.leads },
-		Write: r.write,
-	})
-	return r
-}
-
-func (r *rig) write(_ context.Context, name string, runs map[accel.Kind]profile.Runs) (bool, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	defer func() { r.wrote <- struct{}{} }()
-	r.writes = append(r.writes, name)
-	if r.answer != nil {
-		if again, err := r.answer(name); err != nil {
-			return again, err
-		}
-	}
-	if r.written[name] == nil {
-		r.written[name] = map[accel.Kind]profile.Runs{}
-	}
-	for kind, one := range runs {
-		sum := r.written[name][kind]
-		sum.Hash, sum.Estimate = one.Hash, sum.Append(one.Estimate)
-		r.written[name][kind] = sum
-	}
-	return false, nil
-}
-
-// flush runs the learner until it was stopped, which writes what is left.
-func (r *rig) flush(t *testing.T) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := r.Run(ctx); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// samples is how many runs were written of a profile's kind.
-func (r *rig) samples(name string, kind accel.Kind) int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.written[name][kind].Runs
-}
-
-func (r *rig) set(t *testing.T, in *v1alpha1.InferenceProfile) {
-	t.Helper()
-	p, err := profile.New(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.profiles.Set(p)
-}
-
-func resourceOf(name, image string) *v1alpha1.InferenceProfile {
-	in := &v1alpha1.InferenceProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	for _, kind := range []string{"GPU", "NPU"} {
-		in.Spec.Variants = append(in.Spec.Variants, v1alpha1.Variant{
-			Accelerator: kind, Image: image,
-			Limits: corev1.ResourceList{corev1.ResourceName("x.io/" + kind): resource.MustParse("1")},
-		})
-	}
-	return in
-}
-
-// ran is a pod that ended well after two seconds.
-func ran(inference string, kind accel.Kind, change ...func(*inventory.Pod)) *inventory.Pod {
-	p := &inventory.Pod{
-		Namespace: "default", Name: "p", Done: true,
-		Managed: &inventory.Managed{Inference: inference, Kind: kind},
-		Run: &inventory.Run{
-			Phase: corev1.PodSucceeded, Created: epoch, Started: epoch, Ended: epoch.Add(2 * time.Second),
-			Succeeded: true, Ends: true,
-		},
-	}
-	for _, c := range change {
-		c(p)
-	}
-	return p
-}
 
 func TestFinished(t *testing.T) {
 	tests := map[string]struct {
@@ -153,7 +36,7 @@ func TestFinished(t *testing.T) {
 			r := newRig(t)
 			r.Finished(tt.pod)
 			r.flush(t)
-			if got := r.samples("a", "GPU"); got != tt.want || len(r.writes) != int(tt.want) {
+			if got := r.runsWritten("a", "GPU"); got != tt.want || len(r.writes) != int(tt.want) {
 				t.Errorf("%d runs in %v, want %d", got, r.writes, tt.want)
 			}
 			if got := r.written["a"]["GPU"].Time(); tt.want > 0 && got != 2*time.Second {
@@ -175,7 +58,7 @@ func TestBatches(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "b"}, r.writes); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
-	for _, got := range []int64{r.samples("a", "GPU"), r.samples("a", "NPU"), r.samples("b", "GPU")} {
+	for _, got := range []int64{r.runsWritten("a", "GPU"), r.runsWritten("a", "NPU"), r.runsWritten("b", "GPU")} {
 		if got != 1000 {
 			t.Errorf("%d runs, want 1000", got)
 		}
@@ -233,7 +116,7 @@ func TestWritesAgain(t *testing.T) {
 	r.flush(t)
 	r.answer = nil
 	r.flush(t)
-	if got := r.samples("a", "GPU"); got != 2 {
+	if got := r.runsWritten("a", "GPU"); got != 2 {
 		t.Errorf("%d runs, want 2", got)
 	}
 	r.answer = func(string) (bool, error) { return false, errors.New("the connection broke") }
@@ -241,7 +124,7 @@ func TestWritesAgain(t *testing.T) {
 	r.flush(t)
 	r.answer = nil
 	r.flush(t)
-	if got := r.samples("a", "GPU"); got != 2 || len(r.writes) != 3 {
+	if got := r.runsWritten("a", "GPU"); got != 2 || len(r.writes) != 3 {
 		t.Errorf("%d runs in %d writes, want 2 in 3", got, len(r.writes))
 	}
 }
@@ -266,7 +149,7 @@ func TestEdited(t *testing.T) {
 	r.SetProfile(after) // nothing new
 	r.Finished(ran("a", "GPU", made(11*time.Second)))
 	r.flush(t)
-	if gpu, npu := r.samples("a", "GPU"), r.samples("a", "NPU"); gpu != 2 || npu != 1 {
+	if gpu, npu := r.runsWritten("a", "GPU"), r.runsWritten("a", "NPU"); gpu != 2 || npu != 1 {
 		t.Errorf("%d runs on GPU and %d on NPU, want 2 and 1", gpu, npu)
 	}
 	v, _ := r.profiles.Get("a")
@@ -280,7 +163,7 @@ func TestEdited(t *testing.T) {
 	r.set(t, after)
 	r.Finished(ran("a", "GPU"))
 	r.flush(t)
-	if got := r.samples("a", "GPU"); got != 1 {
+	if got := r.runsWritten("a", "GPU"); got != 1 {
 		t.Errorf("%d runs of the edited variant, want 1", got)
 	}
 	r.DeleteProfile(types.NamespacedName{Name: "a"})
@@ -314,18 +197,18 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	deadline := time.After(30 * time.Second)
-	for r.samples("a", "GPU")+r.samples("b", "GPU") < each*workers {
+	for r.runsWritten("a", "GPU")+r.runsWritten("b", "GPU") < each*workers {
 		select {
 		case <-r.wrote:
 		case <-deadline:
-			t.Fatalf("%d runs were written, want %d", r.samples("a", "GPU")+r.samples("b", "GPU"), each*workers)
+			t.Fatalf("%d runs were written, want %d", r.runsWritten("a", "GPU")+r.runsWritten("b", "GPU"), each*workers)
 		}
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if got := r.samples("a", "GPU") + r.samples("b", "GPU"); got != each*workers {
+	if got := r.runsWritten("a", "GPU") + r.runsWritten("b", "GPU"); got != each*workers {
 		t.Errorf("%d runs were written, want %d", got, each*workers)
 	}
 }

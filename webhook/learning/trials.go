@@ -19,15 +19,15 @@ type Trials struct {
 }
 
 type inference struct {
-	// pods is how many there were; trial is what that was at the last trial.
+	// pods is how many there were, and trial how many at the last trial.
 	pods, trial int64
 	kinds       map[accel.Kind]*kind
 }
 
 type kind struct {
 	tries int64
-	// last is the count of pods, and runs that of timed runs, when one was last
-	// sent there.
+	// last is how many pods, and runs how many timed runs, there were when a pod was
+	// last sent to this kind.
 	last, runs int64
 }
 

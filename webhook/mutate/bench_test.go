@@ -77,7 +77,7 @@ func BenchmarkAgain(b *testing.B) {
 	for b.Loop() {
 		undone, ok := Undo(pod, testKey, "default")
 		if !ok {
-			b.Fatal("the record is not believed")
+			b.Fatal("the record is not accepted")
 		}
 		after, err := Apply(undone, in)
 		if err != nil {

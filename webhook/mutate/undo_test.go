@@ -73,7 +73,7 @@ func TestForgedRecord(t *testing.T) {
 			pod.Metadata.Annotations[accel.ReservationAnnotation] = c.reservation
 			got, ok := Undo(&pod, c.key, c.namespace)
 			if ok {
-				t.Fatal("it is believed")
+				t.Fatal("it is accepted")
 			}
 			want := *genuine
 			want.Metadata.Annotations = map[string]string{accel.InferenceAnnotation: "face-recognition"}
@@ -83,7 +83,7 @@ func TestForgedRecord(t *testing.T) {
 		})
 	}
 	if _, ok := Undo(genuine, testKey, "default"); !ok {
-		t.Error("the genuine record is not believed")
+		t.Error("the genuine record is not accepted")
 	}
 }
 
@@ -159,7 +159,7 @@ func TestUndoKeepsOthersChanges(t *testing.T) {
 			c.change(pod)
 			got, ok := Undo(pod, testKey, "default")
 			if !ok {
-				t.Fatal("the record is not believed")
+				t.Fatal("the record is not accepted")
 			}
 			if c.want == nil {
 				if diff := cmp.Diff(pod.Spec.Containers, got.Spec.Containers); diff != "" {
@@ -204,7 +204,7 @@ func TestRecordIsPlain(t *testing.T) {
 	}
 }
 
-// TestApplyWithoutKey: nothing is mutated that could not be taken back.
+// TestApplyWithoutKey: nothing is mutated that could not be undone.
 func TestApplyWithoutKey(t *testing.T) {
 	p := testProfile(t)
 	_, err := Apply(asked(corev1.Container{}), Input{Profile: p, Variant: p.Variant("GPU")})

@@ -4,33 +4,40 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"heteroaccel.io/webhook/readmit/pending"
+	"heteroaccel.io/webhook/readmit/podapi"
 )
 
 type metrics struct {
-	done     *prometheus.CounterVec
-	retries  prometheus.Counter
-	verdicts prometheus.Counter
+	readmissions *prometheus.CounterVec
+	requeues     prometheus.Counter
+	verdicts     prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, r *Readmitter) *metrics {
-	m := &metrics{
-		done: prometheus.NewCounterVec(prometheus.CounterOpts{
+func newMetrics() *metrics {
+	return &metrics{
+		readmissions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_readmissions_total",
-			Help: "Pods to be recreated for another kind, by what makes them (none: we do), and how it ended: done, lost to a change of the pod, refused, failed.",
+			Help: "Attempts to recreate a pending pod for another kind, by what recreates it (none: the webhook itself) and outcome: done, lost (the pod changed meanwhile), refused, failed.",
 		}, []string{"owner", "outcome"}),
-		retries: prometheus.NewCounter(prometheus.CounterOpts{
+		requeues: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_scheduler_requeues_total",
-			Help: "Pods that were touched so that kube-scheduler looks at them again.",
+			Help: "Pending pods that were annotated so that kube-scheduler looks at them again.",
+		}),
+		verdicts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heteroaccel_webhook_unschedulable_verdicts_total",
+			Help: "Accepted verdicts of kube-scheduler that it finds no node for a group of pods although their kind counts as usable.",
 		}),
 	}
-	m.verdicts = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "heteroaccel_webhook_unschedulable_verdicts_total",
-		Help: "Times kube-scheduler was believed that a kind which counts as usable has no node for a class of pods.",
-	})
-	reg.MustRegister(m.done, m.retries, m.verdicts,
+}
+
+// register registers the metrics, once all of r is there.
+func (m *metrics) register(reg prometheus.Registerer, r *Readmitter) {
+	reg.MustRegister(m.readmissions, m.requeues, m.verdicts,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_readmission_suspended",
-			Help: "Whether somebody has stopped all moves of waiting pods: 1 yes, 0 no.",
+			Help: "Whether readmission is suspended: 1 yes, 0 no.",
 		}, func() float64 {
 			if r.Suspended() {
 				return 1
@@ -39,38 +46,23 @@ func newMetrics(reg prometheus.Registerer, r *Readmitter) *metrics {
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_waiting_pods",
-			Help: "Pods that wait for the kind they were given and could be recreated.",
-		}, func() float64 {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			return float64(len(r.book.waiting))
-		}),
+			Help: "Pending pods that could be recreated for another kind.",
+		}, func() float64 { return float64(r.pending.Len()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_readmission_records",
-			Help: "Bare pods that are being recreated: at rest it is 0.",
-		}, func() float64 {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			n := 0
-			for _, used := range r.slots {
-				if used != "" {
-					n++
-				}
-			}
-			return float64(n)
-		}))
-	return m
+			Help: "Bare pods that are being recreated, with their manifest in a Secret: 0 when idle.",
+		}, func() float64 { return float64(r.bare.Records()) }))
 }
 
-func (m *metrics) observe(owner ownerKind, err error) {
+func (m *metrics) observe(owner pending.OwnerKind, err error) {
 	outcome := "done"
 	switch {
-	case errors.Is(err, errLost):
+	case errors.Is(err, podapi.ErrChanged):
 		outcome = "lost"
-	case refused(err):
+	case podapi.Rejected(err):
 		outcome = "refused"
 	case err != nil:
 		outcome = "failed"
 	}
-	m.done.WithLabelValues(string(owner), outcome).Inc()
+	m.readmissions.WithLabelValues(string(owner), outcome).Inc()
 }

@@ -8,16 +8,15 @@ import (
 )
 
 const (
-	// slow is how long the informer may take to show a pod: a decision that
-	// is older when its owner asks again has probably come to nothing, and
-	// counts against nothing any more.
-	slow = time.Second
-	// forgotten is when a decision is no longer waited for.
-	forgotten = 30 * time.Second
-	// pendingPerOwner bounds the decisions kept of one owner, pendingOwners of
-	// how many owners some are.
-	pendingPerOwner = 64
-	pendingOwners   = 4096
+	// informerLag is how long the informer may take to show a pod: no pod was
+	// created, probably, for a decision that is older when its owner requests
+	// another pod.
+	informerLag = time.Second
+	// decisionTTL is how long a decision waits for its pod.
+	decisionTTL = 30 * time.Second
+	// maxPerOwner bounds the decisions kept of one owner, maxOwners the owners.
+	maxPerOwner = 64
+	maxOwners   = 4096
 )
 
 // decision is one whose pod has not been seen.
@@ -31,27 +30,27 @@ type decision struct {
 func (m *Memory) Decided(o Owner, reservation string, kind accel.Kind) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.pending) >= pendingOwners {
+	if len(m.pending) >= maxOwners {
 		m.expire()
 	}
 	known := m.pending[o]
-	if known == nil && len(m.pending) >= pendingOwners {
+	if known == nil && len(m.pending) >= maxOwners {
 		return
 	}
-	if len(known) >= pendingPerOwner {
-		delete(m.carriers, known[0].reservation)
+	if len(known) >= maxPerOwner {
+		delete(m.reservedFor, known[0].reservation)
 		known = slices.Delete(known, 0, 1)
 	}
 	m.pending[o] = append(known, decision{reservation, kind, m.now()})
-	m.carriers[reservation] = o
+	m.reservedFor[reservation] = o
 }
 
-// Admitted takes a pod's coming: its kind is let in. The namespace must be that of
-// the decision.
+// Admitted notes that the pod of a decision was created: nothing is against its
+// kind any more. The namespace must be that of the decision.
 func (m *Memory) Admitted(namespace, reservation string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	o, ok := m.carriers[reservation]
+	o, ok := m.reservedFor[reservation]
 	if !ok || o.Namespace != namespace {
 		return
 	}
@@ -62,45 +61,44 @@ func (m *Memory) Admitted(namespace, reservation string) {
 	}
 }
 
-// Canceled takes it that nothing comes of a decision, for whatever reason.
+// Canceled notes that no pod will be created for a decision, whatever the reason.
 func (m *Memory) Canceled(namespace, reservation string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if o, ok := m.carriers[reservation]; ok && o.Namespace == namespace {
+	if o, ok := m.reservedFor[reservation]; ok && o.Namespace == namespace {
 		m.drop(o, func(d decision) bool { return d.reservation == reservation })
 	}
 }
 
-// Requested takes an owner's asking for one more pod. It returns the reservations
-// that nothing came of, which are to be given back.
+// Requested notes that an owner requests one more pod. It returns the reservations
+// to release: no pod was created for them.
 func (m *Memory) Requested(o Owner) (lost []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	late := map[accel.Kind]int{}
 	for _, d := range m.pending[o] {
-		if age := now.Sub(d.at); age > slow && age < forgotten {
+		if age := now.Sub(d.at); age > informerLag && age < decisionTTL {
 			lost = append(lost, d.reservation)
 			late[d.kind]++
 		}
 	}
-	m.drop(o, func(d decision) bool { return now.Sub(d.at) > forgotten })
+	m.drop(o, func(d decision) bool { return now.Sub(d.at) > decisionTTL })
 	for kind, n := range late {
 		if n >= 2 {
-			m.refuse(o, kind, "")
-			m.drop(o, func(d decision) bool { return d.kind == kind && now.Sub(d.at) > slow })
+			m.exclude(o, kind, "")
+			m.drop(o, func(d decision) bool { return d.kind == kind && now.Sub(d.at) > informerLag })
 		}
 	}
 	return lost
 }
 
-// CreateFailed takes the report of an owner that the API server refused to create a
-// pod. It returns the reservations to give back. Where pods of several kinds
-// are outstanding it cannot be told which was refused, unless all but those of
-// one kind are too young to be known of: ok is false then, and the report can be
-// given again when the pods that were let in have been seen.
+// CreateFailed notes an owner's report that the API server refused to create a
+// pod. It returns the reservations to release. While pods of several kinds are
+// outstanding nobody can tell which was refused: ok is false then, and the report
+// can be repeated once the pods that were admitted have been seen.
 func (m *Memory) CreateFailed(o Owner, message string) (lost []string, ok bool) {
-	if !bySomebodyElse(message) {
+	if !byOthers(message) {
 		return nil, true
 	}
 	m.mu.Lock()
@@ -113,7 +111,7 @@ func (m *Memory) CreateFailed(o Owner, message string) (lost []string, ok bool) 
 	if slices.ContainsFunc(pending, func(d decision) bool { return d.kind != kind }) {
 		return nil, false
 	}
-	m.refuse(o, kind, message)
+	m.exclude(o, kind, message)
 	for _, d := range m.drop(o, func(decision) bool { return true }) {
 		lost = append(lost, d.reservation)
 	}
@@ -126,7 +124,7 @@ func (m *Memory) drop(o Owner, over func(decision) bool) (dropped []decision) {
 	for _, d := range m.pending[o] {
 		if over(d) {
 			dropped = append(dropped, d)
-			delete(m.carriers, d.reservation)
+			delete(m.reservedFor, d.reservation)
 		} else {
 			kept = append(kept, d)
 		}
@@ -137,8 +135,8 @@ func (m *Memory) drop(o Owner, over func(decision) bool) (dropped []decision) {
 	return dropped
 }
 
-// expire forgets the decisions of owners that never asked again, once a second
-// at most: it goes through them all.
+// expire forgets the decisions of owners that never requested another pod, once a
+// second at most: it goes through them all.
 func (m *Memory) expire() {
 	now := m.now()
 	if now.Sub(m.expired) < time.Second {
@@ -146,6 +144,6 @@ func (m *Memory) expire() {
 	}
 	m.expired = now
 	for o := range m.pending {
-		m.drop(o, func(d decision) bool { return now.Sub(d.at) > forgotten })
+		m.drop(o, func(d decision) bool { return now.Sub(d.at) > decisionTTL })
 	}
 }

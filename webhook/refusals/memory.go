@@ -12,18 +12,17 @@ import (
 )
 
 const (
-	// firstBar is how long one refusal counts, doubling up to longestBar.
-	firstBar   = 30 * time.Second
-	longestBar = time.Hour
-	// overQuota is how long a refusal by a quota counts. The inventory knows
-	// quotas itself, once their own count has come.
-	overQuota = 2 * time.Second
+	// firstExclusion is how long one refusal counts, doubling up to maxExclusion.
+	firstExclusion = 30 * time.Second
+	maxExclusion   = time.Hour
+	// quotaExclusion is how long a refusal by a quota counts. The inventory knows
+	// quotas itself, once their status is updated.
+	quotaExclusion = 2 * time.Second
 	// firstVerdict is how long the scheduler's verdict counts, doubling as well.
-	// What stood in the pod's way may go without any device becoming free.
+	// Its cause may end without any device becoming free.
 	firstVerdict = 2 * time.Minute
-	// remembered bounds of how many owners, and of how many classes, something
-	// is known.
-	remembered = 4096
+	// maxRemembered bounds the owners, and the groups, that something is known of.
+	maxRemembered = 4096
 )
 
 // Owner is whose pods a refusal is about: a controller, or of a pod without one
@@ -45,113 +44,114 @@ func OwnerOf(namespace string, controller types.UID, name, generateName string) 
 	return Owner{Namespace: namespace, Name: generateName + "*"}
 }
 
-// Memory is what was said. Its methods may be called from any goroutine.
+// Memory is what is known against kinds. Its methods may be called from any goroutine.
 type Memory struct {
 	now func() time.Time
 
 	mu       sync.Mutex
-	owners   *lru.Cache[Owner, map[accel.Kind]bar]
-	classes  *lru.Cache[string, map[accel.Kind]bar]
-	verdicts int // classes that something is known of
-	// pending are the decisions whose pod has not come, by owner; carriers
-	// finds the owner of a reservation.
-	pending  map[Owner][]decision
-	carriers map[string]Owner
-	expired  time.Time
+	owners   *lru.Cache[Owner, map[accel.Kind]exclusion]
+	groups   *lru.Cache[string, map[accel.Kind]exclusion]
+	verdicts int // groups that something is known of
+	// pending are the decisions whose pod has not been seen, by owner; reservedFor
+	// is the owner of a reservation.
+	pending     map[Owner][]decision
+	reservedFor map[string]Owner
+	expired     time.Time
 }
 
-// bar is what is known against one kind.
-type bar struct {
-	words string
-	until time.Time
-	times int
-	// usable and nodes are how the kind stood when the scheduler spoke: its
-	// verdict is looked at anew when there is more.
+// exclusion is a refusal or verdict that counts against one kind, until it
+// expires.
+type exclusion struct {
+	message string
+	until   time.Time
+	times   int
+	// usable and nodes are how the kind stood at the scheduler's verdict, which
+	// counts no more when there is more of either.
 	usable int64
 	nodes  int
 }
 
 // New returns an empty memory. now is the clock.
 func New(now func() time.Time) *Memory {
-	m := &Memory{now: now, pending: map[Owner][]decision{}, carriers: map[string]Owner{}}
+	m := &Memory{now: now, pending: map[Owner][]decision{}, reservedFor: map[string]Owner{}}
 	var err error
-	if m.owners, err = lru.New[Owner, map[accel.Kind]bar](remembered); err != nil {
+	if m.owners, err = lru.New[Owner, map[accel.Kind]exclusion](maxRemembered); err != nil {
 		panic(err) // the size is a constant above 0
 	}
-	if m.classes, err = lru.New[string, map[accel.Kind]bar](remembered); err != nil {
+	if m.groups, err = lru.New[string, map[accel.Kind]exclusion](maxRemembered); err != nil {
 		panic(err)
 	}
 	return m
 }
 
-// next is a bar that follows on another, which may be the zero value.
-func (b bar) next(words string, first time.Duration, now time.Time) bar {
-	for range b.times {
-		if first *= 2; first >= longestBar {
-			first = longestBar
+// next is the exclusion that follows x, which may be the zero value.
+func (x exclusion) next(message string, first time.Duration, now time.Time) exclusion {
+	for range x.times {
+		if first *= 2; first >= maxExclusion {
+			first = maxExclusion
 			break
 		}
 	}
-	return bar{words: words, until: now.Add(first), times: b.times + 1}
+	return exclusion{message: message, until: now.Add(first), times: x.times + 1}
 }
 
-// Denied notes that the API server lets in no pod of this owner with a kind, in
-// its own words; "" when they are not known.
-func (m *Memory) Denied(o Owner, kind accel.Kind, words string) {
+// Denied notes that the API server refuses the pods of this owner with a kind,
+// with its message, "" when that is not known.
+func (m *Memory) Denied(o Owner, kind accel.Kind, message string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.refuse(o, kind, words)
+	m.exclude(o, kind, message)
 }
 
-func (m *Memory) refuse(o Owner, kind accel.Kind, words string) {
+func (m *Memory) exclude(o Owner, kind accel.Kind, message string) {
 	kinds, _ := m.owners.Get(o)
 	if kinds == nil {
-		kinds = map[accel.Kind]bar{}
+		kinds = map[accel.Kind]exclusion{}
 		m.owners.Add(o, kinds)
 	}
 	now := m.now()
-	if overQuotas(words) {
-		if kinds[kind].until.Before(now.Add(overQuota)) {
-			kinds[kind] = bar{words: tidy(words), until: now.Add(overQuota), times: kinds[kind].times}
+	if byQuota(message) {
+		if kinds[kind].until.Before(now.Add(quotaExclusion)) {
+			kinds[kind] = exclusion{message: withoutPodName(message), until: now.Add(quotaExclusion), times: kinds[kind].times}
 		}
 		return
 	}
-	kinds[kind] = kinds[kind].next(tidy(words), firstBar, now)
+	kinds[kind] = kinds[kind].next(withoutPodName(message), firstExclusion, now)
 }
 
-// Unschedulable notes the scheduler's verdict on a class of pods: it finds no
+// Unschedulable notes the scheduler's verdict on a group of pods: it finds no
 // node for them on a kind that stands as in c.
-func (m *Memory) Unschedulable(class string, c *inventory.Candidate, words string) {
+func (m *Memory) Unschedulable(group string, c *inventory.Candidate, message string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	kinds, _ := m.classes.Get(class)
+	kinds, _ := m.groups.Get(group)
 	if kinds == nil {
-		kinds = map[accel.Kind]bar{}
-		m.classes.Add(class, kinds)
+		kinds = map[accel.Kind]exclusion{}
+		m.groups.Add(group, kinds)
 	}
-	b := kinds[c.Kind].next(bounded(words), firstVerdict, m.now())
-	b.usable, b.nodes = c.Usable, c.Nodes
-	kinds[c.Kind] = b
-	m.verdicts = m.classes.Len()
+	x := kinds[c.Kind].next(bounded(message), firstVerdict, m.now())
+	x.usable, x.nodes = c.Usable, c.Nodes
+	kinds[c.Kind] = x
+	m.verdicts = m.groups.Len()
 }
 
-// CapacityChanged drops the verdict on a kind of which there is more now than when the
-// scheduler spoke.
-func (m *Memory) CapacityChanged(class string, c *inventory.Candidate) {
+// CapacityChanged drops the verdict on a kind of which there is more now than at
+// the time of the verdict.
+func (m *Memory) CapacityChanged(group string, c *inventory.Candidate) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	kinds, _ := m.classes.Get(class)
-	if b, ok := kinds[c.Kind]; ok && (c.Usable > b.usable || c.Nodes > b.nodes) {
-		b.until = time.Time{}
-		kinds[c.Kind] = b
-	} else if ok && c.Usable < b.usable {
-		b.usable = c.Usable // what comes back is a change again
-		kinds[c.Kind] = b
+	kinds, _ := m.groups.Get(group)
+	if x, ok := kinds[c.Kind]; ok && (c.Usable > x.usable || c.Nodes > x.nodes) {
+		x.until = time.Time{}
+		kinds[c.Kind] = x
+	} else if ok && c.Usable < x.usable {
+		x.usable = c.Usable // an increase from here is a change again
+		kinds[c.Kind] = x
 	}
 }
 
-// HasVerdicts reports whether the scheduler has said anything at all: only then
-// is it worth working out a pod's class.
+// HasVerdicts reports whether there is any verdict: only then is it worth working
+// out a pod's group.
 func (m *Memory) HasVerdicts() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -159,22 +159,22 @@ func (m *Memory) HasVerdicts() bool {
 }
 
 // Refusal is what is known against giving a kind to a pod of an owner and a
-// class, nil when nothing is. class may be "".
-func (m *Memory) Refusal(o Owner, class string, kind accel.Kind) *inventory.Refusal {
+// group, nil when nothing is. group may be "".
+func (m *Memory) Refusal(o Owner, group string, kind accel.Kind) *inventory.Refusal {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	if kinds, ok := m.owners.Get(o); ok {
-		if b, ok := kinds[kind]; ok && now.Before(b.until) {
-			return &inventory.Refusal{Reason: refusedBy(b.words)}
+		if x, ok := kinds[kind]; ok && now.Before(x.until) {
+			return &inventory.Refusal{Reason: refusedBy(x.message)}
 		}
 	}
-	if class == "" {
+	if group == "" {
 		return nil
 	}
-	if kinds, ok := m.classes.Get(class); ok {
-		if b, ok := kinds[kind]; ok && now.Before(b.until) {
-			return &inventory.Refusal{Reason: "the scheduler finds no node for it there: " + b.words, Unschedulable: true}
+	if kinds, ok := m.groups.Get(group); ok {
+		if x, ok := kinds[kind]; ok && now.Before(x.until) {
+			return &inventory.Refusal{Reason: "the scheduler finds no node for it there: " + x.message, Unschedulable: true}
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ var owner = OwnerOf("ns", "rs", "rs-abc", "rs-")
 
 const forbidden = `Error creating: pods "rs-x7k2p" is forbidden: maximum cpu usage per Container is 1, but limit is 2`
 
-// A report of the API server's words is enough.
+// A report with the API server's message is enough.
 func TestCreateFailed(t *testing.T) {
 	tests := map[string]struct {
 		message string
@@ -61,7 +61,7 @@ func TestCreateFailed(t *testing.T) {
 			b.Decided(owner, "r", "GPU")
 			lost, ok := b.CreateFailed(owner, tt.message)
 			if diff := cmp.Diff(tt.lost, lost); diff != "" || !ok {
-				t.Errorf("ok %v; to give back (-want +got):\n%s", ok, diff)
+				t.Errorf("ok %v; to release (-want +got):\n%s", ok, diff)
 			}
 			if got := b.against(owner, "GPU"); got != tt.want {
 				t.Errorf("against the GPU: %q, want %q", got, tt.want)
@@ -83,23 +83,23 @@ func TestCreateFailedAmongSeveral(t *testing.T) {
 	}
 	b.Admitted("ns", "g")
 	if lost, ok := b.CreateFailed(owner, forbidden); !ok || !cmp.Equal(lost, []string{"n"}) {
-		t.Errorf("to give back: %v, %v", lost, ok)
+		t.Errorf("to release: %v, %v", lost, ok)
 	}
 	if b.against(owner, "GPU") != "" || b.against(owner, "NPU") == "" {
 		t.Errorf("against the GPU %q, the NPU %q", b.against(owner, "GPU"), b.against(owner, "NPU"))
 	}
 	if lost, ok := b.CreateFailed(owner, forbidden); !ok || len(lost) > 0 {
-		t.Errorf("a report of nothing outstanding gave back %v", lost)
+		t.Errorf("a report of nothing outstanding released %v", lost)
 	}
 }
 
-// Without a report it takes two decisions that nothing came of.
+// Without a report it takes two decisions for which no pod was created.
 func TestRequested(t *testing.T) {
 	b := newBed()
 	ask := func(id string, want ...string) {
 		t.Helper()
 		if got := b.Requested(owner); !cmp.Equal(got, want) {
-			t.Errorf("before %s was given back: %v, want %v", id, got, want)
+			t.Errorf("before %s, released: %v, want %v", id, got, want)
 		}
 		b.Decided(owner, id, "GPU")
 	}
@@ -113,14 +113,14 @@ func TestRequested(t *testing.T) {
 	b.after(2 * time.Second)
 	ask("4", "3")
 	if got := b.against(owner, "GPU"); got != "" {
-		t.Errorf("one that did not come may be a slow informer: %s", got)
+		t.Errorf("one pod that was not seen may be a slow informer: %s", got)
 	}
 	b.after(2 * time.Second)
 	ask("5", "3", "4")
 	if got := b.against(owner, "GPU"); !strings.HasPrefix(got, "was refused by the API server or one of its webhooks") {
-		t.Errorf("two that did not come: %q", got)
+		t.Errorf("two pods that were not seen: %q", got)
 	}
-	b.after(firstBar + time.Second)
+	b.after(firstExclusion + time.Second)
 	if got := b.against(owner, "GPU"); got != "" {
 		t.Errorf("it counts for ever: %s", got)
 	}
@@ -136,8 +136,8 @@ func TestRequested(t *testing.T) {
 	}
 }
 
-// The time doubles, an hour at most, and ends when a pod is let in.
-func TestBars(t *testing.T) {
+// The time doubles, an hour at most, and ends when a pod is admitted.
+func TestExclusions(t *testing.T) {
 	b := newBed()
 	for _, want := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute} {
 		b.Denied(owner, "GPU", "no")
@@ -153,7 +153,7 @@ func TestBars(t *testing.T) {
 	for range 40 {
 		b.Denied(owner, "GPU", "no")
 	}
-	b.after(longestBar + time.Second)
+	b.after(maxExclusion + time.Second)
 	if b.against(owner, "GPU") != "" {
 		t.Error("it counts for more than an hour")
 	}
@@ -161,16 +161,16 @@ func TestBars(t *testing.T) {
 	b.Decided(owner, "r", "GPU")
 	b.Admitted("ns", "r")
 	if got := b.against(owner, "GPU"); got != "" {
-		t.Errorf("it counts although a pod was let in: %s", got)
+		t.Errorf("it counts although a pod was admitted: %s", got)
 	}
 	b.Denied(owner, "GPU", "exceeded quota: q, requested: a=1, used: a=1, limited: a=1")
-	b.after(overQuota + time.Millisecond)
+	b.after(quotaExclusion + time.Millisecond)
 	if got := b.against(owner, "GPU"); got != "" {
 		t.Errorf("a quota's refusal counts for long: %s", got)
 	}
 }
 
-// The scheduler's verdict holds for a class until there is more of the kind.
+// The scheduler's verdict holds for a group until there is more of the kind.
 func TestVerdicts(t *testing.T) {
 	stands := func(usable int64, nodes int) *inventory.Candidate {
 		return &inventory.Candidate{Option: inventory.Option{Kind: "GPU"}, Usable: usable, Nodes: nodes}
@@ -179,43 +179,43 @@ func TestVerdicts(t *testing.T) {
 	if b.HasVerdicts() {
 		t.Error("a verdict without any")
 	}
-	said := func() string {
-		if r := b.Refusal(owner, "class", "GPU"); r != nil && r.Unschedulable {
+	verdict := func() string {
+		if r := b.Refusal(owner, "group", "GPU"); r != nil && r.Unschedulable {
 			return r.Reason
 		}
 		return ""
 	}
 	for name, changed := range map[string]*inventory.Candidate{"a device more": stands(3, 2), "a node more": stands(2, 3)} {
-		b.Unschedulable("class", stands(2, 2), "0/2 nodes are available")
-		b.CapacityChanged("class", stands(2, 2))
-		if want := "the scheduler finds no node for it there: 0/2 nodes are available"; said() != want || !b.HasVerdicts() {
-			t.Errorf("it says %q, want %q", said(), want)
+		b.Unschedulable("group", stands(2, 2), "0/2 nodes are available")
+		b.CapacityChanged("group", stands(2, 2))
+		if want := "the scheduler finds no node for it there: 0/2 nodes are available"; verdict() != want || !b.HasVerdicts() {
+			t.Errorf("it says %q, want %q", verdict(), want)
 		}
 		if r := b.Refusal(owner, "another", "GPU"); r != nil {
-			t.Errorf("another class: %s", r)
+			t.Errorf("another group: %s", r)
 		}
-		if b.CapacityChanged("class", changed); said() != "" {
-			t.Errorf("%s changes nothing: %s", name, said())
+		if b.CapacityChanged("group", changed); verdict() != "" {
+			t.Errorf("%s changes nothing: %s", name, verdict())
 		}
 	}
-	b.Unschedulable("class", stands(2, 2), "no")
-	b.CapacityChanged("class", stands(1, 2))
-	if said() == "" {
+	b.Unschedulable("group", stands(2, 2), "no")
+	b.CapacityChanged("group", stands(1, 2))
+	if verdict() == "" {
 		t.Error("a device less ends it")
 	}
-	if b.CapacityChanged("class", stands(2, 2)); said() != "" {
+	if b.CapacityChanged("group", stands(2, 2)); verdict() != "" {
 		t.Error("a device that is free again changes nothing")
 	}
-	b.Unschedulable("class", stands(1, 1), "no")
-	b.after(longestBar + time.Second)
-	if said() != "" {
+	b.Unschedulable("group", stands(1, 1), "no")
+	b.after(maxExclusion + time.Second)
+	if verdict() != "" {
 		t.Error("it holds for ever")
 	}
 }
 
-func TestWords(t *testing.T) {
-	huge := tidy(`pods "a" is forbidden: ` + strings.Repeat("ü\n", 5000))
-	if len(huge) > longestWords || strings.ContainsAny(huge, "\n") || !strings.HasSuffix(huge, "…") {
+func TestMessages(t *testing.T) {
+	huge := withoutPodName(`pods "a" is forbidden: ` + strings.Repeat("ü\n", 5000))
+	if len(huge) > maxMessage || strings.ContainsAny(huge, "\n") || !strings.HasSuffix(huge, "…") {
 		t.Errorf("%d bytes are kept: %q", len(huge), huge)
 	}
 }
@@ -231,31 +231,31 @@ func TestAtOnce(t *testing.T) {
 				id := fmt.Sprint(g, "-", i)
 				m.Requested(o)
 				m.Decided(o, id, "GPU")
-				m.Refusal(o, "class", "GPU")
+				m.Refusal(o, "group", "GPU")
 				m.CreateFailed(OwnerOf("ns", "nobody", "", ""), forbidden)
-				m.Unschedulable("class", &inventory.Candidate{Option: inventory.Option{Kind: "GPU"}}, "no")
+				m.Unschedulable("group", &inventory.Candidate{Option: inventory.Option{Kind: "GPU"}}, "no")
 				m.Admitted("ns", id)
 			}
 		})
 	}
 	wg.Wait()
-	if len(m.pending)+len(m.carriers) > 0 {
-		t.Errorf("%d owners and %d reservations are remembered", len(m.pending), len(m.carriers))
+	if len(m.pending)+len(m.reservedFor) > 0 {
+		t.Errorf("%d owners and %d reservations are remembered", len(m.pending), len(m.reservedFor))
 	}
 }
 
 // However many owners decide and are never heard of again, little is kept.
 func TestBounded(t *testing.T) {
 	b := newBed()
-	for i := range 3 * pendingOwners {
+	for i := range 3 * maxOwners {
 		b.Decided(OwnerOf("ns", "", fmt.Sprint(i), ""), fmt.Sprint(i), "GPU")
 	}
 	one := OwnerOf("ns", "", "0", "")
-	for i := range 3 * pendingPerOwner {
+	for i := range 3 * maxPerOwner {
 		b.Decided(one, fmt.Sprint("more-", i), "GPU")
 	}
-	if len(b.pending) > pendingOwners || len(b.pending[one]) > pendingPerOwner || len(b.carriers) > pendingOwners+pendingPerOwner {
-		t.Errorf("%d owners, %d of one, %d reservations", len(b.pending), len(b.pending[one]), len(b.carriers))
+	if len(b.pending) > maxOwners || len(b.pending[one]) > maxPerOwner || len(b.reservedFor) > maxOwners+maxPerOwner {
+		t.Errorf("%d owners, %d of one, %d reservations", len(b.pending), len(b.pending[one]), len(b.reservedFor))
 	}
 	b.after(time.Minute)
 	b.Decided(OwnerOf("ns", "", "new", ""), "new", "GPU")

@@ -11,8 +11,8 @@ import (
 type Expected struct {
 	// Reservation is what was reserved for it, "" for nothing.
 	Reservation string
-	// Kind is what the pod before it was given up for: what is reserved, and
-	// what the API server would admit.
+	// Kind is the kind that the pod before it is recreated for: what is reserved,
+	// and what the API server would admit.
 	Kind accel.Kind
 	// Count is how often the pod was recreated, this time included.
 	Count int

@@ -10,9 +10,9 @@ import (
 	"heteroaccel.io/pkg/inventory"
 )
 
-// Announce returns what to do with each pod that was just admitted: an Event
-// that explains the choice where `kubectl describe pod` shows it. At admission
-// itself the pod has no uid an Event could point to.
+// Announce returns a function that records an Event for a pod that was just
+// admitted: it explains the choice where `kubectl describe pod` shows it. During
+// the review the pod has no uid yet that an Event could refer to.
 func Announce(recorder events.EventRecorder) func(*inventory.Pod) {
 	return func(p *inventory.Pod) {
 		pod := &corev1.ObjectReference{
@@ -25,10 +25,10 @@ func Announce(recorder events.EventRecorder) func(*inventory.Pod) {
 
 // note explains the choice in at most the 1,024 bytes that an Event may have.
 func note(m *inventory.Managed) string {
-	const most = 1024
+	const limit = 1024
 	s := fmt.Sprintf("%s on %s: %s", m.Inference, m.Kind, m.Reason)
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most-len("…")], "") + "…"
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit-len("…")], "") + "…"
 	}
 	return s
 }

@@ -15,9 +15,9 @@ type outcome string
 
 const (
 	outcomeIdle      outcome = "idle"       // an idle accelerator was chosen
-	outcomeWaits     outcome = "waits"      // nothing was: the pod waits for one
-	outcomeRepeated  outcome = "repeated"   // a second call for the same pod
-	outcomeOverQuota outcome = "over_quota" // quotas or other rules refuse every kind, or so it seems
+	outcomeWaits     outcome = "waits"      // none is idle: the pod waits for one
+	outcomeRepeated  outcome = "repeated"   // another review of the same pod
+	outcomeOverQuota outcome = "over_quota" // quotas or other rules seem to deny every kind
 	outcomeRefused   outcome = "refused"    // with a sentence
 	outcomeUntouched outcome = "untouched"  // not ours
 )
@@ -32,7 +32,7 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 	m := &metrics{
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_reviews_total",
-			Help: "Admission reviews of pods, by the kind chosen, how it ended, and whether it was a dry run.",
+			Help: "Admission reviews of pods, by the kind chosen, the outcome, and whether it was a dry run.",
 		}, []string{"kind", "outcome", "dry_run"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "heteroaccel_webhook_decision_duration_seconds",
@@ -41,13 +41,13 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 		}),
 		malformed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_malformed_reviews_total",
-			Help: "Requests that were no AdmissionReview of a pod.",
+			Help: "Requests whose body is no AdmissionReview of a pod.",
 		}),
 	}
 	reg.MustRegister(m.decisions, m.duration, m.malformed,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_reservations",
-			Help: "Decisions whose pod the API server has not shown yet.",
+			Help: "Reservations: decisions whose pod was not seen yet.",
 		}, func() float64 { return float64(inv.Reservations()) }))
 	return m
 }

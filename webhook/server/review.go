@@ -12,7 +12,7 @@ import (
 )
 
 // review is the part of an admission.k8s.io/v1 AdmissionReview that is read.
-// Slim on purpose: what is not named here is skipped, not decoded.
+// It is slim on purpose: what is not named here is skipped, not decoded.
 type review struct {
 	APIVersion string   `json:"apiVersion"`
 	Kind       string   `json:"kind"`
@@ -39,28 +39,6 @@ func (r *request) isPodCreate() bool {
 	return r.Operation == "CREATE" && r.SubResource == "" && r.Resource.Group == "" && r.Resource.Resource == "pods"
 }
 
-// answer is the AdmissionReview that goes back.
-type answer struct {
-	APIVersion string   `json:"apiVersion"`
-	Kind       string   `json:"kind"`
-	Response   response `json:"response"`
-}
-
-type response struct {
-	UID       types.UID `json:"uid"`
-	Allowed   bool      `json:"allowed"`
-	Status    *status   `json:"status,omitempty"`
-	Patch     []byte    `json:"patch,omitempty"`
-	PatchType string    `json:"patchType,omitempty"`
-	Warnings  []string  `json:"warnings,omitempty"`
-}
-
-type status struct {
-	Code    int32  `json:"code"`
-	Reason  string `json:"reason"`
-	Message string `json:"message"`
-}
-
 const (
 	admissionVersion = "admission.k8s.io/v1"
 	admissionKind    = "AdmissionReview"
@@ -83,40 +61,18 @@ func decode(body []byte) (*review, error) {
 	return &r, nil
 }
 
-// allow answers with the operations of a patch, none for none.
-func allow(uid types.UID, ops []mutate.Op) (answer, error) {
-	a := answer{APIVersion: admissionVersion, Kind: admissionKind, Response: response{UID: uid, Allowed: true}}
-	if len(ops) == 0 {
-		return a, nil
-	}
-	patch, err := sonic.ConfigDefault.Marshal(ops)
-	if err != nil {
-		return a, err
-	}
-	a.Response.Patch, a.Response.PatchType = patch, "JSONPatch"
-	return a, nil
-}
-
-// refuse answers with a sentence for the person who created the pod.
-func refuse(uid types.UID, reason error) answer {
-	return answer{APIVersion: admissionVersion, Kind: admissionKind, Response: response{
-		UID:    uid,
-		Status: &status{Code: http.StatusBadRequest, Reason: "BadRequest", Message: reason.Error()},
-	}}
-}
-
-// maxReview is how large a review is read: the API server takes objects of up
-// to 3 MiB, and JSON in JSON grows no further.
+// maxReview is the largest review that is read, in bytes: the API server accepts
+// objects of up to 3 MiB, and a review holds one, not quoted.
 const maxReview = 8 << 20
 
 // handle answers POST /mutate.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if err := s.Ready(); err != nil {
-		// The API server keeps its connections: closing this one, and asking
-		// it to try again, takes it to the replica that decides.
+		// The API server keeps its connections: closed, and asked to try again, it
+		// connects to the replica that decides.
 		w.Header().Set("Connection", "close")
 		w.Header().Set("Retry-After", "1")
-		serve.Error(w, http.StatusServiceUnavailable, "this webhook decides nothing now: %v; try again in a moment", err)
+		serve.Error(w, http.StatusServiceUnavailable, "this replica of the webhook does not decide now: %v; try again in a moment", err)
 		return
 	}
 	serve.Body(w, r, maxReview, func(body []byte) {
@@ -139,7 +95,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		}
 		a, err := allow(uid, ops)
 		if err != nil {
-			s.Log.Error().Err(err).Msg("encode a patch")
+			s.Log.Error().Err(err).Msg("encode the patch")
 			serve.Error(w, http.StatusInternalServerError, "the patch could not be encoded: the webhook's log has the details")
 			return
 		}

@@ -130,7 +130,7 @@ func TestBoundVolume(t *testing.T) {
 	if p, _ := r.admit(t, pod("unbound", "face-recognition", "any", mounts)); selected(p) != "GPU" {
 		t.Errorf("while the claim is not bound: got %s, want GPU", selected(p))
 	}
-	r.inv.SetClaim("default", "data", "pv-n")
+	r.inv.SetVolumeClaim("default", "data", "pv-n")
 	p, _ := r.admit(t, pod("bound", "face-recognition", "any", mounts))
 	if selected(p) != "NPU" {
 		t.Errorf("got %s, want NPU: %s", selected(p), p.Annotations[accel.ReasonAnnotation])

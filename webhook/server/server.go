@@ -27,19 +27,19 @@ type Config struct {
 	Policy    policy.Policy
 	// Rules are those of the namespaces; nil when none are known.
 	Rules *admission.Store
-	// Schedulers and OtherSchedulers are as in option.Source; none means any.
+	// Schedulers and OtherSchedulers are as in variant.Source; none means any.
 	Schedulers      []string
 	OtherSchedulers bool
-	// Replaces tells in whose place a pod comes that was recreated for another
-	// kind, given the reservation it would carry, "" in a dry run; nil when
-	// nothing is.
+	// Replaces returns what is expected of a pod that replaces one recreated for
+	// another kind, given the reservation it would have, "" in a dry run; nil when
+	// no pods are recreated.
 	Replaces func(namespace string, owner types.UID, name, reservation string) (replacement.Expected, bool)
-	// Refusals is what is known against kinds.
+	// Refusals is which kinds the API server or kube-scheduler turned down.
 	Refusals *refusals.Memory
 	// Key authenticates the records of what was replaced.
 	Key []byte
-	// Ready says why nothing can be decided here now: the cluster is not known
-	// yet, or another replica decides.
+	// Ready says why this replica cannot decide now: the cluster is not known yet,
+	// or another replica leads.
 	Ready    func() error
 	Registry prometheus.Registerer
 	Log      zerolog.Logger

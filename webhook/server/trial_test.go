@@ -64,7 +64,7 @@ func (u *unhinted) set(t *testing.T) {
 	for kind, e := range u.learned {
 		in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
 			Accelerator: kind, VariantHash: plain.Variant(accel.Kind(kind)).Hash,
-			Samples: e.Runs, Recent: servicetime.Encode(e.Recent), LastObserved: metav1.NewTime(e.Last),
+			Runs: e.Runs, Recent: servicetime.Encode(e.Recent), LastObserved: metav1.NewTime(e.Last),
 		})
 	}
 	p, err := profile.New(in)

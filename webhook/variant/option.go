@@ -19,16 +19,16 @@ import (
 	"heteroaccel.io/webhook/mutate"
 )
 
-// Source is what options are made from.
+// Source is where options come from.
 type Source struct {
 	Profiles *profile.Store
-	// Now is the clock that tells how old times are; nil for time.Now.
+	// Now is the clock for the age of service times; nil for time.Now.
 	Now func() time.Time
 	// Rules are those of the namespaces; nil when none are known.
 	Rules *admission.Store
 	// Schedulers are the names of those that ask our extender; none means any.
 	Schedulers []string
-	// OtherSchedulers lets pods of others in as well.
+	// OtherSchedulers admits pods of other schedulers too.
 	OtherSchedulers bool
 }
 
@@ -38,21 +38,21 @@ func (s Source) Schedules(name string) bool {
 	return name == "" || len(s.Schedulers) == 0 || slices.Contains(s.Schedulers, name)
 }
 
-// Of returns the ways a pod of a namespace could run, one for each allowed
-// variant that its own spec is compatible with. The error is a sentence for
-// whoever wrote it.
+// Of returns the options of a pod in a namespace, one for each allowed variant that
+// its own spec is compatible with. The error is a sentence for whoever wrote the
+// pod.
 func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate.Input, []inventory.Option, error) {
 	in := mutate.Input{Request: req, Known: s.known(), Namespace: namespace}
 	p, ok := s.Profiles.Get(req.Inference)
 	if why := s.Profiles.Invalid(req.Inference); why != nil {
-		return in, nil, fmt.Errorf("InferenceProfile %q cannot be used: %w; mend it first", req.Inference, why)
+		return in, nil, fmt.Errorf("InferenceProfile %q cannot be used: %w; correct it first", req.Inference, why)
 	}
 	if !ok {
 		return in, nil, s.unknownInference(req.Inference)
 	}
 	in.Profile = p
 	if name := pod.Spec.SchedulerName; !s.OtherSchedulers && !s.Schedules(name) {
-		return in, nil, fmt.Errorf("spec.schedulerName is %q, and only pods of %s are placed by device here: leave it out, or have the webhook's --scheduler-names or --other-schedulers allow it",
+		return in, nil, fmt.Errorf("spec.schedulerName is %q, and only pods of %s are placed by device here: remove it, or allow it with the webhook's flag --scheduler-names or --other-schedulers",
 			name, strings.Join(s.Schedulers, ", "))
 	}
 	target, err := mutate.FindTarget(pod, req, p, in.Known)
@@ -83,17 +83,17 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 		}
 		planned := mutate.Planned(pod, target, v, in.Known)
 		options = append(options, inventory.Option{
-			Kind:        k,
-			Rank:        rank,
-			Needs:       resources.Of(mutate.Requests(planned)),
-			Constraints: constraints(pod, v, own),
-			QuotaUsage:  quota.UsageOf(planned),
-			Claims:      inventory.ClaimsOf(slices.Concat(pod.Spec.Volumes, v.Spec.Volumes), ""),
-			Barred:      s.barred(pod, in, v),
-			Service:     v.Estimate,
-			Hint:        v.ServiceTime,
-			Basis:       v.Basis,
-			Timed:       v.Learned.Timed(s.now()),
+			Kind:         k,
+			Rank:         rank,
+			Needs:        resources.Of(mutate.Requests(planned)),
+			Constraints:  constraints(pod, v, own),
+			QuotaUsage:   quota.UsageOf(planned),
+			VolumeClaims: inventory.VolumeClaimsOf(slices.Concat(pod.Spec.Volumes, v.Spec.Volumes), ""),
+			Barred:       s.barred(pod, in, v),
+			Service:      v.Estimate,
+			Hint:         v.ServiceTime,
+			Basis:        v.Basis,
+			Timed:        v.Learned.Timed(s.now()),
 		})
 	}
 	if len(options) == 0 {
@@ -105,8 +105,8 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 	return in, options, nil
 }
 
-// barred says why the API server would refuse the pod with a variant by the
-// rules of its namespace; nil when nothing is known against it.
+// barred says why the API server would deny the pod with a variant by the rules of
+// its namespace; nil if it would not, as far as is known.
 func (s Source) barred(pod *mutate.Pod, in mutate.Input, v *profile.Variant) *inventory.Refusal {
 	if !s.Rules.Has(in.Namespace) {
 		return nil
@@ -114,7 +114,7 @@ func (s Source) barred(pod *mutate.Pod, in mutate.Input, v *profile.Variant) *in
 	in.Variant = v
 	planned, err := mutate.Preview(pod, in)
 	if err != nil {
-		return nil // Apply will say it
+		return nil // Apply returns it
 	}
 	if why := s.Rules.Refuses(in.Namespace, planned); why != "" {
 		return &inventory.Refusal{Reason: why}
@@ -147,13 +147,13 @@ func (s Source) known() func(corev1.ResourceName) bool {
 
 // unknownInference names the known ones, a handful of them.
 func (s Source) unknownInference(name string) error {
-	const most = 20
+	const limit = 20
 	names := s.Profiles.Names()
 	if len(names) == 0 {
 		return fmt.Errorf("there is no InferenceProfile %q, nor any other: create one first", name)
 	}
-	list := strings.Join(names[:min(most, len(names))], ", ")
-	if len(names) > most {
+	list := strings.Join(names[:min(limit, len(names))], ", ")
+	if len(names) > limit {
 		list += ", … (kubectl get inferenceprofiles lists all)"
 	}
 	if near := s.Profiles.Nearest(name); near != "" {

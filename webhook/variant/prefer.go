@@ -8,10 +8,10 @@ import (
 	"heteroaccel.io/pkg/servicetime"
 )
 
-// prefer deals the times that rest on nothing but the order of the profile out
-// anew, the shortest to the kind that the pod names first: between two guesses
-// its author is believed. What was hinted, learned or has a stated speed keeps
-// its time, and so does what the guesses were reckoned from.
+// prefer reassigns the service times that rest on nothing but the profile's order:
+// the shortest goes to the kind that the pod names first. Between two guesses its
+// author's counts. Kinds with a hint, a learned time or a stated speed keep their
+// time, and so does what the guesses were derived from.
 func prefer(options []inventory.Option) {
 	var guessed []int
 	var times []time.Duration

@@ -18,7 +18,7 @@ import (
 )
 
 // TestTimes: the order of the profile is the prior; where a pod names kinds,
-// the guesses among them are dealt out in its order, and what is known is not.
+// the guesses among them are reassigned in its order, and what is known is not.
 func TestTimes(t *testing.T) {
 	tests := map[string]struct {
 		hints map[string]time.Duration

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/research/fleet"
 )
 
@@ -58,7 +59,7 @@ func (s *site) visitors(ctx context.Context, name string, f *fleet.Fleet, perSec
 		}
 		for _, at := range arrivals(r, perSecond, set.warmup+set.interval) {
 			d := types[r.IntN(len(types))]
-			if err := sleepUntil(ctx, began.Add(at)); err != nil {
+			if err := poll.SleepUntil(ctx, began.Add(at)); err != nil {
 				break // the group knows why
 			}
 			q := d.next()
@@ -133,16 +134,5 @@ func (b *book) tell(ctx context.Context, name string, w window, out io.Writer) {
 			left := max(0, w.to.Sub(now)).Round(time.Second)
 			fmt.Fprintf(out, "  %s: %d pods ended, %d under way, %s to go\n", name, ended, len(runs)-ended, left)
 		}
-	}
-}
-
-func sleepUntil(ctx context.Context, at time.Time) error {
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
 	}
 }

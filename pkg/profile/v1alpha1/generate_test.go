@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestGenerated makes again what "go generate" makes, so that the types, their
+// TestGenerated regenerates what "go generate" does, so that the types, their
 // copies and the CRD cannot drift apart.
 func TestGenerated(t *testing.T) {
 	dir := t.TempDir()

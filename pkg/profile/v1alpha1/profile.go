@@ -5,34 +5,34 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// InferenceProfile says how one inference runs on each kind of accelerator.
-// A pod annotated with its name gets the variant whose accelerator is best
-// when the pod is admitted.
+// InferenceProfile describes how to run one inference on each kind of
+// accelerator. A pod names it in the annotation heteroaccel.io/inference, and
+// gets the variant whose accelerator is best when the pod is admitted.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=infp,categories=heteroaccel
 // +kubebuilder:subresource:status
-// +kubebuilder:printcolumn:name="Accelerators",type=string,JSONPath=`.status.accelerators`,description="The kinds there are variants for."
+// +kubebuilder:printcolumn:name="Accelerators",type=string,JSONPath=`.status.accelerators`,description="The kinds of accelerator that have a variant."
 // +kubebuilder:printcolumn:name="Container",type=string,JSONPath=`.spec.container`,description="The container that runs the inference."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type InferenceProfile struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is how the inference runs on each kind of accelerator.
+	// spec describes how to run the inference on each kind of accelerator.
 	Spec InferenceProfileSpec `json:"spec"`
-	// status is what was observed of the profile; nobody needs to write it.
+	// status is what was observed of the profile. The webhook writes it.
 	//
 	// +optional
 	Status InferenceProfileStatus `json:"status,omitempty"`
 }
 
-// InferenceProfileSpec lists the variants of one inference.
+// InferenceProfileSpec describes the program and its variants.
 type InferenceProfileSpec struct {
-	// container is the name of the container that runs the inference. A pod
-	// that has no such container says which one by an annotation, by the
-	// container that carries a device flag or an accelerator, or by having one
-	// container only; else it is refused.
+	// container is the name of the container that runs the inference. A pod's
+	// annotation heteroaccel.io/container overrides it. In a pod without such a
+	// container it is the default container, the one with a device flag or an
+	// accelerator, or the only one. If none of these applies the pod is denied.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
@@ -40,11 +40,10 @@ type InferenceProfileSpec struct {
 	Container string `json:"container,omitempty"`
 
 	// deviceFlags are the command line flags whose value is the OpenVINO
-	// device, such as "-d" or "--target_device". The first that starts with a
-	// dash is the one that is added where a container has none. One without a
-	// dash is a key: "device" stands for device=GPU, in one word, and is never
-	// added. Defaults to ["-d"]; an empty list says that the program takes no
-	// such flag.
+	// device, such as "-d" or "--target_device". The first one that starts with
+	// a dash is added to a container that has none. One without a dash is a
+	// key: "device" stands for device=GPU as one argument, and is never added.
+	// Defaults to ["-d"]. An empty list means that the program has no such flag.
 	//
 	// +optional
 	// +listType=atomic
@@ -53,10 +52,10 @@ type InferenceProfileSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(f, f.matches('^--?[A-Za-z0-9][A-Za-z0-9_.-]*$|^[A-Za-z_][A-Za-z0-9_.-]*$'))",message="a device flag starts with '-', or is the key of key=value, and holds neither spaces nor '=': write it alone, such as \"-d\", \"--target_device\" or \"device\""
 	DeviceFlags []string `json:"deviceFlags,omitzero"`
 
-	// conflictingFlags are the command line flags beside which the program
-	// takes neither a device flag nor the variants' args, because what they
-	// name says both: "--config_path" of OpenVINO Model Server. Where one
-	// stands nothing is added.
+	// conflictingFlags are command line flags that exclude a device flag and the
+	// variants' args, because the file they name sets both, such as
+	// "--config_path" of OpenVINO Model Server. Nothing is added to a container
+	// that has one of them.
 	//
 	// +optional
 	// +listType=atomic
@@ -65,15 +64,14 @@ type InferenceProfileSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(f, f.matches('^--?[A-Za-z0-9][A-Za-z0-9_.-]*$'))",message="a conflicting flag starts with '-' and holds neither spaces nor '=': write it alone, such as \"--config_path\""
 	ConflictingFlags []string `json:"conflictingFlags,omitempty"`
 
-	// readsDeviceEnv says that the program takes its device from the
-	// environment variable HETEROACCEL_DEVICE, so that no flag is missed where
-	// there is none.
+	// readsDeviceEnv means that the program reads its device from the environment
+	// variable HETEROACCEL_DEVICE, and needs no device flag.
 	//
 	// +optional
 	ReadsDeviceEnv bool `json:"readsDeviceEnv,omitempty"`
 
-	// template is the pod template that is used for a request that comes
-	// without a pod of its own: metadata and spec, as in a Deployment.
+	// template is the pod template for requests that have no pod of their own:
+	// metadata and spec, as in a Deployment.
 	//
 	// +optional
 	// +kubebuilder:pruning:PreserveUnknownFields
@@ -97,8 +95,9 @@ type InferenceProfileSpec struct {
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$`
 	IdleTimeout *metav1.Duration `json:"idleTimeout,omitempty"`
 
-	// variants are the ways this inference can run: one for each kind of
-	// accelerator, at least one.
+	// variants are the ways to run the inference: at most one for each kind of
+	// accelerator, and at least one in all. While nothing else is known, each is
+	// expected to be slower than the one before it.
 	//
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
@@ -113,20 +112,20 @@ type InferenceProfileStatus struct {
 	//
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// accelerators are the kinds there are variants for: "GPU,NPU,FPGA,CPU".
+	// accelerators are the kinds that have a variant, such as "GPU,NPU,CPU".
 	//
 	// +optional
 	Accelerators string `json:"accelerators,omitempty"`
-	// learned are the service times observed so far, one for each kind that
-	// pods finished on. Editing a variant starts its kind anew.
+	// learned are the service times measured so far, one for each kind on which
+	// pods succeeded. Editing a variant drops what was learned of it.
 	//
 	// +optional
 	// +listType=map
 	// +listMapKey=accelerator
 	// +kubebuilder:validation:MaxItems=16
 	Learned []LearnedTime `json:"learned,omitempty"`
-	// conditions: Usable is False when pods that ask for the profile are refused,
-	// and says why.
+	// conditions has one type, Usable. It is False when pods that request the
+	// profile are denied; its message says why.
 	//
 	// +optional
 	// +listType=map
@@ -134,17 +133,17 @@ type InferenceProfileStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// LearnedTime is how long one run takes on one kind, as observed: from the
-// start of the inference's container to its end, in pods that succeeded.
+// LearnedTime is how long one run takes on one kind, measured from the start to
+// the end of the inference's container in pods that succeeded.
 type LearnedTime struct {
 	// accelerator is the kind the runs were on.
 	//
 	// +kubebuilder:validation:MaxLength=32
 	Accelerator string `json:"accelerator"`
 
-	// time is how long a run is expected to take: the mean of the recent
-	// runs, in which none counts for more than four times their median, or
-	// for more than a second above it if that is more.
+	// time is how long a run is expected to take: the mean of the recent runs,
+	// each counted as at most four times their median, or one second above it if
+	// that is more.
 	//
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MinLength=2
@@ -152,22 +151,23 @@ type LearnedTime struct {
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}ms|([0-9]{1,4}h)?([0-9]{1,2}m)?([0-9]{1,2}([.][0-9]{1,3})?s)?)$`
 	Time metav1.Duration `json:"time"`
 
-	// samples is how many runs there were. From the third on, time replaces
-	// the variant's hint.
+	// runs is how many runs were measured in all. From three on, time
+	// replaces the variant's serviceTime.
 	//
 	// +kubebuilder:validation:Minimum=0
-	Samples int64 `json:"samples"`
+	Runs int64 `json:"runs"`
 
-	// lastObserved is when the latest of them ended.
+	// lastObserved is when the latest run ended.
 	LastObserved metav1.Time `json:"lastObserved"`
 
-	// variantHash tells which form of the variant the runs were of: runs of
-	// another than the present one do not count.
+	// variantHash identifies the form of the variant that was measured. Runs of
+	// any form but the current one do not count.
 	//
 	// +kubebuilder:validation:MaxLength=64
 	VariantHash string `json:"variantHash"`
 
-	// recent are the latest runs, at most 32, oldest first: "80ms 1.2s".
+	// recent are the durations of the latest runs, at most 32, oldest first, such
+	// as "80ms 1.2s".
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024

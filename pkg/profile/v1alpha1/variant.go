@@ -6,9 +6,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Amount is a resource.Quantity, so that limits are a corev1.ResourceList to
-// Go. The two aliases exist for the generator, which reads markers of the
-// inner one: without a bound on its length CEL may not look at a quantity.
+// Amount is a resource.Quantity, so that limits are a corev1.ResourceList in Go.
+// There are two aliases because the generator reads the markers of the inner one:
+// CEL rules need a bound on the length of a quantity.
 type Amount = amount
 
 // Each limit is a quantity of at most 32 characters.
@@ -30,26 +30,24 @@ type Variant struct {
 	// +kubebuilder:validation:XValidation:rule="self.lowerAscii() != 'any'",message="\"any\" is what pods say that take every kind: name the kind this variant is for, such as GPU"
 	Accelerator string `json:"accelerator"`
 
-	// image is the container image that holds the inference built for this
-	// kind.
+	// image is the container image of the inference, built for this kind.
 	//
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^ \\t\\r\\n]+$')",message="an image is needed, without spaces: name the container image that holds the inference for this kind"
 	Image string `json:"image"`
 
-	// device is the OpenVINO device name that the device flag gets, such as
-	// GPU, NPU, MYRIAD or HETERO:FPGA,CPU. Defaults to accelerator.
+	// device is the OpenVINO device name to set as the value of the device flag,
+	// such as GPU, NPU, MYRIAD or HETERO:FPGA,CPU. Defaults to accelerator.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([A-Za-z0-9][A-Za-z0-9._:,-]*)?$')",message="this is not an OpenVINO device name: use letters, digits, '.', '_', ':', ',' and '-', such as GPU or HETERO:FPGA,CPU"
 	Device string `json:"device,omitempty"`
 
-	// limits are the resources the container is limited to, and requests. For
-	// the CPU they name cpu; for every other kind they name the extended
-	// resource its devices are served as, such as gpu.intel.com/i915, in
-	// whole numbers. Which extended resource stands for which kind follows
-	// from here.
+	// limits are the container's resource limits, and its requests. For the CPU
+	// they include cpu. For every other kind they include the extended resource
+	// that its device plugin advertises, such as gpu.intel.com/i915, in whole
+	// numbers. They define which extended resources belong to which kind.
 	//
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(r, r in ['cpu', 'memory', 'ephemeral-storage'] || r.startsWith('hugepages-') || r.matches('^[a-z0-9][-a-z0-9.]*/[A-Za-z0-9][-A-Za-z0-9_.]*$') && !r.matches('^requests[.]|^(.+[.])?kubernetes[.]io/'))",message="a limit is for cpu, memory, ephemeral-storage, hugepages-SIZE or an extended resource with its vendor's domain, such as gpu.intel.com/i915"
@@ -57,8 +55,8 @@ type Variant struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(r, !r.contains('/') || !isQuantity(string(self[r])) || quantity(string(self[r])).isInteger())",message="an extended resource comes in whole numbers: a device cannot be divided"
 	Limits map[corev1.ResourceName]Amount `json:"limits"`
 
-	// serviceTime is a hint of how long one run takes, greater than 0, such
-	// as 76ms. What is observed replaces it.
+	// serviceTime is a hint: how long one run takes, greater than 0, such as
+	// 76ms. Measured runs replace it.
 	//
 	// +optional
 	// +kubebuilder:validation:Type=string
@@ -66,25 +64,25 @@ type Variant struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,9}([.][0-9]{1,9})?(ns|us|µs|ms|s)|[0-9]{1,6}([.][0-9]{1,9})?(m|h))+$') && duration(self) > duration('0s')",message="a service time is a duration greater than 0, such as 76ms or 1.5s"
 	ServiceTime *metav1.Duration `json:"serviceTime,omitempty"`
 
-	// speed is how fast this variant is beside the profile's others, when no
-	// time can be given, as for servers: one of speed 6 does a run in half the
-	// time that one of speed 3 takes. Only the ratios count, and only until
-	// serviceTime is given or runs were timed. Without a speed, each variant is
-	// taken to be half as fast as the one before it.
+	// speed is how fast this variant is relative to the profile's others, where
+	// no time can be given, as for servers: a run takes half as long at speed 6 as
+	// at speed 3. Only the ratios count, and only while there is no serviceTime
+	// and no run was measured. Without a speed, each variant is expected to be
+	// half as fast as the one before it.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.000001 && double(self) <= 1000000.0",message="a speed is a number from 0.000001 to 1000000, such as 6 or 1.5: how many times as fast the variant is as one of speed 1"
 	Speed *float64 `json:"speed,omitempty"`
 
-	// args are appended to the container's own.
+	// args are appended to the container's args.
 	//
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Args []string `json:"args,omitempty"`
 
-	// env are environment variables added to the container's own, replacing
-	// those of the same name.
+	// env are environment variables added to the container's. They replace
+	// variables of the same name.
 	//
 	// +optional
 	// +listType=map
@@ -93,7 +91,7 @@ type Variant struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(e, e.name != '')",message="an environment variable needs a name"
 	Env []corev1.EnvVar `json:"env,omitempty"`
 
-	// volumes are added to the pod, in the form they have in a pod.
+	// volumes are added to the pod's volumes.
 	//
 	// +optional
 	// +listType=map
@@ -101,8 +99,8 @@ type Variant struct {
 	// +kubebuilder:validation:MaxItems=16
 	Volumes []corev1.Volume `json:"volumes,omitempty"`
 
-	// volumeMounts are added to the container; each names one of the pod's
-	// volumes or of these.
+	// volumeMounts are added to the container's. Each names a volume of the pod
+	// or of this variant.
 	//
 	// +optional
 	// +listType=map
@@ -111,8 +109,8 @@ type Variant struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(m, m.name != '' && m.mountPath != '')",message="a volume mount needs the name of a volume and a mountPath"
 	VolumeMounts []corev1.VolumeMount `json:"volumeMounts,omitempty"`
 
-	// supplementalGroups are numbers of groups added to the pod's security
-	// context: the render group's, for instance, which owns /dev/dri.
+	// supplementalGroups are group IDs added to the pod's security context, such
+	// as that of the render group, which owns /dev/dri.
 	//
 	// +optional
 	// +listType=set
@@ -120,7 +118,7 @@ type Variant struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(g, g >= 0 && g <= 2147483647)",message="a supplemental group is a number from 0 to 2147483647"
 	SupplementalGroups []int64 `json:"supplementalGroups,omitempty"`
 
-	// nodeSelector is added to the pod's: labels that a node must have to run
+	// nodeSelector is added to the pod's: the labels that a node must have to run
 	// this variant.
 	//
 	// +optional
@@ -128,8 +126,8 @@ type Variant struct {
 	// +kubebuilder:validation:MaxProperties=16
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 
-	// tolerations are added to the pod's: taints of nodes that this variant
-	// may run on all the same.
+	// tolerations are added to the pod's: the taints of nodes that this variant
+	// may run on nevertheless.
 	//
 	// +optional
 	// +listType=atomic

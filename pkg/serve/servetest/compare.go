@@ -25,7 +25,7 @@ type Target struct {
 	Path string
 }
 
-// Echo is the yardstick: it decodes a JSON body into a new T with
+// Echo is the baseline: it decodes a JSON body into a new T with
 // encoding/json and encodes that again.
 func Echo[T any]() Target {
 	return Target{Name: "echo", Path: "/", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -41,14 +41,13 @@ func Echo[T any]() Target {
 	})}
 }
 
-// turn is how many requests each client makes of one target before all move on
-// to the next.
-const turn = 16
+// batch is how many requests each client sends to one target before all go on to
+// the next.
+const batch = 16
 
 // Compare posts the same body to every target, from so many clients at once,
 // at least b.N times each, over HTTP on loopback. The targets take short turns,
-// each alone, so that whatever else the machine does falls on all of them
-// alike. Metrics: p50 and p99 of the first target, the yardstick, in
+// each alone, so that other load on the machine slows all of them alike. Metrics: p50 and p99 of the first target, the baseline, in
 // microseconds, and those of the others as multiples of it.
 func Compare(b *testing.B, clients int, body []byte, targets ...Target) {
 	b.Helper()
@@ -60,7 +59,7 @@ func Compare(b *testing.B, clients int, body []byte, targets ...Target) {
 	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	defer client.CloseIdleConnections()
-	for _, url := range urls { // connections, and the first time of everything
+	for _, url := range urls { // opens the connections, and warms up
 		for range 20 {
 			if err := post(client, url, body); err != nil {
 				b.Fatal(err)
@@ -69,41 +68,41 @@ func Compare(b *testing.B, clients int, body []byte, targets ...Target) {
 	}
 	took := make([][]time.Duration, len(targets))
 	b.ResetTimer()
-	for done := 0; done < b.N; done += clients * turn {
+	for done := 0; done < b.N; done += clients * batch {
 		for t, url := range urls {
-			took[t] = append(took[t], volley(b, client, url, body, clients)...)
+			took[t] = append(took[t], sendBatch(b, client, url, body, clients)...)
 		}
 	}
 	b.StopTimer()
 	for _, p := range []int{50, 99} {
-		var yardstick float64
+		var baseline float64
 		for i, t := range targets {
 			at := percentile(took[i], p)
 			if i == 0 {
-				yardstick = at
+				baseline = at
 				b.ReportMetric(at, fmt.Sprintf("%s-p%d-µs", t.Name, p))
 				continue
 			}
-			b.ReportMetric(at/yardstick, fmt.Sprintf("%s-p%d/%s", t.Name, p, targets[0].Name))
+			b.ReportMetric(at/baseline, fmt.Sprintf("%s-p%d/%s", t.Name, p, targets[0].Name))
 		}
 	}
-	b.ReportMetric(0, "ns/op") // of all targets together: nothing anybody waits for
+	b.ReportMetric(0, "ns/op") // it would be that of all targets together
 }
 
-// volley has every client make its turn's requests of one target, and returns
+// sendBatch lets every client send its batch of requests to one target, and returns
 // how long each took.
-func volley(b *testing.B, client *http.Client, url string, body []byte, clients int) []time.Duration {
-	took := make([]time.Duration, clients*turn)
+func sendBatch(b *testing.B, client *http.Client, url string, body []byte, clients int) []time.Duration {
+	took := make([]time.Duration, clients*batch)
 	var wg sync.WaitGroup
 	for c := range clients {
 		wg.Go(func() {
-			for i := range turn {
+			for i := range batch {
 				start := time.Now()
 				if err := post(client, url, body); err != nil {
 					b.Error(err)
 					return
 				}
-				took[c*turn+i] = time.Since(start)
+				took[c*batch+i] = time.Since(start)
 			}
 		})
 	}
@@ -141,13 +140,13 @@ func Allocations(b *testing.B, body []byte, t Target) {
 	for b.Loop() {
 		req := httptest.NewRequest(http.MethodPost, t.Path, bytes.NewReader(body))
 		req.Header.Set("Content-Type", "application/json")
-		t.Handler.ServeHTTP(nowhere{header: http.Header{}}, req)
+		t.Handler.ServeHTTP(discard{header: http.Header{}}, req)
 	}
 }
 
-// nowhere is a response that goes nowhere.
-type nowhere struct{ header http.Header }
+// discard is a response that nobody reads.
+type discard struct{ header http.Header }
 
-func (n nowhere) Header() http.Header       { return n.header }
-func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
-func (nowhere) WriteHeader(int)             {}
+func (n discard) Header() http.Header       { return n.header }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) WriteHeader(int)             {}

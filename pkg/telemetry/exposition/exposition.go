@@ -61,8 +61,9 @@ func Collect(ch chan<- prometheus.Metric, s telemetry.Scrape) {
 	}
 }
 
-// Parse reads the text format, version 0.0.4, as series: gauges, counters and
-// untyped metrics, which is all that the contract has.
+// Parse reads the text format, version 0.0.4, with Prometheus' own parser. It
+// returns gauges, counters and untyped metrics, which is all that the contract
+// has.
 func Parse(r io.Reader) ([]telemetry.Series, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(r)

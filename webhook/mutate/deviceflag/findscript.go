@@ -11,7 +11,7 @@ import (
 // when there is none. Words behind it are the script's parameters
 // and reach no program unless the script passes them on.
 //
-// The shell may stand behind any wrapper (env X=Y, tini --, nice -n 5, exec,
+// The shell may follow any wrapper (env X=Y, tini --, nice -n 5, exec,
 // busybox, an entrypoint), options before and behind its -c or in one word with
 // it (bash --login -euo pipefail -c -- "…"). A line without command may begin
 // with a shell's options when the image's entrypoint is the shell; it counts
@@ -54,7 +54,7 @@ var (
 		"sh": true, "bash": true, "rbash": true, "ash": true, "dash": true, "hush": true, "ksh": true, "ksh93": true,
 		"mksh": true, "yash": true, "zsh": true, "fish": true, "csh": true, "tcsh": true,
 	}
-	// runners hand the value of -c to a shell, wherever it stands among their
+	// runners pass the value of -c to a shell, wherever it is among their
 	// options and operands.
 	runners = map[string]bool{"su": true, "runuser": true, "flock": true, "script": true, "sg": true}
 	// interpreters take a program as the value of this option; python3.14 is

@@ -100,8 +100,8 @@ func (l *CommandLine) rewriteWord(i int, dev, extra string) {
 			// -d="GPU", perhaps, in a text.
 		}
 	}
-	text, edits, stands := l.rewriteText(word, dev, extra)
-	l.present = l.present || stands
+	text, edits, present := l.rewriteText(word, dev, extra)
+	l.present = l.present || present
 	if len(edits) > 0 {
 		list.set(j, text, edits...)
 	}

@@ -3,7 +3,7 @@ package deviceflag
 import "strings"
 
 // edit is one replacement within a string: at offset At of the new string, Len
-// bytes stand in place of Was.
+// bytes replace Was.
 type edit struct {
 	At  int    `json:"at"`
 	Len int    `json:"len"`

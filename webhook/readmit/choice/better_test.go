@@ -11,7 +11,7 @@ import (
 	"heteroaccel.io/pkg/quota"
 )
 
-// candidate is a kind on one node with total slots.
+// candidate is a kind on one node, on which total pods fit.
 func candidate(kind accel.Kind, total, usable int64, service time.Duration, change ...func(*inventory.Candidate)) inventory.Candidate {
 	c := inventory.Candidate{Option: inventory.Option{Kind: kind, Service: service}, Nodes: 1, Total: total, Usable: usable}
 	for _, f := range change {
@@ -64,7 +64,7 @@ func TestBetter(t *testing.T) {
 		"nothing idle": {
 			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second), candidate("NPU", 1, 0, 2*second)},
 		},
-		"idle, but spoken for": {
+		"idle, but claimed": {
 			candidates: []inventory.Candidate{candidate("GPU", 1, 0, second), candidate("NPU", 1, 1, 2*second, claimed(1))},
 		},
 		"its own kind is usable": {
@@ -160,7 +160,7 @@ func TestPriced(t *testing.T) {
 	}{
 		// The GPU would take it 24 s sooner than the CPU, and nobody else wants it now.
 		"the GPU is idle":            {candidate("GPU", 1, 1, 5*second), 0},
-		"it is spoken for":           {candidate("GPU", 1, 1, 5*second, claimed(1)), -1},
+		"it is claimed":              {candidate("GPU", 1, 1, 5*second, claimed(1)), -1},
 		"it is dear, and done first": {candidate("GPU", 1, 0, 5*second, ending(2*second, 5*second), queued(1), always), -1},
 	} {
 		if to, _ := Better(policy.PricedFinish, []inventory.Candidate{c.gpu, busyCPU}, accel.CPU, second); to != c.want {
@@ -181,10 +181,10 @@ func TestPriced(t *testing.T) {
 	}
 }
 
-// TestMadeAgainForWhatItGets: admission, which sees what better saw and those
+// TestRecreatedForWhatItGets: admission, which sees what Better saw and those
 // behind the pod as well, gives it the very kind that it was recreated for:
 // nobody goes in circles.
-func TestMadeAgainForWhatItGets(t *testing.T) {
+func TestRecreatedForWhatItGets(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	moved := 0
 	for range 20_000 {

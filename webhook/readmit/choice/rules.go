@@ -1,6 +1,10 @@
 package choice
 
-import "time"
+import (
+	"time"
+
+	"heteroaccel.io/webhook/readmit/pending"
+)
 
 // Rules are the limits of re-admission.
 type Rules struct {
@@ -31,3 +35,13 @@ func (r Rules) EligibleAt(created time.Time, count int) time.Time {
 	}
 	return created.Add(min(pause, maxBackoff))
 }
+
+// recreationTime is how long it takes until the new pod is there: a Job waits a
+// second to see whether more of its pods change.
+var recreationTime = map[pending.OwnerKind]time.Duration{
+	pending.OwnerNone: 100 * time.Millisecond, pending.OwnerController: 100 * time.Millisecond, pending.OwnerJob: time.Second,
+}
+
+// MarginOf is by how much sooner a pod must be expected to be done, given how it
+// is recreated.
+func (r Rules) MarginOf(o pending.OwnerKind) time.Duration { return r.Margin + recreationTime[o] }

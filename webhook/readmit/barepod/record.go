@@ -1,0 +1,98 @@
+package barepod
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/readmit/podapi"
+)
+
+// Record is all that is needed to recreate a bare pod. It is written before the
+// pod is deleted, and says what to do from the start: every step can be repeated.
+type Record struct {
+	Namespace       string          `json:"namespace"`
+	Name            string          `json:"name"`
+	UID             types.UID       `json:"uid"`
+	ResourceVersion string          `json:"resourceVersion"`
+	From            accel.Kind      `json:"from"`
+	To              accel.Kind      `json:"to"`
+	Count           int             `json:"count"`
+	Pod             json.RawMessage `json:"pod"` // the manifest to create
+}
+
+func (r *Record) key() types.NamespacedName {
+	return types.NamespacedName{Namespace: r.Namespace, Name: r.Name}
+}
+
+const (
+	// maxRecord is less than the 1 MiB a Secret may have.
+	maxRecord   = 900 << 10
+	recordField = "record"
+	holderField = "holder"
+	// recordsPerNamespace is how many records there may be of one namespace:
+	// pods that the API server refuses for long must not keep those of others
+	// from being recreated.
+	recordsPerNamespace = 4
+)
+
+var errAllNamesTaken = errors.New("the maximum number of bare pods is being recreated already")
+
+// errOtherReplica says that another replica has acquired a record.
+var errOtherReplica = errors.New("another replica has acquired the record")
+
+// store writes a record.
+func (r *Recreator) store(ctx context.Context, name string, content []byte) (*corev1.Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, podapi.CallLimit)
+	defer cancel()
+	stored, err := r.Pods.CoreV1().Secrets(r.Namespace).Create(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Type:       accel.Prefix + "readmission",
+		Data:       map[string][]byte{recordField: content, holderField: []byte(r.holder)},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("store the pod's manifest in secret %s/%s: %w", r.Namespace, name, err)
+	}
+	return stored, nil
+}
+
+// acquire makes sure, by compare-and-swap, that nobody else has acquired the
+// record since stored was read: a replica that was paused, and does not know yet
+// that another leads, must not act on it. It returns the record as it is then.
+func (r *Recreator) acquire(ctx context.Context, stored *corev1.Secret, tries int) (*corev1.Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, podapi.CallLimit)
+	defer cancel()
+	mine := stored.DeepCopy()
+	mine.Data[holderField] = fmt.Appendf(nil, "%s %d", r.holder, tries)
+	acquired, err := r.Pods.CoreV1().Secrets(r.Namespace).Update(ctx, mine, metav1.UpdateOptions{})
+	switch {
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+		return nil, errOtherReplica
+	case err != nil:
+		return nil, fmt.Errorf("acquire the record in secret %s/%s: %w", r.Namespace, stored.Name, err)
+	}
+	return acquired, nil
+}
+
+// remove removes a record that is done with, however many tries it takes, and
+// frees its name. One that another replica wrote meanwhile stays.
+func (r *Recreator) remove(ctx context.Context, stored *corev1.Secret) {
+	r.Pods.UntilDone(ctx, "remove the record of a recreated pod", func(ctx context.Context) error {
+		err := r.Pods.CoreV1().Secrets(r.Namespace).Delete(ctx, stored.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(stored.UID))})
+		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+			return nil
+		}
+		return err
+	})
+	if ctx.Err() == nil {
+		r.withdrawRefused(stored.Name)
+		r.freeName(stored.Name)
+	}
+}

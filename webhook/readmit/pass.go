@@ -1,0 +1,160 @@
+package readmit
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/webhook/readmit/choice"
+	"heteroaccel.io/webhook/readmit/pending"
+	"heteroaccel.io/webhook/readmit/podapi"
+	"heteroaccel.io/webhook/readmit/recreate"
+	"heteroaccel.io/webhook/replacement"
+)
+
+// pass looks at every pending pod, once, and starts to recreate those that gain.
+// It returns in how long it wants to look again by itself, 0 for not.
+//
+// The policy is evaluated once per stage: for a group, whether its last pod in
+// the queue gains; for a pod of such a group, at its own position; and in the
+// inventory's lock, when what it found is reserved.
+func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duration) {
+	groups := r.groups(now)
+	var all []*pending.Pod
+	var contenders []choice.Contender
+	gaining := map[*pending.Template]*pending.Group{}
+	for _, g := range groups {
+		all = append(all, g.Pods...)
+		for _, soon := range []time.Duration{r.requeuer.AcceptVerdict(g, now), r.requeuer.Requeue(ctx, g, now)} {
+			next = sooner(next, soon)
+		}
+		if gain := r.gainOf(g); gain > 0 {
+			gaining[g.Template] = g
+			for _, p := range g.Pods {
+				contenders = append(contenders, choice.Contender{Pod: p, Gain: gain})
+			}
+		}
+	}
+	if len(contenders) == 0 || r.Suspended() {
+		return next
+	}
+	positions := pending.Positions(all)
+	choice.Order(contenders, now, r.Rules.Patience)
+	for _, c := range contenders {
+		g := gaining[c.Template]
+		if g == nil {
+			continue // nothing better is left for its group
+		}
+		if wait := r.waitsFor(c.Pod, now); wait > 0 {
+			next = sooner(next, wait)
+			continue
+		}
+		if r.better(g.Candidates, c.Pod, positions[c.Pod]) < 0 {
+			continue
+		}
+		if len(r.workers) == cap(r.workers) {
+			return next // whoever ends wakes us
+		}
+		if !r.move(ctx, c.Pod, g, positions[c.Pod], now) {
+			g.Candidates = r.Inventory.Candidates(g.Query())
+			if r.gainOf(g) == 0 {
+				delete(gaining, c.Template)
+			}
+		}
+	}
+	return next
+}
+
+// sooner is the shorter of two waits, of which 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// gainOf is by how much the last pod of a group in the queue gains, 0 if it does
+// not.
+func (r *Readmitter) gainOf(g *pending.Group) time.Duration {
+	_, gain := choice.Better(r.Policy, g.Candidates, g.Kind, r.Rules.Margin)
+	return gain
+}
+
+// better is the index of the candidate that is better for a pod with so many
+// ahead of it in the queue, -1 if none is. It takes no lock of the inventory:
+// most of a long queue may be better off waiting.
+func (r *Readmitter) better(candidates []inventory.Candidate, p *pending.Pod, ahead int64) int {
+	candidates = choice.AtPosition(candidates, p.Template.Kind, ahead)
+	for i := range candidates {
+		if c := &candidates[i]; c.Refused == nil {
+			c.Refused = r.Refusals.Refusal(p.RefusalOwner(), "", c.Kind)
+		}
+	}
+	to, _ := choice.Better(r.Policy, candidates, p.Template.Kind, r.Rules.MarginOf(p.Owner))
+	return to
+}
+
+// waitsFor is how much longer a pod is left alone, 0 when it is not.
+func (r *Readmitter) waitsFor(p *pending.Pod, now time.Time) time.Duration {
+	if !r.pending.HasOwnRecord(p) || p.OptOut || p.Owner == pending.OwnerNone && !r.BarePods {
+		return tick
+	}
+	busy, until := r.attempts.state(p.UID)
+	if busy {
+		return tick // it wakes us when it is done
+	}
+	if eligible := r.Rules.EligibleAt(p.Created, p.Recreations); eligible.After(until) {
+		until = eligible
+	}
+	return max(0, until.Sub(now))
+}
+
+// move reserves what is better for a pod and starts to recreate it; false when
+// nothing is better any more.
+func (r *Readmitter) move(ctx context.Context, p *pending.Pod, g *pending.Group, ahead int64, now time.Time) bool {
+	q := g.Query()
+	q.Reservation = "readmit-" + rand.Text()
+	chosen, ok := r.Inventory.Reconsider(q, p.Name, p.UID, func(c []inventory.Candidate) int { return r.better(c, p, ahead) })
+	if !ok {
+		return false
+	}
+	r.workers <- struct{}{} // has room: only the loop puts in
+	e := &replacement.Expected{Reservation: q.Reservation, Kind: chosen.Kind, Count: p.Recreations + 1, From: p.Template.Kind}
+	createFirst := r.attempts.begin(p.UID)
+	r.expected.Add(p.Origin(), e, now)
+	r.tasks.Go(func() {
+		err := r.recreator.Recreate(ctx, p, e, chosen, createFirst)
+		r.end(p, e, chosen.Kind, err)
+		<-r.workers
+		r.wake()
+	})
+	return true
+}
+
+// end takes the outcome of a recreation, and releases what was reserved if
+// nothing came of it.
+func (r *Readmitter) end(p *pending.Pod, e *replacement.Expected, to accel.Kind, err error) {
+	// First of all, so that nothing else is expected in the pod's place while
+	// this still is.
+	withdrawn := err != nil && r.expected.Withdraw(p.Origin(), e)
+	o := outcome{rejected: podapi.Rejected(err)}
+	o.retryNow = o.rejected && r.Refusals.Refusal(p.RefusalOwner(), "", to) != nil
+	_, o.deleteFirst = errors.AsType[recreate.NotAdopted](err)
+	report := r.attempts.end(p.UID, o, time.Now())
+	if withdrawn {
+		r.Inventory.Release(p.Namespace, e.Reservation)
+	}
+	r.metrics.observe(p.Owner, err)
+	r.report(p, to, err, report)
+}
+
+// wake makes the loop look again.
+func (r *Readmitter) wake() {
+	select {
+	case r.woken <- struct{}{}:
+	default:
+	}
+}

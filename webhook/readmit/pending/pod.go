@@ -1,0 +1,115 @@
+package pending
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/mutate"
+	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/replacement"
+)
+
+// Pod is a pending pod that may be recreated. It never changes.
+type Pod struct {
+	Namespace, Name string
+	UID             types.UID
+	Priority        int32
+	Created         time.Time
+	Owner           OwnerKind
+	Controller      *metav1.OwnerReference // nil for a bare pod
+	Reservation     string
+	// Hash is the label by which the ReplicaSets of a Deployment tell their pods
+	// apart, "" when there is none.
+	Hash string
+	// Recreations is how often it was recreated already.
+	Recreations int
+	// Unschedulable is set once kube-scheduler has found no node for it. Verdict
+	// is the reason it gave, and VerdictSince when that reason was first seen.
+	Unschedulable bool
+	Verdict       string
+	VerdictSince  time.Time
+	// OptOut and OptIn are whether the pod's annotation forbids or asks for
+	// recreating it.
+	OptOut, OptIn bool
+	Template      *Template
+}
+
+// RefusalOwner is the owner that the API server's refusals are remembered for.
+func (p *Pod) RefusalOwner() refusals.Owner {
+	return refusals.OwnerOf(p.Namespace, p.controllerUID(), p.Name, "")
+}
+
+// Origin is where its replacement comes from.
+func (p *Pod) Origin() replacement.Origin {
+	return replacement.OriginOf(p.Namespace, p.controllerUID(), p.Name)
+}
+
+func (p *Pod) controllerUID() types.UID {
+	if p.Controller == nil {
+		return ""
+	}
+	return p.Controller.UID
+}
+
+// Key is its namespace and name.
+func (p *Pod) Key() types.NamespacedName {
+	return types.NamespacedName{Namespace: p.Namespace, Name: p.Name}
+}
+
+// Of reads a pod; ok is false when it is not pending, when its record does not
+// verify with key, or when we do not know how to recreate it.
+func Of(pod *corev1.Pod, key []byte) (p *Pod, ok bool) {
+	if pod.Spec.NodeName != "" || pod.DeletionTimestamp != nil || len(pod.Spec.SchedulingGates) > 0 ||
+		pod.Status.NominatedNodeName != "" || cmp.Or(pod.Status.Phase, corev1.PodPending) != corev1.PodPending {
+		return nil, false
+	}
+	if pod.Labels[accel.ReleasedLabel] != "" || pod.Annotations[accel.SuccessorAnnotation] != "" {
+		return nil, false
+	}
+	controller := metav1.GetControllerOf(pod)
+	owner, ok := ownerOf(pod, controller)
+	if !ok {
+		return nil, false
+	}
+	kind, err := accel.ParseKind(pod.Annotations[accel.SelectedAnnotation])
+	if err != nil {
+		return nil, false
+	}
+	undone, verified := mutate.Undo(AsMutated(pod), key, pod.Namespace)
+	req, ours, err := accel.ParseRequest(pod.Annotations)
+	if !verified || !ours || err != nil {
+		return nil, false
+	}
+	p = &Pod{
+		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, Created: pod.CreationTimestamp.Time,
+		Owner: owner, Controller: controller, Template: templateOf(undone, req, kind),
+		Reservation: pod.Annotations[accel.ReservationAnnotation], Recreations: replacement.Count(pod.Annotations),
+	}
+	if controller != nil && controller.Kind == "ReplicaSet" {
+		p.Hash = pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+	}
+	p.OptOut, p.OptIn = readmissionOption(pod)
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			p.Unschedulable, p.Verdict = true, c.Message
+		}
+	}
+	if pod.Spec.Priority != nil {
+		p.Priority = *pod.Spec.Priority
+	}
+	return p, true
+}
+
+// readmissionOption reads whether a pod's annotation forbids or asks for
+// recreating it. Once a pod is admitted, only who may delete it can set that.
+func readmissionOption(pod *corev1.Pod) (out, in bool) {
+	value := strings.ToLower(strings.TrimSpace(pod.Annotations[accel.ReadmissionAnnotation]))
+	return value == "false", value == "true"
+}

@@ -1,0 +1,123 @@
+package recreate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/webhook/readmit/pending"
+	"heteroaccel.io/webhook/readmit/podapi"
+	"heteroaccel.io/webhook/replacement"
+)
+
+// deletedFirst is the lowest pod-deletion-cost: of two pods without a node the
+// ReplicaSet deletes the one that has it.
+const deletedFirst = "-2147483648"
+
+// adopt makes a successor one of its ReplicaSet's pods, if the pod before it is
+// still pending; podapi.ErrChanged if it is not. It can be repeated.
+func (r *Recreator) adopt(ctx context.Context, s replacement.Succession, name types.NamespacedName) (err error) {
+	r.Pods.UntilDone(ctx, "let a ReplicaSet adopt a pod", func(ctx context.Context) error {
+		const tries = 5
+		for range tries {
+			if err = r.tryToAdopt(ctx, s, name); !apierrors.IsConflict(err) {
+				break // else it only changed, by its kubelet for instance
+			}
+		}
+		if err != nil && !podapi.Definite(err) && !errors.Is(err, podapi.ErrChanged) {
+			return err
+		}
+		return nil
+	})
+	return podapi.Changed(err)
+}
+
+func (r *Recreator) tryToAdopt(ctx context.Context, s replacement.Succession, name types.NamespacedName) error {
+	next, err := r.Pods.Get(ctx, name)
+	if err != nil {
+		return fmt.Errorf("the next one: %w", err)
+	}
+	if c := metav1.GetControllerOfNoCopy(next); c != nil && c.UID == s.SetUID {
+		return nil
+	}
+	if !r.isOrphan(next) || next.DeletionTimestamp != nil || next.Spec.NodeName == "" {
+		return fmt.Errorf("%w: the next one is not what it was created as", podapi.ErrChanged)
+	}
+	old, err := r.Pods.Get(ctx, oldOf(s, name.Namespace))
+	if err != nil {
+		return err
+	}
+	if now, isPending := pending.Of(old, r.Key); !isPending || now.UID != s.OldUID {
+		return fmt.Errorf("%w: it is not pending any more", podapi.ErrChanged)
+	}
+	if old.Annotations[corev1.PodDeletionCost] != deletedFirst {
+		if err := r.Pods.PatchMetadata(ctx, old, map[string]any{"annotations": map[string]any{corev1.PodDeletionCost: deletedFirst}}); err != nil {
+			return fmt.Errorf("set the deletion cost of the pod: %w", err)
+		}
+	}
+	if err := r.Pods.PatchMetadata(ctx, next, adoption(s)); err != nil {
+		return fmt.Errorf("let the ReplicaSet adopt the next pod: %w", err)
+	}
+	return nil
+}
+
+// isOrphan reports whether a pod was created first and is not adopted yet.
+func (r *Recreator) isOrphan(pod *corev1.Pod) bool {
+	_, ours := replacement.SuccessionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name)
+	return ours && metav1.GetControllerOfNoCopy(pod) == nil
+}
+
+// discard deletes a successor, if there is one; adopted says that its ReplicaSet
+// has it by now, and it stays.
+func (r *Recreator) discard(ctx context.Context, name types.NamespacedName) (adopted bool) {
+	r.Pods.UntilDone(ctx, "delete a pod that was created first", func(ctx context.Context) error {
+		pod, err := r.Pods.Get(ctx, name)
+		if err == nil && !r.isOrphan(pod) {
+			adopted = true
+			return nil
+		}
+		if err == nil && pod.DeletionTimestamp == nil {
+			err = r.Pods.Delete(ctx, name, metav1.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})
+		}
+		if err != nil && podapi.Definite(err) && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			r.Pods.Log.Error().Err(err).Str("pod", name.String()).Msg("delete a pod that was created first: refused, a later sweep tries again")
+			return nil
+		}
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	})
+	return adopted
+}
+
+// discardAndRestore discards a successor, and the deletion cost of the pod before
+// it.
+func (r *Recreator) discardAndRestore(ctx context.Context, s replacement.Succession, name types.NamespacedName) {
+	if !r.discard(ctx, name) {
+		r.restoreCost(ctx, s, name.Namespace)
+	}
+}
+
+// restoreCost removes the deletion cost of the pod that waits.
+func (r *Recreator) restoreCost(ctx context.Context, s replacement.Succession, namespace string) {
+	r.Pods.UntilDone(ctx, "remove the deletion cost of a pod", func(ctx context.Context) error {
+		old, err := r.Pods.Get(ctx, oldOf(s, namespace))
+		if err == nil && old.UID == s.OldUID && old.Annotations[corev1.PodDeletionCost] == deletedFirst {
+			err = r.Pods.PatchMetadata(ctx, old, map[string]any{"annotations": map[string]any{corev1.PodDeletionCost: nil}})
+		}
+		if err != nil && podapi.Definite(err) && !apierrors.IsConflict(err) {
+			return nil
+		}
+		return err
+	})
+}
+
+func oldOf(s replacement.Succession, namespace string) types.NamespacedName {
+	return types.NamespacedName{Namespace: namespace, Name: s.OldName}
+}

@@ -1,0 +1,61 @@
+package recreate
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/readmit/pending"
+)
+
+// release releases a pod from its Job and deletes it. A Job counts a pod of its
+// own that is deleted as failed; one that is no longer its own it replaces
+// within a second, whatever its backoffLimit. A crash in between leaves a pod
+// with our label, which the sweep deletes.
+func (r *Recreator) release(ctx context.Context, p *pending.Pod, to accel.Kind) error {
+	pod, err := r.current(ctx, p)
+	if err != nil {
+		return err
+	}
+	if err := r.dryRun(ctx, p, pod, to); err != nil {
+		return err
+	}
+	if err := r.Pods.PatchMetadata(ctx, pod, releasePatch(pod, r.Key)); err != nil {
+		return fmt.Errorf("release the pod from its Job: %w", err)
+	}
+	// From here on the pod has no owner, bound in between or not.
+	err = r.Pods.Delete(ctx, p.Key(), metav1.Preconditions{UID: &pod.UID})
+	if err == nil || apierrors.IsNotFound(err) {
+		return nil
+	}
+	r.Pods.Log.Warn().Err(err).Str("pod", p.Key().String()).Msg("released pod not deleted: the next sweep deletes it")
+	return nil
+}
+
+// releasePatch is the merge patch of the metadata that releases a pod from its
+// Job.
+func releasePatch(pod *corev1.Pod, key []byte) map[string]any {
+	labels := map[string]any{accel.ReleasedLabel: releaseCode(pod, key)}
+	for _, name := range pending.JobLabels {
+		labels[name] = nil
+	}
+	owners := slices.DeleteFunc(slices.Clone(pod.OwnerReferences), func(o metav1.OwnerReference) bool { return o.Controller != nil && *o.Controller })
+	finalizers := slices.DeleteFunc(slices.Clone(pod.Finalizers), func(f string) bool { return f == pending.JobFinalizer })
+	return map[string]any{"labels": labels, "ownerReferences": owners, "finalizers": finalizers}
+}
+
+// releaseCode marks one pod as released by us. A copy on another pod, or a
+// forged one, does not verify: nobody can make us delete a pod.
+func releaseCode(pod *corev1.Pod, key []byte) string {
+	h := hmac.New(sha256.New, key)
+	fmt.Fprintf(h, "heteroaccel.io/released.v1\x00%s\x00%s", pod.Namespace, pod.UID)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

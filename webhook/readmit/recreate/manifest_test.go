@@ -1,0 +1,128 @@
+package recreate
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/readmit/pending"
+	"heteroaccel.io/webhook/readmit/podapi"
+	"heteroaccel.io/webhook/readmit/podtest"
+)
+
+// TestManifest: what a bare pod is created from is what its user created,
+// fields unknown to us included; and a record copied from another pod gives
+// none.
+func TestManifest(t *testing.T) {
+	r := New(Config{Key: podtest.Key, Options: podtest.Source(t)})
+	raw := func(pod *corev1.Pod) []byte {
+		content, err := json.Marshal(pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]any
+		if err := json.Unmarshal(content, &fields); err != nil {
+			t.Fatal(err)
+		}
+		fields["spec"].(map[string]any)["newerThanUs"] = "kept"
+		if content, err = json.Marshal(fields); err != nil {
+			t.Fatal(err)
+		}
+		return content
+	}
+	pod := podtest.Admitted(t, "p", "r")
+	pod.Annotations[accel.RetryAnnotation] = "now"
+	pod.Status.Phase = corev1.PodPending
+	manifest, err := r.manifest(raw(pod), pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(manifest, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"apiVersion": "v1", "kind": "Pod",
+		"metadata": map[string]any{
+			"name": "p", "namespace": "ns",
+			"annotations": map[string]any{accel.InferenceAnnotation: "face", accel.AcceleratorAnnotation: "any"},
+		},
+		"spec": map[string]any{
+			"newerThanUs": "kept",
+			"containers": []any{map[string]any{
+				"name": "main", "image": "mine", "args": []any{"-d", "CPU"}, "resources": map[string]any{},
+				"env": []any{map[string]any{"name": "PASSWORD", "value": "secret"}},
+			}},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	for name, change := range map[string]func(*corev1.Pod){
+		"another image now": func(p *corev1.Pod) { p.Spec.Containers[0].Image = "other" },
+		"a copied record": func(p *corev1.Pod) {
+			evil := podtest.Admitted(t, "evil", "e", func(p *corev1.Pod) { p.Spec.Containers[0].Args = []string{"-d", "CPU", "--evil"} })
+			for _, name := range []string{accel.ReservationAnnotation, accel.OriginalAnnotation} {
+				p.Annotations[name] = evil.Annotations[name]
+			}
+		},
+		"another kind claimed": func(p *corev1.Pod) { p.Annotations[accel.SelectedAnnotation] = "NPU" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := podtest.Admitted(t, "p", "r")
+			change(pod)
+			if manifest, err := r.manifest(raw(pod), pod); !podapi.Rejected(err) {
+				t.Errorf("got %s, %v, want a rejection", manifest, err)
+			}
+		})
+	}
+}
+
+// TestManifestNamesContainer: what is recreated has no record that names
+// its container.
+func TestManifestNamesContainer(t *testing.T) {
+	r := New(Config{Key: podtest.Key, Options: podtest.Source(t)})
+	for name, c := range map[string]struct {
+		words    []string
+		injected bool
+		want     string
+	}{
+		"alone":                   {words: []string{"-m", "x"}},
+		"beside another":          {words: []string{"-m", "x"}, injected: true, want: "main"},
+		"known by its flag still": {words: []string{"-d", "CPU"}, injected: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := podtest.Admitted(t, "p", "r", func(p *corev1.Pod) { p.Spec.Containers[0].Args = c.words })
+			if c.injected {
+				pod.Spec.Containers = append([]corev1.Container{{Name: "mesh", Image: "mesh"}}, pod.Spec.Containers...)
+			}
+			content, err := json.Marshal(pod)
+			if err != nil {
+				t.Fatal(err)
+			}
+			manifest, err := r.manifest(content, pod)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got corev1.Pod
+			if err := json.Unmarshal(manifest, &got); err != nil {
+				t.Fatal(err)
+			}
+			if name := got.Annotations[accel.ContainerAnnotation]; name != c.want {
+				t.Errorf("the annotation names %q, want %q", name, c.want)
+			}
+			req, _, err := accel.ParseRequest(got.Annotations)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, _, err := r.Options.Of("ns", pending.AsMutated(&got), req)
+			if err != nil || got.Spec.Containers[in.Target.Index].Name != "main" {
+				t.Errorf("recreated it would be %+v, %v", in.Target, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,48 @@
+package recreate
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/webhook/readmit/pending"
+	"heteroaccel.io/webhook/readmit/podtest"
+	"heteroaccel.io/webhook/replacement"
+)
+
+// TestSuccessor: the next pod is no ReplicaSet's until it is adopted, and no
+// pod that waits.
+func TestSuccessor(t *testing.T) {
+	old := podtest.Admitted(t, "set-abcde", "r", func(p *corev1.Pod) {
+		p.GenerateName, p.Labels = "set-", map[string]string{"app": "a", appsv1.DefaultDeploymentUniqueLabelKey: "hash"}
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "set", UID: "set-uid", Controller: new(true)}}
+	})
+	w, ok := pending.Of(old, podtest.Key)
+	if !ok || w.Hash != "hash" {
+		t.Fatalf("the pod waits: %v, hash %q", ok, w.Hash)
+	}
+	c := &controller{kind: "ReplicaSet", uid: "set-uid", hash: "hash", template: corev1.PodTemplateSpec{Spec: old.Spec}}
+	next := c.successor(w, old, podtest.Key)
+	if len(next.Name) != len("set-")+5 || next.GenerateName != "set-" || len(next.OwnerReferences) != 0 {
+		t.Errorf("it is named %q of %q and owned by %v", next.Name, next.GenerateName, next.OwnerReferences)
+	}
+	if diff := cmp.Diff(map[string]string{"app": "a", accel.SuccessorLabel: "true"}, next.Labels); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+	if old.Labels[appsv1.DefaultDeploymentUniqueLabelKey] != "hash" {
+		t.Error("the pod that waits was changed")
+	}
+	got, ok := replacement.SuccessionOf(next.Annotations, podtest.Key, "ns", next.Name)
+	if want := (replacement.Succession{SetName: "set", SetUID: "set-uid", Hash: "hash", OldName: "set-abcde", OldUID: "uid-set-abcde"}); !ok || got != want {
+		t.Errorf("it comes in the place of %+v, %v, want %+v", got, ok, want)
+	}
+	marked := podtest.Admitted(t, next.Name, "r2")
+	marked.Annotations[accel.SuccessorAnnotation] = next.Annotations[accel.SuccessorAnnotation]
+	if _, waits := pending.Of(marked, podtest.Key); waits {
+		t.Error("it would be recreated itself")
+	}
+}

@@ -1,0 +1,127 @@
+package server
+
+import (
+	"crypto/rand"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/webhook/mutate"
+	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/replacement"
+)
+
+// decide asks the policy, and reserves what it chose unless this is a dry run. It
+// decides even when every kind is refused, so that the user gets the answer of the
+// API server, which knows best.
+//
+// Only a new pod that ends by itself, and so is timed, may be spent on a trial: a
+// pod that was recreated to finish sooner is sent nowhere else.
+func (s *Server) decide(r *request, inference string, options []inventory.Option) (mutate.Decision, outcome) {
+	id := rand.Text()
+	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id}
+	controller := r.controller()
+	owner := refusals.OwnerOf(r.Namespace, controller, r.Object.Metadata.Name, r.Object.Metadata.GenerateName)
+	if created, ok := replacement.SuccessionOf(r.Object.Metadata.Annotations, s.Key, r.Namespace, r.Object.Metadata.Name); ok && controller == "" {
+		owner = refusals.OwnerOf(r.Namespace, created.SetUID, "", "") // the ReplicaSet that will adopt it
+	}
+	if r.DryRun {
+		query.Reservation = ""
+	} else {
+		// Its owner asks again: earlier reservations that no pod came for are
+		// released.
+		for _, lost := range s.Refusals.Requested(owner) {
+			s.Inventory.Release(r.Namespace, lost)
+		}
+	}
+	s.bar(options, owner, r)
+	expected, again := s.Replaces(r.Namespace, controller, r.Object.Metadata.Name, query.Reservation)
+	query.Release = expected.Reservation
+	intended := expected.Kind
+	if r.DryRun {
+		if kind, ok := replacement.IntendedKind(r.Object.Metadata.Annotations, s.Key, r.Namespace, controller, r.Object.Metadata.Name); ok {
+			intended = kind
+		}
+	}
+	trialAllowed := !again && intended == "" && ends(&r.Object.Spec)
+	var ranked []policy.Ranked
+	chosen := s.Inventory.Decide(query, func(c []inventory.Candidate) int {
+		if trialAllowed {
+			s.trials.Allow(inference, c)
+		}
+		ranked = preferIntended(s.Policy(c), intended, r.DryRun)
+		if trialAllowed && !r.DryRun && ranked[0].Refused == nil {
+			s.trials.Record(inference, ranked[0])
+		}
+		return ranked[0].Index
+	})
+	o := outcomeWaits
+	switch {
+	case chosen.Refused != nil && !chosen.Refused.Unschedulable:
+		o = outcomeOverQuota
+	case chosen.Idle() > 0:
+		o = outcomeIdle
+	}
+	if !r.DryRun {
+		s.Refusals.Decided(owner, id, chosen.Kind)
+	}
+	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: expected.Count}
+	if again {
+		d.Reason = fmt.Sprintf("it waited for %s before: %s", expected.From, d.Reason)
+	}
+	return d, o
+}
+
+// preferIntended moves the kind that is reserved for a recreated pod, and that the
+// API server has been asked about, to the front of what the policy ranked; unless
+// it is no longer idle. The dry run that asks about a kind always gets it.
+func preferIntended(ranked []policy.Ranked, intended accel.Kind, dryRun bool) []policy.Ranked {
+	i := slices.IndexFunc(ranked, func(r policy.Ranked) bool { return r.Kind == intended })
+	if i < 0 || !dryRun && (ranked[i].Idle() == 0 || ranked[i].Barred != nil) {
+		return ranked
+	}
+	r := ranked[i]
+	if r.Barred == nil {
+		r.Refused = nil // a quota counts the pod that this one replaces
+	}
+	return slices.Insert(slices.Delete(ranked, i, i+1), 0, r)
+}
+
+// ends reports whether a pod ends by itself, as those of Jobs do.
+func ends(spec *corev1.PodSpec) bool {
+	return spec.RestartPolicy == corev1.RestartPolicyNever || spec.RestartPolicy == corev1.RestartPolicyOnFailure
+}
+
+// bar marks the options that the API server denied, or that kube-scheduler found
+// no node for.
+func (s *Server) bar(options []inventory.Option, owner refusals.Owner, r *request) {
+	group := ""
+	if s.Refusals.HasVerdicts() {
+		pod, _ := mutate.Undo(r.Object, s.Key, r.Namespace)
+		if req, ours, err := accel.ParseRequest(pod.Metadata.Annotations); ours && err == nil {
+			named := *pod
+			named.Metadata.Namespace = r.Namespace
+			group = refusals.GroupKey(&named, req)
+		}
+	}
+	for i := range options {
+		if options[i].Barred == nil {
+			options[i].Barred = s.Refusals.Refusal(owner, group, options[i].Kind)
+		}
+	}
+}
+
+// controller is the UID of the pod's controller, "" when it has none.
+func (r *request) controller() types.UID {
+	for _, o := range r.Object.Metadata.OwnerReferences {
+		if o.Controller != nil && *o.Controller {
+			return o.UID
+		}
+	}
+	return ""
+}
