@@ -51,6 +51,8 @@ type Controller struct {
 	table *session.Table
 	// dirty are the pools to plan for.
 	dirty map[session.Pool]struct{}
+	// due is when to plan for a pool again although nothing changed.
+	due map[session.Pool]time.Time
 	// changed has a channel for each session that somebody watches, closed at
 	// its next change.
 	changed map[string]chan struct{}
@@ -87,7 +89,7 @@ const (
 func New(c Config) *Controller {
 	k := &Controller{
 		Config: c, wake: make(chan struct{}, 1), flush: make(chan struct{}, 1), writing: make(chan struct{}, writers),
-		table: session.NewTable(), dirty: map[session.Pool]struct{}{}, changed: map[string]chan struct{}{},
+		table: session.NewTable(), dirty: map[session.Pool]struct{}{}, due: map[session.Pool]time.Time{}, changed: map[string]chan struct{}{},
 		failures: map[session.Pool]failure{}, renewals: newRenewals(), lengths: map[session.Pool]time.Duration{},
 	}
 	k.feeds = newFeeds(k)

@@ -37,9 +37,20 @@ func (k *Controller) step(ctx context.Context, now, noExpiryBefore time.Time) (n
 			k.endLocked(ctx, s)
 		}
 	}
+	for p, at := range k.due {
+		if !now.Before(at) {
+			k.dirty[p] = struct{}{}
+		}
+	}
 	for p := range k.dirty {
 		delete(k.dirty, p)
-		soon(k.carryOut(ctx, p, now))
+		delete(k.due, p)
+		if at := k.carryOut(ctx, p, now); !at.IsZero() {
+			k.due[p] = at
+		}
+	}
+	for _, at := range k.due {
+		soon(at)
 	}
 	return next
 }
@@ -75,7 +86,6 @@ func (k *Controller) carryOut(ctx context.Context, p session.Pool, now time.Time
 		return again
 	}
 	if f, failed := k.failures[p]; failed && now.Before(f.until) {
-		k.dirty[p] = struct{}{}
 		if again.IsZero() || f.until.Before(again) {
 			again = f.until
 		}
@@ -208,8 +218,7 @@ func (k *Controller) fail(p session.Pool, now time.Time, err error, uid string) 
 // the lock.
 func (k *Controller) deleteServer(ctx context.Context, v *session.Server) {
 	if v.Version == "" {
-		k.dirty[v.Pool] = struct{}{} // it is being created: later
-		return
+		return // it is being created: once it is there, the pool is planned for again
 	}
 	gone := *v
 	gone.Phase = session.Gone
