@@ -12,7 +12,7 @@
 // A device is usable unless something says otherwise: health.go has the checks
 // for every device (a driver is bound, the power state, the PCI bus),
 // driverhealth.go those that only one driver offers. Package allocation then
-// decides the health that is reported (its health.go), with the kubelet's list
+// decides the health that is reported (its kubelethealth.go), with the kubelet's list
 // of what can be allocated.
 //
 // # How to add a kind of device

@@ -8,7 +8,7 @@
 //	feed.go        one feed: a list, a watch, and consumers in order
 //	feeds.go       which feeds there are, and their first consumers
 //	podevent.go    what consumers of pods are given
-//	reduce.go      which parts of an object are dropped
+//	trim.go        which parts of an object are dropped
 //	readmission.go the ConfigMaps about re-admission
 //	leader.go      the Lease
 //	secret.go      the key that seals the records
