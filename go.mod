@@ -3,6 +3,7 @@ module heteroaccel.io
 go 1.26.0
 
 require (
+	github.com/agnivade/levenshtein v1.2.2
 	github.com/bytedance/sonic v1.15.5
 	github.com/cert-manager/cert-manager v1.21.2
 	github.com/danielgtaylor/huma/v2 v2.37.2

@@ -29,7 +29,7 @@ func configFile(t *testing.T, s *stack.Stack) {
 		t.Errorf("args (-want +got):\n%s", diff)
 	}
 	wantWarnings(t, said, `container "model-server": "--config_path /etc/ovms/config.json" (in volume models-list) sets the device itself, so no flag was added: check that it sets `)
-	const brief = "what --config_path says may be another device"
+	const brief = "what --config_path sets may be another device"
 	if !strings.HasSuffix(reason(p), "; but "+brief) {
 		t.Errorf("the reason is %s", reason(p))
 	}

@@ -36,8 +36,8 @@ func mutated(t testing.TB, pod *Pod, kind accel.Kind) *Pod {
 	return after
 }
 
-// TestForgedRecord: whatever is not sealed by us for this very pod is not
-// believed, and the pod keeps all but our annotations.
+// TestForgedRecord: a record that is not sealed by us for this very pod is
+// rejected, and the pod keeps all but our annotations.
 func TestForgedRecord(t *testing.T) {
 	genuine := mutated(t, asked(corev1.Container{Image: "a:1", Args: []string{"-d", "GPU"}}), "NPU")
 	original := genuine.Metadata.Annotations[accel.OriginalAnnotation]
