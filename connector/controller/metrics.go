@@ -11,15 +11,15 @@ type metrics struct {
 
 func newMetrics(registry prometheus.Registerer, k *Controller) *metrics {
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "heteroaccel_connector_" + name, Help: help})
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		created:  counter("sessions_created_total", "Sessions that were created."),
-		warm:     counter("sessions_warm_total", "Sessions that a server with a free place served at once."),
-		renewed:  counter("session_renewals_total", "Renewals of sessions."),
-		moves:    counter("session_moves_total", "Sessions that lost their server and were queued for another."),
-		failures: counter("server_failures_total", "Inference servers that could not be created."),
-		flushes:  counter("renewal_writes_total", "Writes of renewals to the API server."),
+		created:  counter("heteroaccel_connector_sessions_created_total", "Sessions that were created."),
+		warm:     counter("heteroaccel_connector_sessions_warm_total", "Sessions that a server with a free place served at once."),
+		renewed:  counter("heteroaccel_connector_session_renewals_total", "Renewals of sessions."),
+		moves:    counter("heteroaccel_connector_session_moves_total", "Sessions that lost their server and were queued for another."),
+		failures: counter("heteroaccel_connector_server_failures_total", "Inference servers that could not be created."),
+		flushes:  counter("heteroaccel_connector_renewal_writes_total", "Writes of renewals to the API server."),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heteroaccel_connector_sessions_ended_total", Help: "Sessions that ended, by reason: deleted by the client, or expired.",
 		}, []string{"reason"}),
@@ -32,16 +32,16 @@ func newMetrics(registry prometheus.Registerer, k *Controller) *metrics {
 		m.ended.WithLabelValues(reason)
 	}
 	gauge := func(name, help string, value func() int) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "heteroaccel_connector_" + name, Help: help}, func() float64 {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			return float64(value())
 		})
 	}
 	registry.MustRegister(m.created, m.warm, m.renewed, m.moves, m.failures, m.flushes, m.ended, m.waits,
-		gauge("sessions_waiting", "Sessions that wait for a server.", func() int { waiting, _ := k.table.Count(); return waiting }),
-		gauge("sessions_served", "Sessions that have a server.", func() int { _, served := k.table.Count(); return served }),
-		gauge("servers", "Inference servers, ready or not.", k.table.Servers),
+		gauge("heteroaccel_connector_sessions_waiting", "Sessions that wait for a server.", func() int { waiting, _ := k.table.Count(); return waiting }),
+		gauge("heteroaccel_connector_sessions_served", "Sessions that have a server.", func() int { _, served := k.table.Count(); return served }),
+		gauge("heteroaccel_connector_servers", "Inference servers, ready or not.", k.table.Servers),
 	)
 	return m
 }

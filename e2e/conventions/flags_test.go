@@ -27,7 +27,7 @@ a flag is changed in its program.
 func TestFlagsPage(t *testing.T) {
 	var page strings.Builder
 	page.WriteString(flagsIntro)
-	for _, program := range []string{"webhook", "extender", "exporter"} {
+	for _, program := range []string{"webhook", "extender", "exporter", "connector"} {
 		fmt.Fprintf(&page, "\n## %s\n\n```text\n%s\n```\n", program, help(t, program))
 	}
 	if *update {

@@ -22,7 +22,7 @@ func TestMetricsPage(t *testing.T) {
 	code := map[string]string{}
 	for _, s := range sources(t) {
 		folder, _, _ := strings.Cut(s.path, "/")
-		if !slices.Contains([]string{"webhook", "extender", "exporter", "pkg"}, folder) || strings.HasSuffix(s.path, "_test.go") {
+		if !slices.Contains([]string{"webhook", "extender", "exporter", "connector", "pkg"}, folder) || strings.HasSuffix(s.path, "_test.go") {
 			continue
 		}
 		ast.Inspect(s.File, func(n ast.Node) bool {
