@@ -32,7 +32,7 @@ const (
 	renewalsPrefix     = "renewals-"
 )
 
-// renewals are when sessions were last renewed, by the Lease that says so. The
+// renewals are when sessions were last renewed, by the name of the Lease. The
 // caller of every method holds the controller's lock.
 type renewals struct {
 	leases map[string]map[string]time.Time

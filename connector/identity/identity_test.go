@@ -121,7 +121,7 @@ func TestReview(t *testing.T) {
 	}
 	fails = errors.New("no route")
 	if _, ok, err := source(with("Bearer new")); ok || err == nil {
-		t.Error("the API server is away, and nobody says so")
+		t.Error("the API server is away, and that is not reported")
 	}
 }
 
