@@ -3,9 +3,9 @@
 # and "test-cluster", which need root and Debian's containerd.
 
 BIN := bin
-# At most three tests at once have a control plane each; a package that starts
-# clusters and one that does not run side by side.
-E2E_FLAGS := -p 2 -parallel 3 -timeout 50m
+# At most two tests at once have a control plane each: on two cores more would
+# only wait for one another.
+E2E_FLAGS := -p 1 -parallel 2 -timeout 50m
 GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./connector ./extender ./webhook ./exporter
 
