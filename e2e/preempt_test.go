@@ -256,6 +256,7 @@ func pinnedToABrokenDevice(t *testing.T, s *stack.Stack) {
 	if node := get(t, s, kept).Spec.NodeName; node != "" {
 		t.Fatalf("it was bound to %s", node)
 	}
+	vacate(t, s, kept) // else it may get the device before the next pod does
 
 	s.Process("extender").Stop()
 	if err := s.StartExtender(t.Context(), "--unmanaged-pods=false"); err != nil {
