@@ -57,6 +57,8 @@ type Controller struct {
 	// failures are the pools for which no server could be created.
 	failures map[session.Pool]failure
 	renewals renewals
+	// swept is when the renewals of other replicas were looked through.
+	swept time.Time
 	// lengths are how long sessions of a pool were served.
 	lengths map[session.Pool]time.Duration
 }
@@ -79,6 +81,8 @@ const (
 	// takeover is how long no session expires after this replica began to lead:
 	// the leader before it may have taken renewals that it could not write.
 	takeover = 10 * time.Second
+	// sweepPause is how often the renewals of replicas that are gone are deleted.
+	sweepPause = 5 * time.Minute
 	// tick is the safety net under the changes that wake the loop.
 	tick = 5 * time.Second
 )

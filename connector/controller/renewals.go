@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
-	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -73,7 +72,7 @@ func (r *renewals) take(l *coordinationv1.Lease, identity string) {
 	if json.Unmarshal([]byte(l.Annotations[renewalsAnnotation]), &seconds) != nil {
 		return
 	}
-	own := strings.HasPrefix(l.Name, renewalsPrefix+identity+"-")
+	own := l.Spec.HolderIdentity != nil && *l.Spec.HolderIdentity == identity
 	if own && r.leases[l.Name] != nil {
 		return
 	}
@@ -93,6 +92,26 @@ func (r *renewals) take(l *coordinationv1.Lease, identity string) {
 
 // drop forgets a Lease that is gone.
 func (r *renewals) drop(lease string) { delete(r.leases, lease) }
+
+// obsolete are the Leases of other replicas that speak of no session any more:
+// a replica that is gone for good deletes none of its own. known says which
+// sessions there are.
+func (r *renewals) obsolete(identity string, known func(id string) bool) (leases []string) {
+	own := map[string]bool{}
+	for part := range parts {
+		own[partName(identity, part)] = true
+	}
+	for name, times := range r.leases {
+		speaks := false
+		for id := range times {
+			speaks = speaks || known(id)
+		}
+		if !speaks && !own[name] {
+			leases = append(leases, name)
+		}
+	}
+	return leases
+}
 
 // renew notes a renewal, and reports whether it must be written at once.
 func (r *renewals) renew(identity string, s *session.Session, now time.Time) (writeNow bool) {

@@ -11,13 +11,16 @@ import (
 	"heteroaccel.io/connector/session"
 )
 
-func lease(t *testing.T, name string, times map[string]int64) *coordinationv1.Lease {
+func lease(t *testing.T, holder, name string, times map[string]int64) *coordinationv1.Lease {
 	t.Helper()
 	content, err := json.Marshal(times)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{renewalsAnnotation: string(content)}}}
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{renewalsAnnotation: string(content)}},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder},
+	}
 }
 
 // TestRenewals: the last renewal counts, whichever replica took it.
@@ -38,11 +41,11 @@ func TestRenewals(t *testing.T) {
 		t.Error("the others would let it expire in nine seconds: it must be written now")
 	}
 	other := partName("other", partOf("a"))
-	r.take(lease(t, other, map[string]int64{"a": now.Unix() + 7}), "me")
+	r.take(lease(t, "other", other, map[string]int64{"a": now.Unix() + 7}), "me")
 	if !r.last("a").Equal(now.Add(7 * time.Second)) {
 		t.Errorf("last %v, want the other replica's", r.last("a"))
 	}
-	r.take(lease(t, other, map[string]int64{"a": now.Unix() + 3}), "me")
+	r.take(lease(t, "other", other, map[string]int64{"a": now.Unix() + 3}), "me")
 	if !r.last("a").Equal(now.Add(7 * time.Second)) {
 		t.Error("time was turned back")
 	}
@@ -58,7 +61,7 @@ func TestRestartKnowsItsOwnRenewals(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	r := newRenewals()
 	name := partName("me", partOf("a"))
-	r.take(lease(t, name, map[string]int64{"a": now.Unix()}), "me")
+	r.take(lease(t, "me", name, map[string]int64{"a": now.Unix()}), "me")
 	if !r.last("a").Equal(now) || !r.stored[partOf("a")] || !r.written["a"].Equal(now) {
 		t.Errorf("last %v, stored %v", r.last("a"), r.stored)
 	}
@@ -66,8 +69,41 @@ func TestRestartKnowsItsOwnRenewals(t *testing.T) {
 	if r.renew("me", s, now.Add(10*time.Second)) {
 		t.Error("it was written ten seconds ago")
 	}
-	r.take(lease(t, name, map[string]int64{"a": now.Unix()}), "me")
+	r.take(lease(t, "me", name, map[string]int64{"a": now.Unix()}), "me")
 	if !r.of(name)["a"].Equal(now.Add(10 * time.Second)) {
 		t.Error("an old write of our own replaced what we know")
+	}
+}
+
+// TestNamesThatBeginAlike: a replica whose name begins with another's is another.
+func TestNamesThatBeginAlike(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	r := newRenewals()
+	name := partName("me-2", partOf("a"))
+	for after := range int64(3) {
+		r.take(lease(t, "me-2", name, map[string]int64{"a": now.Unix() + after}), "me")
+	}
+	if !r.last("a").Equal(now.Add(2 * time.Second)) {
+		t.Errorf("last %v: the other replica's renewals are taken for our own", r.last("a"))
+	}
+	if len(r.stored)+len(r.written) > 0 {
+		t.Errorf("its part is taken for one of ours: %v", r.stored)
+	}
+}
+
+// TestObsolete: what a replica that is gone has written goes with the last of its
+// sessions, and nothing of our own.
+func TestObsolete(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	r := newRenewals()
+	gone := partName("gone", partOf("a"))
+	r.take(lease(t, "gone", gone, map[string]int64{"a": now.Unix()}), "me")
+	r.renew("me", &session.Session{ID: "b", TTL: time.Minute, Created: now}, now)
+	there := func(string) bool { return true }
+	if got := r.obsolete("me", there); len(got) > 0 {
+		t.Errorf("%v are obsolete while their sessions live", got)
+	}
+	if got := r.obsolete("me", func(string) bool { return false }); len(got) != 1 || got[0] != gone {
+		t.Errorf("%v are obsolete, want %s alone", got, gone)
 	}
 }

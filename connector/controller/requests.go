@@ -44,7 +44,8 @@ func (k *Controller) Create(ctx context.Context, s session.Session) (View, error
 	k.mu.Lock()
 	if v := k.table.Free(s.Pool, k.limits(s.Pool).PerServer); v != nil && k.Leads() == nil {
 		s.Server = v.Name
-		k.table.Put(&s)
+		promised := s
+		k.table.Put(&promised)
 	}
 	k.mu.Unlock()
 	lease, err := session.Lease(&s, k.Namespace)
@@ -148,7 +149,7 @@ func (k *Controller) Changed(id string) <-chan struct{} {
 func (k *Controller) Count(client string) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return len(k.table.Sessions(client))
+	return k.table.CountOf(client)
 }
 
 // own returns a session of a client. The caller holds the lock.

@@ -37,6 +37,10 @@ func (k *Controller) step(ctx context.Context, now, noExpiryBefore time.Time) (n
 			k.endLocked(ctx, s)
 		}
 	}
+	if now.Sub(k.swept) > sweepPause {
+		k.swept = now
+		k.sweep(ctx)
+	}
 	for p, at := range k.due {
 		if !now.Before(at) {
 			k.dirty[p] = struct{}{}
@@ -53,6 +57,20 @@ func (k *Controller) step(ctx context.Context, now, noExpiryBefore time.Time) (n
 		soon(at)
 	}
 	return next
+}
+
+// sweep deletes the renewals of replicas that are gone. One that is alive writes
+// its Lease anew with its next renewal. The caller holds the lock.
+func (k *Controller) sweep(ctx context.Context) {
+	for _, name := range k.renewals.obsolete(k.Identity, func(id string) bool { return k.table.Session(id) != nil }) {
+		k.renewals.drop(name)
+		k.write(ctx, func(ctx context.Context) {
+			err := k.Client.CoordinationV1().Leases(k.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				k.Log.Info().Err(err).Str("lease", name).Msg("cannot delete the renewals of a replica that is gone")
+			}
+		})
+	}
 }
 
 // carryOut plans for a pool and starts what is to be written. The table shows

@@ -46,6 +46,16 @@ func (t *Table) Sessions(client string) []*Session {
 	return own
 }
 
+// CountOf is how many sessions a client has.
+func (t *Table) CountOf(client string) (n int) {
+	for _, s := range t.sessions {
+		if s.Client == client {
+			n++
+		}
+	}
+	return n
+}
+
 // Pools returns the pools that have a session or a server.
 func (t *Table) Pools() []Pool { return slices.Collect(maps.Keys(t.pools)) }
 
