@@ -4,12 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	"heteroaccel.io/pkg/serve"
 )
 
 // TestReadyMetricFollowsTheProbe: the probe and the metric never disagree.
@@ -17,7 +17,7 @@ func TestReadyMetricFollowsTheProbe(t *testing.T) {
 	var g gate
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(g.gauge())
-	pages := statusPages(flags{metricsBindAddress: ":8080", healthBindAddress: ":8081"}, registry, g.check, zerolog.Nop())
+	pages := serve.StatusPages("webhook", ":8080", ":8081", registry, g.check, zerolog.Nop())
 	get := func(address, path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		pages[address].ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
@@ -42,34 +42,5 @@ func TestReadyMetricFollowsTheProbe(t *testing.T) {
 		if metrics := get(":8080", "/metrics").Body.String(); !strings.Contains(metrics, "\nheteroaccel_webhook_ready "+step.value+"\n") {
 			t.Errorf("%s: the metric is not %s:\n%s", step.name, step.value, metrics)
 		}
-	}
-}
-
-// TestOneAddress: health and metrics can share an address, and are nowhere else
-// when they do not.
-func TestOneAddress(t *testing.T) {
-	for name, tt := range map[string]struct {
-		metrics, health string
-		want            map[string][]string // what answers, by address
-	}{
-		"two": {":8080", ":8081", map[string][]string{":8080": {"/metrics"}, ":8081": {"/healthz", "/readyz"}}},
-		"one": {":8080", ":8080", map[string][]string{":8080": {"/metrics", "/healthz", "/readyz"}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			pages := statusPages(flags{metricsBindAddress: tt.metrics, healthBindAddress: tt.health},
-				prometheus.NewRegistry(), func() error { return nil }, zerolog.Nop())
-			if len(pages) != len(tt.want) {
-				t.Fatalf("%d addresses, want %d", len(pages), len(tt.want))
-			}
-			for address, want := range tt.want {
-				for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
-					w := httptest.NewRecorder()
-					pages[address].ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
-					if served := w.Code == http.StatusOK; served != slices.Contains(want, path) {
-						t.Errorf("%s%s is %d", address, path, w.Code)
-					}
-				}
-			}
-		})
 	}
 }

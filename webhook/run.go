@@ -54,7 +54,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	// missing.
 	var ready gate
 	registry.MustRegister(ready.gauge())
-	for address, handler := range statusPages(f, registry, ready.check, log) {
+	for address, handler := range serve.StatusPages("webhook", f.metricsBindAddress, f.healthBindAddress, registry, ready.check, log) {
 		group.Go(func() error { return serve.Run(ctx, address, handler, nil, log) })
 	}
 	key, err := waitForKey(ctx, client, f.namespace, &ready, log)
