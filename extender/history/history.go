@@ -28,6 +28,9 @@ type Call struct {
 
 // Reject counts a rejected node.
 func (c *Call) Reject(node, message string) {
+	if c.Nodes == nil {
+		c.Nodes = make([]Node, 0, MaxNodes)
+	}
 	if c.Rejected++; c.Rejected <= MaxNodes {
 		c.Nodes = append(c.Nodes, Node{node, message})
 	}

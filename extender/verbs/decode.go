@@ -41,7 +41,7 @@ type podArgs struct {
 		UID       string `json:"uid"`
 		// Annotations are read only of a pod that the inventory does not know
 		// yet: see claimsManaged.
-		Annotations json.RawMessage `json:"annotations"`
+		Annotations sonic.NoCopyRawMessage `json:"annotations"`
 	} `json:"metadata"`
 	Spec struct {
 		Containers     []containerArgs     `json:"containers"`

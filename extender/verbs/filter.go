@@ -23,12 +23,19 @@ type filterResult struct {
 
 type rejection struct{ node, message string }
 
+// reset leaves nothing of r but the memory of its rejections.
+func (r *filterResult) reset() {
+	clear(r.failed)
+	clear(r.unresolvable)
+	*r = filterResult{failed: r.failed[:0], unresolvable: r.unresolvable[:0]}
+}
+
 // filter splits the nodes into those that the pod fits and those that it does
-// not. It overwrites what a lists.
-func (v *Verbs) filter(a *args) *filterResult {
+// not, into out, which is reset. It overwrites what a lists.
+func (v *Verbs) filter(a *args, out *filterResult) {
 	now := v.Inventory.Now()
 	q := v.query(a.Pod, now)
-	out := &filterResult{names: a.NodeNames[:0], whole: a.Nodes != nil}
+	out.names, out.whole = a.NodeNames[:0], a.Nodes != nil
 	call := history.Call{Time: now}
 	wait := maxWait
 	for i, n := range v.Inventory.Lookup(a.NodeNames) {
@@ -55,7 +62,6 @@ func (v *Verbs) filter(a *args) *filterResult {
 	}
 	v.History.SetFilter(a.Pod.Metadata.UID, call)
 	v.AskedAbout(q.Needs, now)
-	return out
 }
 
 const (

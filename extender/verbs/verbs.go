@@ -59,8 +59,9 @@ func New(c Config) (*Verbs, error) {
 // Filter answers POST /scheduler/filter: ExtenderArgs with an
 // ExtenderFilterResult.
 func (v *Verbs) Filter(w http.ResponseWriter, r *http.Request) {
-	handle(v, w, r, &v.metrics.filter, decodeArgs, func(b []byte, a *args) []byte {
-		return appendFilterResult(b, v.filter(a))
+	handle(v, w, r, &v.metrics.filter, decodeArgs, func(s *scratch, a *args) []byte {
+		v.filter(a, &s.result)
+		return appendFilterResult(s.out, &s.result)
 	}, appendFilterError)
 }
 
@@ -68,7 +69,9 @@ func (v *Verbs) Filter(w http.ResponseWriter, r *http.Request) {
 // HostPriorityList. That has no place for an error: without scores, those of the
 // other plugins decide.
 func (v *Verbs) Prioritize(w http.ResponseWriter, r *http.Request) {
-	handle(v, w, r, &v.metrics.prioritize, decodeArgs, v.appendScores, func(b []byte, _ string) []byte {
+	handle(v, w, r, &v.metrics.prioritize, decodeArgs, func(s *scratch, a *args) []byte {
+		return v.appendScores(s.out, a)
+	}, func(b []byte, _ string) []byte {
 		return append(b, "[]"...)
 	})
 }
@@ -80,8 +83,8 @@ func (v *Verbs) Prioritize(w http.ResponseWriter, r *http.Request) {
 // is right for a request that cannot be read, as the result has no place for an
 // error.
 func (v *Verbs) Preempt(w http.ResponseWriter, r *http.Request) {
-	handle(v, w, r, &v.metrics.preempt, decodePreemptArgs, func(b []byte, a *preemptArgs) []byte {
-		return appendCandidates(b, v.preempt(a))
+	handle(v, w, r, &v.metrics.preempt, decodePreemptArgs, func(s *scratch, a *preemptArgs) []byte {
+		return appendCandidates(s.out, v.preempt(a))
 	}, nil)
 }
 
@@ -89,7 +92,7 @@ func (v *Verbs) Preempt(w http.ResponseWriter, r *http.Request) {
 // placed is a 200 if failure can put the sentence in an answer: kube-scheduler
 // does not read the body of any other status.
 func handle[A any](v *Verbs, w http.ResponseWriter, r *http.Request, m *verbMetrics, decode func([]byte, *scratch) (A, error),
-	answer func([]byte, A) []byte, failure func(b []byte, sentence string) []byte) {
+	answer func(*scratch, A) []byte, failure func(b []byte, sentence string) []byte) {
 	start, result := time.Now(), refused
 	defer func() { m.seconds[result].Observe(time.Since(start).Seconds()) }()
 	serve.Body(w, r, maxBody, func(body []byte) {
@@ -99,7 +102,7 @@ func handle[A any](v *Verbs, w http.ResponseWriter, r *http.Request, m *verbMetr
 		switch {
 		case err == nil:
 			result = answered
-			s.out = answer(s.out, args)
+			s.out = answer(s, args)
 		case failure != nil && errors.Is(err, errPod):
 			result = failed
 			v.Log.Warn().Err(err).Str("path", r.URL.Path).Msg("cannot place a pod")
@@ -108,16 +111,21 @@ func handle[A any](v *Verbs, w http.ResponseWriter, r *http.Request, m *verbMetr
 			serve.Error(w, http.StatusBadRequest, "%s", err)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(s.out)))
+		header := w.Header()
+		header["Content-Type"] = contentType
+		header["Content-Length"] = []string{strconv.Itoa(len(s.out))}
 		_, _ = w.Write(s.out) // the client is gone: nobody is left to tell
 	})
 }
 
+// contentType is of every answer; net/http only reads it.
+var contentType = []string{"application/json"}
+
 // scratch is memory that one request leaves to the next.
 type scratch struct {
-	names []string
-	out   []byte
+	names  []string
+	result filterResult
+	out    []byte
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -128,6 +136,7 @@ const maxScratch = 1 << 20
 func (s *scratch) release() {
 	clear(s.names[:cap(s.names)]) // each shares a copy of its body
 	s.names, s.out = s.names[:0], s.out[:0]
+	s.result.reset()
 	if cap(s.out) <= maxScratch && cap(s.names) <= maxScratch/16 {
 		scratches.Put(s)
 	}
