@@ -29,6 +29,7 @@ func TestSessions(t *testing.T) {
 	}
 	for _, scene := range []shared{
 		{"four inferences", fourSessions},
+		{"ended at once", endedAtOnce},
 		{"in order", sessionsInOrder},
 		{"a camera vanishes", cameraVanishes},
 		{"warm", warmSession},
@@ -70,6 +71,25 @@ func fourSessions(t *testing.T, s *stack.Stack) {
 	if len(kinds) != 4 {
 		t.Errorf("they run on %v, want four kinds", kinds)
 	}
+}
+
+// endedAtOnce: a session that ends as soon as it has a server stays ended,
+// although its server is only just being written.
+func endedAtOnce(t *testing.T, s *stack.Stack) {
+	c := camera{s, "connector"}
+	for range 20 {
+		c.end(t, c.create(t, `{"inference":"face-recognition","ttl":"1h"}`, true).ID)
+	}
+	var waiting sync.WaitGroup
+	for range 4 {
+		waiting.Go(func() {
+			// Ended while it waits, or while it gets its server.
+			for range 10 {
+				c.end(t, c.create(t, `{"inference":"text-recognition","ttl":"1h"}`, false).ID)
+			}
+		})
+	}
+	waiting.Wait()
 }
 
 // sessionsInOrder: of five sessions for one GPU one is served and the others

@@ -47,6 +47,9 @@ type Controller struct {
 
 	mu    sync.Mutex
 	table *session.Table
+	// unwritten has how many writes of a session's server are under way. Its
+	// client is not told before: another leader might choose another server.
+	unwritten map[string]int
 	// dirty are the pools to plan for.
 	dirty map[session.Pool]struct{}
 	// due is when to plan for a pool again although nothing changed.
@@ -91,7 +94,7 @@ const (
 func New(c Config) *Controller {
 	k := &Controller{
 		Config: c, wake: make(chan struct{}, 1), flush: make(chan struct{}, 1), writing: make(chan struct{}, writers),
-		table: session.NewTable(), dirty: map[session.Pool]struct{}{}, due: map[session.Pool]time.Time{}, changed: map[string]chan struct{}{},
+		table: session.NewTable(), unwritten: map[string]int{}, dirty: map[session.Pool]struct{}{}, due: map[session.Pool]time.Time{}, changed: map[string]chan struct{}{},
 		failures: map[session.Pool]failure{}, renewals: newRenewals(), lengths: map[session.Pool]time.Duration{},
 	}
 	k.feeds = newFeeds(k)

@@ -40,7 +40,7 @@ var ErrNotFound = errors.New("there is no such session, or it has ended")
 // waiting. ID, Created and Renewed are filled in.
 func (k *Controller) Create(ctx context.Context, s session.Session) (View, error) {
 	now := time.Now()
-	s.ID, s.Created, s.Renewed, s.Server, s.Version = strings.ToLower(rand.Text()), now, now, "", ""
+	s.ID, s.Created, s.Renewed, s.Server, s.UID, s.Version = strings.ToLower(rand.Text()), now, now, "", "", ""
 	k.mu.Lock()
 	if v := k.table.Free(s.Pool, k.limits(s.Pool).PerServer); v != nil && k.Leads() == nil {
 		s.Server = v.Name
@@ -61,7 +61,7 @@ func (k *Controller) Create(ctx context.Context, s session.Session) (View, error
 		k.remove(s.ID)
 		return View{}, fmt.Errorf("keep the session: %w", err)
 	}
-	s.Version = created.ResourceVersion
+	s.UID, s.Version = string(created.UID), created.ResourceVersion
 	k.put(&s)
 	k.metrics.created.Inc()
 	if s.Server != "" {
@@ -164,7 +164,7 @@ func (k *Controller) own(client, id string) (*session.Session, error) {
 // view completes a session. The caller holds the lock.
 func (k *Controller) view(s *session.Session) View {
 	v := View{Session: *s}
-	if server := k.table.Server(s.Server); server != nil {
+	if server := k.table.Server(s.Server); server != nil && k.unwritten[s.ID] == 0 {
 		v.Server = *server
 		return v
 	}

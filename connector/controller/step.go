@@ -103,69 +103,6 @@ func (k *Controller) carryOut(ctx context.Context, p session.Pool, now time.Time
 	return again
 }
 
-// change writes a changed session. The caller holds the lock.
-func (k *Controller) change(ctx context.Context, s *session.Session) {
-	k.table.Put(s)
-	k.note(s.Pool, s.ID)
-	k.tellAll(s.Pool)
-	lease, err := session.Lease(s, k.Namespace)
-	if err != nil {
-		k.Log.Error().Err(err).Msg("cannot write a session")
-		return
-	}
-	k.write(ctx, func(ctx context.Context) {
-		leases := k.Client.CoordinationV1().Leases(k.Namespace)
-		updated, err := leases.Update(ctx, lease, metav1.UpdateOptions{})
-		if err != nil {
-			k.Log.Info().Err(err).Str("session", s.ID).Msg("a session was changed by somebody else, or could not be written: it is read again")
-			k.reread(ctx, s.ID)
-			return
-		}
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if now := k.table.Session(s.ID); now != nil && newer(updated.ResourceVersion, now.Version) {
-			next := *now
-			next.Version = updated.ResourceVersion
-			k.table.Put(&next)
-		}
-	})
-}
-
-// reread replaces what is known of a session by what the API server has.
-func (k *Controller) reread(ctx context.Context, id string) {
-	lease, err := k.Client.CoordinationV1().Leases(k.Namespace).Get(ctx, session.LeaseName(id), metav1.GetOptions{})
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	switch {
-	case apierrors.IsNotFound(err):
-		k.remove(id)
-	case err != nil:
-		k.Log.Warn().Err(err).Str("session", id).Msg("cannot read a session; its next event will tell")
-	default:
-		if s, err := session.OfLease(lease); err == nil {
-			if old := k.table.Session(id); old != nil {
-				k.table.Remove(id)
-			}
-			k.put(s)
-		}
-	}
-}
-
-// endLocked ends a session. The caller holds the lock.
-func (k *Controller) endLocked(ctx context.Context, s *session.Session) {
-	if s.Server != "" {
-		k.length(s.Pool, time.Since(s.Created))
-	}
-	k.remove(s.ID)
-	k.write(ctx, func(ctx context.Context) {
-		err := k.Client.CoordinationV1().Leases(k.Namespace).Delete(ctx, session.LeaseName(s.ID), metav1.DeleteOptions{})
-		if err != nil && !apierrors.IsNotFound(err) {
-			k.Log.Warn().Err(err).Str("session", s.ID).Msg("cannot delete a session; it expires again")
-			k.reread(ctx, s.ID)
-		}
-	})
-}
-
 // createServer creates one more server of a pool; false when its profile has
 // nothing to create one from. The caller holds the lock.
 func (k *Controller) createServer(ctx context.Context, p session.Pool, now time.Time) bool {
@@ -270,18 +207,6 @@ func (k *Controller) markIdle(ctx context.Context, v *session.Server, since time
 		if err != nil && !apierrors.IsNotFound(err) {
 			k.Log.Info().Err(err).Str("pod", v.Name).Msg("cannot note since when a server is idle")
 		}
-	})
-}
-
-// write runs a call of the API server, a bounded number at a time. The caller
-// holds the lock, which write does not wait with.
-func (k *Controller) write(ctx context.Context, call func(context.Context)) {
-	k.tasks.Go(func() {
-		k.writing <- struct{}{}
-		defer func() { <-k.writing }()
-		ctx, cancel := context.WithTimeout(ctx, callLimit)
-		defer cancel()
-		call(ctx)
 	})
 }
 

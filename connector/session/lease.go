@@ -8,6 +8,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
 )
@@ -44,7 +45,9 @@ func LeaseName(id string) string { return leasePrefix + id }
 
 // Lease is the object that a session is kept in: it is held by the server, for
 // the session's TTL since it was last renewed. Its resourceVersion is the
-// session's Version, so that a change of what was changed meanwhile is refused.
+// session's Version, so that a change of what was changed meanwhile is refused,
+// and its uid the session's UID, so that a change of what was deleted meanwhile
+// is: the API server creates a Lease that is not there on update.
 func Lease(s *Session, namespace string) (*coordinationv1.Lease, error) {
 	content, err := json.Marshal(spec{
 		s.Client, s.Pool.Inference, s.Pool.Accelerator, s.Pool.Node, s.Labels, s.Priority, s.Moves,
@@ -54,7 +57,7 @@ func Lease(s *Session, namespace string) (*coordinationv1.Lease, error) {
 	}
 	l := &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, Name: LeaseName(s.ID), ResourceVersion: s.Version,
+			Namespace: namespace, Name: LeaseName(s.ID), UID: types.UID(s.UID), ResourceVersion: s.Version,
 			Labels:      map[string]string{Label: LabelSession},
 			Annotations: map[string]string{specAnnotation: string(content)},
 		},
@@ -90,7 +93,7 @@ func OfLease(l *coordinationv1.Lease) (*Session, error) {
 		Labels: content.Labels, Priority: content.Priority, Moves: content.Moves,
 		TTL:     time.Duration(*l.Spec.LeaseDurationSeconds) * time.Second,
 		Created: l.Spec.AcquireTime.Time, Renewed: l.Spec.RenewTime.Time,
-		Version: l.ResourceVersion,
+		UID: string(l.UID), Version: l.ResourceVersion,
 	}
 	if l.Spec.HolderIdentity != nil {
 		s.Server = *l.Spec.HolderIdentity

@@ -17,7 +17,7 @@ func TestLeaseAndBack(t *testing.T) {
 		"waits": waits("a", 3),
 		"served, with everything": {
 			ID: "b", Client: "camera-7", Pool: Pool{"face-recognition", "gpu,npu", "edge-1"}, Labels: map[string]string{"hall": "3"},
-			Priority: -5, TTL: time.Hour, Created: start, Renewed: start.Add(time.Minute), Server: "face-x", Moves: 2, Version: "77",
+			Priority: -5, TTL: time.Hour, Created: start, Renewed: start.Add(time.Minute), Server: "face-x", Moves: 2, UID: "u-1", Version: "77",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

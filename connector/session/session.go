@@ -24,9 +24,9 @@ type Session struct {
 	// Moves is how often it was given another server because the one it had
 	// went away.
 	Moves int
-	// Version is the API server's resourceVersion of the session's Lease, "" when
-	// it is not there yet.
-	Version string
+	// UID and Version are the API server's uid and resourceVersion of the
+	// session's Lease, "" when it is not there yet.
+	UID, Version string
 }
 
 // Expires is when the session ends unless it is renewed.
