@@ -16,7 +16,6 @@ import (
 // TestAdmission is what happens to pods when they are created, while nothing
 // is broken.
 func TestAdmission(t *testing.T) {
-	t.Parallel()
 	runShared(t, borrow(t, paper), []shared{
 		{"dry run", dryRun},
 		{"refusals", refusals},

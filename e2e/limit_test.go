@@ -13,7 +13,6 @@ import (
 // TestLimitInTheWay: a pod that waits is not deleted for a kind that its
 // namespace's LimitRange would refuse it, however idle that is.
 func TestLimitInTheWay(t *testing.T) {
-	t.Parallel()
 	s := borrow(t, paper)
 	apply := func(verb, file string) {
 		t.Helper()

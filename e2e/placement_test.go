@@ -19,7 +19,6 @@ import (
 // TestFourAtOnce is the main job: four Jobs of the paper, created at once with
 // plain kubectl, land on four different accelerators.
 func TestFourAtOnce(t *testing.T) {
-	t.Parallel()
 	s := borrow(t, paper)
 	root, err := cluster.Root()
 	if err != nil {
@@ -198,7 +197,6 @@ func notOvercommitted(t *testing.T, s *stack.Stack, pods []corev1.Pod) {
 
 // TestManyOnDevices creates 200 pods at once for 100 devices.
 func TestManyOnDevices(t *testing.T) {
-	t.Parallel()
 	s := borrow(t, hundred)
 	createMany(t, s, 200, "gpu,npu,fpga")
 	pods := settled(t, s, 200, 100)
@@ -221,7 +219,6 @@ func TestManyOnDevices(t *testing.T) {
 // TestManyOnAnything fills the accelerators and then the CPU slots: 16 cores
 // a node, 2 for each slot.
 func TestManyOnAnything(t *testing.T) {
-	t.Parallel()
 	s := borrow(t, hundred)
 	const cpuSlots = 10 * 16 / 2
 	createMany(t, s, 200, "any")

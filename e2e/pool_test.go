@@ -35,20 +35,25 @@ var (
 // idle one takes a tenth of a processor and half a GiB.
 const maxIdle = 2
 
-// pool has the installations that nobody uses, the latest last.
-var pool struct {
-	mu   sync.Mutex
-	idle []pooled
-}
+// pool has the installations that nobody uses, the latest last, and how many
+// tests have yet to release each setup: what nobody waits for is stopped.
+var pool = struct {
+	mu      sync.Mutex
+	idle    []pooled
+	pending map[string]int
+}{pending: map[string]int{}}
 
 type pooled struct {
 	setup string
 	*stack.Stack
 }
 
-// borrow returns an installation for the time of one test.
+// borrow makes the test a parallel one and returns an installation for its time.
 func borrow(t *testing.T, want setup) *stack.Stack {
 	t.Helper()
+	expect(want.name, 1)
+	t.Parallel() // goes on once every test has said what it will borrow
+	t.Cleanup(func() { expect(want.name, -1) })
 	s := take(want.name)
 	if s == nil {
 		var out bytes.Buffer
@@ -73,6 +78,22 @@ func borrow(t *testing.T, want setup) *stack.Stack {
 		release(want.name, s)
 	})
 	return s
+}
+
+// expect counts the tests that have yet to release a setup, and stops those
+// installations that no test will borrow any more.
+func expect(name string, tests int) {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	if pool.pending[name] += tests; pool.pending[name] > 0 {
+		return
+	}
+	pool.idle = slices.DeleteFunc(pool.idle, func(p pooled) bool {
+		if p.setup == name {
+			p.Stop()
+		}
+		return p.setup == name
+	})
 }
 
 // take takes an idle installation from the pool; nil if there is none.
@@ -113,9 +134,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// raced compiles the programs under test with the race detector, once.
+// raced compiles the programs under test with the race detector, once. The
+// exporters, of which there are up to ten and which nobody but scrapers calls,
+// take more processor time with it than all the rest: they have it in the long
+// tests only.
 var raced = sync.OnceValues(func() (string, error) {
-	return stack.BuildPrograms(context.Background(), true, nil)
+	programs := []string{"connector", "extender", "webhook"}
+	if long {
+		programs = append(programs, "exporter")
+	}
+	return stack.BuildPrograms(context.Background(), nil, programs...)
 })
 
 // launch starts an installation whose programs have the race detector.

@@ -17,7 +17,6 @@ import (
 // TestQuotaReadmission: a pod that waits is recreated for an idle kind only
 // when its namespace's quota has room for that.
 func TestQuotaReadmission(t *testing.T) {
-	t.Parallel()
 	s := borrow(t, oneNode)
 	occupy(t, s, gpuResource)
 	for _, owner := range []string{"bare pod", "Job", "Deployment"} {

@@ -142,7 +142,6 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 // server, before and after the call is carried out, and starts it anew: each
 // time the pod is there exactly once, and runs on what freed.
 func TestReadmissionKilled(t *testing.T) {
-	t.Parallel()
 	s := borrow(t, unattended)
 	occupy(t, s, gpuResource)
 	owners := []string{"bare pod"}

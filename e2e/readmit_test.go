@@ -23,7 +23,6 @@ import (
 // TestReadmission is what becomes of pods that wait for a kind that stays
 // taken when another frees.
 func TestReadmission(t *testing.T) {
-	t.Parallel()
 	s := borrow(t, oneNode)
 	occupy(t, s, gpuResource)
 	for owner, manifest := range waitingOwners {

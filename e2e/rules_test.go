@@ -17,7 +17,6 @@ const enforceLabel = "pod-security.kubernetes.io/enforce"
 // TestRules is what becomes of pods whose namespace has rules for them, and of
 // those whose volumes are somewhere already.
 func TestRules(t *testing.T) {
-	t.Parallel()
 	runShared(t, borrow(t, paper), []shared{
 		{"LimitRange for everybody", everybodysLimitRange},
 		{"host mount under baseline", func(t *testing.T, s *stack.Stack) { hostMount(t, s, "baseline") }},

@@ -185,7 +185,6 @@ func none(s *stack.Stack) func(context.Context) error {
 // TestCreatedFirstRaces: whatever others do to a Deployment between any two
 // steps, in the end it has the pods it is to have and none is left besides.
 func TestCreatedFirstRaces(t *testing.T) {
-	t.Parallel()
 	s := borrow(t, unattended)
 	steps := []string{"told to go first"}
 	if long {

@@ -46,18 +46,28 @@ var programs = []string{"connector", "exporter", "extender", "webhook"}
 
 // BuildPrograms compiles the project's programs into the checkout they come
 // from, and returns the directory. Not into a cache: two checkouts, tested side
-// by side, would run each other's programs.
-func BuildPrograms(ctx context.Context, race bool, out io.Writer) (string, error) {
+// by side, would run each other's programs. Those named in raced have the race
+// detector.
+func BuildPrograms(ctx context.Context, out io.Writer, raced ...string) (string, error) {
 	root, err := cluster.Root()
 	if err != nil {
 		return "", err
 	}
 	name := "local"
-	if race {
+	if len(raced) > 0 {
 		name = "local-race"
 	}
 	dir := filepath.Join(root, "bin", name)
-	return dir, cluster.BuildPrograms(ctx, dir, cluster.ProgramOptions{Race: race, Out: out}, programs...)
+	for _, race := range []bool{true, false} {
+		named := slices.DeleteFunc(slices.Clone(programs), func(p string) bool { return slices.Contains(raced, p) != race })
+		if len(named) == 0 {
+			continue
+		}
+		if err := cluster.BuildPrograms(ctx, dir, cluster.ProgramOptions{Race: race, Out: out}, named...); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
 }
 
 // Start brings everything up and returns when the webhook and the extender
@@ -78,7 +88,11 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 		return nil, err
 	}
 	if s.bin = cfg.Programs; s.bin == "" {
-		if s.bin, err = BuildPrograms(ctx, cfg.Race, cfg.Out); err != nil {
+		var raced []string
+		if cfg.Race {
+			raced = programs
+		}
+		if s.bin, err = BuildPrograms(ctx, cfg.Out, raced...); err != nil {
 			return nil, err
 		}
 	}
