@@ -24,7 +24,7 @@ demo: prepare ## Run four inferences on four accelerators of a simulated cluster
 cluster: privileged ## Run four real inferences on three real kubelets, as root (CLUSTER_EXIT=1 ends by itself, INSTALL=yes installs what is missing)
 	@go run ./e2e/edge/up
 
-test: lint unit e2e ## Run the tests of every change, in less than ten minutes
+test: lint unit e2e ## Run the tests of every change, in less than eight minutes
 
 test-all: lint unit e2e-long fuzz soak ## Run every test that needs no root: also the long ones, the fuzz tests and the soak
 
@@ -39,11 +39,13 @@ unit: ## Test the packages, with the race detector
 	@./e2e/needs.sh cc
 	go test -race $$(go list ./... | grep -v /e2e)
 
-# The programs under test are compiled by the tests, so a cached result may be
-# that of another program: -count 1.
+# Tests that compile and run programs, or read the whole tree, are never cached:
+# the result may be that of another program.
+UNCACHED := ./e2e ./e2e/cluster ./e2e/conventions
 e2e: prepare ## Test the programs on local control planes, with the race detector
 	@./e2e/needs.sh cc
-	go test -race -count 1 $(E2E_FLAGS) ./e2e/...
+	go test -race $(E2E_FLAGS) $$(go list ./e2e/... | grep -vE '/e2e(/cluster|/conventions)?$$')
+	go test -race -count 1 $(E2E_FLAGS) $(UNCACHED)
 
 e2e-long: E2E_FLAGS += -tags long ## The same, with the tests that take minutes: bursts of 500 pods, every step of every race
 e2e-long: e2e

@@ -217,7 +217,7 @@ func twoConnectors(t *testing.T, s *stack.Stack) {
 	for i := range n {
 		wg.Go(func() {
 			c := camera{s, []string{"connector", "connector-2"}[i%2]}
-			code, a, err := c.ask(t.Context(), http.MethodPost, "/v1/sessions", `{"inference":"object-detection","accelerator":"cpu","ttl":"20s"}`)
+			code, a, err := c.ask(t.Context(), http.MethodPost, "/v1/sessions", `{"inference":"object-detection","accelerator":"cpu","ttl":"10s"}`)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
