@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"heteroaccel.io/connector/camera/client"
+	cameras "heteroaccel.io/connector/camera/client"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -27,18 +27,18 @@ type heldCamera struct {
 	done chan error
 
 	mu   sync.Mutex
-	last client.Session
+	last cameras.Session
 	// ids are those of the sessions that it had.
 	ids map[string]bool
 }
 
-func (h *heldCamera) session() client.Session {
+func (h *heldCamera) session() cameras.Session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.last
 }
 
-func (h *heldCamera) tell(s client.Session) {
+func (h *heldCamera) tell(s cameras.Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last = s
@@ -57,9 +57,9 @@ func (h *heldCamera) end(t *testing.T) {
 }
 
 // hold starts cameras that ask at once.
-func hold(t *testing.T, s *stack.Stack, n int, ask client.Request) []*heldCamera {
+func hold(t *testing.T, s *stack.Stack, n int, ask cameras.Request) []*heldCamera {
 	t.Helper()
-	c, err := client.New(client.Config{URL: s.URL("connector", "")})
+	c, err := cameras.New(cameras.Config{URL: s.URL("connector", "")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestTwoHundredCameras(t *testing.T) {
 	t.Cleanup(func() { s.Process("connector").Kill() })
 	began := time.Now()
 	// Not the CPUs: then the fleet has a hundred devices that can serve.
-	all := hold(t, s, manyCameras, client.Request{Inference: "face-recognition", Accelerator: "gpu,npu,fpga", TTL: "10m"})
+	all := hold(t, s, manyCameras, cameras.Request{Inference: "face-recognition", Accelerator: "gpu,npu,fpga", TTL: "10m"})
 	defer func() {
 		for _, h := range all {
 			h.stop()

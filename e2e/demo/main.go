@@ -1,6 +1,7 @@
 // Demo shows the main job on a local control plane that it builds and starts
-// itself: four inferences that name no accelerator land on four different
-// ones, and the same four pinned to the GPU by hand wait for each other.
+// itself: a camera asks for an inference and gets the address of a server, four
+// inferences that name no accelerator land on four different ones, and the same
+// four pinned to the GPU by hand wait for each other.
 //
 // It keeps the cluster up until Ctrl-C; with DEMO_EXIT=1 it ends by itself,
 // and fails if what it showed is not what it claims.
@@ -18,7 +19,7 @@ func main() {
 	narrate.Main(narrate.Demo{
 		Name: "demo",
 		About: "HeteroAccel demo: nodes G (GPU), F (FPGA) and N (NPU) of the paper, simulated;\n" +
-			"API server, scheduler, webhook, extender and exporters are the real ones.",
+			"API server, scheduler, webhook, extender, connector and exporters are the real ones.",
 		Exit:  "DEMO_EXIT",
 		Start: start,
 	})
@@ -30,6 +31,12 @@ func start(ctx context.Context) (narrate.Stage, error) {
 		return nil, err
 	}
 	n, err := narrate.New(s.Cluster)
+	if err == nil {
+		err = s.InstallConnector(ctx)
+	}
+	if err == nil {
+		err = s.StartConnector(ctx, "connector", "--idle-timeout=1s")
+	}
 	if err != nil {
 		s.Stop()
 		return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -29,15 +30,17 @@ func (d demo) Stop() error {
 
 // Show implements narrate.Stage.
 func (d demo) Show(ctx context.Context) error {
-	if err := d.anyAccelerator(ctx); err != nil {
-		return err
+	for _, scene := range []func(context.Context) error{d.camera, d.typed, d.anyAccelerator} {
+		if err := scene(ctx); err != nil {
+			return err
+		}
 	}
 	return d.pinned(ctx)
 }
 
 // anyAccelerator is the main job: four pods, four kinds.
 func (d demo) anyAccelerator(ctx context.Context) error {
-	narrate.Title("1. Four inferences that name no accelerator")
+	narrate.Title("2. Four inferences that name no accelerator")
 	pods, err := d.Run(ctx, anyFile, inferences)
 	if err != nil {
 		return err
@@ -55,7 +58,7 @@ func (d demo) anyAccelerator(ctx context.Context) error {
 
 // pinned is what the same four come to without us.
 func (d demo) pinned(ctx context.Context) error {
-	narrate.Title("2. The same four, pinned to the GPU by hand")
+	narrate.Title("3. The same four, pinned to the GPU by hand")
 	if err := d.Create(ctx, pinnedFile); err != nil {
 		return err
 	}
@@ -83,7 +86,7 @@ func (d demo) pinned(ctx context.Context) error {
 
 // Invite implements narrate.Stage.
 func (d demo) Invite(ctx context.Context) error {
-	narrate.Title("3. Over to you")
+	narrate.Title("4. Over to you")
 	pods, err := d.Run(ctx, anyFile, inferences)
 	if err != nil {
 		return err
@@ -103,8 +106,11 @@ The four run again. In another terminal:
   curl %s
   curl %s
 
+  %s
+
 Ctrl-C stops everything and leaves nothing behind.
 `, d.Kubeconfig(), d.KubectlPath(), pods[0].Name, pods[0].Name,
-		d.URL("extender", "/nodes"), d.URL("extender", "/pods/default/"+pods[0].Name), d.URL("extender", "/profiles"))
+		d.URL("extender", "/nodes"), d.URL("extender", "/pods/default/"+pods[0].Name), d.URL("extender", "/profiles"),
+		strings.ReplaceAll(ask(d.URL("connector", "")), "\n", "\n  "))
 	return nil
 }
