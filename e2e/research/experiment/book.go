@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -32,7 +32,9 @@ type run struct {
 type book struct {
 	mu   sync.Mutex
 	runs map[string]*entry
-	err  error
+	// servers are the connector's pods, by name.
+	servers map[string]*server
+	err     error
 }
 
 type entry struct {
@@ -41,10 +43,10 @@ type entry struct {
 	done chan struct{}
 }
 
-// follow keeps a book of the pods of a cluster until ctx ends.
-func follow(ctx context.Context, client kubernetes.Interface) (*book, error) {
-	b := &book{runs: map[string]*entry{}}
-	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(metav1.NamespaceDefault))
+// follow keeps a book of the pods of a namespace until ctx ends.
+func follow(ctx context.Context, client kubernetes.Interface, namespace string) (*book, error) {
+	b := &book{runs: map[string]*entry{}, servers: map[string]*server{}}
+	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace))
 	informer := factory.Core().V1().Pods().Informer()
 	handled, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { b.see(o.(*corev1.Pod), time.Now()) },
@@ -77,6 +79,7 @@ func (b *book) see(p *corev1.Pod, now time.Time) {
 	defer b.mu.Unlock()
 	e := b.runs[p.Name]
 	if e == nil {
+		b.seeServer(p)
 		return
 	}
 	if e.uid != p.UID {
@@ -85,11 +88,7 @@ func (b *book) see(p *corev1.Pod, now time.Time) {
 		}
 		e.uid = p.UID
 	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
-			e.waited = true
-		}
-	}
+	e.waited = e.waited || unschedulable(p)
 	if p.DeletionTimestamp != nil {
 		return // to be recreated, or the end of the experiment
 	}
@@ -111,6 +110,13 @@ func (b *book) see(p *corev1.Pod, now time.Time) {
 			b.err = fmt.Errorf("pod %s failed: %s %s", p.Name, p.Status.Reason, p.Status.Message)
 		}
 	}
+}
+
+// unschedulable reports whether kube-scheduler has found no node for a pod.
+func unschedulable(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable
+	})
 }
 
 // all returns the runs, and what was wrong with one of them.

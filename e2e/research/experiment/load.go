@@ -69,8 +69,12 @@ func (s *site) visitors(ctx context.Context, name string, f *fleet.Fleet, perSec
 	})
 }
 
-// ask creates a pod and waits until it has ended, or until it is too late.
+// ask creates a pod and waits until it has ended, or until it is too late. Where
+// the connector is asked it does the same with a session.
 func (s *site) ask(ctx context.Context, b *book, q *request, late time.Time) error {
+	if s.connector != nil {
+		return s.session(ctx, b, q, late)
+	}
 	done := b.expect(q, time.Now())
 	if _, err := s.client.CoreV1().Pods(metav1.NamespaceDefault).Create(ctx, s.pod(q), metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create a pod: %w", err)
@@ -92,7 +96,7 @@ func (s *site) ask(ctx context.Context, b *book, q *request, late time.Time) err
 func (s *site) play(ctx context.Context, name string, w window, last time.Time, out io.Writer, load func(context.Context, *book) error) ([]run, window, error) {
 	following, end := context.WithCancel(ctx)
 	defer end()
-	b, err := follow(following, s.client)
+	b, err := follow(following, s.client, s.namespace)
 	if err != nil {
 		return nil, w, err
 	}
@@ -132,7 +136,7 @@ func (b *book) tell(ctx context.Context, name string, w window, out io.Writer) {
 				}
 			}
 			left := max(0, w.to.Sub(now)).Round(time.Second)
-			fmt.Fprintf(out, "  %s: %d pods ended, %d under way, %s to go\n", name, ended, len(runs)-ended, left)
+			fmt.Fprintf(out, "  %s: %d runs ended, %d under way, %s to go\n", name, ended, len(runs)-ended, left)
 		}
 	}
 }

@@ -1,8 +1,10 @@
 // Experiment repeats the paper's experiment on a local cluster that it builds
 // and starts itself: nodes G, F and N, and four cameras that each repeat an
 // inference of their own. A has everything pinned to the GPU, on a cluster
-// without HeteroAccel; B lets every pod have any accelerator. Then requests
-// come at random, at rates that are parts of what the cluster can do at most.
+// without HeteroAccel; B lets every pod have any accelerator; with -connector
+// there is a C, in which the cameras ask the connector instead of creating pods.
+// Then requests come at random, at rates that are parts of what the cluster can
+// do at most.
 //
 // The pods, the scheduler and all programs are the real ones. What a container
 // would do is simulated: it runs as long as the paper's Table 4 says for its
@@ -35,6 +37,8 @@ type settings struct {
 	policies []string
 	loads    []float64
 	seed     uint64
+	// connector has each B repeated by cameras that ask the connector.
+	connector bool
 }
 
 func main() {
@@ -69,6 +73,7 @@ func parse(args []string, out io.Writer) (settings, error) {
 	fs.DurationVar(&s.warmup, "warmup", 0, "how long is waited before that; 0 for the longest usual run")
 	fs.StringVar(&policies, "policies", policies, "the webhook's policies to run B with, separated by commas")
 	fs.StringVar(&loads, "loads", loads, "rates of the random arrivals, in parts of the bound; none when empty")
+	fs.BoolVar(&s.connector, "connector", false, "after each B, have the four cameras ask the connector for a session for each inference: C")
 	fs.Uint64Var(&s.seed, "seed", 1, "everything random follows from it")
 	if err := fs.Parse(args); err != nil {
 		return s, err

@@ -13,6 +13,7 @@ func TestParse(t *testing.T) {
 		"nothing said":     {nil, ""},
 		"no loads":         {[]string{"-loads", ""}, ""},
 		"several":          {[]string{"-policies", "idle-first, priced-finish", "-loads", "0.5,.9"}, ""},
+		"by the connector": {[]string{"-connector"}, ""},
 		"unknown policy":   {[]string{"-policies", "best"}, `there is no policy "best"`},
 		"load of 1":        {[]string{"-loads", "1"}, "between 0 and 1"},
 		"load is a word":   {[]string{"-loads", "much"}, `"much"`},

@@ -12,7 +12,7 @@ import (
 // mean nothing.
 func TestExperiment(t *testing.T) {
 	var said bytes.Buffer
-	s, err := parse([]string{"-stretch", "3", "-interval", "6s", "-loads", "0.5"}, &said)
+	s, err := parse([]string{"-stretch", "3", "-interval", "6s", "-loads", "0.5", "-connector"}, &said)
 	if err != nil {
 		t.Fatalf("%v: %s", err, said.String())
 	}
@@ -22,6 +22,7 @@ func TestExperiment(t *testing.T) {
 	for _, want := range []string{
 		`A: GPU +[1-9]\d* +[1-9]\d* +0 +0 +0 +6s +[0-9.]+ +- `, // everything on the GPU
 		`B: \S+ +[1-9]\d* +[1-9]\d* .* 6s +[0-9.]+ +[+-][0-9.]+ %`,
+		`C: \S+ +[1-9]\d* +[1-9]\d* .* 6s +[0-9.]+ +[+-][0-9.]+ %`,
 		`B: \S+ +all +[1-9]\d*( +[0-9.]+s){5}`,
 		`50 % +[1-9]\d* +0 `, // nobody is left unserved
 	} {

@@ -32,6 +32,13 @@ func repeat(ctx context.Context, s settings, out io.Writer) error {
 				return err
 			}
 			cameras = append(cameras, r)
+			if s.connector {
+				r, err := at.sessions(ctx, "C: "+policy, s, f, out)
+				if err != nil {
+					return err
+				}
+				cameras = append(cameras, r)
+			}
 			for _, load := range s.loads {
 				r, err := at.open(ctx, policy, load, load*b.Rate, s, f, out)
 				if err != nil {
@@ -98,6 +105,16 @@ func (s *site) closed(ctx context.Context, name string, set settings, f *fleet.F
 	}
 	r, err := measure(runs, w, byEnd, f)
 	return named{name: name, result: r}, err
+}
+
+// sessions measures the cameras once more, as clients of the connector.
+func (s *site) sessions(ctx context.Context, name string, set settings, f *fleet.Fleet, out io.Writer) (named, error) {
+	asking, err := s.asking(ctx)
+	if err != nil {
+		return named{}, fmt.Errorf("%s: %w", name, err)
+	}
+	defer s.stack.Process("connector").Kill()
+	return asking.closed(ctx, name, set, f, out)
 }
 
 // open measures random arrivals.

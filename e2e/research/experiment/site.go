@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	camera "heteroaccel.io/connector/camera/client"
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/research/fleet"
@@ -56,6 +57,12 @@ type site struct {
 	// any is set where HeteroAccel is installed: pods leave the choice to it.
 	any  bool
 	stop func()
+	// namespace is where the pods are.
+	namespace string
+	// stack is set where any is, and connector where cameras ask it instead of
+	// creating pods.
+	stack     *stack.Stack
+	connector *camera.Client
 }
 
 // plain is a cluster without HeteroAccel.
@@ -64,7 +71,7 @@ func plain(ctx context.Context, out io.Writer) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &site{client: c.Client(), stop: c.Stop}, nil
+	return &site{client: c.Client(), namespace: metav1.NamespaceDefault, stop: c.Stop}, nil
 }
 
 // installed is a cluster with HeteroAccel, its profiles hinting at the service
@@ -80,7 +87,7 @@ func installed(ctx context.Context, policy string, f *fleet.Fleet, out io.Writer
 			return nil, fmt.Errorf("set the service times of %s: %w", t.Name, err)
 		}
 	}
-	return &site{client: s.Client(), any: true, stop: s.Stop}, nil
+	return &site{client: s.Client(), namespace: metav1.NamespaceDefault, any: true, stack: s, stop: s.Stop}, nil
 }
 
 // hint writes a type's service times into its profile.
@@ -145,7 +152,7 @@ func ranOn(p *corev1.Pod) (accel.Kind, error) {
 
 // deletePods deletes all pods and waits until they are gone.
 func (s *site) deletePods(ctx context.Context) error {
-	pods := s.client.CoreV1().Pods(metav1.NamespaceDefault)
+	pods := s.client.CoreV1().Pods(s.namespace)
 	now := int64(0)
 	if err := pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{}); err != nil {
 		return fmt.Errorf("delete the pods: %w", err)
