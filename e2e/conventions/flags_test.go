@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,8 +28,8 @@ a flag is changed in its program.
 func TestFlagsPage(t *testing.T) {
 	var page strings.Builder
 	page.WriteString(flagsIntro)
-	for _, program := range []string{"webhook", "extender", "exporter", "connector"} {
-		fmt.Fprintf(&page, "\n## %s\n\n```text\n%s\n```\n", program, help(t, program))
+	for _, program := range []string{"webhook", "extender", "exporter", "connector", "connector/camera"} {
+		fmt.Fprintf(&page, "\n## %s\n\n```text\n%s\n```\n", path.Base(program), help(t, program))
 	}
 	if *update {
 		if err := os.WriteFile(filepath.Join(root, flagsPage), []byte(page.String()), 0o644); err != nil {
@@ -50,7 +51,7 @@ func help(t *testing.T, program string) string {
 	if err != nil {
 		t.Fatalf("%s --help: %v\n%s", program, err, out)
 	}
-	_, below, ok := strings.Cut(string(out), "Usage: "+program+" [flags]\n")
+	_, below, ok := strings.Cut(string(out), "Usage: "+path.Base(program)+" [flags]\n")
 	if !ok || !strings.Contains(below, "--") {
 		t.Fatalf("%s --help names no flags beneath its usage:\n%s", program, out)
 	}
