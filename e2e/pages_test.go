@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"context"
+	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,13 +11,14 @@ import (
 	"testing"
 
 	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/curl"
 	"heteroaccel.io/e2e/pages"
 	"heteroaccel.io/e2e/stack"
 )
 
-// curled is a command that reads a page of the extender. It is answered by the
-// test, since not every machine has curl.
-var curled = regexp.MustCompile(`^curl (?:-s )?"?\$EXTENDER(/[^ "]*)?"?$`)
+// curled is a command that asks the extender or the connector and nothing else. It
+// is sent by the test, since not every machine has curl.
+var curled = regexp.MustCompile(`^curl [^|;&]*\$(EXTENDER|CONNECTOR)[^|;&]*$`)
 
 // pagesWork types the commands that the pages mark to be run on a control
 // plane, and looks for what they show of the output.
@@ -24,6 +28,7 @@ func pagesWork(t *testing.T, s *stack.Stack) {
 		t.Fatal(err)
 	}
 	bin := t.TempDir()
+	withConnector(t, s)
 	if err := os.Symlink(s.KubectlPath(), filepath.Join(bin, "kubectl")); err != nil {
 		t.Fatal(err)
 	}
@@ -61,11 +66,42 @@ func pagesWork(t *testing.T, s *stack.Stack) {
 	}
 }
 
+// withConnector runs the connector for the rest of the test, and then ends the
+// sessions that the pages asked for.
+func withConnector(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	if err := s.InstallConnector(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.StartConnector(t.Context(), "connector", "--idle-timeout=1s"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		defer s.Process("connector").Kill()
+		ctx := context.Background() // the test's has ended
+		var list struct{ Sessions []sessionAnswer }
+		said, err := stack.Get(ctx, s.URL("connector", "/v1/sessions"))
+		if err == nil {
+			err = json.Unmarshal([]byte(said), &list)
+		}
+		if err != nil || len(list.Sessions) == 0 {
+			t.Errorf("the pages ask for no session: %v: %s", err, said)
+		}
+		for _, a := range list.Sessions {
+			if _, _, err := (camera{s, "connector"}).ask(ctx, http.MethodDelete, "/v1/sessions/"+a.ID, ""); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 // typed runs one command as the administrator of the cluster.
 func typed(t *testing.T, s *stack.Stack, root, bin, command string) (string, error) {
 	t.Helper()
-	if m := curled.FindStringSubmatch(command); m != nil {
-		return stack.Get(t.Context(), s.URL("extender", m[1]))
+	if curled.MatchString(command) {
+		return curl.Run(t.Context(), command, func(name string) string {
+			return map[string]string{"EXTENDER": s.URL("extender", ""), "CONNECTOR": s.URL("connector", "")}[name]
+		})
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", command)
 	cmd.Dir = root
