@@ -79,10 +79,10 @@ func find(t *testing.T, name string, served []Session) {
 	}
 }
 
-// TestSessions: a client asks the connector for four inferences and gets four
+// TestAddressesAnswer: a client asks the connector for four inferences and gets four
 // addresses on four kinds, where a client of others' making gets real results;
 // when a server dies or hangs its session moves.
-func TestSessions(t *testing.T) {
+func TestAddressesAnswer(t *testing.T) {
 	watchAllocations(t)
 	client, err := shared.NewClient(t.Context(), "camera")
 	if err != nil {

@@ -2,8 +2,10 @@
 """Sends a picture to inference servers and prints what they found in it.
 
     client face-recognition=10.244.1.7:8080 text-recognition=10.244.2.4:8080
+    client --request face-recognition=10.244.1.7:8080
 
-The requests are tritonclient's. Each server gets its picture twice, with JSON
+The second prints instead the request for the picture, as JSON for other clients
+to send. The requests are tritonclient's. Each server gets its picture twice, with JSON
 tensors and with binary ones, and another picture that has nothing for it.
 Prints one JSON object a line for each; exits with 1 when a request failed, or
 when the two answers of a picture are not the same.
@@ -31,6 +33,19 @@ def infer(client: triton.InferenceServerClient, model: str, metadata: dict, arra
     answer = client.infer(model, [tensor], outputs=wanted, request_id=f"{model}-{binary}")
     assert answer.get_response()["id"] == f"{model}-{binary}", "the answer is to another request"
     return [answer.as_numpy(name) for name in names]
+
+
+def request(inference: str, address: str) -> str:
+    """Write the request for an inference's picture, with JSON tensors."""
+    task = pictures.TASKS[inference]
+    with triton.InferenceServerClient(url=address, connection_timeout=10, network_timeout=30) as client:
+        metadata = client.get_model_metadata(inference)
+    spec = metadata["inputs"][0]
+    tensor = triton.InferInput(spec["name"], spec["shape"], spec["datatype"])
+    tensor.set_data_from_numpy(task.picture(pictures.load(task.shows), spec["shape"]), binary_data=False)
+    body, header_length = triton.InferenceServerClient.generate_request_body(
+        [tensor], outputs=[triton.InferRequestedOutput(o["name"], binary_data=False) for o in metadata["outputs"]])
+    return body[:header_length].decode()
 
 
 def ask(inference: str, address: str) -> dict:
@@ -62,13 +77,14 @@ def ask(inference: str, address: str) -> dict:
 
 def main() -> int:
     """Ask every server of the command line; return the exit code."""
-    for argument in sys.argv[1:]:
+    requests = sys.argv[1:2] == ["--request"]
+    for argument in sys.argv[1 + requests:]:
         inference, _, address = argument.partition("=")
         if inference not in pictures.TASKS or not address:
             print(f"{argument}: give INFERENCE=HOST:PORT, with one of {', '.join(pictures.TASKS)}", file=sys.stderr)
             return 2
         try:
-            print(json.dumps(ask(inference, address)), flush=True)
+            print(request(inference, address) if requests else json.dumps(ask(inference, address)), flush=True)
         except (InferenceServerException, OSError, ValueError) as err:
             print(f"{inference} at {address}: {err}", file=sys.stderr)
             return 1
