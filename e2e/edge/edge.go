@@ -29,8 +29,9 @@ type Edge struct {
 	*cluster.Cluster
 	// Nodes are by name: g, f and n.
 	Nodes map[string]*nodes.Node
-	// Extender and Prometheus are the URLs of these Services, by address.
-	Extender, Prometheus string
+	// Extender, Prometheus and Connector are the URLs of these Services, by
+	// address.
+	Extender, Prometheus, Connector string
 
 	site *nodes.Site
 	out  io.Writer
@@ -64,7 +65,7 @@ func Start(ctx context.Context, cfg Config) (_ *Edge, err error) {
 	}
 	programs := filepath.Join(e.root, "bin", "nodes")
 	err = cluster.BuildPrograms(ctx, programs, cluster.ProgramOptions{Out: cfg.Out, Static: true},
-		"exporter", "extender", "webhook", "e2e/nodes/nodeinit", "e2e/nodes/janitor")
+		"connector", "exporter", "extender", "webhook", "e2e/nodes/nodeinit", "e2e/nodes/janitor")
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +145,7 @@ func (e *Edge) explain() {
 	for _, args := range []string{
 		"get nodes,pods -A -o wide", "get events -A --sort-by=.lastTimestamp", "get inferenceprofiles",
 		"-n heteroaccel-system logs --tail=20 deployment/" + extender, "-n heteroaccel-system logs --tail=20 deployment/heteroaccel-webhook",
+		"-n heteroaccel-system logs --tail=20 deployment/" + connector, "-n " + sessions + " get leases -o wide",
 		"-n heteroaccel-system logs --tail=20 daemonset/heteroaccel-exporter", "-n heteroaccel-system logs --tail=20 deployment/" + prometheus,
 	} {
 		said, _ := e.Kubectl(ctx, strings.Fields(args)...) // it repeats its errors in what it said

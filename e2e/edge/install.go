@@ -49,7 +49,7 @@ func (e *Edge) install(ctx context.Context) error {
 		},
 		func() error { return e.kubectl(ctx, "apply", "--server-side", "-k", at("edge", "registry")) },
 		func() error {
-			return e.rollout(ctx, namespace, "daemonset/heteroaccel-exporter", "deployment/"+prometheus, "deployment/"+extender)
+			return e.rollout(ctx, namespace, "daemonset/heteroaccel-exporter", "deployment/"+prometheus, "deployment/"+extender, "deployment/"+connector)
 		},
 		func() error { return e.configureScheduler(ctx) },
 		func() error { return e.Wait(ctx, e.ready) },
@@ -80,7 +80,7 @@ func (e *Edge) rollout(ctx context.Context, namespace string, names ...string) e
 // certificate, for its name and for its address.
 func (e *Edge) secure(ctx context.Context) error {
 	services := map[string]*corev1.Service{}
-	for _, name := range []string{extender, prometheus} {
+	for _, name := range []string{extender, prometheus, connector} {
 		service, err := e.Client().CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return fmt.Errorf("look up the address of %s: %w", name, err)
@@ -91,7 +91,7 @@ func (e *Edge) secure(ctx context.Context) error {
 		spec := services[name].Spec
 		return fmt.Sprintf("%s:%d", spec.ClusterIP, spec.Ports[0].Port)
 	}
-	e.Extender, e.Prometheus = "https://"+address(extender), "http://"+address(prometheus)
+	e.Extender, e.Prometheus, e.Connector = "https://"+address(extender), "http://"+address(prometheus), "http://"+address(connector)
 	cert, key, err := e.Certificate(extender, extender+"."+namespace+".svc", services[extender].Spec.ClusterIP)
 	if err != nil {
 		return err

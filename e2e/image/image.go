@@ -18,7 +18,7 @@ const Version = "v0.1.0"
 // Options say what to build from and how to report.
 type Options struct {
 	// Programs is the directory with the product's programs, static binaries
-	// named extender, webhook and exporter.
+	// named connector, extender, webhook and exporter.
 	Programs string
 	// Out is where progress goes; nil for nowhere.
 	Out io.Writer
@@ -47,14 +47,15 @@ const (
 	DNS          ID = "dns"
 	Prometheus   ID = "prometheus"
 	Inference    ID = "inference"
+	Client       ID = "inference-client"
 )
 
 // All lists the images that Build makes if it is told of none.
-var All = []ID{HeteroAccel, Pause, DevicePlugin, DNS, Prometheus, Inference}
+var All = []ID{HeteroAccel, Pause, DevicePlugin, DNS, Prometheus, Inference, Client}
 
 // Build makes what is missing of the named images, or of all. What is compiled
 // is compiled each time, which Go's own cache makes short. From nothing it
-// takes about a minute and downloads about 180 MB.
+// takes about a minute and downloads about 250 MB.
 func Build(ctx context.Context, opts Options, ids ...ID) (map[ID]Image, error) {
 	b, err := newBuilder(opts.Out)
 	if err != nil {
@@ -68,6 +69,7 @@ func Build(ctx context.Context, opts Options, ids ...ID) (map[ID]Image, error) {
 		DNS:          b.dns,
 		Prometheus:   b.prometheus,
 		Inference:    b.inference,
+		Client:       b.client,
 	}
 	if len(ids) == 0 {
 		ids = All

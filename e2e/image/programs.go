@@ -8,7 +8,7 @@ import (
 // programs is the product's image, laid out as deploy/image/Dockerfile does:
 // one image for all programs, and the pod's command says which one runs.
 func (b *builder) programs(ctx context.Context, dir string) (Image, error) {
-	l, err := binaries(dir, "", "extender", "webhook", "exporter")
+	l, err := binaries(dir, "", "connector", "extender", "webhook", "exporter")
 	if err != nil {
 		return Image{}, fmt.Errorf("build the image heteroaccel: compile the programs first (make build): %w", err)
 	}

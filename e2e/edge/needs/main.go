@@ -54,12 +54,15 @@ func run(word string) error {
 	return nil
 }
 
-// packages are those of Debian's that are missing: for the nodes, and to make
-// their images.
+// packages are those of Debian's that are missing: for the nodes, to make their
+// images, and to show them.
 func packages() []string {
 	missing := nodes.Missing()
 	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
 		missing = append(missing, "python3-pip")
+	}
+	if _, err := exec.LookPath("curl"); err != nil {
+		missing = append(missing, "curl")
 	}
 	return missing
 }

@@ -1,6 +1,7 @@
 // Up shows real inferences on real nodes: it starts a cluster of three on this
 // computer, creates four Jobs that name no accelerator, and shows where each
-// ran and what throughput it had.
+// ran and what throughput it had. Then a client asks the connector for an
+// inference and sends a picture to the address that it gets.
 //
 // It keeps the cluster up until Ctrl-C; with CLUSTER_EXIT=1 it ends by itself,
 // and fails if what it showed is not what it claims.

@@ -19,7 +19,8 @@ type show struct {
 	narrate.Narrator
 }
 
-// Show implements narrate.Stage: four inferences, four kinds, four throughputs.
+// Show implements narrate.Stage: four inferences, four kinds, four throughputs,
+// and a client's session.
 func (s show) Show(ctx context.Context) error {
 	narrate.Title("Four inferences that name no accelerator")
 	pods, err := s.Run(ctx, anyFile, inferences)
@@ -41,7 +42,10 @@ func (s show) Show(ctx context.Context) error {
 	}
 	fmt.Printf("\nFour pods, %d kinds of accelerator, each with its throughput.\n", inferences)
 	narrate.Title("What the extender and Prometheus say of them")
-	return s.look(ctx)
+	if err := s.look(ctx); err != nil {
+		return err
+	}
+	return s.session(ctx)
 }
 
 // throughput waits for the figure in a pod's log, and returns the log.
@@ -94,7 +98,11 @@ func (s show) Invite(ctx context.Context) error {
   curl --cacert %[3]s %[4]s/pods
   curl '%[5]s/api/v1/query?query=heteroaccel_device_holder_slots'
 
+  TOKEN=$(kubectl create token %[6]s)
+  curl -H "Authorization: Bearer $TOKEN" %[7]s/v1/sessions
+  curl -X POST -H "Authorization: Bearer $TOKEN" -H 'Prefer: wait=60' --json '%[8]s' %[7]s/v1/sessions
+
 Ctrl-C stops everything and leaves nothing behind.
-`, s.Kubeconfig(), s.KubectlPath(), s.CA(), s.Extender, s.Prometheus)
+`, s.Kubeconfig(), s.KubectlPath(), s.CA(), s.Extender, s.Prometheus, client, s.Connector, wanted)
 	return ctx.Err()
 }

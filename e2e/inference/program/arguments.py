@@ -39,6 +39,8 @@ class Arguments:
     streams: int
     threads: int | None  # None: what the container's CPU limit allows
     source: str  # where the images would come from
+    port: int | None  # serve on it; None: measure
+    body_seconds: float  # how long a client may take to send a request's body
 
 
 def parse_device(flag: str) -> Device:
@@ -79,11 +81,11 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _count(most: int):
+def _count(most: int, least: int = 1):
     def parse(text: str) -> int:
-        value = int(text) if re.fullmatch(r"\d{1,12}", text, re.ASCII) else 0
-        if not 0 < value <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0 and up to {most}")
+        value = int(text) if re.fullmatch(r"\d{1,12}", text, re.ASCII) else -1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
         return value
 
     return parse
@@ -107,7 +109,7 @@ def parse(argv: list[str], models: dict[str, str]) -> Arguments:
     default = next((m for m, inference in models.items() if inference == called), None)
     parser = _Parser(
         prog=os.path.basename(argv[0]), allow_abbrev=False,
-        description="Infers with a real network on made-up images and prints throughput and latency.",
+        description="Infers with a real network: on the images of requests with --port, else on made-up images, and prints throughput and latency.",
     )
     parser.add_argument("-m", metavar="MODEL", default=default, help=f"the model: {', '.join(models)}, or the name of its inference")
     parser.add_argument("-d", "--target_device", metavar="DEVICE", type=_device, default="CPU", help="the OpenVINO device, CPU unless given")
@@ -115,6 +117,8 @@ def parse(argv: list[str], models: dict[str, str]) -> Arguments:
     parser.add_argument("-niter", metavar="N", type=_count(10**9), help="how often to infer")
     parser.add_argument("-nstreams", metavar="N", type=_count(MOST_STREAMS), default=1, help="how many inferences at once, 1 unless given")
     parser.add_argument("-nthreads", metavar="N", type=_count(1024), help="how many threads, as many as the container's CPU limit allows unless given")
+    parser.add_argument("--port", metavar="PORT", type=_count(65535, 0), help="serve the Open Inference Protocol on this port, 0 for any, instead of measuring")
+    parser.add_argument("--body-timeout", metavar="SECONDS", type=_seconds, default=30.0, help="how long a client may take to send a request's body, 30 unless given")
     parser.add_argument("-i", metavar="SOURCE", default="", help="the camera; its images are made up")
     got = parser.parse_args(argv[1:])
     by_inference = {inference: m for m, inference in models.items()}
@@ -123,5 +127,7 @@ def parse(argv: list[str], models: dict[str, str]) -> Arguments:
         parser.error(f"no model is given: give -m with one of {', '.join(models)}")
     if model not in models:
         parser.error(f"there is no model {got.m!r}: give -m with one of {', '.join(models)}")
+    if got.port is not None and (got.t is not None or got.niter is not None):
+        parser.error("--port serves until the program is told to end: leave out -t and -niter, or --port")
     seconds = got.t if got.t is not None or got.niter is not None else 10.0
-    return Arguments(model, got.target_device, seconds, got.niter, got.nstreams, got.nthreads, got.i)
+    return Arguments(model, got.target_device, seconds, got.niter, got.nstreams, got.nthreads, got.i, got.port, got.body_timeout)

@@ -2,10 +2,14 @@
 """Infers with a real network on the OpenVINO device that a pod was given.
 
     inference -m face -d GPU -t 10
+    inference -m face -d GPU --port 8080
 
-A device that OpenVINO does not have here is stood in for by the CPU, and the
-log says so. Exits with 0 when it measured something, also when SIGTERM ended
-it; with 2 when the command line makes no sense; with 1 when inferring failed.
+The first measures on made-up images. The second serves the Open Inference
+Protocol, version 2, over HTTP. A device that OpenVINO does not have here is
+stood in for by the CPU, and the log says so.
+
+Exits with 0 when it measured something or served, also when SIGTERM ended it;
+with 2 when the command line makes no sense; with 1 when inferring failed.
 """
 
 import json
@@ -14,10 +18,11 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import arguments
-import choice
 import container
 
 HERE = Path(__file__).resolve().parent
@@ -30,39 +35,29 @@ def info(text: str) -> None:
 
 def main() -> int:
     """Run the program; return its exit code."""
-    began = time.monotonic()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     models = json.loads((HERE / "models.json").read_text())
     args = arguments.parse(sys.argv, {name: m["inference"] for name, m in models.items()})
-    model = models[args.model]
     threads = args.threads or container.threads()
     info(f"Device flag: -d {args.device.flag}")
     info(f"HETEROACCEL_DEVICE: {os.environ.get('HETEROACCEL_DEVICE') or 'not set'}")
     info(f"Variables of accelerators: {' '.join(container.variables(os.environ)) or 'none'}")
     info(f"Device nodes: {' '.join(container.device_nodes()) or 'none'}")
+    return (run if args.port is None else serve)(args, models[args.model], threads)
+
+
+def run(args: arguments.Arguments, model: Mapping[str, Any], threads: int) -> int:
+    """Measure on made-up images."""
+    began = time.monotonic()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     info(f"Images: made up{', in place of ' + args.source if args.source else ''}")
 
     # Imported only now: it takes longer than all of the above.
     import measure
-    import openvino as ov
+    import network
 
-    core = ov.Core()
-    core.set_property({"CACHE_DIR": ""})
-    target, reason = choice.choose(args.device, core.available_devices)
-    info(f"OpenVINO: {ov.get_version()}, devices {', '.join(core.available_devices)}")
-    if reason:
-        info(f"Instead of {args.device.flag} this runs on {target}: {reason}")
-    network = core.read_model(HERE / "models" / Path(model["file"]).name)
-    network.reshape(model["shape"])
-    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": args.streams} if target == "CPU" else {}
-    compiled = core.compile_model(network, target, options)
-    used = compiled.get_property("EXECUTION_DEVICES")
-    info(f"Device used: {', '.join(used) if isinstance(used, (list, tuple)) else used}")
-    info(f"Model: {args.model} ({model['about']}, {Path(model['file']).name})")
-    info(f"Input: {network.input(0).any_name} {list(compiled.input(0).shape)} {compiled.input(0).element_type.get_type_name()}")
-    info(f"Threads: {threads}, streams: {args.streams}")
+    compiled = network.load(args, model, threads, info)
     inputs = measure.images(model["shape"])
     first = measure.warm_up(compiled, inputs[0])
     info(f"First inference took {first:.2f} ms, {time.monotonic() - began:.2f} s after the start")
@@ -74,6 +69,27 @@ def main() -> int:
         return 0
     for line in result.lines():
         info(line)
+    return 0
+
+
+def serve(args: arguments.Arguments, model: Mapping[str, Any], threads: int) -> int:
+    """Serve the images of requests."""
+    import api
+    import serve as http
+
+    def load():
+        # Imported only now, so that the server is live meanwhile.
+        import measure
+        import network
+
+        compiled = network.load(args, model, threads, info)
+        first = measure.warm_up(compiled, measure.images(model["shape"])[0])
+        info(f"First inference took {first:.2f} ms")
+        return network.Network(compiled, args.streams)
+
+    assert args.port is not None
+    if not http.run(api.Api(model["inference"], args.streams, args.body_seconds), args.port, load, info):
+        os._exit(0)  # OpenVINO is still compiling, in a thread that nothing can end
     return 0
 
 
