@@ -9,8 +9,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
-// TestConnector: with the component in connector/ it runs, and may write pods
-// and Leases in the namespace of the sessions alone.
+// TestConnector: with the component in connector/ it runs, and may write pods,
+// Services and Leases in the namespace of the sessions alone.
 func TestConnector(t *testing.T) {
 	running, namespaces := false, map[string]bool{}
 	for _, obj := range decode(t, render(t, "testdata/connector")) {
@@ -29,8 +29,8 @@ func TestConnector(t *testing.T) {
 				continue
 			}
 			for _, r := range o.Rules {
-				if slices.Contains(r.Resources, "pods") {
-					t.Errorf("it has rights over pods of %s: %v", o.Namespace, r.Verbs)
+				if slices.Contains(r.Resources, "pods") || slices.Contains(r.Resources, "services") {
+					t.Errorf("it has rights over %v of %s: %v", r.Resources, o.Namespace, r.Verbs)
 				}
 			}
 		case *rbacv1.ClusterRole:
@@ -38,7 +38,7 @@ func TestConnector(t *testing.T) {
 				continue
 			}
 			for _, r := range o.Rules {
-				if slices.Contains(r.Resources, "pods") || slices.Contains(r.Resources, "leases") || slices.Contains(r.Resources, "secrets") {
+				if slices.Contains(r.Resources, "pods") || slices.Contains(r.Resources, "leases") || slices.Contains(r.Resources, "services") || slices.Contains(r.Resources, "secrets") {
 					t.Errorf("it may %v %v in every namespace", r.Verbs, r.Resources)
 				}
 			}

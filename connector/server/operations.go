@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -153,6 +154,8 @@ func (s *server) read(client string, in *request) (session.Session, error) {
 		return none, huma.Error409Conflict(fmt.Sprintf("inference %q has no template, from which a server could be made: give its InferenceProfile a spec.template", in.Inference))
 	case session.PortOf(&p.Template.Spec) == nil:
 		return none, huma.Error409Conflict(fmt.Sprintf("the template of inference %q has no port: give its container a containerPort", in.Inference))
+	case cmp.Or(p.ServerAddress, string(s.Reach)) == string(session.ReachHostPort) && session.PortOf(&p.Template.Spec).HostPort == 0:
+		return none, huma.Error409Conflict(fmt.Sprintf("the template of inference %q has no hostPort, by which its servers are to be reached: give its port one", in.Inference))
 	}
 	accelerator, err := acceleratorOf(p, in.Accelerator)
 	if err != nil {

@@ -37,7 +37,9 @@ type Config struct {
 	// Client says who sent a request.
 	Client func(*http.Request) (string, error)
 	// Ready says why nothing can be served now.
-	Ready  func() error
+	Ready func() error
+	// Reach is how clients reach a server, where its profile does not say.
+	Reach  session.Reach
 	Limits Limits
 	// Node is the node that this process serves clients of, for near: node; ""
 	// where it serves no node in particular.

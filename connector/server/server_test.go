@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"heteroaccel.io/connector/identity"
+	"heteroaccel.io/connector/session"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
@@ -194,6 +195,7 @@ func TestWaitOf(t *testing.T) {
 func TestRefused(t *testing.T) {
 	_, s := door(t, func(c *Config) { c.Limits.Sessions = 0 })
 	_, open := door(t)
+	_, byHost := door(t, func(c *Config) { c.Reach = session.ReachHostPort })
 	for name, tt := range map[string]struct {
 		server       *httptest.Server
 		client, body string
@@ -210,6 +212,7 @@ func TestRefused(t *testing.T) {
 		"broken":            {open, "camera", `{"inference":"broken"}`, 409, "it has no variants"},
 		"no template":       {open, "camera", `{"inference":"no-template"}`, 409, "spec.template"},
 		"no port":           {open, "camera", `{"inference":"no-port"}`, 409, "containerPort"},
+		"no host port":      {byHost, "camera", faceRequest, 409, "has no hostPort"},
 		"no such kind":      {open, "camera", `{"inference":"face-recognition","accelerator":"tpu"}`, 422, "choose among GPU, CPU"},
 		"no kind at all":    {open, "camera", `{"inference":"face-recognition","accelerator":","}`, 422, ""},
 		"a year":            {open, "camera", `{"inference":"face-recognition","ttl":"8760h"}`, 422, "between 1s and 1h0m0s"},
