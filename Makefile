@@ -57,9 +57,9 @@ fuzz: ## Fuzz each parser for half a minute (FUZZTIME=1h for longer)
 soak: prepare ## Run 200 pods for five minutes while devices fail, and look for lost and stuck ones (SOAK=-help shows its flags)
 	@go run ./e2e/soak $(SOAK)
 
-bench: prepare ## Run the benchmarks: decisions, and memory with 5,000 nodes
+bench: prepare ## Run the benchmarks: decisions, sessions, and memory with 5,000 nodes
 	go test -run '^$$' -bench . -benchmem ./extender/... ./webhook/... ./exporter/... ./pkg/...
-	go test -run '^$$' -bench Memory -benchtime 1x -timeout 20m ./e2e
+	go test -run '^$$' -bench 'Memory|Sessions|Renewals' -benchtime 1x -timeout 20m ./e2e
 
 vulnerabilities: ## Look for known vulnerabilities in the Go database
 	go tool govulncheck ./...

@@ -113,18 +113,20 @@ func servers(ctx context.Context, s *stack.Stack) ([]corev1.Pod, error) {
 // noServers waits until the connector has no pod and no session any more.
 func noServers(t *testing.T, s *stack.Stack) {
 	t.Helper()
-	eventually(t, func(ctx context.Context) error {
-		pods, err := servers(ctx, s)
-		if err != nil {
-			return err
-		}
-		leases, err := s.Client().CoordinationV1().Leases(stack.SessionNamespace).List(ctx, metav1.ListOptions{LabelSelector: "heteroaccel.io/session=session"})
-		if err != nil {
-			return err
-		}
-		if len(pods)+len(leases.Items) > 0 {
-			return fmt.Errorf("%d servers and %d sessions are left", len(pods), len(leases.Items))
-		}
-		return nil
-	})
+	eventually(t, func(ctx context.Context) error { return nothingServed(ctx, s) })
+}
+
+func nothingServed(ctx context.Context, s *stack.Stack) error {
+	pods, err := servers(ctx, s)
+	if err != nil {
+		return err
+	}
+	leases, err := s.Client().CoordinationV1().Leases(stack.SessionNamespace).List(ctx, metav1.ListOptions{LabelSelector: "heteroaccel.io/session=session"})
+	if err != nil {
+		return err
+	}
+	if len(pods)+len(leases.Items) > 0 {
+		return fmt.Errorf("%d servers and %d sessions are left", len(pods), len(leases.Items))
+	}
+	return nil
 }
