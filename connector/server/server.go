@@ -80,7 +80,8 @@ func New(c Config) http.Handler {
 	r.Use(middleware.RequestSize(maxBody))
 	api := humachi.New(r, config(c.Version))
 	s.register(api)
-	r.Get("/", s.index)
+	r.Get("/", index)
+	refuse(r)
 	return r
 }
 
@@ -155,19 +156,4 @@ func waitOf(prefer []string) time.Duration {
 		}
 	}
 	return 0
-}
-
-// index is for people with curl.
-func (s *server) index(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte(`heteroaccel connector
-
-  POST   /v1/sessions               ask for an inference: {"inference": "face-recognition"}
-  GET    /v1/sessions               your sessions
-  GET    /v1/sessions/{id}          one of them
-  POST   /v1/sessions/{id}/renew    keep it for another ttl
-  DELETE /v1/sessions/{id}          end it
-  GET    /v1/sessions/{id}/events   watch it, as server-sent events
-  GET    /openapi.json              all of this for programs
-`))
 }

@@ -216,6 +216,7 @@ func TestRefused(t *testing.T) {
 		"no such kind":      {open, "camera", `{"inference":"face-recognition","accelerator":"tpu"}`, 422, "choose among GPU, CPU"},
 		"no kind at all":    {open, "camera", `{"inference":"face-recognition","accelerator":","}`, 422, ""},
 		"a year":            {open, "camera", `{"inference":"face-recognition","ttl":"8760h"}`, 422, "between 1s and 1h0m0s"},
+		"minus one, alone":  {open, "camera", `{"inference":"face-recognition","ttl":"-1"}`, 422, "a time such as 90s"},
 		"minus one":         {open, "camera", `{"inference":"face-recognition","ttl":"-1s"}`, 422, ""},
 		"no time":           {open, "camera", `{"inference":"face-recognition","ttl":"0s"}`, 422, "between 1s"},
 		"bad labels":        {open, "camera", `{"inference":"face-recognition","labels":{"a b":"c"}}`, 422, "labels"},
