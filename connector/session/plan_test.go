@@ -195,6 +195,19 @@ func TestPosition(t *testing.T) {
 	}
 }
 
+func TestOldestAndShared(t *testing.T) {
+	table := NewTable()
+	if at := table.Oldest(); !at.IsZero() {
+		t.Errorf("nobody waits, and somebody since %v", at)
+	}
+	for _, s := range []*Session{waits("a", 3), waits("b", 1, urgently), waits("c", 0, servedBy("x")), waits("d", 0, servedBy("x")), waits("e", 0, servedBy("y"))} {
+		table.Put(s)
+	}
+	if at, n := table.Oldest(), table.Shared(); !at.Equal(start.Add(time.Second)) || n != 2 {
+		t.Errorf("the oldest is of %v, and %d share", at, n)
+	}
+}
+
 // TestFree: nobody overtakes those who wait.
 func TestFree(t *testing.T) {
 	table := NewTable()

@@ -210,6 +210,31 @@ func (t *Table) Count() (waiting, served int) {
 	return waiting, len(t.sessions) - waiting
 }
 
+// Oldest is when the session that has waited longest was asked for, the zero time
+// when none waits.
+func (t *Table) Oldest() (created time.Time) {
+	for _, m := range t.pools {
+		for _, s := range m.queue {
+			if created.IsZero() || s.Created.Before(created) {
+				created = s.Created
+			}
+		}
+	}
+	return created
+}
+
+// Shared is how many sessions have their server together with others.
+func (t *Table) Shared() (n int) {
+	for _, m := range t.pools {
+		for _, sessions := range m.served {
+			if len(sessions) > 1 {
+				n += len(sessions)
+			}
+		}
+	}
+	return n
+}
+
 // Coming is the server of a pool that is next to be ready, nil when none is on
 // its way, and how many are ready.
 func (t *Table) Coming(p Pool) (next *Server, ready int) {
