@@ -15,6 +15,11 @@ const (
 	maxPreemptions = 512
 	// MaxNodes is how many rejected nodes of a call are kept.
 	MaxNodes = 20
+	// maxUID bounds the UIDs that are kept, and maxText each name and message, in
+	// bytes: they come from requests, whose senders are not known. Kubernetes'
+	// UIDs have 36, its longest resource names 317.
+	maxUID  = 64
+	maxText = 512
 )
 
 // Call is how one call for a pod ended.
@@ -32,8 +37,16 @@ func (c *Call) Reject(node, message string) {
 		c.Nodes = make([]Node, 0, MaxNodes)
 	}
 	if c.Rejected++; c.Rejected <= MaxNodes {
-		c.Nodes = append(c.Nodes, Node{node, message})
+		c.Nodes = append(c.Nodes, Node{bounded(node), bounded(message)})
 	}
+}
+
+// bounded is text of at most maxText bytes.
+func bounded(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(strings.Clone(text[:maxText-len("…")]), "") + "…"
 }
 
 // Node is a rejected node, and the sentence that says why.
@@ -79,9 +92,9 @@ func (s *Store) SetFilter(uid string, c Call) { set(s.filters, uid, c) }
 func (s *Store) SetPreemption(uid string, c Call) { set(s.preemptions, uid, c) }
 
 // set copies the UID, which may point into the body of a request. A pod without
-// one cannot be found again.
+// one, or with one that is not Kubernetes', cannot be found again.
 func set(cache *lru.Cache[string, Call], uid string, c Call) {
-	if uid != "" {
+	if uid != "" && len(uid) <= maxUID {
 		cache.Add(strings.Clone(uid), c)
 	}
 }

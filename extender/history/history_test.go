@@ -2,8 +2,10 @@ package history
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -17,6 +19,25 @@ func newStore(t *testing.T) *Store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestBounds: whoever sends calls decides about neither the length of the UIDs
+// that are kept nor that of the texts.
+func TestBounds(t *testing.T) {
+	s := newStore(t)
+	var call Call
+	call.Reject(strings.Repeat("n", 1<<20), strings.Repeat("é", 1<<20))
+	for _, text := range []string{call.Nodes[0].Name, call.Nodes[0].Message} {
+		if len(text) > maxText || !utf8.ValidString(text) || !strings.HasSuffix(text, "…") {
+			t.Errorf("a text of %d bytes is kept: %.20q", len(text), text)
+		}
+	}
+	long := strings.Repeat("u", 1<<20)
+	s.SetFilter(long, call)
+	s.SetPreemption(long, call)
+	if s.filters.Len()+s.preemptions.Len() > 0 {
+		t.Error("a UID of 1 MiB is kept")
+	}
 }
 
 func TestLastCalls(t *testing.T) {

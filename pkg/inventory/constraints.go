@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"crypto/sha256"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +27,27 @@ type Constraints struct {
 	nodeNames []string
 	// key is equal for equal constraints, "" for none.
 	key string
+	// size is what they take, in bytes as the API server encodes them.
+	size int
+}
+
+// MaxConstraints bounds the node selector, node affinity and tolerations of a pod
+// of which the inventory counts where it fits, in bytes as the API server encodes
+// them. To match 2.5 MB with 500 nodes took 0.8 s.
+const MaxConstraints = 64 << 10
+
+// tooLarge are constraints past the bound: the pod fits nowhere as far as the
+// inventory knows, and kube-scheduler places it alone.
+func tooLarge(size int) *Constraints {
+	return &Constraints{nodeNames: []string{}, key: "too large", size: size}
+}
+
+// Err says that the constraints are past the bound, to whoever wrote the pod.
+func (c *Constraints) Err() error {
+	if c == nil || c.size <= MaxConstraints {
+		return nil
+	}
+	return fmt.Errorf("the pod's nodeSelector, node affinity and tolerations take %d KiB, and may take %d: select nodes by a label that they share", c.size>>10, MaxConstraints>>10)
 }
 
 // ConstraintsOf reads the constraints of a pod.
@@ -39,6 +61,9 @@ func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 		}}
 		c.nodeNames = nodeNamesOf(required)
 	}
+	if c.size = alike.Size(); c.size > MaxConstraints {
+		return tooLarge(c.size)
+	}
 	if len(alike.NodeSelector) > 0 || alike.Affinity != nil {
 		a := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: alike})
 		c.affinity = &a
@@ -49,12 +74,16 @@ func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 	return c
 }
 
-// keyOf is the encoding of what the constraints were read from. What cannot be
-// encoded is equal to no other.
+// keyOf is a digest of what the constraints were read from, or its encoding where
+// that is no longer. What cannot be encoded is equal to no other.
 func keyOf(alike *corev1.PodSpec, c *Constraints) string {
 	key, err := alike.Marshal()
 	if err != nil {
 		return fmt.Sprintf("%p", c)
+	}
+	if len(key) > sha256.Size {
+		sum := sha256.Sum256(key)
+		key = sum[:]
 	}
 	return string(key)
 }
@@ -86,7 +115,7 @@ var cordon = corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.Tai
 // Allow reports whether a pod with these constraints may run on n; never on a
 // node that the API server has not shown.
 func (c *Constraints) Allow(n *Node) bool {
-	if n.traits == nil {
+	if n.traits == nil || c.Err() != nil {
 		return false
 	}
 	if n.traits.cordoned && !c.tolerate(&cordon) {

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -79,6 +81,44 @@ func TestConstraints(t *testing.T) {
 			asked.SetNode(h)
 			if got := asked.look(option).Usable; got != tt.want {
 				t.Errorf("usable after a change there and back: got %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestLargeConstraints: past the bound nothing is kept of the constraints, and
+// the pod fits nowhere, whatever it would match.
+func TestLargeConstraints(t *testing.T) {
+	values := func(n int) []string {
+		out := make([]string, n)
+		for i := range out {
+			out[i] = fmt.Sprintf("value-%057d", i)
+		}
+		return out
+	}
+	for name, tt := range map[string]struct {
+		pod  podOption
+		fits bool
+	}{
+		"30 KiB":         {affinity(expression("a", corev1.NodeSelectorOpNotIn, values(450)...)), true},
+		"2 MiB":          {affinity(expression("a", corev1.NodeSelectorOpNotIn, values(30_000)...)), false},
+		"selector":       {selects("a", strings.Repeat("v", MaxConstraints)), false},
+		"tolerations":    {tolerates(strings.Repeat("k", MaxConstraints)), false},
+		"names of nodes": {affinity(nodeNamed(corev1.NodeSelectorOpIn, append(values(2000), "g")...)), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.SetNode(aNode("g", has(gpu, 1)))
+			option := wants(gpu, tt.pod)
+			if got := w.look(option).Usable > 0; got != tt.fits {
+				t.Errorf("it fits: %t, want %t", got, tt.fits)
+			}
+			c := option.Constraints
+			if err := c.Err(); (err == nil) != tt.fits || c.Allow(w.nodes["g"]) != tt.fits {
+				t.Errorf("error %v, allowed on the node: %t", err, c.Allow(w.nodes["g"]))
+			}
+			if kept := len(c.key) + len(c.nodeNames) + len(c.tolerations); kept > 64 || !tt.fits && c.affinity != nil {
+				t.Errorf("%d bytes and names are kept", kept)
 			}
 		})
 	}

@@ -41,7 +41,7 @@ type Pod struct {
 	// it is gone, but the scheduler does not bind it any more.
 	Deleted bool
 	// Verdict is why kube-scheduler last found no node for the pod, in its own
-	// words, at most maxVerdict bytes. VerdictTime is since when, in whole
+	// words, at most maxText bytes. VerdictTime is since when, in whole
 	// seconds. Both are zero before that, and once the pod is bound.
 	Verdict     string
 	VerdictTime time.Time
@@ -117,7 +117,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 			Kind:        given.Kind,
 			Unwritten:   given.Unwritten,
 			Reservation: pod.Annotations[accel.ReservationAnnotation],
-			Reason:      pod.Annotations[accel.ReasonAnnotation],
+			Reason:      shorten(pod.Annotations[accel.ReasonAnnotation]),
 		}
 	}
 	p.quotaUsage = unique.Make(quota.UsageOf(pod))
@@ -133,8 +133,8 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 	return p
 }
 
-// maxVerdict bounds a Verdict, in bytes.
-const maxVerdict = 1 << 10
+// maxText bounds a Verdict and a Reason, in bytes.
+const maxText = 1 << 10
 
 // verdictOf reads the condition PodScheduled, which is not the scheduler's while
 // the pod has scheduling gates.
@@ -160,12 +160,12 @@ func verdictOf(pod *corev1.Pod) (verdict string, since time.Time) {
 	return "", time.Time{}
 }
 
-// shorten cuts a text to maxVerdict bytes, between runes.
+// shorten cuts a text to maxText bytes, between runes.
 func shorten(s string) string {
-	if len(s) <= maxVerdict {
+	if len(s) <= maxText {
 		return s
 	}
-	end := maxVerdict - len("…")
+	end := maxText - len("…")
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}

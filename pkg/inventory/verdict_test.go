@@ -25,7 +25,7 @@ func TestVerdict(t *testing.T) {
 		return p
 	}
 	const words = "0/3 nodes are available: 3 Insufficient gpu.intel.com/i915."
-	long := strings.Repeat("é", maxVerdict)
+	long := strings.Repeat("é", maxText)
 	tests := map[string]struct {
 		pod  *corev1.Pod
 		want string
@@ -38,12 +38,12 @@ func TestVerdict(t *testing.T) {
 		"bound meanwhile": {edit(unbound("Unschedulable", words, corev1.ConditionFalse), func(p *corev1.Pod) { p.Spec.NodeName = "n" }), ""},
 		"gated": {edit(unbound("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates", corev1.ConditionFalse),
 			func(p *corev1.Pod) { p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "queue"}} }), ""},
-		"long": {unbound("Unschedulable", long, corev1.ConditionFalse), strings.Repeat("é", (maxVerdict-len("…"))/2) + "…"},
+		"long": {unbound("Unschedulable", long, corev1.ConditionFalse), strings.Repeat("é", (maxText-len("…"))/2) + "…"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := PodOf(tt.pod, nil)
-			if p.Verdict != tt.want || len(p.Verdict) > maxVerdict || !utf8.ValidString(p.Verdict) {
+			if p.Verdict != tt.want || len(p.Verdict) > maxText || !utf8.ValidString(p.Verdict) {
 				t.Errorf("verdict %q, %d bytes, want %q", p.Verdict, len(p.Verdict), tt.want)
 			}
 			if set := p.VerdictTime.Equal(since); set != (tt.want != "") {

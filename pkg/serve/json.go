@@ -2,13 +2,16 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/bytedance/sonic"
+	"golang.org/x/sync/semaphore"
 )
 
 // JSON writes v with a status. Encoding cannot fail in the middle of the body: it
@@ -41,9 +44,41 @@ const maxPooled = 1 << 20
 // buffers are reused from request to request.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
+const (
+	// freeBody is the size, in bytes, up to which a body is always read: more than
+	// what the API server and kube-scheduler send by day.
+	freeBody = 256 << 10
+	// maxBodies bounds the larger bodies that are read at a time, in bytes.
+	maxBodies = 32 << 20
+	// bodyWait is how long a larger body waits for others.
+	bodyWait = 2 * time.Second
+)
+
+// bodies are the larger bodies that are being read.
+var bodies = semaphore.NewWeighted(maxBodies)
+
+// reserveBody waits until a body may be read, and returns what to call once it is
+// done with. A body of unknown length counts as one of limit bytes.
+func reserveBody(r *http.Request, limit int64) (release func(), ok bool) {
+	size := r.ContentLength
+	if size < 0 {
+		size = limit
+	}
+	if size <= freeBody {
+		return func() {}, true
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), bodyWait)
+	defer cancel()
+	size = min(size, maxBodies)
+	if bodies.Acquire(ctx, size) != nil {
+		return nil, false
+	}
+	return func() { bodies.Release(size) }, true
+}
+
 // Body reads a JSON request's body of at most limit bytes and passes it to use,
 // which must not keep it. It answers a request that is wrong itself with a 4xx and
-// one sentence.
+// one sentence, and 503 where too many large bodies come at once.
 func Body(w http.ResponseWriter, r *http.Request, limit int64, use func([]byte)) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		Error(w, http.StatusUnsupportedMediaType, "send the body as Content-Type: application/json, not %q", r.Header.Get("Content-Type"))
@@ -57,6 +92,13 @@ func Body(w http.ResponseWriter, r *http.Request, limit int64, use func([]byte))
 		tooLarge()
 		return
 	}
+	release, ok := reserveBody(r, limit)
+	if !ok {
+		w.Header().Set("Retry-After", "1")
+		Error(w, http.StatusServiceUnavailable, "too many large bodies are being read: try again in a second")
+		return
+	}
+	defer release()
 	buf := buffers.Get().(*bytes.Buffer)
 	defer func() {
 		if buf.Cap() <= maxPooled {

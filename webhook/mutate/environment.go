@@ -44,14 +44,14 @@ func setEnv(c *corev1.Container, v *profile.Variant) (replaced []corev1.EnvVar, 
 	}
 	// All variables of a repeated name are recorded, so that each can be restored
 	// in its place.
-	var changed []string
+	changed := map[string]bool{}
 	for i := range before {
 		if !sameEnv(before[i], env[i]) {
-			changed = append(changed, before[i].Name)
+			changed[before[i].Name] = true
 		}
 	}
 	for i := range before {
-		if slices.Contains(changed, before[i].Name) {
+		if changed[before[i].Name] {
 			replaced = append(replaced, before[i])
 		}
 	}

@@ -40,22 +40,27 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 	in.Key = s.Key
 
 	var earlier mutate.Decision
+	reserved := "" // by this call
 	if verified {
 		earlier = s.earlierDecision(r)
 	}
 	if allowed(options, earlier.Kind) {
 		in.Decision, outcome = earlier, outcomeRepeated
 	} else {
-		// Somebody changed the pod in between, and it may not run there any more.
-		s.Inventory.Release(r.Namespace, earlier.Reservation)
+		// Somebody changed the pod in between, and it may not run there any more. A
+		// dry run may be of a copy, whose original still needs its reservation.
+		if !r.DryRun {
+			s.Inventory.Release(r.Namespace, earlier.Reservation)
+		}
 		in.Decision, outcome = s.decide(r, req.Inference, options)
+		reserved = in.Decision.Reservation
 	}
 	kind = in.Decision.Kind
 	in.Variant = in.Profile.Variant(kind)
 	mutated, err := mutate.Apply(pod, in)
 	if err != nil {
 		outcome = outcomeRefused
-		s.Inventory.Release(r.Namespace, in.Decision.Reservation)
+		s.Inventory.Release(r.Namespace, reserved)
 		return nil, nil, err
 	}
 	if outcome == outcomeOverQuota {

@@ -129,6 +129,29 @@ func TestDryRunReservesNothing(t *testing.T) {
 	}
 }
 
+// TestDryRunReleasesNothing: a dry run of a copy of a fresh pod, whatever it
+// asks for, leaves the pod its reservation.
+func TestDryRunReleasesNothing(t *testing.T) {
+	for name, change := range map[string]func(*corev1.Pod){
+		"the same":     func(*corev1.Pod) {},
+		"another kind": func(p *corev1.Pod) { p.Annotations[accel.AcceleratorAnnotation] = "npu" },
+		"refused": func(p *corev1.Pod) {
+			p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: accel.DeviceEnv, Value: strings.Repeat("x", 200<<10)}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t).paper()
+			first, _ := r.admit(t, pod("p", "face-recognition", "any"))
+			again := first.DeepCopy()
+			change(again)
+			r.admit(t, again, func(q *admissionv1.AdmissionRequest) { q.DryRun = new(true) })
+			if p, _ := r.admit(t, pod("q", "face-recognition", "any")); selected(p) != "NPU" {
+				t.Errorf("the next pod got %s, want NPU: the GPU is reserved", selected(p))
+			}
+		})
+	}
+}
+
 // TestWarnings: what the pod's words leave open is told on the wire, each time
 // the pod comes, and stands in its reason once.
 func TestWarnings(t *testing.T) {

@@ -76,6 +76,12 @@ func TestRefusals(t *testing.T) {
 			}),
 			`container "inference" uses the resource claim "gpu", which chooses a device by itself`,
 		},
+		"a huge node selector": {
+			pod("p", "face-recognition", "any", func(p *corev1.Pod) {
+				p.Spec.NodeSelector = map[string]string{"a": strings.Repeat("v", 100<<10)}
+			}),
+			"the pod's nodeSelector, node affinity and tolerations take 100 KiB, and may take 64",
+		},
 		"several containers": {
 			pod("p", "face-recognition", "any", func(p *corev1.Pod) {
 				p.Spec.Containers[0].Name, p.Spec.Containers[0].Command = "main", []string{"./app"}

@@ -69,6 +69,9 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 		kinds = p.Kinds()
 	}
 	own := inventory.ConstraintsOf(&pod.Spec)
+	if err := own.Err(); err != nil {
+		return in, nil, err
+	}
 	var options []inventory.Option
 	var incompatible error
 	for rank, k := range kinds {

@@ -28,8 +28,9 @@ import (
 // and mutating the restored pod again must give exactly the pod there is, record
 // included, which the record of a pod with another command or other amounts
 // does not. After a restart of ours a copied record can still change an image, or
-// a variable that the variant sets: whoever may patch a pod's annotations may
-// patch its image anyway.
+// the text of a variable that the variant sets: whoever may patch a pod's
+// annotations may patch its image anyway. A variable never reads a Secret or
+// ConfigMap that no variable of the live pod reads.
 func (r *Recreator) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	incoming := pending.AsMutated(pod)
 	undone, verified := mutate.Undo(incoming, r.Key, pod.Namespace)
@@ -56,6 +57,9 @@ func (r *Recreator) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	again, err := mutate.Apply(undone, in)
 	if err != nil || len(mutate.Diff(incoming, again, in.Target)) > 0 {
 		return nil, podapi.Rejection{Reason: "the pod or its InferenceProfile was changed since, so what admission changed cannot be undone: delete the pod and create it anew"}
+	}
+	if name := unreadable(&incoming.Spec, &undone.Spec); name != "" {
+		return nil, podapi.Rejection{Reason: fmt.Sprintf("variable %s was read from a Secret or ConfigMap, which is not restored with our rights: delete the pod and create it anew", name)}
 	}
 	restored, err := undo(raw, incoming, undone, in.Target)
 	if err != nil {

@@ -70,6 +70,10 @@ func TestManifest(t *testing.T) {
 				p.Annotations[name] = evil.Annotations[name]
 			}
 		},
+		"a variable from a Secret": func(p *corev1.Pod) {
+			was := podtest.Admitted(t, "p", "r", fromSecret(accel.DeviceEnv))
+			p.Annotations, p.Spec = was.Annotations, was.Spec
+		},
 		"another kind claimed": func(p *corev1.Pod) { p.Annotations[accel.SelectedAnnotation] = "NPU" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,6 +83,37 @@ func TestManifest(t *testing.T) {
 				t.Errorf("got %s, %v, want a rejection", manifest, err)
 			}
 		})
+	}
+}
+
+// fromSecret lets a variable read a Secret.
+func fromSecret(name string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		ref := &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "database"}, Key: "password"}
+		p.Spec.Containers[0].Env = append(p.Spec.Containers[0].Env, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: ref}})
+	}
+}
+
+// TestSecretsThatStay: a Secret that the live pod reads may be restored to
+// another of its variables.
+func TestSecretsThatStay(t *testing.T) {
+	r := New(Config{Key: podtest.Key, Options: podtest.Source(t)})
+	pod := podtest.Admitted(t, "p", "r", fromSecret("PASSWORD_2"), fromSecret(accel.DeviceEnv))
+	content, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := r.manifest(content, pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got corev1.Pod
+	if err := json.Unmarshal(manifest, &got); err != nil {
+		t.Fatal(err)
+	}
+	env := got.Spec.Containers[0].Env
+	if len(env) != 3 || env[2].ValueFrom == nil {
+		t.Errorf("its variables are %v", env)
 	}
 }
 
