@@ -40,6 +40,18 @@ func refuse(r chi.Router) {
 	})
 }
 
+// sayFirst says in the sentence of a problem what is wrong first: of a request
+// that is not as described it would say no more than that.
+func sayFirst(_ huma.Context, _ string, body any) (any, error) {
+	p, ok := body.(*huma.ErrorModel)
+	if !ok || len(p.Errors) == 0 {
+		return body, nil
+	}
+	said := *p
+	said.Detail = fmt.Sprintf("%s: %s", p.Errors[0].Location, p.Errors[0].Message)
+	return &said, nil
+}
+
 func problem(w http.ResponseWriter, status int, detail string) {
 	body, err := json.Marshal(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail})
 	if err != nil {

@@ -89,6 +89,7 @@ func New(c Config) http.Handler {
 func config(version string) huma.Config {
 	c := huma.DefaultConfig("HeteroAccel connector", version)
 	c.Info.Description = "A camera asks for an inference and gets the address of a running inference server."
+	c.Transformers = append(c.Transformers, sayFirst)
 	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
 	return c
