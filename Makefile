@@ -1,6 +1,7 @@
 # Everything needs Go and git; the tests need a C compiler too, for the race
-# detector. Nothing needs root, a container runtime or a cluster, but "cluster"
-# and "test-cluster", which need root and Debian's containerd.
+# detector, and python3 with venv. Nothing needs root, a container runtime or a
+# cluster, but "cluster" and "test-cluster", which need root and Debian's
+# containerd.
 
 BIN := bin
 # At most two tests at once have a control plane each: on two cores more would
@@ -43,7 +44,7 @@ unit: ## Test the packages, with the race detector
 # the result may be that of another program.
 UNCACHED := ./e2e ./e2e/cluster ./e2e/conventions
 e2e: prepare ## Test the programs on local control planes, with the race detector
-	@./e2e/needs.sh cc
+	@./e2e/needs.sh cc venv
 	go test -race $(E2E_FLAGS) $$(go list ./e2e/... | grep -vE '/e2e(/cluster|/conventions)?$$')
 	go test -race -count 1 $(E2E_FLAGS) $(UNCACHED)
 

@@ -48,7 +48,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of our Lease")
 	fs.StringVar(&f.sessionNamespace, "session-namespace", "heteroaccel-sessions", "namespace of the sessions and of the servers' pods; ours is refused")
 	fs.StringVar(&f.node, "node-name", os.Getenv("NODE_NAME"), "the node whose clients this process serves, for near: node; default: NODE_NAME")
-	fs.StringVar(&f.reach, "server-address", string(session.ReachPodIP), "the address that clients are given: pod-ip, or host-port for the node's and the port's hostPort")
+	fs.StringVar(&f.reach, "server-address", string(session.ReachPodIP), "the address that clients are given, where the profile does not say: pod-ip, host-port for the node's and the port's hostPort, node-port for the node's and that of a Service, or load-balancer for a Service's")
 	fs.DurationVar(&f.limits.TTL, "default-ttl", time.Minute, "how long a session lives without being renewed, where the client does not say")
 	fs.DurationVar(&f.limits.MaxTTL, "max-ttl", time.Hour, "the longest time to live that a client may ask for")
 	fs.IntVar(&f.limits.Sessions, "max-sessions-per-client", 100, "how many sessions a client may have at a time")
@@ -70,14 +70,15 @@ func (f *flags) check() error {
 		return errors.New("nobody could be known: give --token-review, --token-auth-file, --client-ca-file or --anonymous")
 	case f.sessionNamespace == "" || f.sessionNamespace == f.namespace || f.sessionNamespace == "kube-system":
 		return fmt.Errorf("--session-namespace %q: give a namespace that has nothing but sessions and their pods", f.sessionNamespace)
-	case session.Reach(f.reach) != session.ReachPodIP && session.Reach(f.reach) != session.ReachHostPort:
-		return fmt.Errorf("--server-address %q: give pod-ip or host-port", f.reach)
 	case f.limits.TTL < time.Second || f.limits.MaxTTL < f.limits.TTL:
 		return errors.New("--default-ttl must be at least 1s, and --max-ttl no less than that")
 	case f.limits.Sessions < 1 || f.limits.Rate <= 0 || f.limits.Burst < 1:
 		return errors.New("--max-sessions-per-client, --max-requests-per-second and --max-requests-burst must be more than 0")
 	case f.idle < 0:
 		return errors.New("--idle-timeout must be at least 0")
+	}
+	if _, err := session.ParseReach(f.reach); err != nil {
+		return fmt.Errorf("--server-address %w", err)
 	}
 	return errors.Join(f.telemetry.Check(), f.leader.Check(), f.kube.Check())
 }

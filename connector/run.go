@@ -92,7 +92,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	ready := func() error { return errors.Join(profileFeed.Synced(), sessions.Synced()) }
 	handler := server.New(server.Config{
 		Sessions: sessions, Profiles: profiles, Client: known, Ready: ready,
-		Limits: f.limits, Node: f.node, Version: program.Version(), Log: log,
+		Reach: session.Reach(f.reach), Limits: f.limits, Node: f.node, Version: program.Version(), Log: log,
 	})
 	tlsConfig, err := f.tls(ctx, group)
 	if err != nil {

@@ -41,8 +41,10 @@ func portsOf(t *testing.T, objects []any) map[string]map[string]bool {
 // they have.
 func TestServicesNamePorts(t *testing.T) {
 	var objects []any
-	for _, o := range decode(t, render(t, "prometheus")) {
-		objects = append(objects, o)
+	for _, dir := range []string{"prometheus", "testdata/connector-node"} {
+		for _, o := range decode(t, render(t, dir)) {
+			objects = append(objects, o)
+		}
 	}
 	ports := portsOf(t, objects)
 	services := 0
@@ -58,7 +60,7 @@ func TestServicesNamePorts(t *testing.T) {
 			}
 		}
 	}
-	if services < 4 {
+	if services < 6 {
 		t.Errorf("only %d Services were looked at", services)
 	}
 }
@@ -83,7 +85,7 @@ func TestPrometheusFindsEachProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	var objects []any
-	for _, o := range decode(t, render(t, "prometheus")) {
+	for _, o := range decode(t, render(t, "testdata/connector-node")) {
 		objects = append(objects, o)
 	}
 	kept := map[string]int{}
@@ -104,12 +106,12 @@ func TestPrometheusFindsEachProgram(t *testing.T) {
 			}
 		}
 	}
-	for _, program := range []string{"heteroaccel-webhook", "heteroaccel-extender"} {
+	for _, program := range []string{"heteroaccel-webhook", "heteroaccel-extender", "heteroaccel-connector", "heteroaccel-connector-node"} {
 		if kept[program] != 1 {
 			t.Errorf("of the ports of %s %d are scraped, want one", program, kept[program])
 		}
 	}
-	if len(kept) != 2 {
+	if len(kept) != 4 {
 		t.Errorf("job heteroaccel scrapes %v", kept)
 	}
 }

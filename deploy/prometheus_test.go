@@ -74,7 +74,7 @@ var (
 // over a job that Prometheus does not scrape, is never true and says nothing.
 func TestRulesUseWhatThereIs(t *testing.T) {
 	var known []string
-	for _, root := range []string{"../exporter", "../extender", "../webhook", "../pkg"} {
+	for _, root := range []string{"../connector", "../exporter", "../extender", "../webhook", "../pkg"} {
 		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 			if filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go") {
 				for _, m := range literal.FindAllStringSubmatch(string(read(t, path)), -1) {

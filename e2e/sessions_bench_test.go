@@ -113,7 +113,7 @@ func createdByHand(b *testing.B, s *stack.Stack, i int) time.Duration {
 	if err := json.Unmarshal(profile.Spec.Template.Raw, &template); err != nil {
 		b.Fatal(err)
 	}
-	pod, err := session.Pod(&template, session.Pool{Inference: "face-recognition", Accelerator: "gpu"}, metav1.NamespaceDefault, fmt.Sprint("by-hand-", i))
+	pod, err := session.Pod(&template, session.Pool{Inference: "face-recognition", Accelerator: "gpu"}, session.ReachPodIP, metav1.NamespaceDefault, fmt.Sprint("by-hand-", i))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func createdByHand(b *testing.B, s *stack.Stack, i int) time.Duration {
 		if !ok {
 			b.Fatalf("watch of the pod: %v", e.Object)
 		}
-		if v, err := session.OfPod(seen, session.ReachPodIP); err != nil {
+		if v, err := session.OfPod(seen); err != nil {
 			b.Fatal(err)
 		} else if v.Phase == session.Ready {
 			break

@@ -104,7 +104,7 @@ func New(c Config) *Controller {
 
 // Synced says what of the API server has not been seen yet.
 func (k *Controller) Synced() error {
-	return errors.Join(k.feeds.leases.Synced(), k.feeds.pods.Synced())
+	return errors.Join(k.feeds.leases.Synced(), k.feeds.pods.Synced(), k.feeds.services.Synced(), k.feeds.nodes.Synced())
 }
 
 // Run watches, and carries out plans while this replica leads, until ctx ends.
@@ -112,6 +112,8 @@ func (k *Controller) Run(ctx context.Context) error {
 	defer k.tasks.Wait()
 	go func() { _ = k.feeds.leases.Run(ctx) }()
 	go func() { _ = k.feeds.pods.Run(ctx) }()
+	go func() { _ = k.feeds.services.Run(ctx) }()
+	go func() { _ = k.feeds.nodes.Run(ctx) }()
 	k.tasks.Go(func() { k.flushOften(ctx) })
 	due := time.NewTimer(0)
 	defer due.Stop()

@@ -1,12 +1,16 @@
 package controller
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // metrics are those of sessions.
 type metrics struct {
-	created, warm, renewed, moves, failures, flushes prometheus.Counter
-	ended                                            *prometheus.CounterVec
-	waits                                            prometheus.Histogram
+	created, warm, renewed, moves, failures, flushes, lost prometheus.Counter
+	ended                                                  *prometheus.CounterVec
+	waits                                                  prometheus.Histogram
 }
 
 func newMetrics(registry prometheus.Registerer, k *Controller) *metrics {
@@ -18,8 +22,9 @@ func newMetrics(registry prometheus.Registerer, k *Controller) *metrics {
 		warm:     counter("heteroaccel_connector_sessions_warm_total", "Sessions that a server with a free place served at once."),
 		renewed:  counter("heteroaccel_connector_session_renewals_total", "Renewals of sessions."),
 		moves:    counter("heteroaccel_connector_session_moves_total", "Sessions that lost their server and were queued for another."),
-		failures: counter("heteroaccel_connector_server_failures_total", "Inference servers that could not be created."),
+		failures: counter("heteroaccel_connector_server_failures_total", "Inference servers, or their Services, that could not be created."),
 		flushes:  counter("heteroaccel_connector_renewal_writes_total", "Writes of renewals to the API server."),
+		lost:     counter("heteroaccel_connector_renewal_write_failures_total", "Writes of renewals to the API server that failed."),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heteroaccel_connector_sessions_ended_total", Help: "Sessions that ended, by reason: deleted by the client, or expired.",
 		}, []string{"reason"}),
@@ -38,10 +43,28 @@ func newMetrics(registry prometheus.Registerer, k *Controller) *metrics {
 			return float64(value())
 		})
 	}
-	registry.MustRegister(m.created, m.warm, m.renewed, m.moves, m.failures, m.flushes, m.ended, m.waits,
+	registry.MustRegister(m.created, m.warm, m.renewed, m.moves, m.failures, m.flushes, m.lost, m.ended, m.waits,
 		gauge("heteroaccel_connector_sessions_waiting", "Sessions that wait for a server.", func() int { waiting, _ := k.table.Count(); return waiting }),
 		gauge("heteroaccel_connector_sessions_served", "Sessions that have a server.", func() int { _, served := k.table.Count(); return served }),
+		gauge("heteroaccel_connector_sessions_shared", "Sessions that have their server together with others.", k.table.Shared),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "heteroaccel_connector_session_longest_wait_seconds", Help: "How long the session that has waited longest has waited, 0 when none waits."}, k.longestWait),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "heteroaccel_connector_leading", Help: "1 if this replica creates and assigns servers, 0 if not. One of all replicas does."}, func() float64 {
+			if k.Leads() != nil {
+				return 0
+			}
+			return 1
+		}),
 		gauge("heteroaccel_connector_servers", "Inference servers, ready or not.", k.table.Servers),
 	)
 	return m
+}
+
+// longestWait is in seconds.
+func (k *Controller) longestWait() float64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if at := k.table.Oldest(); !at.IsZero() {
+		return max(0, time.Since(at).Seconds())
+	}
+	return 0
 }

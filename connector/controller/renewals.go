@@ -185,6 +185,7 @@ func (k *Controller) flushPart(ctx context.Context, part int) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil {
+		k.metrics.lost.Inc()
 		k.renewals.dirty[part] = true
 		return err
 	}

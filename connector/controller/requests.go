@@ -166,18 +166,16 @@ func (k *Controller) view(s *session.Session) View {
 	v := View{Session: *s}
 	if server := k.table.Server(s.Server); server != nil && k.unwritten[s.ID] == 0 {
 		v.Server = *server
+		if server.Phase < session.Ready {
+			v.Coming, v.Failure = server.Progress(), k.failed(s.Pool)
+		}
 		return v
 	}
 	v.Position, v.Waiting = k.table.Position(s)
-	if f, failed := k.failures[s.Pool]; failed {
-		v.Failure = f.err.Error()
-	}
+	v.Failure = k.failed(s.Pool)
 	coming, ready := k.table.Coming(s.Pool)
 	if coming != nil {
-		v.Coming = coming.Reason
-		if coming.Verdict != "" {
-			v.Coming = coming.Reason + "; the scheduler: " + coming.Verdict
-		}
+		v.Coming = coming.Progress()
 	}
 	if length := k.lengths[s.Pool]; length > 0 && ready > 0 {
 		v.ExpectedWait = length * time.Duration(v.Position) / time.Duration(ready*k.limits(s.Pool).PerServer)

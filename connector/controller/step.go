@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -86,7 +87,7 @@ func (k *Controller) carryOut(ctx context.Context, p session.Pool, now time.Time
 	for _, v := range plan.Busy {
 		k.markIdle(ctx, v, time.Time{})
 	}
-	if again = plan.Again; plan.Create == 0 {
+	if again = plan.Again; plan.Create+len(plan.Expose)+len(plan.Withdraw) == 0 {
 		return again
 	}
 	if f, failed := k.failures[p]; failed && now.Before(f.until) {
@@ -100,6 +101,12 @@ func (k *Controller) carryOut(ctx context.Context, p session.Pool, now time.Time
 			break
 		}
 	}
+	for _, v := range plan.Expose {
+		k.expose(ctx, v)
+	}
+	for _, s := range plan.Withdraw {
+		k.withdraw(ctx, s)
+	}
 	return again
 }
 
@@ -112,7 +119,8 @@ func (k *Controller) createServer(ctx context.Context, p session.Pool, now time.
 		return false
 	}
 	name := fmt.Sprintf("%.50s-%s", strings.ReplaceAll(p.Inference, ".", "-"), utilrand.String(6))
-	pod, err := session.Pod(known.Template, p, k.Namespace, name)
+	reach := session.Reach(cmp.Or(known.ServerAddress, string(k.Reach)))
+	pod, err := session.Pod(known.Template, p, reach, k.Namespace, name)
 	if err != nil {
 		k.Log.Error().Err(err).Msg("cannot make a server's pod")
 		return false
@@ -128,7 +136,7 @@ func (k *Controller) createServer(ctx context.Context, p session.Pool, now time.
 			return
 		}
 		delete(k.failures, p)
-		if v, err := session.OfPod(created, k.Reach); err == nil {
+		if v, err := session.OfPod(created); err == nil {
 			if old := k.table.Server(name); old == nil || old.Version == "" {
 				k.putServer(v)
 			}

@@ -55,7 +55,7 @@ func (k *Controller) renewed(id string) {
 
 // setPod takes a pod from the API server.
 func (k *Controller) setPod(pod *corev1.Pod) {
-	v, err := session.OfPod(pod, k.Reach)
+	v, err := session.OfPod(pod)
 	if err != nil {
 		k.Log.Warn().Err(err).Msg("a pod is not a server's, and is left alone")
 		return

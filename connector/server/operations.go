@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,10 +32,23 @@ const nearNode = "node"
 type request struct {
 	Inference   string            `json:"inference" minLength:"1" maxLength:"253" example:"face-recognition" doc:"What to infer: the name of an InferenceProfile."`
 	Accelerator string            `json:"accelerator,omitempty" maxLength:"256" default:"any" example:"gpu,npu" doc:"any, or the kinds allowed, in order of preference."`
-	TTL         string            `json:"ttl,omitempty" pattern:"^[0-9]{1,6}(ms|s|m|h)$" example:"60s" doc:"How long the session lives without being renewed."`
+	TTL         string            `json:"ttl,omitempty" pattern:"^[0-9]{1,6}(ms|s|m|h)$" patternDescription:"a time such as 90s, 5m or 1h" example:"60s" doc:"How long the session lives without being renewed."`
 	Labels      map[string]string `json:"labels,omitempty" maxProperties:"16" doc:"Your own, as Kubernetes' labels."`
 	Near        string            `json:"near,omitempty" enum:"node" doc:"node: prefer a server on the node that this connector runs on."`
 	Priority    int32             `json:"priority,omitempty" minimum:"-1000" maximum:"1000" doc:"Higher is ahead in the queue."`
+}
+
+// TransformSchema describes that null stands for a field that is left out.
+func (request) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	for name, field := range s.Properties {
+		if slices.Contains(s.Required, name) {
+			continue
+		}
+		if field.Nullable = true; len(field.Enum) > 0 {
+			field.Enum = append(field.Enum, nil)
+		}
+	}
+	return s
 }
 
 type createInput struct {
@@ -80,7 +94,9 @@ func (s *server) register(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/v1/sessions/{id}", "get-session", "Read a session", http.StatusOK, one...), s.get)
 	huma.Register(api, operation(http.MethodPost, "/v1/sessions/{id}/renew", "renew-session", "Keep a session for another ttl", http.StatusOK, one...), s.renew)
 	huma.Register(api, operation(http.MethodDelete, "/v1/sessions/{id}", "end-session", "End a session", http.StatusNoContent, one...), s.end)
-	s.registerEvents(api, operation(http.MethodGet, "/v1/sessions/{id}/events", "watch-session", "Watch a session", http.StatusOK, one...))
+	watch := operation(http.MethodGet, "/v1/sessions/{id}/events", "watch-session", "Watch a session", http.StatusOK, one...)
+	watch.Middlewares = append(slices.Clone(auth), s.exists(api))
+	s.registerEvents(api, watch)
 }
 
 // accepted describes the answer 202 of an operation like its 201.
@@ -153,6 +169,8 @@ func (s *server) read(client string, in *request) (session.Session, error) {
 		return none, huma.Error409Conflict(fmt.Sprintf("inference %q has no template, from which a server could be made: give its InferenceProfile a spec.template", in.Inference))
 	case session.PortOf(&p.Template.Spec) == nil:
 		return none, huma.Error409Conflict(fmt.Sprintf("the template of inference %q has no port: give its container a containerPort", in.Inference))
+	case cmp.Or(p.ServerAddress, string(s.Reach)) == string(session.ReachHostPort) && session.PortOf(&p.Template.Spec).HostPort == 0:
+		return none, huma.Error409Conflict(fmt.Sprintf("the template of inference %q has no hostPort, by which its servers are to be reached: give its port one", in.Inference))
 	}
 	accelerator, err := acceleratorOf(p, in.Accelerator)
 	if err != nil {

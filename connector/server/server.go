@@ -37,7 +37,9 @@ type Config struct {
 	// Client says who sent a request.
 	Client func(*http.Request) (string, error)
 	// Ready says why nothing can be served now.
-	Ready  func() error
+	Ready func() error
+	// Reach is how clients reach a server, where its profile does not say.
+	Reach  session.Reach
 	Limits Limits
 	// Node is the node that this process serves clients of, for near: node; ""
 	// where it serves no node in particular.
@@ -78,7 +80,8 @@ func New(c Config) http.Handler {
 	r.Use(middleware.RequestSize(maxBody))
 	api := humachi.New(r, config(c.Version))
 	s.register(api)
-	r.Get("/", s.index)
+	r.Get("/", index)
+	refuse(r)
 	return r
 }
 
@@ -86,6 +89,7 @@ func New(c Config) http.Handler {
 func config(version string) huma.Config {
 	c := huma.DefaultConfig("HeteroAccel connector", version)
 	c.Info.Description = "A camera asks for an inference and gets the address of a running inference server."
+	c.Transformers = append(c.Transformers, sayFirst)
 	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
 	return c
@@ -153,19 +157,4 @@ func waitOf(prefer []string) time.Duration {
 		}
 	}
 	return 0
-}
-
-// index is for people with curl.
-func (s *server) index(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte(`heteroaccel connector
-
-  POST   /v1/sessions               ask for an inference: {"inference": "face-recognition"}
-  GET    /v1/sessions               your sessions
-  GET    /v1/sessions/{id}          one of them
-  POST   /v1/sessions/{id}/renew    keep it for another ttl
-  DELETE /v1/sessions/{id}          end it
-  GET    /v1/sessions/{id}/events   watch it, as server-sent events
-  GET    /openapi.json              all of this for programs
-`))
 }

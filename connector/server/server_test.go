@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"heteroaccel.io/connector/identity"
+	"heteroaccel.io/connector/session"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
@@ -194,6 +195,7 @@ func TestWaitOf(t *testing.T) {
 func TestRefused(t *testing.T) {
 	_, s := door(t, func(c *Config) { c.Limits.Sessions = 0 })
 	_, open := door(t)
+	_, byHost := door(t, func(c *Config) { c.Reach = session.ReachHostPort })
 	for name, tt := range map[string]struct {
 		server       *httptest.Server
 		client, body string
@@ -205,14 +207,16 @@ func TestRefused(t *testing.T) {
 		"no body":           {open, "camera", "", 400, "body"},
 		"not JSON":          {open, "camera", "{", 400, ""},
 		"a number":          {open, "camera", "7", 422, ""},
-		"no inference":      {open, "camera", "{}", 422, "validation failed"},
+		"no inference":      {open, "camera", "{}", 422, "body: expected required property inference to be present"},
 		"unknown":           {open, "camera", `{"inference":"faces"}`, 404, `inference "faces" is unknown: known are face-recognition, no-port, no-template`},
 		"broken":            {open, "camera", `{"inference":"broken"}`, 409, "it has no variants"},
 		"no template":       {open, "camera", `{"inference":"no-template"}`, 409, "spec.template"},
 		"no port":           {open, "camera", `{"inference":"no-port"}`, 409, "containerPort"},
+		"no host port":      {byHost, "camera", faceRequest, 409, "has no hostPort"},
 		"no such kind":      {open, "camera", `{"inference":"face-recognition","accelerator":"tpu"}`, 422, "choose among GPU, CPU"},
 		"no kind at all":    {open, "camera", `{"inference":"face-recognition","accelerator":","}`, 422, ""},
 		"a year":            {open, "camera", `{"inference":"face-recognition","ttl":"8760h"}`, 422, "between 1s and 1h0m0s"},
+		"minus one, alone":  {open, "camera", `{"inference":"face-recognition","ttl":"-1"}`, 422, "body.ttl: expected string to be a time such as 90s, 5m or 1h"},
 		"minus one":         {open, "camera", `{"inference":"face-recognition","ttl":"-1s"}`, 422, ""},
 		"no time":           {open, "camera", `{"inference":"face-recognition","ttl":"0s"}`, 422, "between 1s"},
 		"bad labels":        {open, "camera", `{"inference":"face-recognition","labels":{"a b":"c"}}`, 422, "labels"},
@@ -224,7 +228,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := ask(t, tt.server, "POST", "/v1/sessions", tt.client, tt.body)
-			if a.StatusCode != tt.status || a.problem.Status != tt.status || !strings.Contains(strings.ReplaceAll(a.text, `\"`, `"`), tt.says) {
+			if a.StatusCode != tt.status || a.problem.Status != tt.status || a.problem.Detail == "" || !strings.Contains(a.problem.Detail, tt.says) {
 				t.Errorf("%d, want %d and %q: %.500s", a.StatusCode, tt.status, tt.says, a.text)
 			}
 		})

@@ -32,7 +32,7 @@ func TestAnyHistoryComesToRest(t *testing.T) {
 				}
 				for range plan.Create {
 					n++
-					table.PutServer(&Server{Name: fmt.Sprint("v", n), Pool: p, Created: now})
+					table.PutServer(&Server{Name: fmt.Sprint("v", n), Pool: p, Created: now, PodIP: "10.0.0.1", Port: 8080})
 				}
 				for _, v := range plan.Delete {
 					table.RemoveServer(v.Name)

@@ -80,7 +80,7 @@ func TestServerOfPod(t *testing.T) {
 		}},
 	}
 	pool := Pool{"face-recognition", "any", "edge-1"}
-	pod, err := Pod(template, pool, "sessions", "face-x")
+	pod, err := Pod(template, pool, ReachPodIP, "sessions", "face-x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestServerOfPod(t *testing.T) {
 		"ready":                 {ready, ReachPodIP, Ready, "10.0.0.7:8080"},
 		"by the node's port":    {ready, ReachHostPort, Ready, "192.0.2.2:18080"},
 		"IPv6":                  {func(p *corev1.Pod) { ready(p); p.Status.PodIP = "2001:db8::7" }, ReachPodIP, Ready, "[2001:db8::7]:8080"},
-		"ready without address": {func(p *corev1.Pod) { ready(p); p.Status.PodIP = "" }, ReachPodIP, Starting, ""},
+		"ready without address": {func(p *corev1.Pod) { ready(p); p.Status.PodIP = "" }, ReachPodIP, Unreachable, ""},
 		"being deleted":         {func(p *corev1.Pod) { ready(p); p.DeletionTimestamp = &metav1.Time{Time: start} }, ReachPodIP, Gone, ""},
 		"failed":                {func(p *corev1.Pod) { ready(p); p.Status.Phase = corev1.PodFailed }, ReachPodIP, Gone, ""},
 		"ended":                 {func(p *corev1.Pod) { ready(p); p.Status.Phase = corev1.PodSucceeded }, ReachPodIP, Gone, ""},
@@ -121,7 +121,8 @@ func TestServerOfPod(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := pod.DeepCopy()
 			tt.change(p)
-			v, err := OfPod(p, tt.reach)
+			p.Annotations[reachAnnotation] = string(tt.reach)
+			v, err := OfPod(p)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,7 +132,7 @@ func TestServerOfPod(t *testing.T) {
 		})
 	}
 	pod.Annotations = nil
-	if v, err := OfPod(pod, ReachPodIP); err == nil {
+	if v, err := OfPod(pod); err == nil {
 		t.Errorf("a pod without a pool is read as %+v", v)
 	}
 }

@@ -27,6 +27,10 @@ type Plan struct {
 	// Idle are ready servers that have just become idle, and Busy those that are
 	// no longer.
 	Idle, Busy []*Server
+	// Expose are servers that need a Service and have none, and Withdraw the
+	// Services that are not what their server needs.
+	Expose   []*Server
+	Withdraw []*Service
 	// Again is when to plan anew without any change, the zero time for never.
 	Again time.Time
 }
@@ -41,6 +45,7 @@ func (t *Table) Plan(p Pool, limits Limits, now time.Time) Plan {
 	plan := Plan{Assign: map[string]string{}, Requeue: m.stranded(limits.PerServer, now)}
 	m.assign(&plan, limits.PerServer)
 	m.scale(&plan, limits, now)
+	t.expose(&plan, m)
 	return plan
 }
 
@@ -130,8 +135,11 @@ func (m *members) scale(plan *Plan, limits Limits, now time.Time) {
 		switch {
 		case lost:
 			plan.Delete = append(plan.Delete, v)
-		case v.Phase == Waiting || v.Phase == Starting:
-			coming = append(coming, v)
+		case v.Phase < Ready:
+			// One that has sessions is theirs, though it is not ready for a moment.
+			if len(m.served[v.Name]) == 0 {
+				coming = append(coming, v)
+			}
 		case v.Phase != Ready:
 		case len(m.served[v.Name]) > 0 || given[v.Name]:
 			if !v.Idle.IsZero() {
@@ -147,15 +155,25 @@ func (m *members) scale(plan *Plan, limits Limits, now time.Time) {
 		}
 	}
 	plan.Create = max(0, need-len(coming))
-	if surplus := len(coming) - need; surplus > 0 {
-		slices.SortFunc(coming, func(a, b *Server) int {
-			return cmp.Or(cmp.Compare(a.Phase, b.Phase), b.Created.Compare(a.Created), cmp.Compare(a.Name, b.Name))
-		})
-		for _, v := range coming[:surplus] {
-			// One that has a device already is kept warm instead, once it is ready.
-			if v.Phase == Waiting {
-				plan.Delete = append(plan.Delete, v)
-			}
+	slices.SortFunc(coming, func(a, b *Server) int {
+		return cmp.Or(cmp.Compare(a.Phase, b.Phase), b.Created.Compare(a.Created), cmp.Compare(a.Name, b.Name))
+	})
+	surplus := max(0, len(coming)-need)
+	for _, v := range coming[:surplus] {
+		// One that has a device already is kept for a while, as a ready one is.
+		switch {
+		case v.Phase == Waiting || !v.Idle.IsZero() && now.Sub(v.Idle) >= limits.Idle:
+			plan.Delete = append(plan.Delete, v)
+		case v.Idle.IsZero():
+			plan.Idle = append(plan.Idle, v)
+			plan.next(now.Add(limits.Idle))
+		default:
+			plan.next(v.Idle.Add(limits.Idle))
+		}
+	}
+	for _, v := range coming[surplus:] {
+		if !v.Idle.IsZero() {
+			plan.Busy = append(plan.Busy, v)
 		}
 	}
 }

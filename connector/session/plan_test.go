@@ -24,7 +24,10 @@ func servedBy(server string) func(*Session) { return func(s *Session) { s.Server
 func urgently(s *Session)                   { s.Priority = 1 }
 
 func server(name string, phase Phase, change ...func(*Server)) *Server {
-	v := &Server{Name: name, Pool: faces, Phase: phase, Created: start, Version: "1"}
+	v := &Server{
+		Name: name, Pool: faces, Phase: phase, Created: start, UID: "u-" + name, Version: "1",
+		Reach: ReachPodIP, PodIP: "10.0.0.1", HostIP: "192.0.2.1", Port: 8080, Node: "edge-1",
+	}
 	for _, c := range change {
 		c(v)
 	}
@@ -47,6 +50,7 @@ func created(after int) func(*Server) {
 type done struct {
 	Assign                      map[string]string
 	Requeue, Delete, Idle, Busy []string
+	Expose, Withdraw            []string
 	Create                      int
 	Again                       time.Duration // after start; 0 for never
 }
@@ -66,7 +70,10 @@ func doneOf(p Plan) done {
 		slices.Sort(names)
 		return names
 	}
-	d.Delete, d.Idle, d.Busy = name(p.Delete), name(p.Idle), name(p.Busy)
+	d.Delete, d.Idle, d.Busy, d.Expose = name(p.Delete), name(p.Idle), name(p.Busy), name(p.Expose)
+	for _, s := range p.Withdraw {
+		d.Withdraw = append(d.Withdraw, s.Server)
+	}
 	if !p.Again.IsZero() {
 		d.Again = p.Again.Sub(start)
 	}
@@ -132,8 +139,14 @@ func TestPlan(t *testing.T) {
 			sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Ready, idle(60))},
 			want: done{Assign: map[string]string{"a": "x"}, Busy: []string{"x"}},
 		},
-		"nobody waits for it any more":         {servers: []*Server{server("x", Waiting)}, want: done{Delete: []string{"x"}}},
-		"nobody does, and it has a device":     {servers: []*Server{server("x", Starting)}, want: done{}},
+		"nobody waits for it any more":     {servers: []*Server{server("x", Waiting)}, want: done{Delete: []string{"x"}}},
+		"nobody does, and it has a device": {servers: []*Server{server("x", Starting)}, want: done{Idle: []string{"x"}, Again: time.Minute}},
+		"nobody did for too long":          {servers: []*Server{server("x", Starting, idle(60))}, want: done{Delete: []string{"x"}}},
+		"somebody does again":              {sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Starting, idle(50))}, want: done{Busy: []string{"x"}}},
+		"another waits while one is unready": {
+			sessions: []*Session{waits("a", 0, servedBy("x")), waits("b", 1)}, servers: []*Server{server("x", Starting, unready(14))},
+			want: done{Create: 1, Again: time.Second},
+		},
 		"the one without a device is given up": {sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Waiting), server("y", Starting)}, want: done{Delete: []string{"x"}}},
 		"the youngest is given up":             {sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Waiting), server("y", Waiting, created(1))}, want: done{Delete: []string{"y"}}},
 		"gone servers count for nothing":       {sessions: []*Session{waits("a", 0)}, servers: []*Server{server("x", Gone)}, want: done{Create: 1}},
@@ -179,6 +192,19 @@ func TestPosition(t *testing.T) {
 		if got, of := table.Position(s); got != want || want > 0 && of != 2 {
 			t.Errorf("%s is at %d of %d, want %d", s.ID, got, of, want)
 		}
+	}
+}
+
+func TestOldestAndShared(t *testing.T) {
+	table := NewTable()
+	if at := table.Oldest(); !at.IsZero() {
+		t.Errorf("nobody waits, and somebody since %v", at)
+	}
+	for _, s := range []*Session{waits("a", 3), waits("b", 1, urgently), waits("c", 0, servedBy("x")), waits("d", 0, servedBy("x")), waits("e", 0, servedBy("y"))} {
+		table.Put(s)
+	}
+	if at, n := table.Oldest(), table.Shared(); !at.Equal(start.Add(time.Second)) || n != 2 {
+		t.Errorf("the oldest is of %v, and %d share", at, n)
 	}
 }
 

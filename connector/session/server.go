@@ -1,10 +1,9 @@
 package session
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,19 +17,13 @@ const (
 	// IdleAnnotation says since when a server has had no session, in RFC 3339, so
 	// that it goes in time whoever decides.
 	IdleAnnotation = accel.Prefix + "idle-since"
+
+	reachAnnotation = accel.Prefix + "server-address"
 )
 
-// Reach is how clients reach a server.
-type Reach string
-
-// The ways to reach a server.
-const (
-	ReachPodIP    Reach = "pod-ip"    // the pod's own address
-	ReachHostPort Reach = "host-port" // the node's address and the port's hostPort
-)
-
-// Pod is a new server of a pool, from a profile's template.
-func Pod(template *corev1.PodTemplateSpec, p Pool, namespace, name string) (*corev1.Pod, error) {
+// Pod is a new server of a pool, from a profile's template, which clients reach
+// in a way.
+func Pod(template *corev1.PodTemplateSpec, p Pool, reach Reach, namespace, name string) (*corev1.Pod, error) {
 	pool, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("encode the pool of %s: %w", name, err)
@@ -44,8 +37,8 @@ func Pod(template *corev1.PodTemplateSpec, p Pool, namespace, name string) (*cor
 	if pod.Annotations == nil {
 		pod.Annotations = map[string]string{}
 	}
-	pod.Labels[Label] = LabelServer
-	pod.Annotations[poolAnnotation] = string(pool)
+	pod.Labels[Label], pod.Labels[serverLabel] = LabelServer, name
+	pod.Annotations[poolAnnotation], pod.Annotations[reachAnnotation] = string(pool), string(reach)
 	pod.Annotations[accel.InferenceAnnotation] = p.Inference
 	pod.Annotations[accel.AcceleratorAnnotation] = p.Accelerator
 	if p.Node != "" {
@@ -72,11 +65,15 @@ func preferNode(spec *corev1.PodSpec, node string) {
 }
 
 // OfPod reads a server's pod.
-func OfPod(pod *corev1.Pod, reach Reach) (*Server, error) {
+func OfPod(pod *corev1.Pod) (*Server, error) {
 	v := &Server{
 		Name: pod.Name, Created: pod.CreationTimestamp.Time, Node: pod.Spec.NodeName,
 		Kind: pod.Annotations[accel.SelectedAnnotation], Reason: pod.Annotations[accel.ReasonAnnotation],
-		Version: pod.ResourceVersion,
+		Reach: Reach(cmp.Or(pod.Annotations[reachAnnotation], string(ReachPodIP))), PodIP: pod.Status.PodIP, HostIP: pod.Status.HostIP,
+		UID: string(pod.UID), Version: pod.ResourceVersion,
+	}
+	if port := PortOf(&pod.Spec); port != nil {
+		v.Port, v.HostPort = port.ContainerPort, port.HostPort
 	}
 	if err := json.Unmarshal([]byte(pod.Annotations[poolAnnotation]), &v.Pool); err != nil {
 		return nil, fmt.Errorf("pod %s: annotation %s: %w", pod.Name, poolAnnotation, err)
@@ -103,13 +100,9 @@ func OfPod(pod *corev1.Pod, reach Reach) (*Server, error) {
 	case !ready:
 		v.Phase = Starting
 	default:
-		if v.Address = addressOf(pod, reach); v.Address == "" {
-			v.Phase = Starting
-			break
-		}
-		v.Phase = Ready
+		v.Phase = Unreachable
 	}
-	return v, nil
+	return v.located(nil, ""), nil
 }
 
 // portName is the name of the port that the inference is served on, where a
@@ -132,20 +125,4 @@ func PortOf(spec *corev1.PodSpec) *corev1.ContainerPort {
 		}
 	}
 	return first
-}
-
-// addressOf is HOST:PORT, "" while it is not known.
-func addressOf(pod *corev1.Pod, reach Reach) string {
-	port := PortOf(&pod.Spec)
-	host, number := pod.Status.PodIP, int32(0)
-	if port != nil {
-		number = port.ContainerPort
-		if reach == ReachHostPort {
-			host, number = pod.Status.HostIP, port.HostPort
-		}
-	}
-	if host == "" || number == 0 {
-		return ""
-	}
-	return net.JoinHostPort(host, strconv.Itoa(int(number)))
 }

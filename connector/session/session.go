@@ -63,12 +63,19 @@ type Server struct {
 	Node, Kind, Reason string
 	// Verdict is why the scheduler found no node for it, "" if it did not say.
 	Verdict string
-	// Address is where clients reach it, HOST:PORT, once it is ready.
+	// Address is where clients reach it, HOST:PORT, once it is ready, and Reach
+	// by which way.
 	Address string
+	Reach   Reach
+	// PodIP and HostIP are the addresses of the pod and of its node, Port is the
+	// port in the pod and HostPort the one on the node; "" and 0 are not known.
+	PodIP, HostIP  string
+	Port, HostPort int32
 	// Device is the id of its accelerator on the node, once telemetry shows it.
 	Device string
-	// Version is the resourceVersion of the pod, "" when it is not there yet.
-	Version string
+	// UID and Version are the uid and the resourceVersion of the pod, "" when it
+	// is not there yet.
+	UID, Version string
 }
 
 // Phase is how far a server has come.
@@ -76,12 +83,13 @@ type Phase uint8
 
 // The phases of a server, in order.
 const (
-	Waiting  Phase = iota // not bound to a node: it holds no device
-	Starting              // bound, and not ready
+	Waiting     Phase = iota // not bound to a node: it holds no device
+	Starting                 // bound, and not ready
+	Unreachable              // the pod is ready, and its address is not known
 	Ready
 	Gone // being deleted, ended or failed
 )
 
 func (p Phase) String() string {
-	return [...]string{"waiting", "starting", "ready", "gone"}[p]
+	return [...]string{"waiting", "starting", "unreachable", "ready", "gone"}[p]
 }

@@ -6,11 +6,15 @@ import (
 	"time"
 )
 
-// Table is all sessions and servers. It is not safe for concurrent use.
+// Table is all sessions and servers, with what makes these reachable. It is not safe for concurrent use.
 type Table struct {
 	sessions map[string]*Session
 	servers  map[string]*Server
 	pools    map[Pool]*members
+	// services are by the name of the server, and external are the external
+	// addresses of nodes.
+	services map[string]*Service
+	external map[string]string
 }
 
 // members are the sessions and servers of a pool.
@@ -24,7 +28,10 @@ type members struct {
 
 // NewTable returns an empty table.
 func NewTable() *Table {
-	return &Table{sessions: map[string]*Session{}, servers: map[string]*Server{}, pools: map[Pool]*members{}}
+	return &Table{
+		sessions: map[string]*Session{}, servers: map[string]*Server{}, pools: map[Pool]*members{},
+		services: map[string]*Service{}, external: map[string]string{},
+	}
 }
 
 // Session returns a session, or nil.
@@ -98,9 +105,11 @@ func (t *Table) Remove(id string) {
 	t.drop(s.Pool)
 }
 
-// PutServer takes a new or changed server.
+// PutServer takes a new or changed server, whose address may follow from its
+// Service and its node.
 func (t *Table) PutServer(v *Server) {
 	t.RemoveServer(v.Name)
+	v = v.located(t.services[v.Name], t.external[v.Node])
 	t.servers[v.Name] = v
 	t.pool(v.Pool).servers[v.Name] = v
 }
@@ -199,6 +208,31 @@ func (t *Table) Count() (waiting, served int) {
 		waiting += len(m.queue)
 	}
 	return waiting, len(t.sessions) - waiting
+}
+
+// Oldest is when the session that has waited longest was asked for, the zero time
+// when none waits.
+func (t *Table) Oldest() (created time.Time) {
+	for _, m := range t.pools {
+		for _, s := range m.queue {
+			if created.IsZero() || s.Created.Before(created) {
+				created = s.Created
+			}
+		}
+	}
+	return created
+}
+
+// Shared is how many sessions have their server together with others.
+func (t *Table) Shared() (n int) {
+	for _, m := range t.pools {
+		for _, sessions := range m.served {
+			if len(sessions) > 1 {
+				n += len(sessions)
+			}
+		}
+	}
+	return n
 }
 
 // Coming is the server of a pool that is next to be ready, nil when none is on

@@ -54,7 +54,7 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 			return nil, fmt.Errorf("profile %s: template is not a pod template: %w", in.Name, err)
 		}
 	}
-	p.SessionsPerPod = int(in.Spec.SessionsPerPod)
+	p.SessionsPerPod, p.ServerAddress = int(in.Spec.SessionsPerPod), in.Spec.ServerAddress
 	if in.Spec.IdleTimeout != nil {
 		p.IdleTimeout = in.Spec.IdleTimeout.Duration
 	}

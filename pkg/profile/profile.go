@@ -32,6 +32,9 @@ type Profile struct {
 	// defaults.
 	SessionsPerPod int
 	IdleTimeout    time.Duration
+	// ServerAddress is the address of such a pod that the connector's clients are
+	// given, "" for the default.
+	ServerAddress string
 	// Variants are in the order of the resource.
 	Variants []Variant
 }

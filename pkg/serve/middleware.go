@@ -26,20 +26,24 @@ func Router(log zerolog.Logger) *chi.Mux {
 // methodNotAllowed answers with the methods that are allowed.
 func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var allowed []string
-		for _, m := range []string{http.MethodGet, http.MethodPost} {
-			if !routes.Match(chi.NewRouteContext(), m, r.URL.Path) {
-				continue
-			}
-			allowed = append(allowed, m)
-			if m == http.MethodGet {
-				allowed = append(allowed, http.MethodHead) // see middleware.GetHead
-			}
-		}
-		list := strings.Join(allowed, ", ")
+		list := strings.Join(Allowed(routes, r.URL.Path), ", ")
 		w.Header().Set("Allow", list)
 		Error(w, http.StatusMethodNotAllowed, "%s is not possible at %s: use %s", r.Method, r.URL.Path, list)
 	}
+}
+
+// Allowed are the methods that there is a route for at a path, of a Router.
+func Allowed(routes chi.Routes, path string) (methods []string) {
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		if !routes.Match(chi.NewRouteContext(), m, path) {
+			continue
+		}
+		methods = append(methods, m)
+		if m == http.MethodGet {
+			methods = append(methods, http.MethodHead) // see middleware.GetHead
+		}
+	}
+	return methods
 }
 
 // Recover turns a panic into a 500, and logs it with its stack.

@@ -95,6 +95,16 @@ type InferenceProfileSpec struct {
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$`
 	IdleTimeout *metav1.Duration `json:"idleTimeout,omitempty"`
 
+	// serverAddress is the address that the connector gives its clients of a pod
+	// made from the template: the pod's own, the node's with the port's hostPort,
+	// the node's with the port of a Service of type NodePort, or that of a Service
+	// of type LoadBalancer. It holds for pods created from then on. Defaults to
+	// the connector's --server-address.
+	//
+	// +optional
+	// +kubebuilder:validation:Enum=pod-ip;host-port;node-port;load-balancer
+	ServerAddress string `json:"serverAddress,omitempty"`
+
 	// variants are the ways to run the inference: at most one for each kind of
 	// accelerator, and at least one in all. While nothing else is known, each is
 	// expected to be slower than the one before it.
