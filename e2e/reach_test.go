@@ -39,6 +39,8 @@ func TestReach(t *testing.T) {
 		{"profile overrides: host port", reachByHostPort},
 		{"killed between pod and Service", killedBeforeService},
 		{"near", nearNode},
+		{"callers", callers},
+		{"metrics", sessionMetrics},
 	} {
 		t.Run(scene.name, func(t *testing.T) {
 			scene.run(t, s)
