@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"heteroaccel.io/e2e/cluster"
@@ -36,28 +39,33 @@ func pagesWork(t *testing.T, s *stack.Stack) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ran := 0
+	var blocks []pages.Block
 	for _, p := range paths {
-		blocks, _, err := pages.Read(root, p)
+		more, _, err := pages.Read(root, p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, b := range blocks {
-			if b.Mark != pages.OnPlane {
-				continue
-			}
-			commands, err := b.Commands()
+		blocks = append(blocks, more...)
+	}
+	// A session holds a device until the test ends: the others are typed before.
+	asks := func(b pages.Block) int { return strings.Count(b.Text, "$CONNECTOR") }
+	slices.SortStableFunc(blocks, func(a, b pages.Block) int { return cmp.Compare(asks(a), asks(b)) })
+	ran := 0
+	for _, b := range blocks {
+		if b.Mark != pages.OnPlane {
+			continue
+		}
+		commands, err := b.Commands()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range commands {
+			ran++
+			out, err := typed(t, s, root, bin, c.Text)
 			if err != nil {
-				t.Fatal(err)
-			}
-			for _, c := range commands {
-				ran++
-				out, err := typed(t, s, root, bin, c.Text)
-				if err != nil {
-					t.Errorf("%s: %s: %v\n%s", b, c.Text, err, out)
-				} else if missing, ok := c.Shown(out); !ok {
-					t.Errorf("%s: %s does not print %q, which the page shows, but:\n%s", b, c.Text, missing, out)
-				}
+				t.Errorf("%s: %s: %v\n%s", b, c.Text, err, out)
+			} else if missing, ok := c.Shown(out); !ok {
+				t.Errorf("%s: %s does not print %q, which the page shows, but:\n%s", b, c.Text, missing, out)
 			}
 		}
 	}

@@ -116,6 +116,24 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// TestCut: a frame that is under way when the time is over is not lost.
+func TestCut(t *testing.T) {
+	door := cameratest.NewConnector(t)
+	s := cameratest.NewServer(t, true, "UINT8", 1, 3, 2, 2)
+	release := s.Hold()
+	defer release()
+	door.Serve(s.Address)
+	c := aCamera(t, door)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if err := c.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if f := c.Tally.Report(1).Frames; f.Sent != 1 || f.Cut != 1 || f.Lost[Failed] != 0 {
+		t.Errorf("%+v, want the one frame cut", f)
+	}
+}
+
 // TestServerAway: frames are lost while the server does not answer, and the camera
 // goes on.
 func TestServerAway(t *testing.T) {

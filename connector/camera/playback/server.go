@@ -2,7 +2,6 @@ package playback
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -35,11 +34,12 @@ func newServer(c *Camera, s client.Session) *server {
 // show infers on the nth frame and counts it. It fails only when no frame could
 // ever be shown.
 func (s *server) show(ctx context.Context, n int) error {
+	stopped := ctx
 	ctx, cancel := context.WithTimeout(ctx, s.camera.Limit)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 	if err := s.learn(ctx); err != nil {
-		s.lose(ctx, err, func() {})
+		s.lose(stopped, err, func() {})
 		return nil
 	}
 	data, shape, err := s.camera.Reel.Tensor(n, s.input.Shape, s.input.Datatype)
@@ -50,7 +50,7 @@ func (s *server) show(ctx context.Context, n int) error {
 	s.camera.Tally.sent()
 	began := time.Now()
 	if _, err := s.oip.Infer(ctx, s.camera.Model, in, s.binary); err != nil {
-		s.lose(ctx, err, s.camera.Tally.cut)
+		s.lose(stopped, err, s.camera.Tally.cut)
 		return nil
 	}
 	s.camera.Tally.answered(s.kind, time.Since(began))
@@ -73,11 +73,11 @@ func (s *server) learn(ctx context.Context) error {
 	return nil
 }
 
-// lose counts a frame that was not inferred on, with stopped when that is because
-// the camera stops.
-func (s *server) lose(ctx context.Context, err error, stopped func()) {
-	if errors.Is(ctx.Err(), context.Canceled) && s.ctx.Err() == nil {
-		stopped()
+// lose counts a frame that was not inferred on, with cut when that is because the
+// camera has stopped, by whose context it is known.
+func (s *server) lose(camera context.Context, err error, cut func()) {
+	if camera.Err() != nil {
+		cut()
 		return
 	}
 	s.camera.Tally.lost(Failed)
