@@ -35,7 +35,7 @@ func serversGo(t *testing.T, client *Client, served []Session) {
 	after := slices.Clone(served)
 	for i := range 2 {
 		after[i] = becomes(t, client, served[i].ID, func(s Session) error {
-			if s.State != "serving" || s.Moves != 1 || s.Address == "" || s.Pod == served[i].Pod {
+			if s.State != "serving" || s.Moves != 1 || s.Address == "" || s.Address == served[i].Address || s.Pod == served[i].Pod {
 				return errors.New("it has not moved")
 			}
 			answers(t, s)

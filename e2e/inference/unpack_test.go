@@ -76,7 +76,7 @@ func python(ctx context.Context, args ...string) *exec.Cmd {
 	libraries := filepath.Join(root, "lib/x86_64-linux-gnu") + ":" + filepath.Join(root, "usr/lib/x86_64-linux-gnu")
 	all := append([]string{"--library-path", libraries, filepath.Join(root, "usr/bin/python3.11")}, args...)
 	cmd := exec.CommandContext(ctx, filepath.Join(root, "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"), all...)
-	cmd.Env = []string{"PYTHONHOME=" + filepath.Join(root, "usr"), "PYTHONDONTWRITEBYTECODE=1", "PATH=/bin", "HETEROACCEL_DEVICE=GPU"}
+	cmd.Env = []string{"PYTHONHOME=" + filepath.Join(root, "usr"), "PATH=/bin", "HETEROACCEL_DEVICE=GPU"}
 	return cmd
 }
 
