@@ -4,9 +4,9 @@
 # containerd.
 
 BIN := bin
-# At most two tests at once have a control plane each: on two cores more would
-# only wait for one another.
-E2E_FLAGS := -p 1 -parallel 2 -timeout 50m
+# At most three tests at once have a control plane each: they wait much of the
+# time, and on two cores more would only wait for one another.
+E2E_FLAGS := -p 1 -parallel 3 -timeout 50m
 GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./connector ./extender ./webhook ./exporter
 

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,6 +16,9 @@ import (
 	"heteroaccel.io/e2e/stack"
 )
 
+// sessionFlags are those of the connectors in TestSessions.
+var sessionFlags = []string{"--idle-timeout=1s", "--max-requests-per-second=1000", "--max-requests-burst=1000"}
+
 // TestSessions: cameras ask for inferences and get addresses.
 func TestSessions(t *testing.T) {
 	t.Parallel()
@@ -24,7 +26,7 @@ func TestSessions(t *testing.T) {
 	if err := s.InstallConnector(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.StartConnector(t.Context(), "connector", "--idle-timeout=1s", "--max-requests-per-second=1000", "--max-requests-burst=1000"); err != nil {
+	if err := s.StartConnector(t.Context(), "connector", sessionFlags...); err != nil {
 		t.Fatal(err)
 	}
 	for _, scene := range []shared{
@@ -35,6 +37,7 @@ func TestSessions(t *testing.T) {
 		{"warm", warmSession},
 		{"a server dies", serverDies},
 		{"killed", connectorKilled},
+		{"renewals are kept", renewalsKept},
 		{"webhook away", sessionWithoutWebhook},
 		{"two replicas", twoConnectors},
 	} {
@@ -173,7 +176,7 @@ func connectorKilled(t *testing.T, s *stack.Stack) {
 	first := c.create(t, `{"inference":"face-recognition","accelerator":"gpu"}`, true)
 	second := c.create(t, `{"inference":"face-recognition","accelerator":"gpu"}`, false)
 	s.Process("connector").Kill()
-	if err := s.StartConnector(t.Context(), "connector", "--idle-timeout=1s", "--max-requests-per-second=1000", "--max-requests-burst=1000"); err != nil {
+	if err := s.StartConnector(t.Context(), "connector", sessionFlags...); err != nil {
 		t.Fatal(err)
 	}
 	if a := c.becomes(t, first.ID, served); a.Pod != first.Pod || a.Moves != 0 {
@@ -201,73 +204,4 @@ func sessionWithoutWebhook(t *testing.T, s *stack.Stack) {
 	}
 	c.becomes(t, a.ID, served)
 	c.end(t, a.ID)
-}
-
-// twoConnectors: two replicas take sessions, one is killed in the middle, and
-// the other goes on with all of them.
-func twoConnectors(t *testing.T, s *stack.Stack) {
-	if err := s.StartConnector(t.Context(), "connector-2", "--idle-timeout=1s", "--max-requests-per-second=1000", "--max-requests-burst=1000"); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { s.Process("connector-2").Kill() }()
-	const n = 24
-	var mu sync.Mutex
-	var made []string
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			c := camera{s, []string{"connector", "connector-2"}[i%2]}
-			code, a, err := c.ask(t.Context(), http.MethodPost, "/v1/sessions", `{"inference":"object-detection","accelerator":"cpu","ttl":"10s"}`)
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				made = append(made, a.ID)
-			} else if code != 0 || c.connector == "connector-2" {
-				t.Errorf("asking %s: %v", c.connector, err)
-			}
-			if len(made) == n/3 {
-				s.Process("connector").Kill()
-			}
-		})
-	}
-	wg.Wait()
-	c := camera{s, "connector-2"}
-	eventually(t, func(ctx context.Context) error {
-		pods, err := servers(ctx, s)
-		if err != nil {
-			return err
-		}
-		bySession := map[string]string{}
-		serving := 0
-		for _, id := range made {
-			// What nobody was told of, since the connector was killed, expires.
-			_, a, err := c.ask(ctx, http.MethodPost, "/v1/sessions/"+id+"/renew", "")
-			if err != nil {
-				return err
-			}
-			if a.State == "serving" {
-				if other := bySession[a.Pod]; other != "" {
-					return fmt.Errorf("%s and %s share %s", id, other, a.Pod)
-				}
-				bySession[a.Pod] = id
-				serving++
-			}
-		}
-		ready := 0
-		for i := range pods {
-			if pods[i].Spec.NodeName != "" && pods[i].DeletionTimestamp == nil {
-				ready++
-			}
-		}
-		if serving == 0 || serving != min(ready, len(made)) || len(pods) != len(made) {
-			return fmt.Errorf("%d sessions, %d served, by %d pods of which %d are bound", len(made), serving, len(pods), ready)
-		}
-		return nil
-	})
-	if err := s.StartConnector(t.Context(), "connector", "--idle-timeout=1s", "--max-requests-per-second=1000", "--max-requests-burst=1000"); err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range made {
-		c.end(t, id)
-	}
 }

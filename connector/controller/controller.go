@@ -57,6 +57,8 @@ type Controller struct {
 	// changed has a channel for each session that somebody watches, closed at
 	// its next change.
 	changed map[string]chan struct{}
+	// untold are the pools whose watchers have yet to be told of a change.
+	untold map[session.Pool]bool
 	// failures are the pools for which no server could be created.
 	failures map[session.Pool]failure
 	renewals renewals
@@ -94,7 +96,7 @@ const (
 func New(c Config) *Controller {
 	k := &Controller{
 		Config: c, wake: make(chan struct{}, 1), flush: make(chan struct{}, 1), writing: make(chan struct{}, writers),
-		table: session.NewTable(), unwritten: map[string]int{}, dirty: map[session.Pool]struct{}{}, due: map[session.Pool]time.Time{}, changed: map[string]chan struct{}{},
+		table: session.NewTable(), unwritten: map[string]int{}, untold: map[session.Pool]bool{}, dirty: map[session.Pool]struct{}{}, due: map[session.Pool]time.Time{}, changed: map[string]chan struct{}{},
 		failures: map[session.Pool]failure{}, renewals: newRenewals(), lengths: map[session.Pool]time.Duration{},
 	}
 	k.feeds = newFeeds(k)
@@ -169,14 +171,30 @@ func (k *Controller) tell(id string) {
 	}
 }
 
-// tellAll tells everybody who watches a session that waits in a pool or is
-// served by it: their position, or their server, may have changed.
+// gather is how long changes of a pool are gathered before everybody who watches
+// one of its sessions is told: in a burst each session changes the position of all
+// behind it.
+const gather = 100 * time.Millisecond
+
+// tellAll soon tells everybody who watches a session that waits in a pool or is
+// served by it: their position, or their server, may have changed. The caller
+// holds the lock.
 func (k *Controller) tellAll(p session.Pool) {
+	if len(k.untold) == 0 {
+		time.AfterFunc(gather, k.tellUntold)
+	}
+	k.untold[p] = true
+}
+
+func (k *Controller) tellUntold() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	for id := range k.changed {
-		if s := k.table.Session(id); s == nil || s.Pool == p {
+		if s := k.table.Session(id); s == nil || k.untold[s.Pool] {
 			k.tell(id)
 		}
 	}
+	clear(k.untold)
 }
 
 func signal(ch chan struct{}) {

@@ -11,6 +11,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/connector/session"
 )
@@ -197,6 +198,8 @@ func (k *Controller) flushPart(ctx context.Context, part int) error {
 	return nil
 }
 
+// writePart writes a part: a patch, as the API server takes no update of a Lease
+// without the resourceVersion, and nobody else writes this one.
 func (k *Controller) writePart(ctx context.Context, name string, seconds map[string]int64, stored bool) error {
 	content, err := json.Marshal(seconds)
 	if err != nil {
@@ -205,22 +208,29 @@ func (k *Controller) writePart(ctx context.Context, name string, seconds map[str
 	now := metav1.NowMicro()
 	lease := &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: k.Namespace, Name: name,
+			Name:        name,
 			Labels:      map[string]string{session.Label: session.LabelRenewals},
 			Annotations: map[string]string{renewalsAnnotation: string(content)},
 		},
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &k.Identity, RenewTime: &now},
 	}
 	leases := k.Client.CoordinationV1().Leases(k.Namespace)
+	patch := func() error {
+		content, err := json.Marshal(lease)
+		if err != nil {
+			return fmt.Errorf("encode %s: %w", name, err)
+		}
+		_, err = leases.Patch(ctx, name, types.MergePatchType, content, metav1.PatchOptions{})
+		return err
+	}
 	if stored {
-		_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
-		if !apierrors.IsNotFound(err) {
+		if err := patch(); !apierrors.IsNotFound(err) {
 			return err
 		}
 	}
 	_, err = leases.Create(ctx, lease, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
-		_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
+		err = patch()
 	}
 	return err
 }

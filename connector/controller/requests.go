@@ -155,7 +155,8 @@ func (k *Controller) Count(client string) int {
 // own returns a session of a client. The caller holds the lock.
 func (k *Controller) own(client, id string) (*session.Session, error) {
 	s := k.table.Session(id)
-	if s == nil || s.Client != client || !time.Now().Before(s.Expires()) {
+	// The leader ends sessions, and none in the time of a takeover.
+	if s == nil || s.Client != client || !time.Now().Before(s.Expires().Add(takeover)) {
 		return nil, ErrNotFound
 	}
 	return s, nil
