@@ -1,3 +1,5 @@
+//go:build long
+
 package e2e
 
 import (
@@ -134,10 +136,7 @@ func TestTwoHundredCameras(t *testing.T) {
 	eventually(t, func(context.Context) error { return queued(all) })
 	t.Logf("%d are served and %d wait after %s", allDevices, manyCameras-allDevices, time.Since(began))
 
-	endings := 10
-	if long {
-		endings = 80
-	}
+	const endings = 80
 	t.Run("one after another", func(t *testing.T) { all = oneAfterAnother(t, all, endings) })
 	t.Run("the connector restarts", func(t *testing.T) {
 		s.Process("connector").Kill()
