@@ -94,7 +94,15 @@ func gated(t *testing.T, s *stack.Stack) {
 		p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "example.com/queue"}}
 	}))
 	wantKind(t, p, "GPU")
-	// It takes nothing from others meanwhile.
+	// It takes nothing from others meanwhile, once the webhook has seen it and
+	// released its reservation.
+	eventually(t, func(ctx context.Context) error {
+		next, err := would(ctx, s, anyPod("", "face-recognition", "gpu,npu"))
+		if err == nil && kind(next) != "GPU" {
+			err = fmt.Errorf("the next pod would get %s: %s", kind(next), reason(next))
+		}
+		return err
+	})
 	other := create(t, s, anyPod("beside", "face-recognition", "gpu,npu", func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyAlways }))
 	wantKind(t, other, "GPU")
 	running(t, s, other)
