@@ -84,16 +84,16 @@ func borrow(t *testing.T, want setup) *stack.Stack {
 // installations that no test will borrow any more.
 func expect(name string, tests int) {
 	pool.mu.Lock()
-	defer pool.mu.Unlock()
-	if pool.pending[name] += tests; pool.pending[name] > 0 {
-		return
-	}
-	pool.idle = slices.DeleteFunc(pool.idle, func(p pooled) bool {
-		if p.setup == name {
-			p.Stop()
+	pool.pending[name] += tests
+	last := pool.pending[name] == 0
+	pool.mu.Unlock()
+	for last {
+		s := take(name)
+		if s == nil {
+			return
 		}
-		return p.setup == name
-	})
+		s.Stop() // takes seconds: not under the lock
+	}
 }
 
 // take takes an idle installation from the pool; nil if there is none.

@@ -77,7 +77,7 @@ func BenchmarkRenewals(b *testing.B) {
 			b.Fatal(err)
 		}
 		took := time.Since(start) - time.Duration(round)*every
-		b.ReportMetric(sessions/took.Seconds(), "renewals/s-at-most")
+		b.ReportMetric(sessions/took.Seconds(), "renewals/s")
 		<-time.After(every - took) // the pace is what is measured
 	}
 	b.ReportMetric((writes(b, s)-before)/time.Since(start).Seconds(), "writes/s")

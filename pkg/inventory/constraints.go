@@ -36,15 +36,13 @@ type Constraints struct {
 // them. To match 2.5 MB with 500 nodes took 0.8 s.
 const MaxConstraints = 64 << 10
 
-// tooLarge are constraints past the bound: the pod fits nowhere as far as the
-// inventory knows, and kube-scheduler places it alone.
-func tooLarge(size int) *Constraints {
-	return &Constraints{nodeNames: []string{}, key: "too large", size: size}
-}
+// tooLarge reports whether the constraints are past the bound: then the pod fits
+// nowhere as far as the inventory knows, and kube-scheduler places it alone.
+func (c *Constraints) tooLarge() bool { return c != nil && c.size > MaxConstraints }
 
 // Err says that the constraints are past the bound, to whoever wrote the pod.
 func (c *Constraints) Err() error {
-	if c == nil || c.size <= MaxConstraints {
+	if !c.tooLarge() {
 		return nil
 	}
 	return fmt.Errorf("the pod's nodeSelector, node affinity and tolerations take %d KiB, and may take %d: select nodes by a label that they share", c.size>>10, MaxConstraints>>10)
@@ -61,23 +59,23 @@ func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 		}}
 		c.nodeNames = nodeNamesOf(required)
 	}
-	if c.size = alike.Size(); c.size > MaxConstraints {
-		return tooLarge(c.size)
+	key, err := alike.Marshal()
+	if c.size = len(key); c.size > MaxConstraints {
+		return &Constraints{nodeNames: []string{}, key: "too large", size: c.size}
 	}
 	if len(alike.NodeSelector) > 0 || alike.Affinity != nil {
 		a := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: alike})
 		c.affinity = &a
 	}
 	if c.affinity != nil || len(c.tolerations) > 0 {
-		c.key = keyOf(&alike, c)
+		c.key = keyOf(key, err, c)
 	}
 	return c
 }
 
 // keyOf is a digest of what the constraints were read from, or its encoding where
 // that is no longer. What cannot be encoded is equal to no other.
-func keyOf(alike *corev1.PodSpec, c *Constraints) string {
-	key, err := alike.Marshal()
+func keyOf(key []byte, err error, c *Constraints) string {
 	if err != nil {
 		return fmt.Sprintf("%p", c)
 	}
@@ -115,7 +113,7 @@ var cordon = corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.Tai
 // Allow reports whether a pod with these constraints may run on n; never on a
 // node that the API server has not shown.
 func (c *Constraints) Allow(n *Node) bool {
-	if n.traits == nil || c.Err() != nil {
+	if n.traits == nil || c.tooLarge() {
 		return false
 	}
 	if n.traits.cordoned && !c.tolerate(&cordon) {
