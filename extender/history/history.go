@@ -6,6 +6,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"heteroaccel.io/pkg/text"
 )
 
 const (
@@ -37,16 +38,8 @@ func (c *Call) Reject(node, message string) {
 		c.Nodes = make([]Node, 0, MaxNodes)
 	}
 	if c.Rejected++; c.Rejected <= MaxNodes {
-		c.Nodes = append(c.Nodes, Node{bounded(node), bounded(message)})
+		c.Nodes = append(c.Nodes, Node{text.Shorten(node, maxText), text.Shorten(message, maxText)})
 	}
-}
-
-// bounded is text of at most maxText bytes.
-func bounded(text string) string {
-	if len(text) <= maxText {
-		return text
-	}
-	return strings.ToValidUTF8(strings.Clone(text[:maxText-len("…")]), "") + "…"
 }
 
 // Node is a rejected node, and the sentence that says why.

@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"time"
-	"unicode/utf8"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +12,7 @@ import (
 	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/resources"
+	"heteroaccel.io/pkg/text"
 )
 
 // Pod is what the inventory keeps of a pod. It is immutable.
@@ -117,7 +117,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 			Kind:        given.Kind,
 			Unwritten:   given.Unwritten,
 			Reservation: pod.Annotations[accel.ReservationAnnotation],
-			Reason:      shorten(pod.Annotations[accel.ReasonAnnotation]),
+			Reason:      text.Shorten(pod.Annotations[accel.ReasonAnnotation], maxText),
 		}
 	}
 	p.quotaUsage = unique.Make(quota.UsageOf(pod))
@@ -155,19 +155,7 @@ func verdictOf(pod *corev1.Pod) (verdict string, since time.Time) {
 			verdict = c.Reason + ": " + verdict
 		}
 		// Pods of one class often share a verdict.
-		return unique.Make(shorten(verdict)).Value(), c.LastTransitionTime.Time
+		return unique.Make(text.Shorten(verdict, maxText)).Value(), c.LastTransitionTime.Time
 	}
 	return "", time.Time{}
-}
-
-// shorten cuts a text to maxText bytes, between runes.
-func shorten(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	end := maxText - len("…")
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
 }

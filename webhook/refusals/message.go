@@ -3,6 +3,8 @@ package refusals
 import (
 	"regexp"
 	"strings"
+
+	"heteroaccel.io/pkg/text"
 )
 
 // maxMessage bounds, in bytes, what is kept of a message.
@@ -36,11 +38,7 @@ func withoutPodName(message string) string {
 }
 
 func bounded(message string) string {
-	message = strings.Join(strings.Fields(strings.ToValidUTF8(message, "")), " ")
-	if len(message) <= maxMessage {
-		return message
-	}
-	return strings.ToValidUTF8(message[:maxMessage-len("…")], "") + "…"
+	return text.Shorten(strings.Join(strings.Fields(strings.ToValidUTF8(message, "")), " "), maxMessage)
 }
 
 // refusedBy is the end of a sentence that begins with the kind.

@@ -2,12 +2,12 @@ package server
 
 import (
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/text"
 )
 
 // Announce returns a function that records an Event for a pod that was just
@@ -27,8 +27,5 @@ func Announce(recorder events.EventRecorder) func(*inventory.Pod) {
 func note(m *inventory.Managed) string {
 	const limit = 1024
 	s := fmt.Sprintf("%s on %s: %s", m.Inference, m.Kind, m.Reason)
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit-len("…")], "") + "…"
-	}
-	return s
+	return text.Shorten(s, limit)
 }

@@ -7,6 +7,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/text"
 )
 
 // warnEnv warns of the variables of c, other than the variant's, that name
@@ -92,5 +93,5 @@ func sources(c *corev1.Container, value string) string {
 			names = append(names, "Secret "+e.SecretRef.Name)
 		}
 	}
-	return " (" + shortened(strings.Join(names, ", "), 60) + " may set it)"
+	return " (" + text.Shorten(strings.Join(names, ", "), 60) + " may set it)"
 }

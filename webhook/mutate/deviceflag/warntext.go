@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"heteroaccel.io/pkg/text"
 )
 
 // anyDevice is how people write a flag whose device is to be filled in.
@@ -40,7 +42,7 @@ func (w *Warnings) Texts() []string {
 			out = append(out, fmt.Sprintf("container %q: %d more such places", w.container, len(w.all)-i))
 			break
 		}
-		out = append(out, shortened(fmt.Sprintf("container %q: %s", w.container, one.long), 256))
+		out = append(out, text.Shorten(fmt.Sprintf("container %q: %s", w.container, one.long), 256))
 	}
 	return out
 }
@@ -69,13 +71,5 @@ func shown(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "?"))
-	return `"` + strings.ReplaceAll(shortened(s, 60), `"`, `'`) + `"`
-}
-
-// shortened cuts s to at most so many bytes.
-func shortened(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit-len("…")], "") + "…"
+	return `"` + strings.ReplaceAll(text.Shorten(s, 60), `"`, `'`) + `"`
 }
