@@ -180,20 +180,15 @@ func metric(ctx context.Context, s *stack.Stack, name string) (float64, error) {
 
 // metricOf reads one value of a program's metrics, labels included in its name.
 func metricOf(ctx context.Context, s *stack.Stack, program, name string) (float64, error) {
-	text, err := stack.Get(ctx, s.URL(program, "/metrics"))
+	values, err := stack.Metrics(ctx, s.URL(program, "/metrics"))
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(text) {
-		if rest, ok := strings.CutPrefix(line, name+" "); ok {
-			var v float64
-			if _, err := fmt.Sscan(rest, &v); err != nil {
-				return 0, fmt.Errorf("read %s: %w", line, err)
-			}
-			return v, nil
-		}
+	v, ok := values[name]
+	if !ok {
+		return 0, errors.New("no metric " + name)
 	}
-	return 0, errors.New("no metric " + name)
+	return v, nil
 }
 
 // fleet is a cluster of 100 devices on 10 nodes.

@@ -68,16 +68,11 @@ func memory(b *testing.B, s *stack.Stack) map[string]map[string]float64 {
 	defer tick.Stop()
 	for {
 		for program, url := range urls {
-			text, err := stack.Get(b.Context(), url)
+			values, err := stack.Metrics(b.Context(), url)
 			if err != nil {
 				b.Fatal(err)
 			}
-			for line := range strings.Lines(text) {
-				var name string
-				var value float64
-				if n, _ := fmt.Sscan(line, &name, &value); n != 2 {
-					continue
-				}
+			for name, value := range values {
 				if least, ok := found[program][name]; !ok || value < least {
 					found[program][name] = value
 				}

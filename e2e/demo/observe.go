@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -98,20 +96,8 @@ func (o *observed) all() (served, error) {
 // were.
 func decisions(ctx context.Context, s *stack.Stack) (took time.Duration, n int, err error) {
 	const metric = "heteroaccel_webhook_decision_duration_seconds_"
-	text, err := stack.Get(ctx, s.URL("webhook status", "/metrics"))
-	if err != nil {
-		return 0, 0, fmt.Errorf("read the webhook's metrics: %w", err)
-	}
-	values := map[string]float64{}
-	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if part, ok := strings.CutPrefix(name, metric); ok {
-			if v, err := strconv.ParseFloat(value, 64); err == nil {
-				values[part] = v
-			}
-		}
-	}
-	return time.Duration(values["sum"] * float64(time.Second)), int(values["count"]), nil
+	values, err := stack.Metrics(ctx, s.URL("webhook status", "/metrics"))
+	return time.Duration(values[metric+"sum"] * float64(time.Second)), int(values[metric+"count"]), err
 }
 
 // filterCall is kube-scheduler's call of the extender for a pod.
