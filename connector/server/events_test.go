@@ -50,7 +50,7 @@ func TestEvents(t *testing.T) {
 	if event, data := next(); event != "session" || !strings.Contains(data, `"state":"waiting"`) {
 		t.Errorf("first %s: %s", event, data)
 	}
-	k.serve()
+	k.Serve(served)
 	if event, data := next(); event != "session" || !strings.Contains(data, `"address":"10.0.0.7:8080"`) {
 		t.Errorf("then %s: %s", event, data)
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"heteroaccel.io/connector/identity"
+	"heteroaccel.io/connector/server/servertest"
 	"heteroaccel.io/connector/session"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
@@ -60,10 +61,13 @@ func profiles(t *testing.T) *profile.Store {
 	return store
 }
 
-// door is the API over kept sessions.
-func door(t *testing.T, change ...func(*Config)) (*kept, *httptest.Server) {
+// served is the address of the server that sessions are given.
+const served = "10.0.0.7:8080"
+
+// door is the API over sessions in memory.
+func door(t *testing.T, change ...func(*Config)) (*servertest.Sessions, *httptest.Server) {
 	t.Helper()
-	k := newKept()
+	k := servertest.New()
 	c := Config{
 		Sessions: k, Profiles: profiles(t), Client: byHeader, Ready: func() error { return nil },
 		Limits:  Limits{Sessions: 3, Rate: 1000, Burst: 1000, TTL: time.Minute, MaxTTL: time.Hour},
@@ -138,7 +142,7 @@ func TestCreate(t *testing.T) {
 	if where != "/v1/sessions/"+a.session.ID {
 		t.Errorf("Location is %q", where)
 	}
-	k.serve()
+	k.Serve(served)
 	a = ask(t, s, "GET", where, "camera", "")
 	if a.StatusCode != http.StatusOK || a.session.State != "serving" || a.session.URL != "http://10.0.0.7:8080" || a.session.Kind != "GPU" || a.session.Reason == "" || !strings.Contains(a.text, `"device":null`) {
 		t.Errorf("%d: %s", a.StatusCode, a.text)
@@ -168,14 +172,14 @@ func TestCreate(t *testing.T) {
 // TestPreferWait: the client chooses how long the answer may take.
 func TestPreferWait(t *testing.T) {
 	k, s := door(t)
-	served := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(served)
-		<-k.created
-		k.serve()
+		defer close(done)
+		<-k.Created
+		k.Serve(served)
 	}()
 	a := ask(t, s, "POST", "/v1/sessions", "camera", faceRequest, "Prefer", "respond-async, wait=30")
-	<-served
+	<-done
 	if a.StatusCode != http.StatusCreated || a.session.Address != "10.0.0.7:8080" || a.Header.Get("Retry-After") != "" {
 		t.Errorf("%d: %s", a.StatusCode, a.text)
 	}

@@ -16,9 +16,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"heteroaccel.io/connector/controller"
 	"heteroaccel.io/connector/identity"
 	"heteroaccel.io/connector/server"
+	"heteroaccel.io/connector/server/servertest"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
@@ -32,7 +32,7 @@ const Token = "secret"
 // Connector is the connector's API over sessions in memory.
 type Connector struct {
 	URL  string
-	kept *kept
+	kept *servertest.Sessions
 
 	mu      sync.Mutex
 	running *httptest.Server
@@ -54,7 +54,7 @@ func NewConnector(t *testing.T) *Connector {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Connector{kept: newKept()}
+	c := &Connector{kept: servertest.New()}
 	api := server.New(server.Config{
 		Sessions: c.kept, Profiles: store, Client: byToken, Ready: func() error { return nil }, Version: "test", Log: zerolog.Nop(),
 		Limits: server.Limits{Sessions: 1000, Rate: 1e6, Burst: 1e6, TTL: 3 * time.Second, MaxTTL: time.Hour},
@@ -125,29 +125,20 @@ func (c *Connector) Start(t *testing.T) {
 
 // Serve gives every session, now and later, the server at an address, HOST:PORT.
 func (c *Connector) Serve(address string) {
-	c.kept.mu.Lock()
-	c.kept.address = address
-	c.kept.mu.Unlock()
-	c.kept.change(func(v *controller.View) {
-		if v.Server.Address != "" && v.Server.Address != address {
-			v.Session.Moves++
-		}
-		v.Server, v.Position, v.Waiting = serverAt(address), 0, 0
-	})
+	c.kept.Serve(address)
 }
 
 // End ends every session, as one that was not renewed.
-func (c *Connector) End() { c.kept.forget() }
+func (c *Connector) End() { c.kept.Forget() }
 
 // Calls is how many sessions were created, renewed and ended by their client.
 func (c *Connector) Calls() (created, renewed, ended int) {
-	c.kept.mu.Lock()
-	defer c.kept.mu.Unlock()
-	return c.kept.created, c.kept.renewed, c.kept.ended
+	n := c.kept.Calls()
+	return n.Created, n.Renewed, n.Ended
 }
 
 // Sessions is how many there are.
-func (c *Connector) Sessions() int { return c.kept.Count("") }
+func (c *Connector) Sessions() int { return c.kept.Len() }
 
 // errLimit is that something did not come about.
 var errLimit = errors.New("it did not come about in half a minute")
