@@ -99,6 +99,16 @@ func fromSecret(name string) func(*corev1.Pod) {
 func TestSecretsThatStay(t *testing.T) {
 	r := New(Config{Key: podtest.Key, Options: podtest.Source(t)})
 	pod := podtest.Admitted(t, "p", "r", fromSecret("PASSWORD_2"), fromSecret(accel.DeviceEnv))
+	got := restored(t, r, pod)
+	env := got.Spec.Containers[0].Env
+	if len(env) != 3 || env[2].ValueFrom == nil {
+		t.Errorf("its variables are %v", env)
+	}
+}
+
+// restored is the pod that a pod would be created again as.
+func restored(t *testing.T, r *Recreator, pod *corev1.Pod) (got corev1.Pod) {
+	t.Helper()
 	content, err := json.Marshal(pod)
 	if err != nil {
 		t.Fatal(err)
@@ -107,14 +117,10 @@ func TestSecretsThatStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got corev1.Pod
 	if err := json.Unmarshal(manifest, &got); err != nil {
 		t.Fatal(err)
 	}
-	env := got.Spec.Containers[0].Env
-	if len(env) != 3 || env[2].ValueFrom == nil {
-		t.Errorf("its variables are %v", env)
-	}
+	return got
 }
 
 // TestManifestNamesContainer: what is recreated has no record that names
@@ -135,18 +141,7 @@ func TestManifestNamesContainer(t *testing.T) {
 			if c.injected {
 				pod.Spec.Containers = append([]corev1.Container{{Name: "mesh", Image: "mesh"}}, pod.Spec.Containers...)
 			}
-			content, err := json.Marshal(pod)
-			if err != nil {
-				t.Fatal(err)
-			}
-			manifest, err := r.manifest(content, pod)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got corev1.Pod
-			if err := json.Unmarshal(manifest, &got); err != nil {
-				t.Fatal(err)
-			}
+			got := restored(t, r, pod)
 			if name := got.Annotations[accel.ContainerAnnotation]; name != c.want {
 				t.Errorf("the annotation names %q, want %q", name, c.want)
 			}
