@@ -14,11 +14,13 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	camera "heteroaccel.io/connector/camera/client"
 )
 
 // serversGo has one server's pod deleted, one's process hang, and one's end: the
 // first two sessions move, the third finds its server again where it was.
-func serversGo(t *testing.T, client *Client, served []Session) {
+func serversGo(t *testing.T, client *camera.Client, served []camera.Session) {
 	t.Helper()
 	begin := time.Now()
 	if err := shared.kubectl(t.Context(), "-n", sessions, "delete", "pod", served[0].Pod, "--wait=false"); err != nil {
@@ -26,7 +28,7 @@ func serversGo(t *testing.T, client *Client, served []Session) {
 	}
 	signal(t, served[1], "STOP")
 	signal(t, served[2], "KILL")
-	becomes(t, client, served[1].ID, func(s Session) error {
+	becomes(t, client, served[1].ID, func(s camera.Session) error {
 		if s.Address != "" && s.Moves == 0 {
 			return errors.New("it has the address of a server that hangs")
 		}
@@ -34,7 +36,7 @@ func serversGo(t *testing.T, client *Client, served []Session) {
 	})
 	after := slices.Clone(served)
 	for i := range 2 {
-		after[i] = becomes(t, client, served[i].ID, func(s Session) error {
+		after[i] = becomes(t, client, served[i].ID, func(s camera.Session) error {
 			if s.State != "serving" || s.Moves != 1 || s.Address == "" || s.Address == served[i].Address || s.Pod == served[i].Pod {
 				return errors.New("it has not moved")
 			}
@@ -43,7 +45,7 @@ func serversGo(t *testing.T, client *Client, served []Session) {
 		})
 		t.Logf("%s moved from %s to %s after %s", after[i].Inference, served[i].Kind, after[i].Kind, since(begin))
 	}
-	after[2] = becomes(t, client, served[2].ID, func(s Session) error {
+	after[2] = becomes(t, client, served[2].ID, func(s camera.Session) error {
 		pod, err := shared.Client().CoreV1().Pods(sessions).Get(t.Context(), s.Pod, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -60,7 +62,7 @@ func serversGo(t *testing.T, client *Client, served []Session) {
 }
 
 // signal sends a signal to the process of a session's server.
-func signal(t *testing.T, s Session, name string) {
+func signal(t *testing.T, s camera.Session, name string) {
 	t.Helper()
 	node := shared.Nodes[s.Node]
 	// As the node sees them, with the ids that they have there.
@@ -86,7 +88,7 @@ func signal(t *testing.T, s Session, name string) {
 
 // endSessions ends what a client has, and has the servers gone at once instead
 // of kept for the next.
-func endSessions(t *testing.T, client *Client, all []Session) {
+func endSessions(t *testing.T, client *camera.Client, all []camera.Session) {
 	ctx := context.Background()
 	for _, s := range all {
 		if s.ID == "" {

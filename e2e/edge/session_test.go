@@ -15,6 +15,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	camera "heteroaccel.io/connector/camera/client"
 	"heteroaccel.io/pkg/accel"
 )
 
@@ -52,7 +53,7 @@ func (f finding) check() error {
 
 // find sends the pictures to the servers of sessions, with tritonclient in a
 // pod, and checks what comes back.
-func find(t *testing.T, name string, served []Session) {
+func find(t *testing.T, name string, served []camera.Session) {
 	t.Helper()
 	var args []string
 	for _, s := range served {
@@ -84,18 +85,18 @@ func find(t *testing.T, name string, served []Session) {
 // when a server dies or hangs its session moves.
 func TestAddressesAnswer(t *testing.T) {
 	watchAllocations(t)
-	client, err := shared.NewClient(t.Context(), "camera")
+	client, _, err := shared.NewClient(t.Context(), "camera")
 	if err != nil {
 		t.Fatal(err)
 	}
 	inferences := []string{"face-recognition", "action-recognition", "text-recognition", "object-detection"}
-	served := make([]Session, len(inferences))
+	served := make([]camera.Session, len(inferences))
 	t.Cleanup(func() { endSessions(t, client, served) })
 	var asking sync.WaitGroup
 	begin := time.Now()
 	for i, name := range inferences {
 		asking.Go(func() {
-			s, err := client.Create(t.Context(), fmt.Sprintf(`{"inference":%q,"ttl":"10m"}`, name))
+			s, err := client.Create(t.Context(), camera.Request{Inference: name, TTL: "10m"}, time.Minute)
 			served[i] = s
 			if err != nil || s.State != "serving" || s.Address == "" || s.Reason == "" || s.Moves != 0 {
 				t.Errorf("%s: %+v, %v", name, s, err)
@@ -128,7 +129,7 @@ func TestAddressesAnswer(t *testing.T) {
 		if s.Kind == "CPU" {
 			continue
 		}
-		served[i] = becomes(t, client, s.ID, func(s Session) error {
+		served[i] = becomes(t, client, s.ID, func(s camera.Session) error {
 			view, err := shared.Inventory(t.Context())
 			if err != nil {
 				return err
@@ -144,7 +145,7 @@ func TestAddressesAnswer(t *testing.T) {
 
 // answers checks that the server at a session's address says itself that it is
 // ready.
-func answers(t *testing.T, s Session) {
+func answers(t *testing.T, s camera.Session) {
 	t.Helper()
 	body, err := shared.Get(t.Context(), "http://"+s.Address+"/v2/health/ready")
 	if err != nil || body != `{"ready":true}` {
@@ -154,7 +155,7 @@ func answers(t *testing.T, s Session) {
 
 // ownReadiness checks by a server's log that its container ran for a while
 // before it was ready, and that its pod was ready only then.
-func ownReadiness(t *testing.T, s Session) {
+func ownReadiness(t *testing.T, s camera.Session) {
 	t.Helper()
 	pod, err := shared.Client().CoreV1().Pods(sessions).Get(t.Context(), s.Pod, metav1.GetOptions{})
 	if err != nil {
@@ -190,10 +191,10 @@ func ownReadiness(t *testing.T, s Session) {
 }
 
 // becomes waits until a session satisfies want, and returns it.
-func becomes(t *testing.T, c *Client, id string, want func(Session) error) (s Session) {
+func becomes(t *testing.T, c *camera.Client, id string, want func(camera.Session) error) (s camera.Session) {
 	t.Helper()
 	eventually(t, "session "+id, func(ctx context.Context) (err error) {
-		if s, err = c.Session(ctx, id); err == nil {
+		if s, err = c.Get(ctx, id); err == nil {
 			err = want(s)
 		}
 		if err != nil {

@@ -107,6 +107,15 @@ func (c *Client) Create(ctx context.Context, ask Request, wait time.Duration) (S
 	return s, nil
 }
 
+// Get reads a session, once.
+func (c *Client) Get(ctx context.Context, id string) (Session, error) {
+	s, err := c.one(ctx, http.MethodGet, id, "")
+	if err != nil {
+		return s, fmt.Errorf("read the session: %w", err)
+	}
+	return s, nil
+}
+
 // Renew keeps a session for another ttl, once.
 func (c *Client) Renew(ctx context.Context, id string) (Session, error) {
 	s, err := c.one(ctx, http.MethodPost, id, "/renew")

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	camera "heteroaccel.io/connector/camera/client"
 	"heteroaccel.io/e2e/edge"
 	"heteroaccel.io/e2e/narrate"
 )
@@ -24,17 +25,17 @@ const (
 // to the address that it gets.
 func (s show) session(ctx context.Context) error {
 	narrate.Title("A client that asks the connector")
-	asking, err := s.NewClient(ctx, client)
+	_, token, err := s.NewClient(ctx, client)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("$ TOKEN=$(kubectl create token %s)\n", client)
 	fmt.Printf("$ curl -X POST -H \"Authorization: Bearer $TOKEN\" -H 'Prefer: wait=60' \\\n    --json '%s' %s/v1/sessions\n", wanted, s.Connector)
-	said, err := curl(ctx, "-X", "POST", "-H", "Authorization: Bearer "+asking.Token, "-H", "Prefer: wait=60", "--json", wanted, s.Connector+"/v1/sessions")
+	said, err := curl(ctx, "-X", "POST", "-H", "Authorization: Bearer "+token, "-H", "Prefer: wait=60", "--json", wanted, s.Connector+"/v1/sessions")
 	if err != nil {
 		return err
 	}
-	var got edge.Session
+	var got camera.Session
 	if err := json.Unmarshal(said, &got); err != nil {
 		return fmt.Errorf("read the connector's answer: %w: %s", err, said)
 	}
