@@ -27,6 +27,18 @@ func index(w http.ResponseWriter, _ *http.Request) {
 `))
 }
 
+// describe serves the document of the operations that are registered by now.
+func describe(r chi.Router, doc *huma.OpenAPI) {
+	text, err := doc.MarshalJSON()
+	if err != nil {
+		panic(err) // of types that are part of the program
+	}
+	r.Get("/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(text) // an error means that the client is gone
+	})
+}
+
 // refuse answers what no operation is there for with a problem, as the
 // operations do.
 func refuse(r chi.Router) {

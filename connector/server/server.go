@@ -80,6 +80,7 @@ func New(c Config) http.Handler {
 	r.Use(middleware.RequestSize(maxBody))
 	api := humachi.New(r, config(c.Version))
 	s.register(api)
+	describe(r, api.OpenAPI())
 	r.Get("/", index)
 	refuse(r)
 	return r
@@ -90,6 +91,8 @@ func config(version string) huma.Config {
 	c := huma.DefaultConfig("HeteroAccel connector", version)
 	c.Info.Description = "A camera asks for an inference and gets the address of a running inference server."
 	c.Transformers = append(c.Transformers, sayFirst)
+	// It would render the document at the first request, without a lock: see describe.
+	c.OpenAPIPath = ""
 	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
 	return c
