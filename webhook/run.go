@@ -102,7 +102,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
 	})
 	rules := admission.NewStore()
-	feeds.WatchRules(rules)
+	feeds.WatchRules(rules, inv)
 	feeds.WatchQuotas(inv)
 	feeds.Pods.Register(kube.OnAdmitted(func(p *inventory.Pod) { against.Admitted(p.Namespace, p.Managed.Reservation) }), nil)
 	feeds.Pods.Register(kube.OnAdmitted(server.Announce(recorder)), nil)

@@ -16,6 +16,10 @@ type Query struct {
 	// Release is the id of a reservation held for this very pod, which is
 	// released in the same step; "" for none. A dry run only leaves it out.
 	Release string
+	// Lent leaves out what Release names as a dry run does: it stays.
+	Lent bool
+	// Caller is who asks for the pod, nil when it is there already.
+	Caller *Caller
 	// Replaces is the name of a pod that the chosen one replaces, so that quotas
 	// count it no longer; "" for none.
 	Replaces string
@@ -31,15 +35,15 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	now := inv.advance()
-	if q.Reservation != "" {
+	if q.Reservation != "" && !q.Lent {
 		inv.release(q.Namespace, q.Release)
-	} else if held := inv.reservations[q.Release]; held != nil && held.namespace == q.Namespace {
+	} else if held := inv.reservations[q.Release]; held != nil && held.class != nil && held.namespace == q.Namespace {
 		defer inv.exclude(held)()
 	}
 	candidates := inv.candidates(q, now)
 	chosen := candidates[choose(candidates)]
 	if q.Reservation != "" && chosen.Admitted() {
-		inv.reserve(q.Reservation, q.Namespace, chosen.Option, now)
+		inv.reserve(q.Reservation, q.Namespace, q.Caller, chosen.Option, now)
 	}
 	return chosen
 }
@@ -66,7 +70,7 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 		return Candidate{}, false
 	}
 	if q.Reservation != "" && candidates[i].Admitted() {
-		inv.reserve(q.Reservation, q.Namespace, candidates[i].Option, now)
+		inv.reserve(q.Reservation, q.Namespace, nil, candidates[i].Option, now)
 	}
 	return candidates[i], true
 }

@@ -49,8 +49,20 @@ type Inventory struct {
 	pending map[types.NamespacedName]claim
 
 	reservations map[string]*reservation
-	// nextExpiry is a time before which no reservation expires.
-	nextExpiry time.Time
+	// queue are the reservations, the oldest first, with some that have ended. The
+	// first judged of them were found overdue, or were over by then.
+	queue  []*reservation
+	judged int
+	// reserved counts the reservations of a namespace that claim, strangers those of
+	// callers that were not Trusted, and strangersClaims which of these claim.
+	reserved                   map[string]*int
+	strangers, strangersClaims int
+	overdue                    int // so far
+
+	callers callers
+	// standings are of namespaces, namespaces which there are; nil while unknown.
+	standings  map[string]*standing
+	namespaces map[string]struct{}
 
 	quotas quota.Ledger
 
@@ -87,6 +99,9 @@ func New(opts Options) *Inventory {
 		pods:         map[types.NamespacedName]*Pod{},
 		pending:      map[types.NamespacedName]claim{},
 		reservations: map[string]*reservation{},
+		reserved:     map[string]*int{},
+		callers:      newCallers(),
+		standings:    map[string]*standing{},
 		storage:      newStorage(),
 		classes:      map[string]*podClass{},
 		eligible:     map[string]*eligibleNodes{},

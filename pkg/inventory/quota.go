@@ -28,7 +28,8 @@ func (inv *Inventory) DeleteQuota(namespace, name string) {
 	}
 }
 
-// quotaPods yields the pods and reservations of a namespace that quotas count.
+// quotaPods yields the pods of a namespace that quotas count, and the reservations
+// that claim.
 func (inv *Inventory) quotaPods(namespace string) iter.Seq[quota.Pod] {
 	return func(yield func(quota.Pod) bool) {
 		for _, p := range inv.pods {
@@ -37,7 +38,7 @@ func (inv *Inventory) quotaPods(namespace string) iter.Seq[quota.Pod] {
 			}
 		}
 		for _, r := range inv.reservations {
-			if r.namespace == namespace && !yield(r.quotaPod()) {
+			if r.namespace == namespace && r.class != nil && !yield(r.quotaPod()) {
 				return
 			}
 		}
@@ -93,5 +94,5 @@ func (p *Pod) quotaPod() quota.Pod {
 
 // quotaPod is the reservation as quotas count it.
 func (r *reservation) quotaPod() quota.Pod {
-	return quota.Pod{Requests: r.class.needs, Usage: &r.quotaUsage}
+	return quota.Pod{Requests: r.needs, Usage: &r.quotaUsage}
 }

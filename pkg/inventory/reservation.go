@@ -5,17 +5,43 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/quota"
+	"heteroaccel.io/pkg/resources"
 )
 
 // reservation is a decision whose pod the API server has not shown us yet. It
-// claims capacity like a pending pod.
+// claims capacity like a pending pod, as long as its caller is trusted that far.
+//
+//	made ──▶ its pod is seen: the caller is Trusted
+//	  └─ overdueAfter ─▶ overdue: held against the caller; claims on only if it is
+//	                     Trusted and its namespace has no other overdue one
+//	       └─ ReservationTTL ─▶ expired
 type reservation struct {
-	namespace  string
-	kind       accel.Kind
+	id, namespace string
+	kind          accel.Kind
+	// class is nil once it claims nothing.
 	class      *podClass
+	needs      resources.Amounts
 	quotaUsage quota.Usage
-	expires    time.Time
+	// caller is nil for one of our own, for a pod that is there.
+	caller        *Caller
+	made, expires time.Time
+	// stranger is set when the caller was not Trusted, ended once it is over, and
+	// abandoned if that is because the caller asked for something else: its pod can be
+	// overdue all the same.
+	stranger, ended, abandoned bool
 }
+
+const (
+	// maxReserved bounds the reservations of a namespace that claim: the webhook
+	// admits 140 pods a second and the API server shows each within one, so a burst
+	// from one Job has far fewer.
+	maxReserved = 1024
+	// maxUnproven bounds those that claim for callers that are Unproven, of all
+	// namespaces: what a burst has until the first of its pods is seen.
+	maxUnproven = 256
+	// maxStrangers bounds all that are kept for callers that are not Trusted.
+	maxStrangers = 4096
+)
 
 // Reserved returns the kind of a live reservation. A pod that the API server
 // sends again, because another webhook changed it, keeps its kind this way.
@@ -37,6 +63,22 @@ func (inv *Inventory) Release(namespace, id string) {
 	inv.release(namespace, id)
 }
 
+// Abandon is Release on the word of a caller, for whom it does not count as if it had
+// never reserved anything: its pod did not come. Of one that is not Trusted it
+// releases only what was reserved over the same connection.
+func (inv *Inventory) Abandon(c Caller, namespace, id string) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	r := inv.reservations[id]
+	if r == nil || r.namespace != namespace {
+		return
+	}
+	if r.caller != nil && *r.caller == c || inv.callers.trust(c.Connection, inv.advance()) == Trusted {
+		r.abandoned = true
+		inv.endReservation(id)
+	}
+}
+
 func (inv *Inventory) release(namespace, id string) {
 	if r := inv.reservations[id]; r != nil && r.namespace == namespace {
 		inv.endReservation(id)
@@ -52,29 +94,92 @@ func (inv *Inventory) Reservations() int {
 }
 
 // reserve creates a reservation for the chosen option, in place of one with the
-// same id.
-func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time) {
+// same id. by is who asked, nil for ourselves.
+func (inv *Inventory) reserve(id, namespace string, by *Caller, chosen Option, now time.Time) {
 	inv.endReservation(id)
 	r := &reservation{
-		namespace:  namespace,
-		kind:       chosen.Kind,
-		class:      inv.addClaim(chosen.Needs, chosen.Constraints, false).class,
-		quotaUsage: chosen.QuotaUsage,
-		expires:    now.Add(inv.opts.ReservationTTL),
+		id: id, namespace: namespace,
+		kind: chosen.Kind, needs: chosen.Needs, quotaUsage: chosen.QuotaUsage,
+		caller: by, made: now, expires: now.Add(inv.opts.ReservationTTL),
+	}
+	trust := inv.trustOf(r, now)
+	if r.stranger = trust != Trusted; r.stranger {
+		if !inv.hasNamespace(namespace) {
+			return
+		}
+		if inv.strangers >= maxStrangers {
+			inv.dropStranger()
+		}
+		inv.strangers++
 	}
 	inv.reservations[id] = r
-	inv.quotas.Add(namespace, r.quotaPod())
-	if len(inv.reservations) == 1 || r.expires.Before(inv.nextExpiry) {
-		inv.nextExpiry = r.expires
+	inv.queue = append(inv.queue, r)
+	if inv.mayClaim(r, trust, now) {
+		r.class = inv.addClaim(chosen.Needs, chosen.Constraints, false).class
+		inv.quotas.Add(namespace, r.quotaPod())
+		*inv.claimsOf(r)++
+	}
+}
+
+// mayClaim reports whether a new reservation claims capacity.
+func (inv *Inventory) mayClaim(r *reservation, trust Trust, now time.Time) bool {
+	if r.stranger {
+		return trust == Unproven && *inv.claimsOf(r) < maxUnproven
+	}
+	s := inv.standings[r.namespace]
+	return *inv.claimsOf(r) < maxReserved && (r.caller == nil || s == nil || !s.worse(maxOverdueOfNamespace, now))
+}
+
+// claimsOf counts the reservations that claim, of the namespace, or of all
+// strangers.
+func (inv *Inventory) claimsOf(r *reservation) *int {
+	if r.stranger {
+		return &inv.strangersClaims
+	}
+	n := inv.reserved[r.namespace]
+	if n == nil {
+		n = new(int)
+		inv.reserved[r.namespace] = n
+	}
+	return n
+}
+
+// unclaim has a reservation claim nothing from now on.
+func (inv *Inventory) unclaim(r *reservation) {
+	if r.class == nil {
+		return
+	}
+	inv.quotas.Remove(r.namespace, r.quotaPod())
+	inv.removeClaim(claim{class: r.class})
+	r.class = nil
+	n := inv.claimsOf(r)
+	if *n--; *n == 0 && !r.stranger {
+		delete(inv.reserved, r.namespace)
 	}
 }
 
 // endReservation drops a reservation, if there is one.
 func (inv *Inventory) endReservation(id string) {
-	if r := inv.reservations[id]; r != nil {
-		delete(inv.reservations, id)
-		inv.quotas.Remove(r.namespace, r.quotaPod())
-		inv.removeClaim(claim{class: r.class})
+	r := inv.reservations[id]
+	if r == nil {
+		return
+	}
+	inv.unclaim(r)
+	if r.stranger {
+		inv.strangers--
+	}
+	delete(inv.reservations, id)
+	r.ended = true
+}
+
+// dropStranger drops any one of the reservations of callers that were not Trusted:
+// the one that will become a pod within a moment is hardly ever hit.
+func (inv *Inventory) dropStranger() {
+	for id, r := range inv.reservations {
+		if r.stranger {
+			inv.endReservation(id)
+			return
+		}
 	}
 }
 
@@ -89,21 +194,10 @@ func (inv *Inventory) fulfil(p *Pod) bool {
 	if r == nil || r.namespace != p.Namespace {
 		return false
 	}
-	inv.endReservation(p.Managed.Reservation)
+	inv.endReservation(r.id)
+	if r.caller != nil {
+		inv.callers.confirm(r.caller.Connection)
+		delete(inv.standings, r.namespace)
+	}
 	return true
-}
-
-// expire drops the reservations whose pods never came.
-func (inv *Inventory) expire(now time.Time) {
-	if !now.After(inv.nextExpiry) {
-		return
-	}
-	inv.nextExpiry = now.Add(inv.opts.ReservationTTL)
-	for id, r := range inv.reservations {
-		if now.After(r.expires) {
-			inv.endReservation(id)
-		} else if r.expires.Before(inv.nextExpiry) {
-			inv.nextExpiry = r.expires
-		}
-	}
 }

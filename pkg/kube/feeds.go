@@ -106,8 +106,9 @@ func (f *Feeds) WatchQuotas(inv *inventory.Inventory) {
 }
 
 // WatchRules feeds the LimitRanges, and what the namespaces' labels say of the
-// security of pods, which only whoever decides needs; call it before Run.
-func (f *Feeds) WatchRules(rules *admission.Store) {
+// security of pods, which only whoever decides needs, and which namespaces there are
+// to an inventory; call it before Run.
+func (f *Feeds) WatchRules(rules *admission.Store, inv *inventory.Inventory) {
 	ranges := watch(f, "limitranges", &corev1.LimitRange{}, fields.Everything(), itself[*corev1.LimitRange], nil)
 	ranges.Register(
 		func(r *corev1.LimitRange) { rules.SetLimitRange(admission.LimitRangeOf(r)) },
@@ -117,6 +118,9 @@ func (f *Feeds) WatchRules(rules *admission.Store) {
 	namespaces.Register(
 		func(ns *corev1.Namespace) { rules.SetNamespace(ns.Name, ns.Labels) },
 		func(n types.NamespacedName) { rules.DeleteNamespace(n.Name) })
+	namespaces.Register(
+		func(ns *corev1.Namespace) { inv.SetNamespace(ns.Name) },
+		func(n types.NamespacedName) { inv.DeleteNamespace(n.Name) })
 }
 
 // failedCreate is the reason of the Events with which Kubernetes' controllers

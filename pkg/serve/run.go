@@ -26,8 +26,9 @@ func Run(ctx context.Context, addr string, handler http.Handler, tlsConfig *tls.
 		return fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	srv := &http.Server{
-		Handler:   handler,
-		TLSConfig: tlsConfig,
+		Handler:     handler,
+		TLSConfig:   tlsConfig,
+		ConnContext: nameConnection,
 		// Slow clients must not hold connections for ever.
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,

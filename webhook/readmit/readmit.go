@@ -121,7 +121,9 @@ func (r *Readmitter) SetPod(pod *corev1.Pod) {
 		if c := metav1.GetControllerOfNoCopy(pod); c != nil {
 			controller = c.UID
 		}
-		r.expected.Seen(replacement.OriginOf(pod.Namespace, controller, pod.Name), id)
+		if held := r.expected.Seen(replacement.OriginOf(pod.Namespace, controller, pod.Name), id); held != "" {
+			r.Inventory.Release(pod.Namespace, held)
+		}
 	}
 	r.recreator.SetPod(pod)
 }
@@ -134,12 +136,16 @@ func (r *Readmitter) DeletePod(name types.NamespacedName) {
 
 // Replaces tells what a new pod replaces, given its controller's UID, or "", its
 // name, and the reservation it would carry. Each expectation is given once, except
-// to a controller that tries again because its pod was not created. A dry run,
+// to a controller that tries again because its pod was not created. A caller that
+// is not Trusted is lent it, until a pod with that reservation is seen. A dry run,
 // which has no reservation, only looks at it.
-func (r *Readmitter) Replaces(namespace string, controller types.UID, name, reservation string) (replacement.Expected, bool) {
+func (r *Readmitter) Replaces(namespace string, controller types.UID, name, reservation string, trust inventory.Trust) (replacement.Expected, bool) {
 	origin := replacement.OriginOf(namespace, controller, name)
-	if reservation == "" {
+	switch {
+	case reservation == "":
 		return r.expected.Peek(origin, time.Now())
+	case trust != inventory.Trusted:
+		return r.expected.Lend(origin, reservation, time.Now())
 	}
 	return r.expected.Match(origin, reservation, time.Now())
 }

@@ -34,7 +34,7 @@ func (m *Memory) Decided(o Owner, reservation string, kind accel.Kind) {
 		m.expire()
 	}
 	known := m.pending[o]
-	if known == nil && len(m.pending) >= maxOwners {
+	if known == nil && len(m.pending) >= maxOwners && !m.makeRoom(o) {
 		return
 	}
 	if len(known) >= maxPerOwner {
@@ -55,8 +55,10 @@ func (m *Memory) Admitted(namespace, reservation string) {
 		return
 	}
 	for _, d := range m.drop(o, func(d decision) bool { return d.reservation == reservation }) {
-		if kinds, ok := m.owners.Get(o); ok {
-			delete(kinds, d.kind)
+		for _, known := range []Owner{o, o.anyones()} {
+			if kinds, ok := m.owners.Get(known); ok {
+				delete(kinds, d.kind)
+			}
 		}
 	}
 }
@@ -103,7 +105,11 @@ func (m *Memory) CreateFailed(o Owner, message string) (lost []string, ok bool) 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	pending := m.pending[o]
+	asked := m.askedFor(o)
+	var pending []decision
+	for _, a := range asked {
+		pending = append(pending, m.pending[a]...)
+	}
 	if len(pending) == 0 {
 		return nil, true
 	}
@@ -112,10 +118,38 @@ func (m *Memory) CreateFailed(o Owner, message string) (lost []string, ok bool) 
 		return nil, false
 	}
 	m.exclude(o, kind, message)
-	for _, d := range m.drop(o, func(decision) bool { return true }) {
-		lost = append(lost, d.reservation)
+	for _, a := range asked {
+		for _, d := range m.drop(a, func(decision) bool { return true }) {
+			lost = append(lost, d.reservation)
+		}
 	}
 	return lost, true
+}
+
+// askedFor is an owner as it was asked for by the API server, or else, where only
+// that is known, over connections of which nobody knows whose they are.
+func (m *Memory) askedFor(o Owner) (asked []Owner) {
+	if len(m.pending[o]) > 0 {
+		return []Owner{o}
+	}
+	for other := range m.pending {
+		if other.anyones() == o {
+			asked = append(asked, other)
+		}
+	}
+	return asked
+}
+
+// makeRoom forgets an owner for another that the API server asks for; false when
+// there is none to forget.
+func (m *Memory) makeRoom(o Owner) bool {
+	for other := range m.pending {
+		if o.Connection == "" && other.Connection != "" {
+			m.drop(other, func(decision) bool { return true })
+			return true
+		}
+	}
+	return false
 }
 
 // drop forgets the decisions of an owner that are over, and returns them.

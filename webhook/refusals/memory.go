@@ -31,6 +31,15 @@ type Owner struct {
 	Namespace string
 	UID       types.UID
 	Name      string
+	// Connection is set for what a caller reports that may not be the API server: it
+	// counts for this connection alone.
+	Connection string
+}
+
+// anyones is the owner without a connection.
+func (o Owner) anyones() Owner {
+	o.Connection = ""
+	return o
 }
 
 // OwnerOf is the owner of a pod; controller is "" for a pod that has none.

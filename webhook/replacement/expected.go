@@ -1,6 +1,7 @@
 package replacement
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +24,10 @@ type Expected struct {
 	// matched is when a pod first matched it, which then is to carry Reservation:
 	// until that pod is seen, its controller may have to try again.
 	matched time.Time
+	// lent are the latest reservations of pods that it was lent to, lends how many
+	// there were.
+	lent  []string
+	lends int
 }
 
 const (
@@ -33,6 +38,8 @@ const (
 	// same expectation again. A quota for instance still counts the pod before
 	// it for a moment after that is gone.
 	retriedFor = 5 * time.Second
+	// maxLent bounds to how many pods one is lent at a time: the others are forgotten.
+	maxLent = 256
 )
 
 // Expectations are the replacements that have not been seen yet, the oldest
@@ -98,6 +105,31 @@ func (x *Expectations) Match(o Origin, reservation string, now time.Time) (Expec
 	return given, true
 }
 
+// Lend returns what Match would, to a caller that may announce a pod which never
+// comes: the expectation stays for others, until a pod with this reservation is seen.
+// Of several the one is lent that was lent least.
+func (x *Expectations) Lend(o Origin, reservation string, now time.Time) (Expected, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e := x.next(o, now)
+	if e == nil {
+		return Expected{}, false
+	}
+	for _, other := range x.byOrigin[o] {
+		if other.matched.IsZero() && other.lends < e.lends {
+			e = other
+		}
+	}
+	given := *e
+	given.lent = nil
+	if len(e.lent) >= maxLent {
+		e.lent = slices.Delete(e.lent, 0, 1)
+	}
+	e.lent = append(e.lent, reservation)
+	e.lends++
+	return given, true
+}
+
 // next returns the oldest that no pod has matched, or else one that was matched
 // just now and whose pod has not been seen; nil when there is none.
 func (x *Expectations) next(o Origin, now time.Time) *Expected {
@@ -115,11 +147,19 @@ func (x *Expectations) next(o Origin, now time.Time) *Expected {
 	return nil
 }
 
-// Seen ends the expectation of a pod that was created.
-func (x *Expectations) Seen(o Origin, reservation string) {
+// Seen ends the expectation of a pod that was created. It returns the reservation
+// that was held for it all the while, "" if the pod's was in its place.
+func (x *Expectations) Seen(o Origin, reservation string) (held string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.drop(o, func(e *Expected) bool { return !e.matched.IsZero() && e.Reservation == reservation })
+	x.drop(o, func(e *Expected) bool {
+		if slices.Contains(e.lent, reservation) {
+			held = e.Reservation
+			return true
+		}
+		return !e.matched.IsZero() && e.Reservation == reservation
+	})
+	return held
 }
 
 // Withdraw ends an expectation; false when a pod has matched it.

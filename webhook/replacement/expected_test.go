@@ -1,6 +1,7 @@
 package replacement
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -94,5 +95,47 @@ func TestReturn(t *testing.T) {
 	}
 	if got := x.Revoke(set, e); got != "r2" || len(x.byOrigin) != 0 {
 		t.Errorf("revoked with reservation %q, %d origins left", got, len(x.byOrigin))
+	}
+}
+
+// TestLend: what is lent to callers that may announce pods which never come stays
+// for others, and for whoever withdraws it; the pod that comes of it ends it.
+func TestLend(t *testing.T) {
+	var x Expectations
+	set := OriginOf("ns", "owner", "")
+	first, second := &Expected{Count: 1, Reservation: "one"}, &Expected{Count: 2, Reservation: "two"}
+	x.Add(set, first, now)
+	x.Add(set, second, now)
+	for i := range 3 * maxLent {
+		want := 1 + i%2 // in turn: of two at once each is given one
+		if e, ok := x.Lend(set, fmt.Sprint("forged-", i), now.Add(time.Minute)); !ok || e.Count != want {
+			t.Fatalf("got %+v, %v, want %d", e, ok, want)
+		}
+	}
+	if len(first.lent) != maxLent || len(second.lent) != maxLent {
+		t.Errorf("%d and %d are remembered, want %d", len(first.lent), len(second.lent), maxLent)
+	}
+	if !x.Withdraw(set, first) {
+		t.Error("what was lent cannot be withdrawn")
+	}
+	if e, ok := x.Lend(set, "real", now.Add(time.Minute)); !ok || e.Count != 2 || e.Reservation != "two" {
+		t.Errorf("got %+v, %v", e, ok)
+	}
+	if held := x.Seen(set, "another"); held != "" || len(x.byOrigin) != 1 {
+		t.Errorf("another pod ended it, which held %q", held)
+	}
+	if held := x.Seen(set, "real"); held != "two" || len(x.byOrigin) != 0 {
+		t.Errorf("its pod leaves %d, and %q is held for it", len(x.byOrigin), held)
+	}
+	x.Add(set, first, now)
+	x.Lend(set, "forged", now)
+	if e, ok := x.Match(set, "real", now); !ok || e.Reservation != "one" {
+		t.Errorf("after it was lent the API server gets %+v, %v", e, ok)
+	}
+	if held := x.Seen(set, "real"); held != "" || len(x.byOrigin) != 0 {
+		t.Errorf("its pod leaves %d, and %q is held for it", len(x.byOrigin), held)
+	}
+	if _, ok := x.Lend(set, "late", now); ok {
+		t.Error("it is lent after its pod was seen")
 	}
 }

@@ -2,11 +2,13 @@ package server
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"time"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/replacement"
 	"heteroaccel.io/webhook/variant"
@@ -15,7 +17,7 @@ import (
 // admit decides on one pod. It returns the patch that applies the decision, with
 // warnings if the API server will probably deny the pod or the device may not
 // reach the program; or a refusal, a sentence for the person whose pod it is.
-func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal error) {
+func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnings []string, refusal error) {
 	start := time.Now()
 	outcome := outcomeUntouched
 	kind := accel.Kind("")
@@ -50,9 +52,9 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 		// Somebody changed the pod in between, and it may not run there any more. A
 		// dry run may be of a copy, whose original still needs its reservation.
 		if !r.DryRun {
-			s.Inventory.Release(r.Namespace, earlier.Reservation)
+			s.Inventory.Abandon(by, r.Namespace, earlier.Reservation)
 		}
-		in.Decision, outcome = s.decide(r, req.Inference, options)
+		in.Decision, outcome = s.decide(r, by, req.Inference, options)
 		reserved = in.Decision.Reservation
 	}
 	kind = in.Decision.Kind
@@ -67,6 +69,14 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 		warnings = append(warnings, in.Decision.Reason)
 	}
 	return mutate.Diff(incoming, mutated, in.Target), append(warnings, mutated.Warnings...), nil
+}
+
+// callerOf is who sent a request, as far as it matters how far its word is taken.
+func (s *Server) callerOf(r *http.Request) inventory.Caller {
+	if s.Authenticated {
+		return inventory.Caller{}
+	}
+	return inventory.Caller{Connection: serve.ConnectionOf(r)}
 }
 
 func (s *Server) source() variant.Source {

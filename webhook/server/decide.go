@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"slices"
@@ -22,25 +23,34 @@ import (
 //
 // Only a new pod that ends by itself, and so is timed, may be spent on a trial: a
 // pod that was recreated to finish sooner is sent nowhere else.
-func (s *Server) decide(r *request, inference string, options []inventory.Option) (mutate.Decision, outcome) {
+//
+// A review is not yet a pod, and perhaps not the API server's. What a caller that is
+// not Trusted says of a pod's owner counts for its own connection alone, it uses up
+// neither a trial nor an expected replacement, and releases nobody's reservation.
+func (s *Server) decide(r *request, by inventory.Caller, inference string, options []inventory.Option) (mutate.Decision, outcome) {
 	id := rand.Text()
-	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id}
+	trust := s.Inventory.Trust(by)
+	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id, Caller: &by, Lent: trust != inventory.Trusted}
 	controller := r.controller()
 	owner := refusals.OwnerOf(r.Namespace, controller, r.Object.Metadata.Name, r.Object.Metadata.GenerateName)
 	if created, ok := replacement.SuccessionOf(r.Object.Metadata.Annotations, s.Key, r.Namespace, r.Object.Metadata.Name); ok && controller == "" {
 		owner = refusals.OwnerOf(r.Namespace, created.SetUID, "", "") // the ReplicaSet that will adopt it
+	}
+	asked := owner
+	if trust != inventory.Trusted {
+		asked.Connection = by.Connection
 	}
 	if r.DryRun {
 		query.Reservation = ""
 	} else {
 		// Its owner asks again: earlier reservations that no pod came for are
 		// released.
-		for _, lost := range s.Refusals.Requested(owner) {
-			s.Inventory.Release(r.Namespace, lost)
+		for _, lost := range s.Refusals.Requested(asked) {
+			s.Inventory.Abandon(by, r.Namespace, lost)
 		}
 	}
-	s.bar(options, owner, r)
-	expected, again := s.Replaces(r.Namespace, controller, r.Object.Metadata.Name, query.Reservation)
+	s.bar(options, owner, asked, r)
+	expected, again := s.Replaces(r.Namespace, controller, r.Object.Metadata.Name, query.Reservation, trust)
 	query.Release = expected.Reservation
 	intended := expected.Kind
 	if r.DryRun {
@@ -55,7 +65,7 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 			s.trials.Allow(inference, c)
 		}
 		ranked = preferIntended(s.Policy(c), intended, r.DryRun)
-		if trialAllowed && !r.DryRun && ranked[0].Refused == nil {
+		if trialAllowed && !r.DryRun && trust == inventory.Trusted && ranked[0].Refused == nil {
 			s.trials.Record(inference, ranked[0])
 		}
 		return ranked[0].Index
@@ -68,7 +78,7 @@ func (s *Server) decide(r *request, inference string, options []inventory.Option
 		o = outcomeIdle
 	}
 	if !r.DryRun {
-		s.Refusals.Decided(owner, id, chosen.Kind)
+		s.Refusals.Decided(asked, id, chosen.Kind)
 	}
 	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: expected.Count}
 	if again {
@@ -97,9 +107,9 @@ func ends(spec *corev1.PodSpec) bool {
 	return spec.RestartPolicy == corev1.RestartPolicyNever || spec.RestartPolicy == corev1.RestartPolicyOnFailure
 }
 
-// bar marks the options that the API server denied, or that kube-scheduler found
-// no node for.
-func (s *Server) bar(options []inventory.Option, owner refusals.Owner, r *request) {
+// bar marks the options that the API server denied an owner, as far as all know or
+// as this connection was asked, or that kube-scheduler found no node for.
+func (s *Server) bar(options []inventory.Option, owner, asked refusals.Owner, r *request) {
 	group := ""
 	if s.Refusals.HasVerdicts() {
 		pod, _ := mutate.Undo(r.Object, s.Key, r.Namespace)
@@ -111,7 +121,7 @@ func (s *Server) bar(options []inventory.Option, owner refusals.Owner, r *reques
 	}
 	for i := range options {
 		if options[i].Barred == nil {
-			options[i].Barred = s.Refusals.Refusal(owner, group, options[i].Kind)
+			options[i].Barred = cmp.Or(s.Refusals.Refusal(owner, group, options[i].Kind), s.Refusals.Refusal(asked, "", options[i].Kind))
 		}
 	}
 }

@@ -48,7 +48,11 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_reservations",
 			Help: "Reservations: decisions whose pod was not seen yet.",
-		}, func() float64 { return float64(inv.Reservations()) }))
+		}, func() float64 { return float64(inv.Reservations()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "heteroaccel_webhook_overdue_reservations_total",
+			Help: "Reservations whose pod was not seen within 10 s: the API server, or somebody who may not be it, asked about pods that were not created.",
+		}, func() float64 { return float64(inv.Overdue()) }))
 	return m
 }
 

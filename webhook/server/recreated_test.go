@@ -22,7 +22,8 @@ import (
 func TestRecreated(t *testing.T) {
 	asked := 0
 	r := newRig(t, func(c *Config) {
-		c.Replaces = func(namespace string, owner types.UID, name, reservation string) (replacement.Expected, bool) {
+		c.Authenticated = true
+		c.Replaces = func(namespace string, owner types.UID, name, reservation string, _ inventory.Trust) (replacement.Expected, bool) {
 			if reservation != "" {
 				asked++
 			}

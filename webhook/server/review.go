@@ -88,7 +88,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			serve.JSON(w, http.StatusOK, a)
 			return
 		}
-		ops, warnings, refusal := s.admit(rev.Request)
+		ops, warnings, refusal := s.admit(rev.Request, s.callerOf(r))
 		if refusal != nil {
 			serve.JSON(w, http.StatusOK, refuse(uid, refusal))
 			return

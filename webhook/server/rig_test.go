@@ -44,7 +44,9 @@ type rig struct {
 	inv *inventory.Inventory
 	srv *Server
 	url string
-	now *time.Time // the inventory's clock
+	// handler is what url serves.
+	handler http.Handler
+	now     *time.Time // the inventory's clock
 }
 
 func newRig(t testing.TB, options ...func(*Config)) *rig {
@@ -83,7 +85,8 @@ func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)
 		t.Fatal(err)
 	}
 	r.srv = srv
-	s := httptest.NewServer(srv.Handler())
+	r.handler = srv.Handler()
+	s := httptest.NewServer(r.handler)
 	t.Cleanup(s.Close)
 	r.url = s.URL
 	return r
@@ -216,6 +219,11 @@ func (r *rig) admitted(p *corev1.Pod, body []byte) (*corev1.Pod, *admissionv1.Ad
 	if err != nil {
 		return nil, nil, err
 	}
+	return patched(p, status, answer)
+}
+
+// patched applies the patch of an answer to a pod.
+func patched(p *corev1.Pod, status int, answer string) (*corev1.Pod, *admissionv1.AdmissionResponse, error) {
 	var review admissionv1.AdmissionReview
 	if err := json.Unmarshal([]byte(answer), &review); err != nil || status != http.StatusOK {
 		return nil, nil, fmt.Errorf("status %d, %w: %s", status, err, answer)
@@ -235,12 +243,12 @@ func (r *rig) admitted(p *corev1.Pod, body []byte) (*corev1.Pod, *admissionv1.Ad
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w in %s", err, base64.StdEncoding.EncodeToString(resp.Patch))
 	}
-	patched, err := patch.Apply(raw)
+	applied, err := patch.Apply(raw)
 	if err != nil {
 		return nil, nil, fmt.Errorf("apply %s: %w", resp.Patch, err)
 	}
 	var out corev1.Pod
-	if err := json.Unmarshal(patched, &out); err != nil {
+	if err := json.Unmarshal(applied, &out); err != nil {
 		return nil, nil, err
 	}
 	return &out, resp, nil

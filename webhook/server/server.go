@@ -31,13 +31,15 @@ type Config struct {
 	Schedulers      []string
 	OtherSchedulers bool
 	// Replaces returns what is expected of a pod that replaces one recreated for
-	// another kind, given the reservation it would have, "" in a dry run; nil when
-	// no pods are recreated.
-	Replaces func(namespace string, owner types.UID, name, reservation string) (replacement.Expected, bool)
+	// another kind, given the reservation it would have, "" in a dry run, and how far
+	// the caller is trusted; nil when no pods are recreated.
+	Replaces func(namespace string, owner types.UID, name, reservation string, trust inventory.Trust) (replacement.Expected, bool)
 	// Refusals is which kinds the API server or kube-scheduler turned down.
 	Refusals *refusals.Memory
 	// Key authenticates the records of what was replaced.
 	Key []byte
+	// Authenticated is set when Handler is reached by nobody but the API server.
+	Authenticated bool
 	// Ready says why this replica cannot decide now: the cluster is not known yet,
 	// or another replica leads.
 	Ready    func() error
@@ -62,7 +64,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	if c.Replaces == nil {
-		c.Replaces = func(string, types.UID, string, string) (replacement.Expected, bool) {
+		c.Replaces = func(string, types.UID, string, string, inventory.Trust) (replacement.Expected, bool) {
 			return replacement.Expected{}, false
 		}
 	}

@@ -47,7 +47,7 @@ func newUnhinted(t *testing.T, hints map[string]time.Duration) *unhinted {
 		}
 		u.in.Spec.Variants = append(u.in.Spec.Variants, variant)
 	}
-	u.rig = newRig(t, func(c *Config) { u.profiles, c.Policy = c.Profiles, policy.PricedFinish })
+	u.rig = newRig(t, func(c *Config) { u.profiles, c.Policy, c.Authenticated = c.Profiles, policy.PricedFinish, true })
 	u.paper()
 	u.set(t)
 	return u
