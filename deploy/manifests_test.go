@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	apiserverv1 "k8s.io/apiserver/pkg/apis/apiserver/v1"
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 	"sigs.k8s.io/kustomize/api/krusty"
 	kustomize "sigs.k8s.io/kustomize/api/types"
@@ -37,7 +38,7 @@ import (
 
 // patches are parts of objects, and so are decoded only after they are merged.
 var patches = []string{"../certs/webhook.yaml", "../certs/flags.yaml", "../certs/registration.yaml", "../certs/self-signed.yaml",
-	"extender-tls/deployment.yaml", "extender-tls/flags.yaml"}
+	"extender-tls/deployment.yaml", "extender-tls/flags.yaml", "webhook-client-ca/deployment.yaml", "webhook-client-ca/flags.yaml"}
 
 // files lists the YAML files of deploy/ and certs/.
 func files(t *testing.T) []string {
@@ -64,7 +65,7 @@ func decode(t *testing.T, data []byte) []runtime.Object {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, certmanagerv1.AddToScheme,
-		schedulerv1.AddToScheme, v1alpha1.AddToScheme,
+		schedulerv1.AddToScheme, v1alpha1.AddToScheme, apiserverv1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)

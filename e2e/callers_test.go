@@ -2,17 +2,106 @@ package e2e
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
 )
+
+// TestClientCA: the API server, with the files of deploy/apiserver, is served, and
+// nobody else is.
+func TestClientCA(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	selfSigned(t, filepath.Join(dir, "front-proxy-client"), "front-proxy-client")
+	other := selfSigned(t, filepath.Join(dir, "other"), "front-proxy-client")
+	root, err := cluster.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, paths := range map[string]*strings.Replacer{
+		"admission.yaml": strings.NewReplacer("/etc/kubernetes/admission", dir),
+		// The registration here is by URL, and its port is not known yet.
+		"webhooks.kubeconfig": strings.NewReplacer("/etc/kubernetes/pki", dir, "name: heteroaccel-webhook.heteroaccel-system.svc", `name: "*"`),
+	} {
+		shipped, err := os.ReadFile(filepath.Join(root, "deploy", "apiserver", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(paths.Replace(string(shipped))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, stack.Config{
+		Machines:  oneOfEach(),
+		APIServer: []string{"--admission-control-config-file=" + filepath.Join(dir, "admission.yaml")},
+		Webhook:   []string{"--client-ca-file=" + filepath.Join(dir, "front-proxy-client.crt"), "--client-allowed-names=front-proxy-client"},
+	})
+	p := create(t, s, anyPod("served", "face-recognition", "any"))
+	wantKind(t, p, "GPU")
+	roots := webhookClient(t, s).Transport.(*http.Transport).TLSClientConfig.RootCAs
+	for name, config := range map[string]*tls.Config{
+		"none":    {RootCAs: roots},
+		"another": {RootCAs: roots, Certificates: []tls.Certificate{other}},
+	} {
+		body := strings.NewReader(`{"kind":"AdmissionReview"}`)
+		code, answer := post(t, clientWith(t, config), http.MethodPost, s.ReviewURL("webhook", "/mutate"), "application/json", body)
+		if wantFailure(t, code, http.StatusUnauthorized, answer); !strings.Contains(string(answer), "from the API server alone") {
+			t.Errorf("with the certificate %s: %s", name, answer)
+		}
+	}
+	for _, path := range []string{"/readyz", "/healthz", "/metrics"} {
+		if _, err := stack.Get(t.Context(), s.URL("webhook status", path)); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// selfSigned writes BASE.crt and BASE.key of a client, which is its own CA.
+func selfSigned(t *testing.T, base, name string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{base + ".crt": {Type: "CERTIFICATE", Bytes: der}, base + ".key": {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
 
 // callers: a token of the API server is one as long as the API server accepts it,
 // and whoever has another one sees nothing of its sessions.

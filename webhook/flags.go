@@ -22,6 +22,8 @@ type flags struct {
 	bindAddress, metricsBindAddress, healthBindAddress string
 
 	tlsCert, tlsKey      string
+	clientCA             string
+	clientNames          []string
 	namespace            string
 	service              string
 	webhookConfiguration string
@@ -48,6 +50,8 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.healthBindAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz, HTTP; may be that of the metrics")
 	fs.StringVar(&f.tlsCert, "tls-cert-file", "", "certificate file, read again when it changes; default: self-signed by a CA that is kept in a Secret")
 	fs.StringVar(&f.tlsKey, "tls-private-key-file", "", "private key file of --tls-cert-file")
+	fs.StringVar(&f.clientCA, "client-ca-file", "", "file of the CA of the API server's client certificate, read again when it changes: reviews without one are refused; default: reviews are taken from whoever reaches the address")
+	fs.StringSliceVar(&f.clientNames, "client-allowed-names", nil, "common names that the certificate of --client-ca-file may have; default: any")
 	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of our Secrets and Lease")
 	fs.StringVar(&f.service, "service-name", "heteroaccel-webhook", "name of the webhook's Service, for the self-signed certificate")
 	fs.StringVar(&f.webhookConfiguration, "webhook-configuration-name", "heteroaccel", "MutatingWebhookConfiguration whose caBundle is kept up to date when the certificate is self-signed")
@@ -75,6 +79,8 @@ func (f *flags) check() (err error) {
 		return fmt.Errorf("--other-schedulers %q: give admit or refuse", f.others)
 	case (f.tlsCert == "") != (f.tlsKey == ""):
 		return errors.New("--tls-cert-file and --tls-private-key-file go together: give both, or neither for a self-signed certificate")
+	case len(f.clientNames) > 0 && f.clientCA == "":
+		return errors.New("--client-allowed-names needs --client-ca-file: give the CA whose certificates may have these names")
 	case f.reservationTTL <= 0:
 		return errors.New("--reservation-ttl must be longer than 0")
 	case f.rules.Margin < 0 || f.rules.Backoff <= 0 || f.rules.Patience <= 0:

@@ -38,3 +38,24 @@ func TestSchedulerFlags(t *testing.T) {
 		})
 	}
 }
+
+// TestClientFlags: names are those of a CA's certificates.
+func TestClientFlags(t *testing.T) {
+	for name, c := range map[string]struct {
+		args  []string
+		valid bool
+	}{
+		"neither": {nil, true},
+		"a CA":    {[]string{"--client-ca-file=ca.crt"}, true},
+		"both":    {[]string{"--client-ca-file=ca.crt", "--client-allowed-names=front-proxy-client,system:auth-proxy"}, true},
+		"names":   {[]string{"--client-allowed-names=front-proxy-client"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var f flags
+			err := program.Program{Flags: f.add, Check: f.check}.Parse(c.args...)
+			if c.valid != (err == nil) || !c.valid && !strings.Contains(err.Error(), "--client-allowed-names needs --client-ca-file") {
+				t.Errorf("error %v, want none: %v", err, c.valid)
+			}
+		})
+	}
+}

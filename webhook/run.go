@@ -122,6 +122,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		Inventory: inv, Profiles: profiles, Policy: f.policy,
 		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers,
 		Refusals: against, Key: key, Registry: registry, Log: log, Ready: decides,
+		Authenticated: f.clientCA != "",
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
@@ -145,6 +146,15 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
+	handler, serving := srv.Handler(), certificate.ServerConfig(source)
+	if f.clientCA != "" {
+		clients, err := certificate.ClientsOf(f.clientCA, f.clientNames, "the API server", log)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return clients.Run(ctx) })
+		handler, serving = clients.Require(handler), clients.Ask(serving)
+	}
 	// Only the replica that decides is ready, so the Service sends it
 	// everything.
 	ready.set(func() error { return errors.Join(synced(), leads(), certificate.Ready(source)) })
@@ -158,7 +168,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return learner.Run(ctx) })
 	group.Go(func() error { return statuses.run(ctx) })
 	group.Go(func() error {
-		return serve.Run(ctx, f.bindAddress, srv.Handler(), certificate.ServerConfig(source), log)
+		return serve.Run(ctx, f.bindAddress, handler, serving, log)
 	})
 	return group.Wait()
 }

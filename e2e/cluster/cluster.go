@@ -36,6 +36,8 @@ type Config struct {
 	Machines []*machine.Machine
 	// Extenders go into the scheduler's configuration.
 	Extenders []schedulerv1.Extender
+	// APIServer are further flags of the API server.
+	APIServer []string
 	// Keep leaves the work directory, with the logs, after Stop.
 	Keep bool
 }
@@ -136,7 +138,7 @@ func (c *Cluster) start(ctx context.Context, cfg Config) error {
 	if err := c.startEtcd(ctx); err != nil {
 		return err
 	}
-	if err := c.startAPIServer(ctx); err != nil {
+	if err := c.startAPIServer(ctx, cfg.APIServer); err != nil {
 		return err
 	}
 	group, gctx := errgroup.WithContext(ctx)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 func (c *Cluster) startEtcd(ctx context.Context) error {
@@ -31,7 +32,7 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 	return nil
 }
 
-func (c *Cluster) startAPIServer(ctx context.Context) error {
+func (c *Cluster) startAPIServer(ctx context.Context, further []string) error {
 	// Whom the kubelets let read logs.
 	if err := c.ca.writeClient(c.path("pki", kubeletClient), "kube-apiserver", adminGroup); err != nil {
 		return err
@@ -51,7 +52,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 				"--authorization-mode=Node,RBAC", "--allow-privileged",
 				"--service-cluster-ip-range=" + c.at.Services,
 				"--profiling=false",
-			}, c.at.apiServerFlags(c.path("pki"))...)
+			}, slices.Concat(c.at.apiServerFlags(c.path("pki")), further)...)
 		},
 	})
 	if err != nil {

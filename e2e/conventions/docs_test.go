@@ -44,3 +44,24 @@ func TestDocsNameRealTests(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryBoundNamesItsTest: a row of the table of bounds is held by a test.
+func TestEveryBoundNamesItsTest(t *testing.T) {
+	text, err := os.ReadFile("../../docs/bounds.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| What |") {
+			continue
+		}
+		rows++
+		if cells := strings.Split(strings.TrimSpace(line), "|"); !strings.Contains(cells[len(cells)-2], "`Test") {
+			t.Errorf("no test in the last column of: %s", line)
+		}
+	}
+	if rows < 15 {
+		t.Errorf("found only %d rows", rows)
+	}
+}

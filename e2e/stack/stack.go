@@ -22,8 +22,8 @@ type Config struct {
 	// compile them, with the race detector if Race is set.
 	Programs string
 	Race     bool
-	// Webhook and Extender are further flags of the programs.
-	Webhook, Extender []string
+	// Webhook, Extender and APIServer are further flags of the programs.
+	Webhook, Extender, APIServer []string
 	// Keep leaves the work directory, with the logs, after Stop.
 	Keep bool
 }
@@ -106,7 +106,7 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 		return nil, err
 	}
 	s.Cluster, err = cluster.Start(ctx, cluster.Config{
-		Binaries: binaries, Out: cfg.Out, Machines: cfg.Machines, Extenders: extender, Keep: cfg.Keep,
+		Binaries: binaries, Out: cfg.Out, Machines: cfg.Machines, Extenders: extender, APIServer: cfg.APIServer, Keep: cfg.Keep,
 	})
 	if err != nil {
 		return nil, err
