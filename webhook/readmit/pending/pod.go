@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/text"
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/replacement"
@@ -31,7 +32,7 @@ type Pod struct {
 	// Recreations is how often it was recreated already.
 	Recreations int
 	// Unschedulable is set once kube-scheduler has found no node for it. Verdict
-	// is the reason it gave, and VerdictSince when that reason was first seen.
+	// is the reason it gave, cut at 1 KiB, and VerdictSince when that reason was first seen.
 	Unschedulable bool
 	Verdict       string
 	VerdictSince  time.Time
@@ -84,7 +85,7 @@ func Of(pod *corev1.Pod, key []byte) (p *Pod, ok bool) {
 	}
 	undone, verified := mutate.Undo(AsMutated(pod), key, pod.Namespace)
 	req, ours, err := accel.ParseRequest(pod.Annotations)
-	if !verified || !ours || err != nil {
+	if !verified || !ours || err != nil || undone.Recorded == "" {
 		return nil, false
 	}
 	p = &Pod{
@@ -98,7 +99,7 @@ func Of(pod *corev1.Pod, key []byte) (p *Pod, ok bool) {
 	p.OptOut, p.OptIn = readmissionOption(pod)
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			p.Unschedulable, p.Verdict = true, c.Message
+			p.Unschedulable, p.Verdict = true, text.Shorten(c.Message, maxVerdict)
 		}
 	}
 	if pod.Spec.Priority != nil {
@@ -106,6 +107,9 @@ func Of(pod *corev1.Pod, key []byte) (p *Pod, ok bool) {
 	}
 	return p, true
 }
+
+// maxVerdict bounds a Verdict, in bytes.
+const maxVerdict = 1 << 10
 
 // readmissionOption reads whether a pod's annotation forbids or asks for
 // recreating it. Once a pod is admitted, only who may delete it can set that.

@@ -1,6 +1,8 @@
 package pending
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"slices"
 	"sync"
@@ -22,6 +24,8 @@ type Pods struct {
 	mu        sync.Mutex
 	pending   map[types.NamespacedName]*Pod
 	templates map[string]*members
+	// sizes are those of the templates of a namespace together.
+	sizes map[string]int
 	// carriers counts the live pods that carry a reservation: its record is
 	// accepted of one pod only.
 	carriers map[reservation]int
@@ -59,7 +63,7 @@ type observation struct {
 func NewPods(key []byte) *Pods {
 	return &Pods{
 		key:     key,
-		pending: map[types.NamespacedName]*Pod{}, templates: map[string]*members{},
+		pending: map[types.NamespacedName]*Pod{}, templates: map[string]*members{}, sizes: map[string]int{},
 		carriers: map[reservation]int{}, observed: map[types.NamespacedName]observation{}, admitted: map[precedent]int{},
 	}
 }
@@ -79,8 +83,12 @@ func (s *Pods) Set(pod *corev1.Pod, now time.Time) {
 	}
 	m := s.templates[p.Template.Key]
 	if m == nil {
+		if size := p.Template.size; size > maxTemplate || s.sizes[p.Namespace]+size > maxTemplates {
+			return // it waits for the kind that it got
+		}
 		m = &members{template: p.Template}
 		s.templates[p.Template.Key] = m
+		s.sizes[p.Namespace] += p.Template.size
 	}
 	m.n++
 	p.Template = m.template
@@ -137,7 +145,19 @@ func (s *Pods) Admitted(controller types.UID, kind accel.Kind) bool {
 func (s *Pods) observe(pod *corev1.Pod) {
 	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 	s.remove(name)
-	s.record(name, observation{uid: pod.UID, reservation: pod.Annotations[accel.ReservationAnnotation], precedent: precedentOf(pod, s.key)})
+	s.record(name, observation{uid: pod.UID, reservation: carried(pod), precedent: precedentOf(pod, s.key)})
+}
+
+// carried is the reservation that a pod carries, or a digest of what somebody wrote
+// there that is longer than any.
+func carried(pod *corev1.Pod) string {
+	const longest = 64
+	id := pod.Annotations[accel.ReservationAnnotation]
+	if len(id) > longest {
+		sum := sha256.Sum256([]byte(id))
+		id = hex.EncodeToString(sum[:])
+	}
+	return id
 }
 
 func (s *Pods) remove(name types.NamespacedName) {
@@ -149,6 +169,9 @@ func (s *Pods) remove(name types.NamespacedName) {
 	if m := s.templates[p.Template.Key]; m != nil {
 		if m.n--; m.n == 0 {
 			delete(s.templates, p.Template.Key)
+			if s.sizes[p.Namespace] -= p.Template.size; s.sizes[p.Namespace] == 0 {
+				delete(s.sizes, p.Namespace)
+			}
 		}
 	}
 }
