@@ -65,7 +65,7 @@ func (inv *Inventory) passedOver(c *podClass, now time.Time) bool {
 	if c.table == nil && len(inv.withTable) >= maxTables {
 		return false // unknown without a table, and decisions need those there are
 	}
-	t := inv.tableOf(c)
+	t := inv.tableOf(c, "")
 	return t.usable > 0 && now.Sub(t.lastGain) > VerdictGrace
 }
 

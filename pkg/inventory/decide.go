@@ -103,9 +103,13 @@ func (inv *Inventory) exclude(r *reservation) (include func()) {
 
 func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
 	candidates := make([]Candidate, len(q.Options))
+	owner := q.Namespace
+	if q.Caller != nil && inv.callers.trust(q.Caller.Connection, now) != Trusted {
+		owner = ""
+	}
 	for i, o := range q.Options {
 		o.Constraints = inv.constrainToVolumes(q.Namespace, o.Constraints, o.VolumeClaims)
-		candidates[i] = inv.candidate(o, now)
+		candidates[i] = inv.candidate(o, owner, now)
 		if candidates[i].Refused = o.Barred; o.Barred == nil {
 			candidates[i].Refused = inv.quotaRefusal(&q, &o, now)
 		}
@@ -114,9 +118,9 @@ func (inv *Inventory) candidates(q Query, now time.Time) []Candidate {
 }
 
 // candidate reads an option's state from the table of its pod class.
-func (inv *Inventory) candidate(o Option, now time.Time) Candidate {
+func (inv *Inventory) candidate(o Option, owner string, now time.Time) Candidate {
 	class := inv.class(o.Needs, o.Constraints)
-	t := inv.tableOf(class)
+	t := inv.tableOf(class, owner)
 	c := Candidate{
 		Option: o,
 		Nodes:  t.nodes, Stale: t.stale,

@@ -64,16 +64,28 @@ type fitTable struct {
 	lastGain time.Time
 }
 
-// tableOf returns the table of a class, which it builds if there is none: in
-// place of the one least recently used when there are maxTables.
-func (inv *Inventory) tableOf(c *podClass) *fitTable {
+// tableOf returns the table of a class, for a decision about a pod of a namespace, ""
+// for none or one that may not be there. It builds it if there is none: when there are
+// maxTables, in place of the one least recently used of the namespace that has most,
+// so that nobody's many classes push out another's few.
+func (inv *Inventory) tableOf(c *podClass, owner string) *fitTable {
 	inv.tableUses++
 	if c.table != nil {
 		c.table.lastUsed = inv.tableUses
+		if c.owner == "" {
+			c.owner = owner
+		}
 		return c.table
 	}
+	c.owner = owner
 	if len(inv.withTable) >= maxTables {
-		oldest := slices.MinFunc(inv.withTable, func(a, b *podClass) int { return cmp.Compare(a.table.lastUsed, b.table.lastUsed) })
+		tables := map[string]int{}
+		for _, o := range inv.withTable {
+			tables[o.owner]++
+		}
+		oldest := slices.MinFunc(inv.withTable, func(a, b *podClass) int {
+			return cmp.Or(cmp.Compare(tables[b.owner], tables[a.owner]), cmp.Compare(a.table.lastUsed, b.table.lastUsed))
+		})
 		inv.withTable = slices.DeleteFunc(inv.withTable, func(o *podClass) bool { return o == oldest })
 		oldest.table = nil
 		inv.dropUnused(oldest)

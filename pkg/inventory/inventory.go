@@ -74,8 +74,10 @@ type Inventory struct {
 	eligible  map[string]*eligibleNodes
 	withTable []*podClass // those with a table
 	claiming  []*podClass // those with claims, in claimOrder
-	tableUses uint64      // how often a table was asked for
-	scratch   firstFit    // reused by countClaims
+	claimsIn  map[namespaceClass]int
+	classesOf map[string]int // how many classes the claims of a namespace belong to
+	tableUses uint64         // how often a table was asked for
+	scratch   firstFit       // reused by countClaims
 
 	// excluded is one claim that is not counted for the moment.
 	excluded claim
@@ -104,6 +106,8 @@ func New(opts Options) *Inventory {
 		standings:    map[string]*standing{},
 		storage:      newStorage(),
 		classes:      map[string]*podClass{},
+		claimsIn:     map[namespaceClass]int{},
+		classesOf:    map[string]int{},
 		eligible:     map[string]*eligibleNodes{},
 		wakeups:      make(chan struct{}, 1),
 	}
@@ -214,7 +218,7 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 			inv.storage.unboundPods[name] = struct{}{}
 		}
 		if p.isPending() && inv.schedules(p.Scheduler) {
-			inv.pending[name] = inv.addClaim(p.Needs, p.Constraints, p.Verdict != "")
+			inv.pending[name] = inv.addClaim(name.Namespace, p.Needs, p.Constraints, p.Verdict != "")
 		}
 	}
 	if wasPending {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"slices"
 	"time"
 	"unique"
 
@@ -110,6 +111,9 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 	}
 	p.Verdict, p.VerdictTime = verdictOf(pod)
 	p.Needs = resources.Of(resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true}))
+	if len(p.Needs.Devices) > MaxDevices {
+		p.Needs.Devices = slices.Clone(p.Needs.Devices[:MaxDevices])
+	}
 	given, ours := record.Of(pod.Annotations, pod.Namespace, key)
 	if ours {
 		p.Managed = &Managed{
@@ -132,6 +136,10 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 	}
 	return p
 }
+
+// MaxDevices bounds the kinds of devices that a pod may request: what is counted of a
+// pod with more, which no node has, are the first of them.
+const MaxDevices = 64
 
 // maxText bounds a Verdict and a Reason, in bytes.
 const maxText = 1 << 10

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"fmt"
 	"testing"
 	"time"
 	"unique"
@@ -158,5 +159,17 @@ func TestLookup(t *testing.T) {
 	}
 	if m := w.Managed(); len(m) != 2 || m[0].Name != "p" || m[1].Name != "q" {
 		t.Errorf("managed: %v", m)
+	}
+}
+
+// TestManyKindsOfDevices: of what a pod requests that no node has, little is kept.
+func TestManyKindsOfDevices(t *testing.T) {
+	var asked []podOption
+	for i := range 1000 {
+		asked = append(asked, asks(fmt.Sprintf("example.com/device-%03d", i), "1"))
+	}
+	p := aPod("p", asked...)
+	if n := len(p.Needs.Devices); n != MaxDevices || cap(p.Needs.Devices) > 2*MaxDevices {
+		t.Errorf("%d kinds are kept, of room for %d", n, cap(p.Needs.Devices))
 	}
 }

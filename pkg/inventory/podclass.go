@@ -20,8 +20,19 @@ type podClass struct {
 	claims int64
 	// unschedulable is for how many of them the scheduler found no node.
 	unschedulable int64
-	// table is nil until a decision asks for it.
+	// table is nil until a decision asks for it, owner the namespace that has.
 	table *fitTable
+	owner string
+}
+
+// maxClasses bounds the classes that the claims of a namespace belong to: each costs
+// every decision a look, and its constraints are kept.
+const maxClasses = 1024
+
+// namespaceClass is a class that claims of a namespace belong to.
+type namespaceClass struct {
+	namespace string
+	class     *podClass
 }
 
 // class returns the one class of these needs and constraints.
@@ -51,16 +62,28 @@ func (inv *Inventory) dropUnused(c *podClass) {
 	}
 }
 
-// claim is what a pending pod or a reservation takes of free capacity.
+// claim is what a pending pod or a reservation takes of free capacity, nothing where
+// class is nil.
 type claim struct {
-	class *podClass
+	namespace string
+	class     *podClass
 	// unschedulable is set when the scheduler found no node for the pod.
 	unschedulable bool
 }
 
-// addClaim counts one more claim. Each has to be removed.
-func (inv *Inventory) addClaim(needs resources.Amounts, constraints *Constraints, unschedulable bool) claim {
+// addClaim counts one more claim of a namespace. Each has to be removed. Those of one
+// class too many claim nothing: kube-scheduler places their pods alone.
+func (inv *Inventory) addClaim(namespace string, needs resources.Amounts, constraints *Constraints, unschedulable bool) claim {
 	c := inv.class(needs, constraints)
+	key := namespaceClass{namespace, c}
+	if inv.claimsIn[key] == 0 {
+		if inv.classesOf[namespace] >= maxClasses {
+			inv.dropUnused(c)
+			return claim{}
+		}
+		inv.classesOf[namespace]++
+	}
+	inv.claimsIn[key]++
 	if unschedulable {
 		c.unschedulable++
 	}
@@ -68,13 +91,23 @@ func (inv *Inventory) addClaim(needs resources.Amounts, constraints *Constraints
 		i, _ := slices.BinarySearchFunc(inv.claiming, c, claimOrder)
 		inv.claiming = slices.Insert(inv.claiming, i, c)
 	}
-	return claim{c, unschedulable}
+	return claim{namespace, c, unschedulable}
 }
 
 // removeClaim undoes addClaim.
 func (inv *Inventory) removeClaim(old claim) {
-	inv.wake()
 	c := old.class
+	if c == nil {
+		return
+	}
+	inv.wake()
+	key := namespaceClass{old.namespace, c}
+	if inv.claimsIn[key]--; inv.claimsIn[key] == 0 {
+		delete(inv.claimsIn, key)
+		if inv.classesOf[old.namespace]--; inv.classesOf[old.namespace] == 0 {
+			delete(inv.classesOf, old.namespace)
+		}
+	}
 	if old.unschedulable {
 		c.unschedulable--
 	}

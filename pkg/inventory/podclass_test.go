@@ -75,3 +75,54 @@ func TestNodeSet(t *testing.T) {
 		break
 	}
 }
+
+// TestTablesAreShared: a tenant who asks about ever new classes pushes out no other's
+// tables, and neither do callers that may not be the API server.
+func TestTablesAreShared(t *testing.T) {
+	w := newWorld()
+	w.SetNode(aNode("g", has(gpu, 2)))
+	about := func(namespace, connection string, memory int) {
+		o := wants(gpu, asks("memory", fmt.Sprint(memory)))
+		w.Decide(Query{Namespace: namespace, Options: []Option{o}, Caller: &Caller{Connection: connection}}, func([]Candidate) int { return 0 })
+	}
+	for i := range 8 {
+		about("shop", "", 1+i)
+	}
+	for i := range 3 * maxTables {
+		about("crowd", "", 1000+i)
+		about(fmt.Sprint("ns-", i), "somebody", 2000+i)
+	}
+	owners := map[string]int{}
+	for _, c := range w.withTable {
+		owners[c.owner]++
+	}
+	if owners["shop"] != 8 || owners["crowd"] == 0 || len(w.withTable) != maxTables {
+		t.Errorf("the tables are of %v", owners)
+	}
+}
+
+// TestClassesAreBounded: of the claims of a namespace, not of another's.
+func TestClassesAreBounded(t *testing.T) {
+	w := crowd()
+	for i := range maxClasses + 10 {
+		w.SetPod(aPod(fmt.Sprint("p", i), asks(gpu, "1"), asks("memory", fmt.Sprint(1+i))))
+	}
+	w.SetPod(aPod("again", asks(gpu, "1"), asks("memory", "1")))
+	w.SetPod(aPod("other", asks(gpu, "1"), asks("memory", fmt.Sprint(1<<20)), in("other")))
+	w.reserve("r", wants(gpu, asks("memory", fmt.Sprint(1<<21))))
+	if got, want := w.look(wants(gpu)).Claimed, int64(maxClasses+2); got != want {
+		t.Errorf("%d are claimed, want %d", got, want)
+	}
+	if len(w.claiming) != maxClasses+1 || len(w.classes) > maxClasses+1+maxTables {
+		t.Errorf("%d classes claim, of %d", len(w.claiming), len(w.classes))
+	}
+	for i := range maxClasses + 10 {
+		w.DeletePod("default", fmt.Sprint("p", i))
+	}
+	w.DeletePod("default", "again")
+	w.DeletePod("other", "other")
+	w.Release("default", "r")
+	if len(w.claiming)+len(w.claimsIn)+len(w.classesOf) != 0 {
+		t.Errorf("%d classes claim, %d counts and %d namespaces are left", len(w.claiming), len(w.claimsIn), len(w.classesOf))
+	}
+}

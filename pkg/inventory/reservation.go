@@ -115,7 +115,9 @@ func (inv *Inventory) reserve(id, namespace string, by *Caller, chosen Option, n
 	inv.reservations[id] = r
 	inv.queue = append(inv.queue, r)
 	if inv.mayClaim(r, trust, now) {
-		r.class = inv.addClaim(chosen.Needs, chosen.Constraints, false).class
+		if r.class = inv.addClaim(namespace, chosen.Needs, chosen.Constraints, false).class; r.class == nil {
+			return
+		}
 		inv.quotas.Add(namespace, r.quotaPod())
 		*inv.claimsOf(r)++
 	}
@@ -150,7 +152,7 @@ func (inv *Inventory) unclaim(r *reservation) {
 		return
 	}
 	inv.quotas.Remove(r.namespace, r.quotaPod())
-	inv.removeClaim(claim{class: r.class})
+	inv.removeClaim(claim{namespace: r.namespace, class: r.class})
 	r.class = nil
 	n := inv.claimsOf(r)
 	if *n--; *n == 0 && !r.stranger {

@@ -1,6 +1,8 @@
 package refusals
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"sync"
 	"time"
 
@@ -44,13 +46,25 @@ func (o Owner) anyones() Owner {
 
 // OwnerOf is the owner of a pod; controller is "" for a pod that has none.
 func OwnerOf(namespace string, controller types.UID, name, generateName string) Owner {
+	namespace = shortened(namespace)
 	switch {
 	case controller != "":
-		return Owner{Namespace: namespace, UID: controller}
+		return Owner{Namespace: namespace, UID: types.UID(shortened(string(controller)))}
 	case name != "":
-		return Owner{Namespace: namespace, Name: name}
+		return Owner{Namespace: namespace, Name: shortened(name)}
 	}
-	return Owner{Namespace: namespace, Name: generateName + "*"}
+	return Owner{Namespace: namespace, Name: shortened(generateName) + "*"}
+}
+
+// shortened is a name, or a digest of one that is longer than the API server accepts:
+// it checks a pod's after us, and a controller's UID not at all.
+func shortened(name string) string {
+	const longest = 253
+	if len(name) > longest {
+		sum := sha256.Sum256([]byte(name))
+		name = hex.EncodeToString(sum[:])
+	}
+	return name
 }
 
 // Memory is what is known against kinds. Its methods may be called from any goroutine.

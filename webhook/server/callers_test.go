@@ -56,7 +56,7 @@ func forged(t testing.TB, i int, namespace string) []byte {
 // moment each gets what it would get without them.
 func TestForgedReviews(t *testing.T) {
 	// Longer than a reservation, or than the moment.
-	const long, short = 35 * time.Second, 20 * time.Second
+	const long, short = 35 * time.Second, 14 * time.Second
 	bodies := map[string][]byte{}
 	for name, c := range map[string]struct {
 		every, lasts time.Duration
@@ -120,7 +120,7 @@ func TestForgedReviews(t *testing.T) {
 // TestForgedOutcome: what was posted keeps nothing idle from a pod that waits, once
 // the moment is over.
 func TestForgedOutcome(t *testing.T) {
-	for name, n := range map[string]int{"a few": 3, "many": 1000} {
+	for name, n := range map[string]int{"a few": 3, "many": 300} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t).paper()
 			for i := range n {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"heteroaccel.io/pkg/accel"
 )
@@ -91,4 +92,19 @@ func reviewTime(t *testing.T, fill func(*corev1.Pod, int), n int) time.Duration 
 		}
 	}
 	return shortest
+}
+
+// TestManyKindsAreRefused: a pod that requests more kinds of devices than are counted.
+func TestManyKindsAreRefused(t *testing.T) {
+	r := newRig(t).paper()
+	p := pod("p", "face-recognition", "any", func(p *corev1.Pod) {
+		list := corev1.ResourceList{}
+		for i := range 100 {
+			list[corev1.ResourceName(fmt.Sprint("example.com/device-", i))] = resource.MustParse("1")
+		}
+		p.Spec.Containers[0].Resources = corev1.ResourceRequirements{Limits: list, Requests: list}
+	})
+	if _, resp := r.admit(t, p); resp.Allowed || !strings.Contains(resp.Result.Message, "kinds of devices, and may request 64") {
+		t.Errorf("admitted %v: %+v", resp.Allowed, resp.Result)
+	}
 }

@@ -85,10 +85,14 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 			continue
 		}
 		planned := mutate.Planned(pod, target, v, in.Known)
+		needs := resources.Of(mutate.Requests(planned))
+		if n := len(needs.Devices); n > inventory.MaxDevices {
+			return in, nil, fmt.Errorf("the pod requests %d kinds of devices, and may request %d: remove those that it does not use", n, inventory.MaxDevices)
+		}
 		options = append(options, inventory.Option{
 			Kind:         k,
 			Rank:         rank,
-			Needs:        resources.Of(mutate.Requests(planned)),
+			Needs:        needs,
 			Constraints:  constraints(pod, v, own),
 			QuotaUsage:   quota.UsageOf(planned),
 			VolumeClaims: inventory.VolumeClaimsOf(slices.Concat(pod.Spec.Volumes, v.Spec.Volumes), ""),
