@@ -150,8 +150,8 @@ var compiled = map[bool]func() (string, error){
 }
 
 // launch starts an installation. Its programs have the race detector, which
-// multiplies their processor time, where the configuration says so and in all of
-// the long tests.
+// multiplies their processor time, if cfg.Race is set, and in all of the long
+// tests.
 func launch(ctx context.Context, cfg stack.Config) (*stack.Stack, error) {
 	var err error
 	if cfg.Programs, err = compiled[cfg.Race || long](); err != nil {
