@@ -87,8 +87,21 @@ func copied(t *testing.T, s *stack.Stack) {
 // whatever a pod of another says of itself.
 func foreignReservation(t *testing.T, s *stack.Stack) {
 	namespace(t, s, "forger")
-	object := []byte(manifest(t, anyPod("never-created", "face-recognition", "any")))
-	object = apply(t, object, review(t, s, "webhook", "default", object))
+	client, url := webhookClient(t, s), s.ReviewURL("webhook", "/mutate")
+	reserve := func(name string) []byte {
+		object := []byte(manifest(t, anyPod(name, "face-recognition", "any")))
+		return apply(t, object, reviewOver(t, client, url, "default", object))
+	}
+	// A pod that comes shows that this is the API server's connection, so what is
+	// reserved over it counts until its pod is there.
+	earlier := reserve("earlier")
+	create(t, s, plainPod("earlier", func(p *corev1.Pod) {
+		for _, name := range []string{accel.ReservationAnnotation, accel.OriginalAnnotation} {
+			p.Annotations[name] = annotation(t, earlier, name)
+		}
+	}))
+	eventually(t, func(ctx context.Context) error { return reserved(ctx, s, 0) })
+	object := reserve("never-created")
 	id := annotation(t, object, accel.ReservationAnnotation)
 	if err := reserved(t.Context(), s, 1); err != nil {
 		t.Fatal(err)

@@ -69,6 +69,12 @@ func post(t *testing.T, client *http.Client, method, url, contentType string, bo
 // returns its patch.
 func review(t *testing.T, s *stack.Stack, replica, namespace string, object []byte) []byte {
 	t.Helper()
+	return reviewOver(t, webhookClient(t, s), s.ReviewURL(replica, "/mutate"), namespace, object)
+}
+
+// reviewOver is review over a client's connection.
+func reviewOver(t *testing.T, client *http.Client, url, namespace string, object []byte) []byte {
+	t.Helper()
 	ask, err := json.Marshal(&admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
 		Request: &admissionv1.AdmissionRequest{
@@ -83,7 +89,7 @@ func review(t *testing.T, s *stack.Stack, replica, namespace string, object []by
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, body := post(t, webhookClient(t, s), http.MethodPost, s.ReviewURL(replica, "/mutate"), "application/json", bytes.NewReader(ask))
+	code, body := post(t, client, http.MethodPost, url, "application/json", bytes.NewReader(ask))
 	var answer admissionv1.AdmissionReview
 	if err := json.Unmarshal(body, &answer); code != http.StatusOK || err != nil {
 		t.Fatalf("the webhook answers %d %s (%v)", code, body, err)

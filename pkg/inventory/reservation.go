@@ -39,6 +39,9 @@ const (
 	// maxUnproven bounds those that claim for callers that are Unproven, of all
 	// namespaces: what a burst has until the first of its pods is seen.
 	maxUnproven = 256
+	// maxName is the length of the longest name that the API server accepts: it checks
+	// a pod after us.
+	maxName = 253
 	// maxStrangers bounds all that are kept for callers that are not Trusted.
 	maxStrangers = 4096
 )
@@ -101,6 +104,9 @@ func (inv *Inventory) reserve(id, namespace string, by *Caller, chosen Option, n
 		id: id, namespace: namespace,
 		kind: chosen.Kind, needs: chosen.Needs, quotaUsage: chosen.QuotaUsage,
 		caller: by, made: now, expires: now.Add(inv.opts.ReservationTTL),
+	}
+	if len(r.quotaUsage.PriorityClass) > maxName {
+		r.quotaUsage.PriorityClass = "" // there is none of such a name
 	}
 	trust := inv.trustOf(r, now)
 	if r.stranger = trust != Trusted; r.stranger {
@@ -171,7 +177,8 @@ func (inv *Inventory) endReservation(id string) {
 		inv.strangers--
 	}
 	delete(inv.reservations, id)
-	r.ended = true
+	// It may be in the queue for a while.
+	r.ended, r.needs, r.quotaUsage = true, resources.Amounts{}, quota.Usage{}
 }
 
 // dropStranger drops any one of the reservations of callers that were not Trusted:
