@@ -5,9 +5,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/text"
 	"heteroaccel.io/webhook/refusals"
 )
 
@@ -21,16 +21,16 @@ type refusedCreates struct {
 }
 
 type report struct {
-	namespace  string
-	controller types.UID
-	message    string
-	tries      int
+	owner   refusals.Owner
+	message string
+	tries   int
 }
 
 const (
 	// maxReports bounds the reports that wait; more are dropped, as the controllers
-	// report again.
+	// report again. maxReport bounds the message of each, in bytes.
 	maxReports = 1024
+	maxReport  = 4 << 10
 	// retryAfter is how long the admitted pods of the same controller may take to
 	// be seen, and maxTries how often a report is tried.
 	retryAfter = 300 * time.Millisecond
@@ -44,7 +44,7 @@ func newRefusedCreates(m *refusals.Memory, inv *inventory.Inventory, leads func(
 // observe takes an Event of a pod that the API server denied its controller. It
 // does not block.
 func (r *refusedCreates) observe(e *corev1.Event) {
-	r.put(report{namespace: e.InvolvedObject.Namespace, controller: e.InvolvedObject.UID, message: e.Message})
+	r.put(report{owner: refusals.OwnerOf(e.InvolvedObject.Namespace, e.InvolvedObject.UID, "", ""), message: text.Shorten(e.Message, maxReport)})
 }
 
 func (r *refusedCreates) put(p report) {
@@ -72,9 +72,9 @@ func (r *refusedCreates) take(ctx context.Context, p report) {
 	if r.leads() != nil {
 		return // the replica that decides has the decisions
 	}
-	lost, ok := r.memory.CreateFailed(refusals.OwnerOf(p.namespace, p.controller, "", ""), p.message)
+	lost, ok := r.memory.CreateFailed(p.owner, p.message)
 	for _, id := range lost {
-		r.inv.Release(p.namespace, id)
+		r.inv.Release(p.owner.Namespace, id)
 	}
 	if p.tries++; ok || p.tries > maxTries {
 		return

@@ -61,7 +61,7 @@ func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 	}
 	key, err := alike.Marshal()
 	if c.size = len(key); c.size > MaxConstraints {
-		return &Constraints{nodeNames: []string{}, key: "too large", size: c.size}
+		return tooLargeConstraints(c.size)
 	}
 	if len(alike.NodeSelector) > 0 || alike.Affinity != nil {
 		a := nodeaffinity.GetRequiredNodeAffinity(&corev1.Pod{Spec: alike})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func affinity(terms ...corev1.NodeSelectorTerm) podOption {
@@ -139,5 +140,48 @@ func TestEqualConstraintsShareOneClass(t *testing.T) {
 func TestAllowOnANodeNotYetSeen(t *testing.T) {
 	if (*Constraints)(nil).Allow(&Node{Name: "x"}) {
 		t.Error("a node of which only pods have come yet was allowed")
+	}
+}
+
+// TestConstraintsAreShared: pods of one template share theirs, and those of a
+// namespace are bounded together.
+func TestConstraintsAreShared(t *testing.T) {
+	w := newWorld()
+	w.SetNode(aNode("g", has(gpu, 100)))
+	large := func(i int) podOption { return selects("a", fmt.Sprint(i)+strings.Repeat("v", MaxConstraints-100)) }
+	for i := range 300 {
+		w.SetPod(aPod(fmt.Sprint("one", i), asks(gpu, "1"), large(0)))
+	}
+	if w.pods[types.NamespacedName{Namespace: "default", Name: "one0"}].Constraints != w.pods[types.NamespacedName{Namespace: "default", Name: "one9"}].Constraints {
+		t.Error("pods of one template have constraints each")
+	}
+	for i := range 300 {
+		w.SetPod(aPod(fmt.Sprint("each", i), asks(gpu, "1"), large(1+i)))
+	}
+	kept := 0
+	for _, p := range w.pods {
+		if !p.Constraints.tooLarge() {
+			kept++
+		}
+	}
+	if want := 299 + maxConstraintsOf/MaxConstraints; kept < want || kept > want+1 {
+		t.Errorf("the constraints of %d pods are kept, want %d", kept, want)
+	}
+	w.SetPod(aPod("other", asks(gpu, "1"), large(1000), in("other")))
+	if w.pods[types.NamespacedName{Namespace: "other", Name: "other"}].Constraints.tooLarge() {
+		t.Error("those of another namespace are not kept")
+	}
+	for name := range w.pods {
+		w.DeletePod(name.Namespace, name.Name)
+	}
+	if len(w.shared)+len(w.constraintsOf)+len(w.classesOf) != 0 {
+		t.Errorf("%d constraints, of %d namespaces, and classes of %d are left", len(w.shared), len(w.constraintsOf), len(w.classesOf))
+	}
+	w.reserve("r", wants(gpu, large(0)))
+	for i := range 300 {
+		w.reserve(fmt.Sprint("r", i), wants(gpu, large(i)))
+	}
+	if got := w.classesOf["default"]; got.size > maxConstraintsOf || got.n < 100 {
+		t.Errorf("%d classes of %d bytes claim", got.n, got.size)
 	}
 }

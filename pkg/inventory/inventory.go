@@ -75,9 +75,13 @@ type Inventory struct {
 	withTable []*podClass // those with a table
 	claiming  []*podClass // those with claims, in claimOrder
 	claimsIn  map[namespaceClass]int
-	classesOf map[string]int // how many classes the claims of a namespace belong to
-	tableUses uint64         // how often a table was asked for
-	scratch   firstFit       // reused by countClaims
+	classesOf map[string]claimedClasses
+	// shared are the constraints of the pods, constraintsOf what those of a namespace
+	// take together.
+	shared        map[constraintsKey]*sharedConstraints
+	constraintsOf map[string]int
+	tableUses     uint64   // how often a table was asked for
+	scratch       firstFit // reused by countClaims
 
 	// excluded is one claim that is not counted for the moment.
 	excluded claim
@@ -107,9 +111,12 @@ func New(opts Options) *Inventory {
 		storage:      newStorage(),
 		classes:      map[string]*podClass{},
 		claimsIn:     map[namespaceClass]int{},
-		classesOf:    map[string]int{},
-		eligible:     map[string]*eligibleNodes{},
-		wakeups:      make(chan struct{}, 1),
+		classesOf:    map[string]claimedClasses{},
+
+		shared:        map[constraintsKey]*sharedConstraints{},
+		constraintsOf: map[string]int{},
+		eligible:      map[string]*eligibleNodes{},
+		wakeups:       make(chan struct{}, 1),
 	}
 }
 
@@ -182,7 +189,7 @@ func (inv *Inventory) SetPod(p *Pod) PodChange {
 		old = nil // another pod of the same name
 	}
 	p = inv.withVolumes(p.withObservedRun(old, inv.opts.Now()))
-	inv.replacePod(p.name(), p)
+	p = inv.replacePod(p.name(), p)
 	return PodChange{Record: p, Admitted: inv.fulfil(p), Finished: p.Done && old != nil && !old.Done}
 }
 
@@ -193,9 +200,14 @@ func (inv *Inventory) DeletePod(namespace, name string) {
 	inv.replacePod(types.NamespacedName{Namespace: namespace, Name: name}, nil)
 }
 
-// replacePod replaces the pod of a name by p, nil for none, wherever it counts.
-func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
+// replacePod replaces the pod of a name by p, nil for none, wherever it counts. It
+// returns the record that is kept.
+func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) *Pod {
 	old := inv.pods[name]
+	if p != nil {
+		p = inv.share(p)
+	}
+	inv.unshare(old)
 	from, to := old.host(), p.host()
 	if from != "" && from == to {
 		inv.putNode(inv.node(to).withPod(old, p))
@@ -224,6 +236,7 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) {
 	if wasPending {
 		inv.removeClaim(oldClaim)
 	}
+	return p
 }
 
 // schedules reports whether the pending pods of a scheduler are claims. A pod

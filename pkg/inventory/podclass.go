@@ -29,6 +29,18 @@ type podClass struct {
 // every decision a look, and its constraints are kept.
 const maxClasses = 1024
 
+// claimedClasses are how many classes the claims of a namespace belong to, and what
+// their constraints take.
+type claimedClasses struct{ n, size int }
+
+// size is what the constraints of the class take.
+func (c *podClass) size() int {
+	if c.eligible.constraints == nil {
+		return 0
+	}
+	return c.eligible.constraints.size
+}
+
 // namespaceClass is a class that claims of a namespace belong to.
 type namespaceClass struct {
 	namespace string
@@ -77,11 +89,16 @@ func (inv *Inventory) addClaim(namespace string, needs resources.Amounts, constr
 	c := inv.class(needs, constraints)
 	key := namespaceClass{namespace, c}
 	if inv.claimsIn[key] == 0 {
-		if inv.classesOf[namespace] >= maxClasses {
+		all := inv.classesOf[namespace]
+		if all.n++; all.n > maxClasses {
 			inv.dropUnused(c)
 			return claim{}
 		}
-		inv.classesOf[namespace]++
+		if all.size += c.size(); all.size > maxConstraintsOf {
+			inv.dropUnused(c)
+			return claim{}
+		}
+		inv.classesOf[namespace] = all
 	}
 	inv.claimsIn[key]++
 	if unschedulable {
@@ -104,7 +121,9 @@ func (inv *Inventory) removeClaim(old claim) {
 	key := namespaceClass{old.namespace, c}
 	if inv.claimsIn[key]--; inv.claimsIn[key] == 0 {
 		delete(inv.claimsIn, key)
-		if inv.classesOf[old.namespace]--; inv.classesOf[old.namespace] == 0 {
+		all := inv.classesOf[old.namespace]
+		all.n, all.size = all.n-1, all.size-c.size()
+		if inv.classesOf[old.namespace] = all; all.n == 0 {
 			delete(inv.classesOf, old.namespace)
 		}
 	}

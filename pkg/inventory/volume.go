@@ -101,11 +101,18 @@ func zoned(labels map[string]string) bool {
 	return false
 }
 
+// maxVolumeClaims bounds the volume claims that are read of a pod: where more of them
+// can be used kube-scheduler alone knows.
+const maxVolumeClaims = 256
+
 // VolumeClaimsOf names the volume claims of a pod's volumes, those of its
-// ephemeral volumes only when the pod's name is given.
+// ephemeral volumes only when the pod's name is given: the first 256.
 func VolumeClaimsOf(volumes []corev1.Volume, pod string) []string {
 	var claims []string
 	for i := range volumes {
+		if len(claims) == maxVolumeClaims {
+			break
+		}
 		switch v := &volumes[i]; {
 		case v.PersistentVolumeClaim != nil:
 			claims = append(claims, v.PersistentVolumeClaim.ClaimName)

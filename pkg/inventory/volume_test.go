@@ -131,3 +131,16 @@ func TestVolumeClaimsOf(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestVolumeClaimsAreBounded: of a pod that mounts thousands, the first restrict it.
+func TestVolumeClaimsAreBounded(t *testing.T) {
+	var volumes []corev1.Volume
+	for i := range 10_000 {
+		volumes = append(volumes, corev1.Volume{VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: fmt.Sprint("claim-", i)},
+		}})
+	}
+	if got := VolumeClaimsOf(volumes, "p"); len(got) != maxVolumeClaims || got[0] != "claim-0" {
+		t.Errorf("%d are kept, the first %q", len(got), got[0])
+	}
+}

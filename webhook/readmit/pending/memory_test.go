@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
@@ -118,4 +119,26 @@ func asRequested(pod *corev1.Pod) (*mutate.Pod, accel.Request, error) {
 	}
 	req, _, err := accel.ParseRequest(pod.Annotations)
 	return whole, req, err
+}
+
+// TestImplausibleOwners: a reference to a controller that cannot exist is not kept.
+func TestImplausibleOwners(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*metav1.OwnerReference)
+		want   int
+	}{
+		"a ReplicaSet's": {func(*metav1.OwnerReference) {}, 1},
+		"a long UID":     {func(o *metav1.OwnerReference) { o.UID = types.UID(strings.Repeat("u", 1<<20)) }, 0},
+		"a long name":    {func(o *metav1.OwnerReference) { o.Name = strings.Repeat("n", 1<<20) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := NewPods(podtest.Key)
+			pod := podtest.Admitted(t, "p", "r", podtest.OwnedBy("apps/v1", "ReplicaSet"))
+			c.change(&pod.OwnerReferences[0])
+			b.Set(pod, time.Now())
+			if b.Len() != c.want || len(b.admitted) != c.want {
+				t.Errorf("%d pods and %d of controllers are kept, want %d", b.Len(), len(b.admitted), c.want)
+			}
+		})
+	}
 }

@@ -27,6 +27,13 @@ const JobFinalizer = "batch.kubernetes.io/job-tracking"
 // JobLabels are the Job controller's; by the first of them it selects its pods.
 var JobLabels = []string{"batch.kubernetes.io/controller-uid", "controller-uid", "batch.kubernetes.io/job-name", "job-name"}
 
+// plausible reports whether a pod's reference to its controller is no longer than any
+// that there is: the API server does not check that it exists.
+func plausible(o *metav1.OwnerReference) bool {
+	const longestUID, longestName = 64, 253
+	return len(o.UID) <= longestUID && len(o.Name) <= longestName && len(o.APIVersion) <= longestName
+}
+
 // ownerOf says how a pod is recreated; ok is false for an owner of an unknown
 // kind, and for a pod that somebody's finalizer would keep.
 func ownerOf(pod *corev1.Pod, controller *metav1.OwnerReference) (OwnerKind, bool) {
@@ -36,6 +43,9 @@ func ownerOf(pod *corev1.Pod, controller *metav1.OwnerReference) (OwnerKind, boo
 	}
 	if controller == nil {
 		return OwnerNone, len(pod.Finalizers) == 0
+	}
+	if !plausible(controller) {
+		return "", false
 	}
 	group, _, grouped := strings.Cut(controller.APIVersion, "/")
 	if !grouped {

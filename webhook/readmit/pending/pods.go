@@ -208,7 +208,7 @@ func (s *Pods) record(name types.NamespacedName, o observation) {
 // precedentOf is what a live pod shows its controller's pods to be admitted with.
 func precedentOf(pod *corev1.Pod, key []byte) precedent {
 	controller := metav1.GetControllerOfNoCopy(pod)
-	if controller == nil || pod.DeletionTimestamp != nil {
+	if controller == nil || !plausible(controller) || pod.DeletionTimestamp != nil {
 		return precedent{}
 	}
 	given, ok := record.Of(pod.Annotations, pod.Namespace, key)
