@@ -26,6 +26,8 @@
 //	                  │ 30 s without its pod                   (ended or deleted)
 //	                  └──▶ expired
 //
+// A reservation counts as far as its caller is trusted: see reservation and Trust.
+//
 // The quotas of its namespace count a pod from its decision on, so that of two
 // decisions at once the second knows what the first one leaves: see quota.Ledger.
 //
