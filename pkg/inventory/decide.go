@@ -37,7 +37,7 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	now := inv.advance()
 	if q.Reservation != "" && !q.Lent {
 		inv.release(q.Namespace, q.Release)
-	} else if held := inv.reservations[q.Release]; held != nil && held.class != nil && held.namespace == q.Namespace {
+	} else if held := inv.reservations[q.Release]; held != nil && held.claim.class != nil && held.namespace == q.Namespace {
 		defer inv.exclude(held)()
 	}
 	candidates := inv.candidates(q, now)
@@ -93,7 +93,7 @@ func (inv *Inventory) advance() (now time.Time) {
 // exclude leaves a reservation out of all counts until the function it returns
 // is called.
 func (inv *Inventory) exclude(r *reservation) (include func()) {
-	inv.excluded = claim{class: r.class}
+	inv.excluded = r.claim
 	inv.quotas.Remove(r.namespace, r.quotaPod())
 	return func() {
 		inv.excluded = claim{}
@@ -126,10 +126,17 @@ func (inv *Inventory) candidate(o Option, owner string, now time.Time) Candidate
 		Nodes:  t.nodes, Stale: t.stale,
 		Total: t.total, Usable: t.usable, Ending: t.ending,
 	}
-	c.Claimed, c.Queued = inv.countClaims(class, now)
+	var left nodeSet
+	c.Claimed, c.Queued, left = inv.countClaims(class, now)
 	if c.Idle() == 0 {
+		left = t.suitable
 		c.Full = t.fullFor(now)
 		c.Running = inv.running(o, t, now)
+	}
+	if p := inv.preferredBy(o.Constraints.preference()); p != nil {
+		if n, weight := inv.mostPreferred(p, left, t); n != nil {
+			c.PreferredNode, c.PreferredWeight = n.Name, int(weight)
+		}
 	}
 	return c
 }

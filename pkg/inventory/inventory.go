@@ -72,6 +72,7 @@ type Inventory struct {
 	// a decision does not have to look at every node: see podClass.
 	classes   map[string]*podClass
 	eligible  map[string]*eligibleNodes
+	preferred map[string]*preferredNodes
 	withTable []*podClass // those with a table
 	claiming  []*podClass // those with claims, in claimOrder
 	claimsIn  map[namespaceClass]int
@@ -82,6 +83,8 @@ type Inventory struct {
 	constraintsOf map[string]int
 	tableUses     uint64   // how often a table was asked for
 	scratch       firstFit // reused by countClaims
+	// claimedPreferences is how many of preferred some claim has.
+	claimedPreferences int
 
 	// excluded is one claim that is not counted for the moment.
 	excluded claim
@@ -116,6 +119,7 @@ func New(opts Options) *Inventory {
 		shared:        map[constraintsKey]*sharedConstraints{},
 		constraintsOf: map[string]int{},
 		eligible:      map[string]*eligibleNodes{},
+		preferred:     map[string]*preferredNodes{},
 		wakeups:       make(chan struct{}, 1),
 	}
 }
@@ -243,58 +247,4 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) *Pod {
 // that names none gets the default one from the API server, and counts.
 func (inv *Inventory) schedules(name string) bool {
 	return name == "" || len(inv.opts.Schedulers) == 0 || slices.Contains(inv.opts.Schedulers, name)
-}
-
-// node returns the record of a node, an empty one if there is none.
-func (inv *Inventory) node(name string) *Node {
-	if n := inv.nodes[name]; n != nil {
-		return n
-	}
-	return &Node{Name: name}
-}
-
-// putNode replaces a node's record by n, which nobody else may have seen yet. It
-// drops a node of which nothing is known.
-func (inv *Inventory) putNode(n *Node) {
-	old := inv.nodes[n.Name]
-	if n == old {
-		return
-	}
-	if !n.known && n.Pods == 0 && !n.fresh {
-		if old != nil {
-			delete(inv.nodes, n.Name)
-			inv.byIndex[old.index] = nil
-			inv.updateTables(old.index, nil)
-		}
-		return
-	}
-	if old != nil {
-		n.index = old.index
-	} else {
-		n.index = inv.freeIndex()
-	}
-	inv.nodes[n.Name] = n
-	inv.byIndex[n.index] = n
-	if old == nil || old.traits != n.traits {
-		for _, e := range inv.eligible {
-			e.set(n)
-		}
-	}
-	inv.updateTables(n.index, n)
-	if n.mayFitMore(old) {
-		inv.wake()
-	}
-}
-
-// freeIndex returns an index that no node has.
-func (inv *Inventory) freeIndex() int {
-	if len(inv.byIndex) > len(inv.nodes) {
-		for i, n := range inv.byIndex {
-			if n == nil {
-				return i
-			}
-		}
-	}
-	inv.byIndex = append(inv.byIndex, nil)
-	return len(inv.byIndex) - 1
 }

@@ -20,6 +20,8 @@ type podClass struct {
 	claims int64
 	// unschedulable is for how many of them the scheduler found no node.
 	unschedulable int64
+	// preferring are those of them that prefer nodes, by preference.
+	preferring []preferring
 	// table is nil until a decision asks for it, owner the namespace that has.
 	table *fitTable
 	owner string
@@ -79,6 +81,7 @@ func (inv *Inventory) dropUnused(c *podClass) {
 type claim struct {
 	namespace string
 	class     *podClass
+	preferred *preferredNodes // nil for none
 	// unschedulable is set when the scheduler found no node for the pod.
 	unschedulable bool
 }
@@ -108,7 +111,7 @@ func (inv *Inventory) addClaim(namespace string, needs resources.Amounts, constr
 		i, _ := slices.BinarySearchFunc(inv.claiming, c, claimOrder)
 		inv.claiming = slices.Insert(inv.claiming, i, c)
 	}
-	return claim{namespace, c, unschedulable}
+	return claim{namespace, c, inv.addPreference(c, constraints.preference()), unschedulable}
 }
 
 // removeClaim undoes addClaim.
@@ -127,6 +130,7 @@ func (inv *Inventory) removeClaim(old claim) {
 			delete(inv.classesOf, old.namespace)
 		}
 	}
+	inv.removePreference(c, old.preferred)
 	if old.unschedulable {
 		c.unschedulable--
 	}

@@ -38,7 +38,7 @@ func (inv *Inventory) quotaPods(namespace string) iter.Seq[quota.Pod] {
 			}
 		}
 		for _, r := range inv.reservations {
-			if r.namespace == namespace && r.class != nil && !yield(r.quotaPod()) {
+			if r.namespace == namespace && r.claim.class != nil && !yield(r.quotaPod()) {
 				return
 			}
 		}
@@ -94,5 +94,5 @@ func (p *Pod) quotaPod() quota.Pod {
 
 // quotaPod is the reservation as quotas count it.
 func (r *reservation) quotaPod() quota.Pod {
-	return quota.Pod{Requests: r.needs, Usage: &r.quotaUsage}
+	return quota.Pod{Requests: r.claim.class.needs, Usage: &r.quotaUsage}
 }

@@ -5,7 +5,6 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/quota"
-	"heteroaccel.io/pkg/resources"
 )
 
 // reservation is a decision whose pod the API server has not shown us yet. It
@@ -18,9 +17,8 @@ import (
 type reservation struct {
 	id, namespace string
 	kind          accel.Kind
-	// class is nil once it claims nothing.
-	class      *podClass
-	needs      resources.Amounts
+	// claim has no class once it claims nothing.
+	claim      claim
 	quotaUsage quota.Usage
 	// caller is nil for one of our own, for a pod that is there.
 	caller        *Caller
@@ -102,7 +100,7 @@ func (inv *Inventory) reserve(id, namespace string, by *Caller, chosen Option, n
 	inv.endReservation(id)
 	r := &reservation{
 		id: id, namespace: namespace,
-		kind: chosen.Kind, needs: chosen.Needs, quotaUsage: chosen.QuotaUsage,
+		kind: chosen.Kind, quotaUsage: chosen.QuotaUsage,
 		caller: by, made: now, expires: now.Add(inv.opts.ReservationTTL),
 	}
 	if len(r.quotaUsage.PriorityClass) > maxName {
@@ -121,7 +119,7 @@ func (inv *Inventory) reserve(id, namespace string, by *Caller, chosen Option, n
 	inv.reservations[id] = r
 	inv.queue = append(inv.queue, r)
 	if inv.mayClaim(r, trust, now) {
-		if r.class = inv.addClaim(namespace, chosen.Needs, chosen.Constraints, false).class; r.class == nil {
+		if r.claim = inv.addClaim(namespace, chosen.Needs, chosen.Constraints, false); r.claim.class == nil {
 			return
 		}
 		inv.quotas.Add(namespace, r.quotaPod())
@@ -154,12 +152,12 @@ func (inv *Inventory) claimsOf(r *reservation) *int {
 
 // unclaim has a reservation claim nothing from now on.
 func (inv *Inventory) unclaim(r *reservation) {
-	if r.class == nil {
+	if r.claim.class == nil {
 		return
 	}
 	inv.quotas.Remove(r.namespace, r.quotaPod())
-	inv.removeClaim(claim{namespace: r.namespace, class: r.class})
-	r.class = nil
+	inv.removeClaim(r.claim)
+	r.claim = claim{}
 	n := inv.claimsOf(r)
 	if *n--; *n == 0 && !r.stranger {
 		delete(inv.reserved, r.namespace)
@@ -178,7 +176,7 @@ func (inv *Inventory) endReservation(id string) {
 	}
 	delete(inv.reservations, id)
 	// It may be in the queue for a while.
-	r.ended, r.needs, r.quotaUsage = true, resources.Amounts{}, quota.Usage{}
+	r.ended, r.quotaUsage = true, quota.Usage{}
 }
 
 // dropStranger drops any one of the reservations of callers that were not Trusted:

@@ -1,17 +1,35 @@
 package inventory
 
+import corev1 "k8s.io/api/core/v1"
+
 // maxConstraintsOf bounds the constraints that are kept for the pods of a namespace,
 // and for the classes of its claims, in bytes as the API server encodes them: pods of
 // one template share theirs. Those of a DaemonSet of 5,000 nodes take half of it.
 const maxConstraintsOf = 8 << 20
 
-// constraintsKey are the constraints of pods of a namespace.
-type constraintsKey struct{ namespace, key string }
+// constraintsKey are equal constraints, and preferences, of pods of a namespace.
+type constraintsKey struct{ namespace, key, preferred string }
 
-// sharedConstraints are those of several pods.
+func constraintsKeyOf(p *Pod, c *Constraints) constraintsKey {
+	key := constraintsKey{namespace: p.Namespace, key: c.key}
+	if c.preferred != nil {
+		key.preferred = c.preferred.key
+	}
+	return key
+}
+
+// sharedConstraints are those of several pods, and what they take.
 type sharedConstraints struct {
 	*Constraints
-	pods int
+	pods, kept int
+}
+
+// size is what the terms take, in bytes as the API server encodes them; p may be nil.
+func (p *Preference) size() int {
+	if p == nil {
+		return 0
+	}
+	return (&corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: p.terms}).Size()
 }
 
 // tooLargeConstraints stand for those that are past a bound.
@@ -38,16 +56,15 @@ func (inv *Inventory) share(p *Pod) *Pod {
 	if c == nil || c.tooLarge() {
 		return p
 	}
-	key := constraintsKey{p.Namespace, c.key}
+	key := constraintsKeyOf(p, c)
 	s := inv.shared[key]
-	switch {
-	case s != nil:
-	case inv.constraintsOf[p.Namespace]+c.size > maxConstraintsOf:
-		return inv.constrained(p, tooLargeConstraints(c.size))
-	default:
-		s = &sharedConstraints{Constraints: c}
+	if s == nil {
+		s = &sharedConstraints{Constraints: c, kept: c.size + c.preferred.size()}
+		if inv.constraintsOf[p.Namespace]+s.kept > maxConstraintsOf {
+			return inv.constrained(p, tooLargeConstraints(c.size))
+		}
 		inv.shared[key] = s
-		inv.constraintsOf[p.Namespace] += c.size
+		inv.constraintsOf[p.Namespace] += s.kept
 	}
 	s.pods++
 	return inv.constrained(p, s.Constraints)
@@ -59,13 +76,13 @@ func (inv *Inventory) unshare(p *Pod) {
 	if c == nil || c.tooLarge() {
 		return
 	}
-	key := constraintsKey{p.Namespace, c.key}
+	key := constraintsKeyOf(p, c)
 	s := inv.shared[key]
 	if s.pods--; s.pods > 0 {
 		return
 	}
 	delete(inv.shared, key)
-	if inv.constraintsOf[p.Namespace] -= s.size; inv.constraintsOf[p.Namespace] == 0 {
+	if inv.constraintsOf[p.Namespace] -= s.kept; inv.constraintsOf[p.Namespace] == 0 {
 		delete(inv.constraintsOf, p.Namespace)
 	}
 }
