@@ -39,8 +39,10 @@ type Config struct {
 	// Ready says why nothing can be served now.
 	Ready func() error
 	// Reach is how clients reach a server, where its profile does not say.
-	Reach  session.Reach
-	Limits Limits
+	Reach session.Reach
+	// Gateway is that servers can be reached by a Gateway.
+	Gateway bool
+	Limits  Limits
 	// Node is the node that this process serves clients of, for near: node; ""
 	// where it serves no node in particular.
 	Node    string
