@@ -55,7 +55,13 @@ func (k *Controller) setRoute(in *gatewayv1.HTTPRoute) {
 	k.table.PutRoute(r)
 	now := k.table.Server(r.Server)
 	k.relocated(now)
-	if now != nil && now.Refused && !before.Refused {
+	k.tellRefusal(before, now)
+}
+
+// tellRefusal has an Event of the profile tell that a server's route is refused,
+// once it is ready otherwise. The caller holds the lock.
+func (k *Controller) tellRefusal(before, now *session.Server) {
+	if now != nil && now.Refused && (before == nil || !before.Refused) && k.Leads() == nil {
 		k.event(now.Pool, "Route", "cannot reach an inference server: "+now.Pending, k.profileUID(now.Pool))
 	}
 }
