@@ -87,6 +87,7 @@ func (s *server) register(api huma.API) {
 	create := operation(http.MethodPost, "/v1/sessions", "create-session", "Ask for an inference", http.StatusCreated,
 		http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity)
 	create.Description = "Answers 201 with the address when a server is there, else 202: look at Location after Retry-After, or watch its events. With Prefer: wait=30 the answer waits up to 30 s for the server."
+	create.Middlewares = append(slices.Clone(auth), patient)
 	huma.Register(api, create, s.create)
 	accepted(api, "/v1/sessions")
 	huma.Register(api, operation(http.MethodGet, "/v1/sessions", "list-sessions", "List your sessions", http.StatusOK), s.list)
