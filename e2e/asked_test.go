@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 
-	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -19,16 +18,9 @@ import (
 // noticed, and the report goes once it is there.
 func nobodyAsks(t *testing.T, s *stack.Stack) {
 	const warning = "add " + gpuResource + " to managedResources"
-	root, err := cluster.Root()
+	whole, err := s.Extenders()
 	if err != nil {
 		t.Fatal(err)
-	}
-	whole, err := stack.Extenders(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range whole {
-		whole[i].URLPrefix = s.URL("extender", "/scheduler")
 	}
 	less := slices.Clone(whole)
 	less[0].ManagedResources = slices.DeleteFunc(slices.Clone(less[0].ManagedResources), func(r schedulerv1.ExtenderManagedResource) bool { return r.Name == gpuResource })
@@ -66,7 +58,7 @@ func nobodyAsks(t *testing.T, s *stack.Stack) {
 		}
 		return err
 	})
-	if n, err := metricOf(t.Context(), s, "extender", fmt.Sprintf("heteroaccel_extender_bypassed_pods_total{resource=%q}", gpuResource)); err != nil || n < 1 {
+	if n, err := metricOf(t.Context(), s, "extender status", fmt.Sprintf("heteroaccel_extender_bypassed_pods_total{resource=%q}", gpuResource)); err != nil || n < 1 {
 		t.Errorf("the metric counts %v pods, %v", n, err)
 	}
 	profiles, err := stack.Get(t.Context(), s.URL("extender", "/profiles"))

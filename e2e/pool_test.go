@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
@@ -152,6 +153,11 @@ func launch(ctx context.Context, cfg stack.Config) (*stack.Stack, error) {
 	if cfg.Programs, err = raced(); err != nil {
 		return nil, err
 	}
+	// The shipped 500 ms are for programs without the race detector, on machines that
+	// do not compile and test at the same time: a pod that a call is given up for is
+	// bound as if there were no extender, which is what most tests are not about.
+	// TestTimeout has the shipped one.
+	cfg.ExtenderTimeout = 5 * time.Second
 	return stack.Start(ctx, cfg)
 }
 
