@@ -18,10 +18,7 @@ import (
 // noticed, and the report goes once it is there.
 func nobodyAsks(t *testing.T, s *stack.Stack) {
 	const warning = "add " + gpuResource + " to managedResources"
-	whole, err := s.Extenders()
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := extenders(t, s)
 	less := slices.Clone(whole)
 	less[0].ManagedResources = slices.DeleteFunc(slices.Clone(less[0].ManagedResources), func(r schedulerv1.ExtenderManagedResource) bool { return r.Name == gpuResource })
 	restart := func(extenders []schedulerv1.Extender) {
@@ -77,6 +74,16 @@ func nobodyAsks(t *testing.T, s *stack.Stack) {
 		}
 		return err
 	})
+}
+
+// extenders are those of the scheduler's configuration, at our process' address.
+func extenders(t *testing.T, s *stack.Stack) []schedulerv1.Extender {
+	t.Helper()
+	whole, err := s.Extenders()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return whole
 }
 
 // theSchedulersWords: the page of a pod for which kube-scheduler finds no node

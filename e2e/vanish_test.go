@@ -65,11 +65,7 @@ func extenderVanishes(t *testing.T, s *stack.Stack) {
 		t.Fatal(err)
 	}
 	running(t, s, create(t, s, anyPod("vanished", "face-recognition", "gpu")))
-	usual, err := s.Extenders()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.RestartScheduler(t.Context(), usual); err != nil {
+	if err := s.RestartScheduler(t.Context(), extenders(t, s)); err != nil {
 		t.Fatal(err)
 	}
 	hole.mu.Lock()
