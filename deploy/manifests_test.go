@@ -38,7 +38,8 @@ import (
 
 // patches are parts of objects, and so are decoded only after they are merged.
 var patches = []string{"../certs/webhook.yaml", "../certs/flags.yaml", "../certs/registration.yaml", "../certs/self-signed.yaml",
-	"extender-tls/deployment.yaml", "extender-tls/flags.yaml", "webhook-client-ca/deployment.yaml", "webhook-client-ca/flags.yaml"}
+	"extender-tls/deployment.yaml", "extender-tls/flags.yaml", "extender-pages/flags.yaml", "extender-replicas/deployment.yaml",
+	"webhook-client-ca/deployment.yaml", "webhook-client-ca/flags.yaml"}
 
 // files lists the YAML files of deploy/ and certs/.
 func files(t *testing.T) []string {
@@ -180,22 +181,6 @@ func TestCertManager(t *testing.T) {
 	}
 }
 
-// TestExtenderTLS: with the components the extender reads mounted files and its
-// probes speak HTTPS.
-func TestExtenderTLS(t *testing.T) {
-	for _, dir := range []string{"testdata/extender-tls", "testdata/cert-manager"} {
-		rendered := string(render(t, dir))
-		for _, want := range []string{"secretName: heteroaccel-extender-tls", "scheme: HTTPS", "- --bind-address=:8888\n        - --exporter-endpoints"} {
-			if !strings.Contains(rendered, want) {
-				t.Errorf("%s: there is no %q", dir, want)
-			}
-		}
-		if n := strings.Count(rendered, "scheme: HTTPS"); n != 2 {
-			t.Errorf("%s: %d probes speak HTTPS, want the extender's 2", dir, n)
-		}
-	}
-}
-
 // registry reads the profiles that dir renders to.
 func registry(t *testing.T, dir string) []*profile.Profile {
 	t.Helper()
@@ -270,7 +255,7 @@ func TestSchedulerAsksAboutEveryProfile(t *testing.T) {
 	if len(added) > 0 {
 		t.Errorf("the shipped profiles use %v, which is not among the well-known resources", added)
 	}
-	want := []schedulerv1.Extender{schedulerconfig.Entry("http://heteroaccel-extender.heteroaccel-system.svc:8888/scheduler", all)}
+	want := []schedulerv1.Extender{schedulerconfig.Entry(schedulerconfig.Endpoint{URL: "http://" + schedulerconfig.ServiceName + ":8888/scheduler"}, all)}
 	if diff := cmp.Diff(want, config.Extenders); diff != "" {
 		t.Errorf("extenders (-want +got):\n%s", diff)
 	}

@@ -41,7 +41,7 @@ func portsOf(t *testing.T, objects []any) map[string]map[string]bool {
 // they have.
 func TestServicesNamePorts(t *testing.T) {
 	var objects []any
-	for _, dir := range []string{"prometheus", "testdata/connector-node"} {
+	for _, dir := range []string{"prometheus", "testdata/connector-node", "testdata/extender-pages"} {
 		for _, o := range decode(t, render(t, dir)) {
 			objects = append(objects, o)
 		}
@@ -60,7 +60,7 @@ func TestServicesNamePorts(t *testing.T) {
 			}
 		}
 	}
-	if services < 6 {
+	if services < 8 {
 		t.Errorf("only %d Services were looked at", services)
 	}
 }

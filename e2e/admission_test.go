@@ -35,6 +35,7 @@ func TestAdmission(t *testing.T) {
 		{"profiles explained", profilesExplained},
 		{"profiles listed", profilesListed},
 		{"metrics documented", metricsDocumented},
+		{"onlookers", onlookers},
 	})
 }
 

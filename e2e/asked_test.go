@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 
-	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -56,7 +55,7 @@ func nobodyAsks(t *testing.T, s *stack.Stack) {
 		}
 		return err
 	})
-	if n, err := metricOf(t.Context(), s, "extender", fmt.Sprintf("heteroaccel_extender_bypassed_pods_total{resource=%q}", gpuResource)); err != nil || n < 1 {
+	if n, err := metricOf(t.Context(), s, "extender status", fmt.Sprintf("heteroaccel_extender_bypassed_pods_total{resource=%q}", gpuResource)); err != nil || n < 1 {
 		t.Errorf("the metric counts %v pods, %v", n, err)
 	}
 	profiles, err := stack.Get(t.Context(), s.URL("extender", "/profiles"))
@@ -80,16 +79,9 @@ func nobodyAsks(t *testing.T, s *stack.Stack) {
 // extenders are those of the scheduler's configuration, at our process' address.
 func extenders(t *testing.T, s *stack.Stack) []schedulerv1.Extender {
 	t.Helper()
-	root, err := cluster.Root()
+	whole, err := s.Extenders()
 	if err != nil {
 		t.Fatal(err)
-	}
-	whole, err := stack.Extenders(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range whole {
-		whole[i].URLPrefix = s.URL("extender", "/scheduler")
 	}
 	return whole
 }

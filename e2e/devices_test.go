@@ -31,6 +31,7 @@ func TestFailures(t *testing.T) {
 		{"kubelet away", kubeletAway},
 		{"webhook away", webhookAway},
 		{"extender away", extenderAway},
+		{"extender vanishes", extenderVanishes},
 		{"webhook killed in a burst", burst},
 		{"two replicas", twoReplicas},
 	}
@@ -139,7 +140,7 @@ func stale(t *testing.T, s *stack.Stack) {
 	}
 	staleNodes := func(want float64) func(context.Context) error {
 		return func(ctx context.Context) error {
-			got, err := metricOf(ctx, s, "extender", "heteroaccel_extender_stale_nodes")
+			got, err := metricOf(ctx, s, "extender status", "heteroaccel_extender_stale_nodes")
 			if err == nil && got != want {
 				err = fmt.Errorf("the extender counts %v stale nodes, want %v", got, want)
 			}

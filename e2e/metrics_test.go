@@ -21,7 +21,7 @@ func metricsDocumented(t *testing.T, s *stack.Stack) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, program := range []string{"webhook status", "extender", "exporter-g"} {
+	for _, program := range []string{"webhook status", "extender status", "exporter-g"} {
 		text, err := stack.Get(t.Context(), s.URL(program, "/metrics"))
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
@@ -157,6 +158,11 @@ func launch(ctx context.Context, cfg stack.Config) (*stack.Stack, error) {
 	if cfg.Programs, err = compiled[cfg.Race || long](); err != nil {
 		return nil, err
 	}
+	// The shipped 500 ms are for programs without the race detector, on machines that
+	// do not run several tests and compile at the same time: a pod for which a call is
+	// given up is bound as if there were no extender, and most tests are not about that.
+	// TestTimeout and extenderVanishes have the shipped time.
+	cfg.ExtenderTimeout = 5 * time.Second
 	return stack.Start(ctx, cfg)
 }
 

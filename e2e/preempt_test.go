@@ -120,7 +120,7 @@ func nobodyIsEvicted(t *testing.T, s *stack.Stack, pod func(name string) *corev1
 
 // sparedNodes reads how many nodes the extender took out of preemptions.
 func sparedNodes(ctx context.Context, s *stack.Stack, reason string) (float64, error) {
-	return metricOf(ctx, s, "extender", fmt.Sprintf("heteroaccel_extender_preemption_nodes_rejected_total{reason=%q}", reason))
+	return metricOf(ctx, s, "extender status", fmt.Sprintf("heteroaccel_extender_preemption_nodes_rejected_total{reason=%q}", reason))
 }
 
 // stillThere fails the test when a pod was deleted, or is about to be.

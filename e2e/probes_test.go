@@ -24,7 +24,7 @@ func probesAnswer(t *testing.T, s *stack.Stack) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := map[string]string{"webhook": "webhook status", "extender": "extender", "exporter": "exporter-g"}
+	at := map[string]string{"webhook": "webhook status", "extender": "extender status", "exporter": "exporter-g"}
 	probes := 0
 	for _, doc := range strings.Split(rendered, "\n---\n") {
 		// Deployments and DaemonSets alike have their template here.

@@ -132,8 +132,8 @@ func badRequests(t *testing.T, s *stack.Stack) {
 		url    string
 	}{
 		"mutate":     {secure, s.ReviewURL("webhook", "/mutate")},
-		"filter":     {plain, s.URL("extender", "/scheduler/filter")},
-		"prioritize": {plain, s.URL("extender", "/scheduler/prioritize")},
+		"filter":     {plain, s.URL("extender verbs", "/scheduler/filter")},
+		"prioritize": {plain, s.URL("extender verbs", "/scheduler/prioritize")},
 	} {
 		for name, tc := range bodies {
 			t.Run(endpoint+"/"+name, func(t *testing.T) {
@@ -167,7 +167,7 @@ func badRequests(t *testing.T, s *stack.Stack) {
 		}
 		wantFailure(t, resp.StatusCode, want, answer)
 	}
-	for program, url := range map[string]string{"webhook": s.URL("webhook status", "/readyz"), "extender": s.URL("extender", "/readyz")} {
+	for program, url := range map[string]string{"webhook": s.URL("webhook status", "/readyz"), "extender": s.URL("extender status", "/readyz")} {
 		select {
 		case <-s.Process(program).Done():
 			t.Errorf("the %s ended", program)

@@ -61,7 +61,7 @@ func memory(b *testing.B, s *stack.Stack) map[string]map[string]float64 {
 	b.Helper()
 	found := map[string]map[string]float64{"webhook": {}, "extender": {}}
 	urls := map[string]string{
-		"webhook": s.URL("webhook status", "/metrics"), "extender": s.URL("extender", "/metrics"),
+		"webhook": s.URL("webhook status", "/metrics"), "extender": s.URL("extender status", "/metrics"),
 	}
 	settled := time.After(10 * time.Second)
 	tick := time.NewTicker(500 * time.Millisecond)

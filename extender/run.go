@@ -2,21 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
+	"heteroaccel.io/extender/access"
 	"heteroaccel.io/extender/server"
-	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
@@ -53,38 +51,37 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	status := kube.NewSwitch(client, f.namespace, kube.StatusName)
-	handler, err := server.New(server.Config{
+	ready := func() error { return errors.Join(feeds.Synced(), scrapes.Synced()) }
+	handlers, err := server.New(server.Config{
 		Inventory: inv,
 		Profiles:  profiles,
-		Ready:     func() error { return errors.Join(feeds.Synced(), scrapes.Synced()) },
+		Ready:     ready,
 		FollowPods: func(set func(*corev1.Pod), remove func(types.NamespacedName)) {
 			feeds.Pods.Register(kube.OnPod(set), remove)
 		},
+		Other:        f.other(),
 		Suspended:    suspension.Suspended,
 		NotRecreated: status.NotRecreated,
 		ManagedOnly:  !f.unmanaged,
+		MayList:      access.MayList,
+		VerbsAt:      f.endpoint(),
 		Registerer:   registry,
-		Metrics:      promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Log:          log,
 	})
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	var tlsConfig *tls.Config
-	if f.tlsCert != "" {
-		source, err := certificate.FromFiles(f.tlsCert, f.tlsKey)
-		if err != nil {
-			return err
-		}
-		tlsConfig = certificate.ServerConfig(source)
-		group.Go(func() error { return certificate.Renew(ctx, source) })
+	if err := f.listen(ctx, group, handlers, config, log); err != nil {
+		return err
+	}
+	for address, pages := range serve.StatusPages("extender", f.metricsBindAddress, f.healthBindAddress, registry, ready, log) {
+		group.Go(func() error { return serve.Run(ctx, address, pages, nil, log) })
 	}
 	group.Go(func() error { return key.Run(ctx) })
 	group.Go(func() error { return suspension.Run(ctx) })
 	group.Go(func() error { return status.Run(ctx) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return scrapes.Run(ctx) })
-	group.Go(func() error { return serve.Run(ctx, f.bindAddress, handler, tlsConfig, log) })
 	return group.Wait()
 }

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -11,10 +10,9 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2/expirable"
-	authenticationv1 "k8s.io/api/authentication/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"heteroaccel.io/pkg/reviews"
 )
 
 // ErrUnknown is that a request has no proof of who sent it, or a wrong one.
@@ -53,12 +51,6 @@ func Certificate(r *http.Request) (string, bool, error) {
 	return name, name != "", nil
 }
 
-func bearer(r *http.Request) (token string, ok bool) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	token = strings.TrimSpace(token)
-	return token, strings.EqualFold(scheme, "Bearer") && token != ""
-}
-
 // File is a file of tokens, with TOKEN,CLIENT in each line, as in the API
 // server's token files; empty lines and those that start with # count for
 // nothing. It is read again when it changes.
@@ -86,7 +78,7 @@ func NewFile(path string) (*File, error) {
 
 // Source knows the clients of the file.
 func (f *File) Source(r *http.Request) (string, bool, error) {
-	token, ok := bearer(r)
+	token, ok := reviews.Bearer(r)
 	if !ok {
 		return "", false, nil
 	}
@@ -138,40 +130,18 @@ func (f *File) reload() error {
 	return nil
 }
 
-const (
-	// reviewed is how long the API server's word about a token holds, and
-	// reviews of how many tokens it is kept.
-	reviewed = time.Minute
-	reviews  = 4096
-	// longestToken bounds what is sent to the API server, in bytes.
-	longestToken = 8 << 10
-)
-
 // Review asks the API server about tokens, for an audience.
 func Review(client kubernetes.Interface, audiences ...string) Source {
-	known := lru.NewLRU[[sha256.Size]byte, string](reviews, nil, reviewed)
+	tokens := reviews.NewTokens(client, audiences...)
 	return func(r *http.Request) (string, bool, error) {
-		token, ok := bearer(r)
-		if !ok || len(token) > longestToken {
+		token, ok := reviews.Bearer(r)
+		if !ok {
 			return "", false, nil
 		}
-		sum := sha256.Sum256([]byte(token))
-		if name, ok := known.Get(sum); ok {
-			return name, name != "", nil
+		user, err := tokens.User(r.Context(), token)
+		if err != nil || user == nil {
+			return "", false, err
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
-		defer cancel()
-		answer, err := client.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
-			Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: audiences},
-		}, metav1.CreateOptions{})
-		if err != nil {
-			return "", false, fmt.Errorf("ask the API server about the token: %w", err)
-		}
-		name := ""
-		if answer.Status.Authenticated {
-			name = answer.Status.User.Username
-		}
-		known.Add(sum, name)
-		return name, name != "", nil
+		return user.Username, user.Username != "", nil
 	}
 }

@@ -109,7 +109,7 @@ func TestReview(t *testing.T) {
 		if _, ok, err := source(with("Bearer bad")); ok || err != nil {
 			t.Errorf("a bad token: %v, %v", ok, err)
 		}
-		if _, ok, err := source(with("Bearer " + strings.Repeat("x", longestToken+1))); ok || err != nil {
+		if _, ok, err := source(with("Bearer " + strings.Repeat("x", 9<<10))); ok || err != nil {
 			t.Errorf("a token that is too long: %v, %v", ok, err)
 		}
 		if _, ok, err := source(with("")); ok || err != nil {

@@ -261,6 +261,13 @@ func (c *Cluster) Certificate(name string, hosts ...string) (cert, key string, e
 	return base + ".crt", base + ".key", c.ca.writeServer(base, hosts...)
 }
 
+// ClientCertificate writes NAME.crt and NAME.key, PEM, that make their holder the
+// user. The cluster's CA vouches for it.
+func (c *Cluster) ClientCertificate(name, user string) (cert, key string, err error) {
+	base := c.path("pki", name)
+	return base + ".crt", base + ".key", c.ca.writeClient(base, user)
+}
+
 // CA is the path of the certificate of the cluster's CA.
 func (c *Cluster) CA() string { return c.path("pki", "ca.crt") }
 

@@ -81,6 +81,9 @@ func (e *Edge) Get(ctx context.Context, at string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if strings.HasPrefix(at, e.Extender) {
+		req.Header.Set("Authorization", "Bearer "+e.token)
+	}
 	resp, err := e.http.Do(req)
 	if err != nil {
 		return "", err // it names the URL

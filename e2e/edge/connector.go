@@ -22,22 +22,30 @@ const (
 )
 
 // NewClient makes the service account of a name in the default namespace, and a
-// client of the connector with a token of it for an hour.
+// client of the connector with a token of it for a day.
 func (e *Edge) NewClient(ctx context.Context, name string) (c *client.Client, token string, err error) {
 	accounts := e.Client().CoreV1().ServiceAccounts(metav1.NamespaceDefault)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if _, err := accounts.Create(ctx, account, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return nil, "", fmt.Errorf("create the client %s: %w", name, err)
 	}
-	hour := int64(time.Hour / time.Second)
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour}}
-	got, err := accounts.CreateToken(ctx, name, request, metav1.CreateOptions{})
-	if err != nil {
-		return nil, "", fmt.Errorf("create a token of the client %s: %w", name, err)
+	if token, err = e.tokenOf(ctx, name); err != nil {
+		return nil, "", err
 	}
-	token = got.Status.Token
 	c, err = client.New(client.Config{URL: e.Connector, Token: func() (string, error) { return token, nil }})
 	return c, token, err
+}
+
+// tokenOf creates a token of a service account of the default namespace, for as long
+// as somebody looks around.
+func (e *Edge) tokenOf(ctx context.Context, name string) (string, error) {
+	day := int64(24 * time.Hour / time.Second)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &day}}
+	got, err := e.Client().CoreV1().ServiceAccounts(metav1.NamespaceDefault).CreateToken(ctx, name, request, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("create a token of %s: %w", name, err)
+	}
+	return got.Status.Token, nil
 }
 
 // Say runs a pod of ClientImage with these arguments to its end, and returns

@@ -29,9 +29,12 @@ type Edge struct {
 	*cluster.Cluster
 	// Nodes are by name: g, f and n.
 	Nodes map[string]*nodes.Node
-	// Extender, Prometheus and Connector are the URLs of these Services, by
-	// address.
+	// Extender, of whose Services it is that of the pages, Prometheus and Connector
+	// are the URLs of these Services, by address.
 	Extender, Prometheus, Connector string
+
+	// verbs is where the scheduler asks the extender, and token is Onlooker's.
+	verbs, token string
 
 	site *nodes.Site
 	out  io.Writer

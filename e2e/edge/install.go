@@ -23,6 +23,10 @@ import (
 const (
 	namespace = stack.Namespace
 	extender  = "heteroaccel-extender"
+	pages     = extender + "-pages"
+	// Onlooker is the service account, in the default namespace, of those who look at
+	// the extender's pages.
+	Onlooker = "onlooker"
 	// Prometheus keeps the name of its Service in deploy/prometheus.
 	prometheus = "heteroaccel-prometheus"
 	// readyLimit is how long a part may take to be ready on a busy computer.
@@ -76,11 +80,11 @@ func (e *Edge) rollout(ctx context.Context, namespace string, names ...string) e
 	return nil
 }
 
-// secure looks up the Services' addresses and gives the extender its
-// certificate, for its name and for its address.
+// secure looks up the Services' addresses, gives the extender its certificate, for
+// its names and for the address of its pages, and the onlooker a token.
 func (e *Edge) secure(ctx context.Context) error {
 	services := map[string]*corev1.Service{}
-	for _, name := range []string{extender, prometheus, connector} {
+	for _, name := range []string{extender, pages, prometheus, connector} {
 		service, err := e.Client().CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return fmt.Errorf("look up the address of %s: %w", name, err)
@@ -91,8 +95,9 @@ func (e *Edge) secure(ctx context.Context) error {
 		spec := services[name].Spec
 		return fmt.Sprintf("%s:%d", spec.ClusterIP, spec.Ports[0].Port)
 	}
-	e.Extender, e.Prometheus, e.Connector = "https://"+address(extender), "http://"+address(prometheus), "http://"+address(connector)
-	cert, key, err := e.Certificate(extender, extender+"."+namespace+".svc", services[extender].Spec.ClusterIP)
+	e.verbs = "https://" + address(extender)
+	e.Extender, e.Prometheus, e.Connector = "https://"+address(pages), "http://"+address(prometheus), "http://"+address(connector)
+	cert, key, err := e.Certificate(extender, extender+"."+namespace+".svc", services[pages].Spec.ClusterIP)
 	if err != nil {
 		return err
 	}
@@ -106,7 +111,11 @@ func (e *Edge) secure(ctx context.Context) error {
 		Timeout:   10 * time.Second,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true},
 	}
-	return e.kubectl(ctx, "-n", namespace, "create", "secret", "tls", extender+"-tls", "--cert="+cert, "--key="+key)
+	if e.token, err = e.tokenOf(ctx, Onlooker); err != nil {
+		return err
+	}
+	return e.kubectl(ctx, "-n", namespace, "create", "secret", "generic", extender+"-tls",
+		"--from-file=tls.crt="+cert, "--from-file=tls.key="+key, "--from-file=ca.crt="+e.CA())
 }
 
 // resources are what the nodes' device plugins serve.
@@ -139,16 +148,20 @@ func (e *Edge) WaitAllocatable(ctx context.Context, node string, name corev1.Res
 }
 
 // configureScheduler starts the scheduler again with the extender of
-// deploy/scheduler, over TLS as its README says.
+// deploy/scheduler, over mutual TLS as its README says.
 func (e *Edge) configureScheduler(ctx context.Context) error {
 	extenders, err := stack.Extenders(e.root)
 	if err != nil {
 		return err
 	}
+	cert, key, err := e.ClientCertificate("extender-client", "kube-scheduler")
+	if err != nil {
+		return err
+	}
 	for i := range extenders {
 		x := &extenders[i]
-		x.URLPrefix, x.EnableHTTPS = e.Extender+"/scheduler", true
-		x.TLSConfig = &schedulerv1.ExtenderTLSConfig{ServerName: extender + "." + namespace + ".svc", CAFile: e.CA()}
+		x.URLPrefix, x.EnableHTTPS = e.verbs+"/scheduler", true
+		x.TLSConfig = &schedulerv1.ExtenderTLSConfig{ServerName: extender + "." + namespace + ".svc", CAFile: e.CA(), CertFile: cert, KeyFile: key}
 	}
 	return e.RestartScheduler(ctx, extenders)
 }

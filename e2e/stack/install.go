@@ -158,14 +158,17 @@ func Registered(ctx context.Context, client kubernetes.Interface) error {
 	return err
 }
 
-// extenderConfig is the extender of the scheduler's configuration under
-// deploy/, at our process' address.
-func (s *Stack) extenderConfig() ([]schedulerv1.Extender, error) {
+// Extenders is the extender of the scheduler's configuration under deploy/, at our
+// process' address.
+func (s *Stack) Extenders() ([]schedulerv1.Extender, error) {
 	extenders, err := Extenders(s.root)
 	for i := range extenders {
 		e := &extenders[i]
-		e.URLPrefix = s.URL("extender", "/scheduler")
+		e.URLPrefix = s.URL("extender verbs", "/scheduler")
 		e.EnableHTTPS, e.TLSConfig = false, nil
+		if s.cfg.ExtenderTimeout > 0 {
+			e.HTTPTimeout.Duration = s.cfg.ExtenderTimeout
+		}
 	}
 	return extenders, err
 }

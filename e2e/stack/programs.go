@@ -73,16 +73,20 @@ func (s *Stack) StartExtender(ctx context.Context, further ...string) error {
 	if err != nil {
 		return err
 	}
+	status := fmt.Sprintf("127.0.0.1:%d", s.ports["extender status"])
 	args := append([]string{
 		"--kubeconfig", kubeconfig,
-		"--bind-address", fmt.Sprintf("127.0.0.1:%d", s.ports["extender"]),
+		"--bind-address", fmt.Sprintf("127.0.0.1:%d", s.ports["extender verbs"]),
+		"--pages-bind-address", fmt.Sprintf("127.0.0.1:%d", s.ports["extender"]),
+		"--health-probe-bind-address", status,
+		"--metrics-bind-address", status,
 		telemetry,
 		"--telemetry-interval", "500ms",
 	}, s.cfg.Extender...)
 	if err := s.run("extender", "extender", append(args, further...)...); err != nil {
 		return err
 	}
-	return s.ready(ctx, "extender", s.URL("extender", "/readyz"))
+	return s.ready(ctx, "extender", s.URL("extender status", "/readyz"))
 }
 
 // StartWebhook runs the webhook and waits until it is ready and the API server

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
@@ -24,6 +25,9 @@ type Config struct {
 	Race     bool
 	// Webhook, Extender and APIServer are further flags of the programs.
 	Webhook, Extender, APIServer []string
+	// ExtenderTimeout is how long the scheduler waits for the extender; 0 for what is
+	// shipped.
+	ExtenderTimeout time.Duration
 	// Keep leaves the work directory, with the logs, after Stop.
 	Keep bool
 }
@@ -96,12 +100,12 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 			return nil, err
 		}
 	}
-	for _, name := range []string{"extender", "webhook", "webhook status"} {
+	for _, name := range []string{"extender", "extender verbs", "extender status", "webhook", "webhook status"} {
 		if _, err = s.port(name); err != nil {
 			return nil, err
 		}
 	}
-	extender, err := s.extenderConfig()
+	extender, err := s.Extenders()
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +147,9 @@ func (s *Stack) Machine(name string) *machine.Machine {
 	return s.Machines[i]
 }
 
-// URL is where one of the programs answers people: "extender", "exporter-NODE",
-// or "webhook status" for the webhook's probes and metrics.
+// URL is where one of the programs answers people: "extender", "exporter-NODE", or
+// "webhook status" and "extender status" for probes and metrics. "extender verbs" is
+// where the extender answers kube-scheduler.
 func (s *Stack) URL(program, path string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d%s", s.ports[program], path)
 }

@@ -38,6 +38,7 @@ func newRig(t *testing.T) *rig {
 	}
 	r.Watcher = New(Config{
 		Inventory: r.Cluster.Inventory, Profiles: r.Cluster.Profiles, History: calls, Ready: func() error { return r.ready },
+		Other:      func(p *corev1.Pod) bool { return p.Namespace == "heteroaccel-system" },
 		Registerer: r.reg, Log: zerolog.New(&r.log),
 	})
 	r.FollowPods(r.Watcher.SetPod, r.Watcher.DeletePod)
@@ -195,13 +196,69 @@ func TestMessages(t *testing.T) {
 	if n := strings.Count(r.log.String(), "bound without asking the extender"); n != 2 {
 		t.Errorf("%d warnings, want one for each resource:\n%s", n, r.log.String())
 	}
+}
+
+// TestCounters: every resource of a profile is there from the start.
+func TestCounters(t *testing.T) {
+	r := newRig(t)
+	r.appear("first", extendertest.NPU)
+	r.clock = r.clock.Add(settling)
+	for _, name := range []string{"a", "b"} {
+		r.bind(r.appear(name, extendertest.NPU))
+	}
+	asked := r.appear("asked", extendertest.NPU)
+	r.ask(asked)
+	r.bind(asked)
 	const metrics = `
-# HELP heteroaccel_extender_bypassed_pods_total Pods that request a profile's resource and were bound without the extender being asked, by resource.
+# HELP heteroaccel_extender_asked_pods_total Pods that request a profile's resource and were bound after this extender was asked about them, by resource.
+# TYPE heteroaccel_extender_asked_pods_total counter
+heteroaccel_extender_asked_pods_total{resource="fpga.intel.com/region"} 0
+heteroaccel_extender_asked_pods_total{resource="gpu.intel.com/i915"} 0
+heteroaccel_extender_asked_pods_total{resource="npu.intel.com/accel"} 1
+# HELP heteroaccel_extender_bypassed_pods_total Pods that request a profile's resource and were bound without this extender being asked, by resource.
 # TYPE heteroaccel_extender_bypassed_pods_total counter
-heteroaccel_extender_bypassed_pods_total{resource="gpu.intel.com/i915"} 1
-heteroaccel_extender_bypassed_pods_total{resource="npu.intel.com/accel"} 3
+heteroaccel_extender_bypassed_pods_total{resource="fpga.intel.com/region"} 0
+heteroaccel_extender_bypassed_pods_total{resource="gpu.intel.com/i915"} 0
+heteroaccel_extender_bypassed_pods_total{resource="npu.intel.com/accel"} 2
 `
-	if err := testutil.GatherAndCompare(r.reg, strings.NewReader(metrics), "heteroaccel_extender_bypassed_pods_total"); err != nil {
+	if err := testutil.GatherAndCompare(r.reg, strings.NewReader(metrics)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTwoReplicas: what one is not asked about the other may have been, so neither
+// says that nobody was; each counts what it was asked about, so that their sum tells.
+func TestTwoReplicas(t *testing.T) {
+	r := newRig(t)
+	r.appear("first", extendertest.NPU)
+	r.clock = r.clock.Add(settling)
+	other := func(phase corev1.PodPhase) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "heteroaccel-system", Name: "extender-2"},
+			Spec:       corev1.PodSpec{NodeName: "n"}, Status: corev1.PodStatus{Phase: phase},
+		}
+	}
+	r.Cluster.SetPod(other(corev1.PodPending))
+	if !r.Alone() {
+		t.Error("a replica that has not started yet could be asked")
+	}
+	r.Cluster.SetPod(other(corev1.PodRunning))
+	if r.Alone() {
+		t.Error("the other replica is not seen")
+	}
+	r.bind(r.appear("of-the-other", extendertest.NPU))
+	mine := r.appear("mine", extendertest.NPU)
+	r.ask(mine)
+	r.bind(mine)
+	if diff := cmp.Diff(map[string]int64{}, r.reported()); diff != "" || strings.Contains(r.log.String(), "without asking") {
+		t.Errorf("reported (-want +got):\n%s\n%s", diff, r.log.String())
+	}
+	if diff := cmp.Diff(counts{asked: 1, bypassed: 1}, r.bound[extendertest.NPU], cmp.AllowUnexported(counts{})); diff != "" {
+		t.Errorf("counted (-want +got):\n%s", diff)
+	}
+	r.Cluster.DeletePod("heteroaccel-system", "extender-2")
+	r.bind(r.appear("of-nobody", extendertest.NPU))
+	if diff := cmp.Diff(map[string]int64{extendertest.NPU: 1}, r.reported()); diff != "" || !r.Alone() {
+		t.Errorf("reported (-want +got):\n%s", diff)
 	}
 }

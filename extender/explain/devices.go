@@ -43,10 +43,10 @@ type deviceView struct {
 	Holders []holderView `json:"holders"`
 }
 
-// holderView is a pod that holds slots of a device.
+// holderView is a pod that holds slots of a device, without a name if it is not shown.
 type holderView struct {
-	Namespace string `json:"namespace"`
-	Pod       string `json:"pod"`
+	Namespace string `json:"namespace,omitempty"`
+	Pod       string `json:"pod,omitempty"`
 	// Container is "" until telemetry shows it.
 	Container string `json:"container,omitempty"`
 	// Claim is the ResourceClaim through which it has the device, if any.
@@ -149,4 +149,9 @@ func holdersOf(n *inventory.Node, resource string) []*inventory.Pod {
 	return pods
 }
 
-func (h holderView) String() string { return h.Namespace + "/" + h.Pod }
+func (h holderView) String() string {
+	if h.Pod == "" {
+		return hidden
+	}
+	return h.Namespace + "/" + h.Pod
+}

@@ -16,10 +16,11 @@ type index struct {
 	// ReadmissionSuspended is set while the recreation of pending pods is
 	// suspended.
 	ReadmissionSuspended bool `json:"readmissionSuspended,omitempty"`
+	omissions
 }
 
-func (s *Pages) index(*http.Request) (view, error) {
-	return &index{s.endpoints(), s.Bypassed(), s.Suspended()}, nil
+func (s *Pages) index(_ *http.Request, who *viewer) (view, error) {
+	return &index{Endpoints: s.endpoints(), Bypassed: who.bypassed(s.Bypassed()), ReadmissionSuspended: s.Suspended()}, nil
 }
 
 // NotFound answers a path that does not exist with those that do.

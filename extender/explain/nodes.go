@@ -30,6 +30,7 @@ type nodeView struct {
 	// Unmapped are pods that hold devices here, but telemetry does not show yet
 	// which.
 	Unmapped []holderView `json:"unmapped,omitempty"`
+	omissions
 }
 
 // telemetryView says how recent a node's telemetry is.
@@ -67,26 +68,33 @@ type resourceView struct {
 // nodesView is what /nodes shows.
 type nodesView struct {
 	Nodes []*nodeView `json:"nodes"`
+	omissions
 }
 
-func (s *Pages) nodes(*http.Request) (view, error) {
+func (s *Pages) nodes(_ *http.Request, who *viewer) (view, error) {
+	if err := who.need(nodeResource, ""); err != nil {
+		return nil, err
+	}
 	v := &nodesView{Nodes: []*nodeView{}}
 	for _, n := range s.Inventory.Nodes() {
-		v.Nodes = append(v.Nodes, s.viewNode(n))
+		v.Nodes = append(v.Nodes, s.viewNode(n, who))
 	}
 	return v, nil
 }
 
-func (s *Pages) node(r *http.Request) (view, error) {
+func (s *Pages) node(r *http.Request, who *viewer) (view, error) {
+	if err := who.need(nodeResource, ""); err != nil {
+		return nil, err
+	}
 	name := param(r, "name")
 	n := s.Inventory.Lookup([]string{name})[0]
 	if n == nil {
 		return nil, missing(fmt.Sprintf("there is no node %q: GET /nodes lists all", name))
 	}
-	return s.viewNode(n), nil
+	return s.viewNode(n, who), nil
 }
 
-func (s *Pages) viewNode(n *inventory.Node) *nodeView {
+func (s *Pages) viewNode(n *inventory.Node, who *viewer) *nodeView {
 	now := s.Inventory.Now()
 	fresh := n.Fresh(now, s.Inventory.MaxTelemetryAge())
 	v := &nodeView{Name: n.Name, Cordoned: n.Cordoned(), Taints: []string{}, Resources: []resourceView{}}
@@ -102,7 +110,7 @@ func (s *Pages) viewNode(n *inventory.Node) *nodeView {
 	}
 	for _, p := range n.Holders {
 		if p.Managed != nil && len(p.Needs.Devices) == 0 {
-			v.CPU.Pods = append(v.CPU.Pods, p.Key())
+			v.CPU.Pods = append(v.CPU.Pods, who.holder(p))
 		}
 	}
 	slices.Sort(v.CPU.Pods)
@@ -118,6 +126,10 @@ func (s *Pages) viewNode(n *inventory.Node) *nodeView {
 		})
 	}
 	v.Devices, v.Unmapped = devicesOf(n, fresh)
+	for _, d := range v.Devices {
+		who.holders(d.Holders)
+	}
+	who.holders(v.Unmapped)
 	return v
 }
 

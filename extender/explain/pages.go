@@ -4,9 +4,11 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"heteroaccel.io/extender/bypass"
 	"heteroaccel.io/extender/history"
+	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/profile"
@@ -20,12 +22,17 @@ type Config struct {
 	History *history.Store
 	// Bypassed are the resources that a scheduler does not ask about.
 	Bypassed func() []bypass.Report
+	// Alone reports whether there is no other replica that kube-scheduler could ask.
+	Alone func() bool
 	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
 	// NotRecreated are pods that the API server refuses to recreate.
 	NotRecreated func() []kube.NotRecreated
-	// Further are the endpoints that the index lists after the pages.
-	Further []Endpoint
+	// MayList reports whether the sender of a request may list a resource, in a
+	// namespace or, if that is "", in the whole cluster.
+	MayList func(r *http.Request, resource schema.GroupResource, namespace string) (bool, error)
+	// VerbsAt is where kube-scheduler calls the verbs.
+	VerbsAt schedulerconfig.Endpoint
 }
 
 // Endpoint is one row of the index.
@@ -46,7 +53,7 @@ func New(c Config) *Pages { return &Pages{c} }
 // route is a page: where it is, what it shows, and how its view is found.
 type route struct {
 	path, shows string
-	find        func(*http.Request) (view, error)
+	find        func(*http.Request, *viewer) (view, error)
 }
 
 func (s *Pages) routes() []route {
@@ -65,7 +72,7 @@ func (s *Pages) routes() []route {
 // Route adds the pages to a router.
 func (s *Pages) Route(r chi.Router) {
 	for _, p := range s.routes() {
-		r.Get(p.path, show(p.find))
+		r.Get(p.path, s.show(p.find))
 	}
 }
 
@@ -74,5 +81,5 @@ func (s *Pages) endpoints() []Endpoint {
 	for _, p := range s.routes() {
 		all = append(all, Endpoint{http.MethodGet, p.path, p.shows})
 	}
-	return append(all, s.Further...)
+	return all
 }

@@ -44,12 +44,20 @@ type podsView struct {
 	// NotRecreated are pods without a controller that were deleted to be
 	// recreated for another kind, and that the API server refuses to create.
 	NotRecreated []kube.NotRecreated `json:"notRecreated,omitempty"`
+	omissions
 }
 
-func (s *Pages) pods(*http.Request) (view, error) {
-	v := &podsView{Pods: []*podView{}, NotRecreated: s.NotRecreated()}
+func (s *Pages) pods(_ *http.Request, who *viewer) (view, error) {
+	v := &podsView{Pods: []*podView{}}
+	for _, p := range s.NotRecreated() {
+		if who.pods(p.Namespace) {
+			v.NotRecreated = append(v.NotRecreated, p)
+		}
+	}
 	for _, p := range s.Inventory.Managed() {
-		v.Pods = append(v.Pods, s.viewPod(p))
+		if who.pods(p.Namespace) {
+			v.Pods = append(v.Pods, s.viewPod(p))
+		}
 	}
 	return v, nil
 }
@@ -135,6 +143,7 @@ type podDetail struct {
 	// which kube-scheduler would have evicted pods for this one the extender kept,
 	// and which it rejected.
 	Preemption *callView `json:"preemption,omitempty"`
+	omissions
 }
 
 // callView is how the last call for a pod ended.
@@ -144,12 +153,15 @@ type callView struct {
 	// Passed and Rejected count nodes.
 	Passed   int `json:"passed"`
 	Rejected int `json:"rejected"`
-	// Nodes are the first of the rejected ones.
+	// Nodes are the first of the rejected ones; none if they are not shown.
 	Nodes []nodeFor `json:"nodes"`
 }
 
-func (s *Pages) pod(r *http.Request) (view, error) {
+func (s *Pages) pod(r *http.Request, who *viewer) (view, error) {
 	namespace, name := param(r, "namespace"), param(r, "name")
+	if err := who.need(podResource, namespace); err != nil {
+		return nil, err
+	}
 	p := s.Inventory.Pod(namespace, name)
 	switch {
 	case p == nil:
@@ -159,20 +171,23 @@ func (s *Pages) pod(r *http.Request) (view, error) {
 	}
 	v := &podDetail{podView: *s.viewPod(p), UID: string(p.UID)}
 	if v.waits {
-		v.Waiting = s.viewWait(p)
+		v.Waiting = s.viewWait(p, who)
 	}
 	if last, ok := s.History.Filter(v.UID); ok {
-		v.Filter = s.viewCall(last)
+		v.Filter = s.viewCall(last, who)
 	}
 	if last, ok := s.History.Preemption(v.UID); ok {
-		v.Preemption = s.viewCall(last)
+		v.Preemption = s.viewCall(last, who)
 	}
 	v.Asked, v.AskedMessage = s.asked(p, v.Filter)
 	return v, nil
 }
 
-func (s *Pages) viewCall(last history.Call) *callView {
+func (s *Pages) viewCall(last history.Call, who *viewer) *callView {
 	v := &callView{last.Time, max(0, s.Inventory.Now().Sub(last.Time).Seconds()), last.Passed, last.Rejected, []nodeFor{}}
+	if len(last.Nodes) == 0 || !who.nodes() {
+		return v
+	}
 	for _, n := range last.Nodes {
 		v.Nodes = append(v.Nodes, nodeFor{n.Name, rejected, n.Message})
 	}
@@ -198,6 +213,8 @@ func (s *Pages) asked(p *inventory.Pod, last *callView) (asked history.Asked, me
 			ago(s.Inventory.Now().Sub(s.History.Since()).Seconds()) + " ago, after the pod was created"
 	case asked == history.Unknown:
 		return asked, "unknown whether it was asked: it was asked about too many other pods since"
+	case !s.Alone():
+		return asked, "not asked here: another replica may have been, so ask its page"
 	case p.Node != "" || p.Done:
 		return asked, "never asked, although the pod was bound: see / for the resources that kube-scheduler does not ask about"
 	case p.Verdict != "":

@@ -25,6 +25,7 @@ type profileView struct {
 	// Bypassed are those of its resources that a scheduler does not ask the
 	// extender about.
 	Bypassed []bypass.Report `json:"bypassed,omitempty"`
+	omissions
 }
 
 // variantView is one inference on one kind, as JSON.
@@ -57,24 +58,31 @@ type profilesView struct {
 	// Bypassed are the resources that a scheduler does not ask the extender
 	// about.
 	Bypassed []bypass.Report `json:"bypassed,omitempty"`
+	omissions
 }
 
-func (s *Pages) profileList(*http.Request) (view, error) {
-	v := &profilesView{Profiles: []*profileView{}, Bypassed: s.Bypassed()}
+func (s *Pages) profileList(_ *http.Request, who *viewer) (view, error) {
+	if err := who.need(profileResource, ""); err != nil {
+		return nil, err
+	}
+	v := &profilesView{Profiles: []*profileView{}, Bypassed: who.bypassed(s.Bypassed())}
 	for _, p := range s.Profiles.All() {
 		v.Profiles = append(v.Profiles, s.viewProfile(p))
 	}
 	return v, nil
 }
 
-func (s *Pages) profile(r *http.Request) (view, error) {
+func (s *Pages) profile(r *http.Request, who *viewer) (view, error) {
+	if err := who.need(profileResource, ""); err != nil {
+		return nil, err
+	}
 	name := param(r, "name")
 	p, ok := s.Profiles.Get(name)
 	if !ok {
 		return nil, missing(fmt.Sprintf("there is no InferenceProfile %q: GET /profiles lists all", name))
 	}
 	v := s.viewProfile(p)
-	for _, u := range s.Bypassed() {
+	for _, u := range who.bypassed(s.Bypassed()) {
 		if slices.ContainsFunc(v.Variants, func(w variantView) bool { return w.Devices[u.Resource] > 0 }) {
 			v.Bypassed = append(v.Bypassed, u)
 		}

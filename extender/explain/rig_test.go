@@ -11,10 +11,12 @@ import (
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"heteroaccel.io/extender/bypass"
 	"heteroaccel.io/extender/extendertest"
 	"heteroaccel.io/extender/history"
+	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/serve"
@@ -24,31 +26,43 @@ import (
 type rig struct {
 	*httptest.Server
 	*extendertest.Cluster
+	pages    *Pages
 	history  *history.Store
 	bypassed []bypass.Report
+	// twofold is set while another replica runs.
+	twofold bool
 	// suspended and notRecreated are what the webhook reports.
 	suspended    bool
 	notRecreated []kube.NotRecreated
+	// mayList is what whoever asks may list.
+	mayList func(resource schema.GroupResource, namespace string) (bool, error)
 }
 
 // newRig starts an hour before Now.
 func newRig(tb testing.TB) *rig {
 	tb.Helper()
-	r := &rig{Cluster: extendertest.New(tb, extendertest.Fixed)}
+	r := &rig{
+		Cluster: extendertest.New(tb, extendertest.Fixed),
+		mayList: func(schema.GroupResource, string) (bool, error) { return true, nil },
+	}
 	var err error
 	if r.history, err = history.New(extendertest.Now.Add(-time.Hour)); err != nil {
 		tb.Fatal(err)
 	}
 	router := serve.Router(zerolog.New(zerolog.NewTestWriter(tb)))
-	pages := New(Config{
+	r.pages = New(Config{
 		Inventory: r.Inventory, Profiles: r.Profiles, History: r.history,
 		Bypassed:     func() []bypass.Report { return r.bypassed },
+		Alone:        func() bool { return !r.twofold },
 		Suspended:    func() bool { return r.suspended },
 		NotRecreated: func() []kube.NotRecreated { return r.notRecreated },
-		Further:      []Endpoint{{"POST", "/scheduler/filter", "for kube-scheduler"}},
+		MayList: func(_ *http.Request, resource schema.GroupResource, namespace string) (bool, error) {
+			return r.mayList(resource, namespace)
+		},
+		VerbsAt: schedulerconfig.Endpoint{URL: "http://10.96.0.9:8888/scheduler"},
 	})
-	pages.Route(router)
-	router.NotFound(pages.NotFound)
+	r.pages.Route(router)
+	router.NotFound(r.pages.NotFound)
 	r.Server = httptest.NewServer(router)
 	tb.Cleanup(r.Close)
 	return r

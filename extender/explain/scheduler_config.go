@@ -2,7 +2,6 @@ package explain
 
 import (
 	"net/http"
-	"regexp"
 	"strconv"
 
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
@@ -18,38 +17,18 @@ type configView struct {
 	added map[string]bool // resources that are not in the shipped file
 }
 
-const (
-	// serviceHost is where the Service of deploy/base is, and the name in the
-	// certificate of deploy/extender-tls.
-	serviceHost = "heteroaccel-extender.heteroaccel-system.svc"
-	// caFile is where deploy/scheduler puts the CA's certificate.
-	caFile = "/etc/kubernetes/heteroaccel/extender-ca.crt"
-)
-
-// hostPattern is what may stand in a URL and in YAML without quotes. A Host
-// header that does not match is not used.
-var hostPattern = regexp.MustCompile(`^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?$`)
-
-// schedulerConfig shows the entry with the address that the client used.
-func (s *Pages) schedulerConfig(r *http.Request) (view, error) {
+// schedulerConfig shows the entry with the address at which the scheduler reaches
+// the verbs.
+func (s *Pages) schedulerConfig(_ *http.Request, who *viewer) (view, error) {
+	if err := who.need(profileResource, ""); err != nil {
+		return nil, err
+	}
 	var used []string
 	for name := range s.Profiles.ResourceKinds() {
 		used = append(used, string(name))
 	}
 	all, added := schedulerconfig.Resources(used)
-	host, scheme := r.Host, "http"
-	if !hostPattern.MatchString(host) {
-		host = serviceHost + ":8888"
-	}
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	e := schedulerconfig.Entry(scheme+"://"+host+"/scheduler", all)
-	if r.TLS != nil {
-		e.EnableHTTPS = true
-		e.TLSConfig = &schedulerv1.ExtenderTLSConfig{ServerName: serviceHost, CAFile: caFile}
-	}
-	v := &configView{[]schedulerv1.Extender{e}, map[string]bool{}}
+	v := &configView{[]schedulerv1.Extender{schedulerconfig.Entry(s.VerbsAt, all)}, map[string]bool{}}
 	for _, name := range added {
 		v.added[name] = true
 	}
@@ -72,6 +51,10 @@ func (v *configView) text(p *page) {
 			p.line("  tlsConfig:")
 			p.line("    serverName: " + e.TLSConfig.ServerName)
 			p.line("    caFile: " + e.TLSConfig.CAFile)
+			if e.TLSConfig.CertFile != "" {
+				p.line("    certFile: " + e.TLSConfig.CertFile)
+				p.line("    keyFile: " + e.TLSConfig.KeyFile)
+			}
 		}
 		p.line("  nodeCacheCapable: " + strconv.FormatBool(e.NodeCacheCapable))
 		p.line("  httpTimeout: " + e.HTTPTimeout.Duration.String())

@@ -1,10 +1,7 @@
 package explain
 
 import (
-	"crypto/tls"
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,48 +13,31 @@ import (
 )
 
 // The page can be pasted: as YAML it says what its JSON does, the well-known
-// resources and those of the profiles, at the address it was asked at.
+// resources and those of the profiles, at the address of the verbs, and not at that
+// of the page.
 func TestConfig(t *testing.T) {
 	all, added := schedulerconfig.Resources([]string{extendertest.GPU, extendertest.NPU, extendertest.FPGA})
 	if diff := cmp.Diff([]string{extendertest.FPGA}, added); diff != "" {
 		t.Errorf("added (-want +got):\n%s", diff)
 	}
-	secure := schedulerconfig.Entry("https://10.96.0.9:8888/scheduler", all)
-	secure.EnableHTTPS = true
-	secure.TLSConfig = &schedulerv1.ExtenderTLSConfig{ServerName: serviceHost, CAFile: caFile}
-	tests := map[string]struct {
-		host string
-		tls  bool
-		want schedulerv1.Extender
-	}{
-		"http":          {"10.96.0.9:8888", false, schedulerconfig.Entry("http://10.96.0.9:8888/scheduler", all)},
-		"https":         {"10.96.0.9:8888", true, secure},
-		"IPv6":          {"[fd00::1]:8888", false, schedulerconfig.Entry("http://[fd00::1]:8888/scheduler", all)},
-		"hostile host":  {"a: {b}", false, schedulerconfig.Entry("http://"+serviceHost+":8888/scheduler", all)},
-		"host, newline": {"a\nb: c", false, schedulerconfig.Entry("http://"+serviceHost+":8888/scheduler", all)},
-	}
-	r := newRig(t)
-	for name, tt := range tests {
+	for name, at := range map[string]schedulerconfig.Endpoint{
+		"http":       {URL: "http://10.96.0.9:8888/scheduler"},
+		"https":      {URL: "https://10.96.0.9:8888/scheduler", TLS: true},
+		"mutual TLS": {URL: "https://[fd00::1]:8888/scheduler", TLS: true, ClientCertificate: true},
+	} {
 		t.Run(name, func(t *testing.T) {
-			ask := func(path string) []byte {
-				req := httptest.NewRequest(http.MethodGet, path, nil)
-				req.Host = tt.host
-				if tt.tls {
-					req.TLS = &tls.ConnectionState{}
-				}
-				w := httptest.NewRecorder()
-				r.Config.Handler.ServeHTTP(w, req)
-				return w.Body.Bytes()
-			}
+			r := newRig(t)
+			r.pages.VerbsAt = at
 			var fromText, fromJSON struct{ Extenders []schedulerv1.Extender }
-			text := ask("/scheduler/config")
-			if err := yaml.UnmarshalStrict(text, &fromText); err != nil {
+			_, _, text := r.get(t, "/scheduler/config")
+			if err := yaml.UnmarshalStrict([]byte(text), &fromText); err != nil {
 				t.Fatalf("%v in\n%s", err, text)
 			}
-			if err := json.Unmarshal(ask("/scheduler/config?format=json"), &fromJSON); err != nil {
+			_, _, asJSON := r.get(t, "/scheduler/config?format=json")
+			if err := json.Unmarshal([]byte(asJSON), &fromJSON); err != nil {
 				t.Fatal(err)
 			}
-			want := []schedulerv1.Extender{tt.want}
+			want := []schedulerv1.Extender{schedulerconfig.Entry(at, all)}
 			if diff := cmp.Diff(want, fromText.Extenders); diff != "" {
 				t.Errorf("text (-want +got):\n%s", diff)
 			}
@@ -65,7 +45,7 @@ func TestConfig(t *testing.T) {
 				t.Errorf("JSON (-want +got):\n%s", diff)
 			}
 			if name == "http" {
-				golden(t, "config.yaml", string(text))
+				golden(t, "config.yaml", text)
 			}
 		})
 	}

@@ -23,16 +23,31 @@ type missing string
 
 func (m missing) Error() string { return string(m) }
 
-// show serves what find returns, in the format that is asked for.
-func show(find func(*http.Request) (view, error)) http.HandlerFunc {
+// forbidden is the error, a sentence, of a page that somebody may not see.
+type forbidden string
+
+func (f forbidden) Error() string { return string(f) }
+
+// show serves what find returns, in the format that is asked for, and what it leaves
+// out for that somebody may not see it.
+func (s *Pages) show(find func(*http.Request, *viewer) (view, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		asJSON, err := wantsJSON(r)
 		if err != nil {
 			serve.Error(w, http.StatusBadRequest, "%s", err)
 			return
 		}
-		v, err := find(r)
+		who := s.viewer(r)
+		v, err := find(r, who)
+		omission := who.omission()
+		if o, ok := v.(interface{ omitting(string) }); ok && err == nil {
+			o.omitting(omission)
+		}
 		switch {
+		case who.err != nil:
+			fail(w, r, http.StatusServiceUnavailable, "what you may see is unknown while the API server does not answer: try again in a moment", nil)
+		case errors.As(err, new(forbidden)):
+			fail(w, r, http.StatusForbidden, err.Error(), nil)
 		case errors.As(err, new(missing)):
 			fail(w, r, http.StatusNotFound, err.Error(), nil)
 		case err != nil:
@@ -42,6 +57,10 @@ func show(find func(*http.Request) (view, error)) http.HandlerFunc {
 		default:
 			var p page
 			v.text(&p)
+			if omission != "" {
+				p.line("")
+				p.field(0, "NOT SHOWN", omission)
+			}
 			sendText(w, http.StatusOK, p.String())
 		}
 	}

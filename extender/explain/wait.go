@@ -35,7 +35,8 @@ type waitView struct {
 	// Unconfirmed is set while kube-scheduler finds no node for the pod. Its
 	// verdict decides, whatever FitsNow counts.
 	Unconfirmed bool `json:"unconfirmed,omitempty"`
-	// Nodes says of each node that has the kind whether the pod fits it.
+	// Nodes says of each node that has the kind whether the pod fits it; none if
+	// nodes are not shown.
 	Nodes []nodeFor `json:"nodes"`
 	// OtherNodes counts the nodes that do not have the kind.
 	OtherNodes int `json:"otherNodes"`
@@ -65,7 +66,7 @@ type nodeFor struct {
 	Message string `json:"message"`
 }
 
-func (s *Pages) viewWait(p *inventory.Pod) *waitView {
+func (s *Pages) viewWait(p *inventory.Pod, who *viewer) *waitView {
 	v := &waitView{
 		Kind: p.Managed.Kind, Gated: p.Gated, Deleted: p.Deleted, Unconfirmed: p.Verdict != "", Nodes: []nodeFor{},
 		Needs: needsView{cores(p.Needs.CPU), map[string]int64{}},
@@ -82,20 +83,23 @@ func (s *Pages) viewWait(p *inventory.Pod) *waitView {
 
 	now, maxAge := s.Inventory.Now(), s.Inventory.MaxTelemetryAge()
 	q := placement.Query{Needs: p.Needs, FreshSince: now.Add(-maxAge)}
+	if !who.nodes() {
+		return v
+	}
 	for _, n := range s.Inventory.Nodes() {
 		found := q.Filter(n)
 		if found.Reason == placement.Absent {
 			v.OtherNodes++
 			continue
 		}
-		v.Nodes = append(v.Nodes, stateFor(p, n, found, n.Fresh(now, maxAge)))
+		v.Nodes = append(v.Nodes, stateFor(p, n, found, n.Fresh(now, maxAge), who))
 	}
 	return v
 }
 
 // stateFor is the state of a node that has the kind for a pending pod. It checks
 // in the order in which the scheduler does.
-func stateFor(p *inventory.Pod, n *inventory.Node, found placement.Result, fresh bool) nodeFor {
+func stateFor(p *inventory.Pod, n *inventory.Node, found placement.Result, fresh bool, who *viewer) nodeFor {
 	switch {
 	case !p.Constraints.Allow(n):
 		return nodeFor{n.Name, excluded, exclusion(p.Constraints, n)}
@@ -108,7 +112,7 @@ func stateFor(p *inventory.Pod, n *inventory.Node, found placement.Result, fresh
 	}
 	for _, d := range p.Needs.Devices {
 		if n.Usable(d.Resource, fresh) < d.Count {
-			return nodeFor{n.Name, full, held(n, d)}
+			return nodeFor{n.Name, full, held(n, d, who)}
 		}
 	}
 	return nodeFor{n.Name, full, crowded(n, p.Needs)}
@@ -141,20 +145,20 @@ func exclusion(c *inventory.Constraints, n *inventory.Node) string {
 }
 
 // held says which pods hold the devices that a pod needs.
-func held(n *inventory.Node, d resources.Devices) string {
+func held(n *inventory.Node, d resources.Devices, who *viewer) string {
 	const maxPods = 5
 	pods := holdersOf(n, d.Resource)
-	var who []string
+	var holders []string
 	for _, p := range pods[:min(maxPods, len(pods))] {
-		who = append(who, p.Key())
+		holders = append(holders, who.holder(p))
 	}
 	if more := len(pods) - maxPods; more > 0 {
-		who = append(who, fmt.Sprintf("%d more", more))
+		holders = append(holders, fmt.Sprintf("%d more", more))
 	}
-	if len(who) == 0 {
+	if len(holders) == 0 {
 		return fmt.Sprintf("%d of %d %s are allocatable", n.Allocatable.Device(d.Resource), n.Capacity.Device(d.Resource), d.Resource)
 	}
-	return "held by " + strings.Join(who, ", ")
+	return "held by " + strings.Join(holders, ", ")
 }
 
 // crowded says which of CPU, memory, storage and pods is short.

@@ -36,7 +36,6 @@ var key = bytes.Repeat([]byte{7}, 32)
 // Managed is a pod of the face-recognition profile that the webhook admitted for
 // a kind, on a node if that is not "", with pairs of requests.
 func Managed(name, node string, kind accel.Kind, edit func(*corev1.Pod), requests ...string) *corev1.Pod {
-	content := fmt.Sprintf(`{"container":"inference","inference":"face-recognition","kind":%q}`, kind)
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "default", Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(Now.Add(-90 * time.Second)),
@@ -44,7 +43,7 @@ func Managed(name, node string, kind accel.Kind, edit func(*corev1.Pod), request
 				accel.InferenceAnnotation: "face-recognition",
 				accel.SelectedAnnotation:  string(kind),
 				accel.ReasonAnnotation:    "GPU is idle (1 of 1 free), a run takes 76ms; NPU idle, 146ms, CPU idle, 1s",
-				accel.OriginalAnnotation:  record.Seal(content, key, "default", ""),
+				accel.OriginalAnnotation:  seal("default", kind),
 			},
 		},
 		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{
@@ -60,6 +59,19 @@ func Managed(name, node string, kind accel.Kind, edit func(*corev1.Pod), request
 		edit(p)
 	}
 	return p
+}
+
+// In puts a pod that Managed makes into another namespace than default.
+func In(namespace string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Namespace = namespace
+		p.Annotations[accel.OriginalAnnotation] = seal(namespace, accel.Kind(p.Annotations[accel.SelectedAnnotation]))
+	}
+}
+
+// seal is the record of a pod that was admitted for a kind.
+func seal(namespace string, kind accel.Kind) string {
+	return record.Seal(fmt.Sprintf(`{"container":"inference","inference":"face-recognition","kind":%q}`, kind), key, namespace, "")
 }
 
 // Pinned is a pod that the webhook did not admit, with pairs of requests.

@@ -43,17 +43,40 @@ func Resources(further []string) (all, added []string) {
 
 // How the scheduler calls the extender.
 const (
-	weight  = 5
-	timeout = 2 * time.Second
+	weight = 5
+	// timeout is what a pod waits, once for filter and once for prioritize, when
+	// the extender's machine has vanished: kube-scheduler schedules one pod at a
+	// time, so everybody's pods wait. An answer takes a few milliseconds.
+	timeout = 500 * time.Millisecond
 )
 
-// Entry is the extender of a KubeSchedulerConfiguration that is called at
-// urlPrefix for pods that request any of the resources. The scheduler still
+// ServiceName is the name of the Service of deploy/base, and the one in the
+// certificate of deploy/extender-tls.
+const ServiceName = "heteroaccel-extender.heteroaccel-system.svc"
+
+// Where deploy/scheduler puts the files that kube-scheduler reads.
+const (
+	CAFile   = "/etc/kubernetes/heteroaccel/extender-ca.crt"
+	CertFile = "/etc/kubernetes/heteroaccel/scheduler.crt"
+	KeyFile  = "/etc/kubernetes/heteroaccel/scheduler.key"
+)
+
+// Endpoint is where and how kube-scheduler calls the extender.
+type Endpoint struct {
+	// URL is what the verbs' names are appended to.
+	URL string
+	// TLS is set for HTTPS, and ClientCertificate where kube-scheduler has to show
+	// a certificate.
+	TLS, ClientCertificate bool
+}
+
+// Entry is the extender of a KubeSchedulerConfiguration that is called at an
+// endpoint for pods that request any of the resources. The scheduler still
 // accounts for them itself, and goes on without the extender when that is
 // unavailable.
-func Entry(urlPrefix string, resources []string) schedulerv1.Extender {
+func Entry(at Endpoint, resources []string) schedulerv1.Extender {
 	e := schedulerv1.Extender{
-		URLPrefix:        urlPrefix,
+		URLPrefix:        at.URL,
 		FilterVerb:       "filter",
 		PrioritizeVerb:   "prioritize",
 		PreemptVerb:      "preempt",
@@ -61,6 +84,13 @@ func Entry(urlPrefix string, resources []string) schedulerv1.Extender {
 		NodeCacheCapable: true,
 		HTTPTimeout:      metav1.Duration{Duration: timeout},
 		Ignorable:        true,
+	}
+	if at.TLS {
+		e.EnableHTTPS = true
+		e.TLSConfig = &schedulerv1.ExtenderTLSConfig{ServerName: ServiceName, CAFile: CAFile}
+		if at.ClientCertificate {
+			e.TLSConfig.CertFile, e.TLSConfig.KeyFile = CertFile, KeyFile
+		}
 	}
 	for _, name := range resources {
 		e.ManagedResources = append(e.ManagedResources, schedulerv1.ExtenderManagedResource{Name: name})

@@ -1,5 +1,6 @@
-// Package server is the extender's HTTP handler: it wires the verbs, which
-// answer kube-scheduler, and the pages, which explain those answers to people.
+// Package server has the extender's HTTP handlers, one for each listener: it wires
+// the verbs, which answer kube-scheduler, and the pages, which explain those answers
+// to people.
 //
 //	POST /scheduler/{filter,prioritize,preempt} ▶ verbs ▶ placement
 //	                                                │
@@ -8,6 +9,6 @@
 //	                                                      │
 //	GET  /nodes, /pods, /profiles, … ◀── explain ◀────────┘
 //
-// What to serve from enters; a handler leaves. It starts nothing and never calls
-// the API server.
+// What to serve from enters; the handlers leave. It starts nothing, never calls the
+// API server, and knows nothing of who may reach a listener.
 package server

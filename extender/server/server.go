@@ -7,11 +7,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/extender/bypass"
 	"heteroaccel.io/extender/explain"
 	"heteroaccel.io/extender/history"
+	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/extender/verbs"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
@@ -29,28 +31,39 @@ type Config struct {
 	// FollowPods calls set and remove for every pod once the inventory has it,
 	// one at a time, as kube.Feeds does.
 	FollowPods func(set func(*corev1.Pod), remove func(types.NamespacedName))
+	// Other reports whether a pod is another replica of the extender.
+	Other func(*corev1.Pod) bool
 	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
 	// NotRecreated are the pods that the API server refuses to recreate.
 	NotRecreated func() []kube.NotRecreated
 	// ManagedOnly leaves pods alone that HeteroAccel did not admit.
 	ManagedOnly bool
+	// MayList reports whether the sender of a request for a page may list a resource,
+	// in a namespace or, if that is "", in the whole cluster.
+	MayList func(r *http.Request, resource schema.GroupResource, namespace string) (bool, error)
+	// VerbsAt is where kube-scheduler calls the verbs.
+	VerbsAt schedulerconfig.Endpoint
 	// Registerer takes the server's metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
-	// Metrics serves /metrics.
-	Metrics http.Handler
-	Log     zerolog.Logger
+	Log        zerolog.Logger
 }
 
-// New returns the handler of everything the extender serves.
-func New(c Config) (http.Handler, error) {
+// Server has a handler for each listener. None of them serves what another does.
+type Server struct {
+	// Verbs is for kube-scheduler, and Pages for people.
+	Verbs, Pages http.Handler
+}
+
+// New returns the handlers of what the extender serves.
+func New(c Config) (*Server, error) {
 	calls, err := history.New(c.Inventory.Now())
 	if err != nil {
 		return nil, fmt.Errorf("allocate the history of calls: %w", err)
 	}
 	watcher := bypass.New(bypass.Config{
 		Inventory: c.Inventory, Profiles: c.Profiles, History: calls,
-		Ready: c.Ready, Registerer: c.Registerer, Log: c.Log,
+		Ready: c.Ready, Other: c.Other, Registerer: c.Registerer, Log: c.Log,
 	})
 	v, err := verbs.New(verbs.Config{
 		Inventory: c.Inventory, History: calls, AskedAbout: watcher.AskedAbout,
@@ -61,29 +74,18 @@ func New(c Config) (http.Handler, error) {
 	}
 	c.FollowPods(v.SetPod, v.DeletePod)
 	c.FollowPods(watcher.SetPod, watcher.DeletePod)
-	pages := explain.New(explain.Config{
-		Inventory: c.Inventory, Profiles: c.Profiles, History: calls, Bypassed: watcher.Report,
-		Suspended: c.Suspended, NotRecreated: c.NotRecreated, Further: further,
+	shown := explain.New(explain.Config{
+		Inventory: c.Inventory, Profiles: c.Profiles, History: calls, Bypassed: watcher.Report, Alone: watcher.Alone,
+		Suspended: c.Suspended, NotRecreated: c.NotRecreated, MayList: c.MayList, VerbsAt: c.VerbsAt,
 	})
-
-	r := serve.Router(c.Log)
-	pages.Route(r)
-	r.NotFound(pages.NotFound)
-	r.Post("/scheduler/filter", v.Filter)
-	r.Post("/scheduler/prioritize", v.Prioritize)
-	r.Post("/scheduler/preempt", v.Preempt)
-	r.Get("/healthz", serve.Probe(func() error { return nil }))
-	r.Get("/readyz", serve.Probe(c.Ready))
-	r.Method(http.MethodGet, "/metrics", c.Metrics)
-	return r, nil
-}
-
-// further are the endpoints that are no pages.
-var further = []explain.Endpoint{
-	{Method: "GET", Path: "/healthz", Shows: "whether the process is alive"},
-	{Method: "GET", Path: "/readyz", Shows: "whether it is ready, and what is missing"},
-	{Method: "GET", Path: "/metrics", Shows: "metrics for Prometheus"},
-	{Method: "POST", Path: "/scheduler/filter", Shows: "for kube-scheduler: which nodes have a usable device"},
-	{Method: "POST", Path: "/scheduler/prioritize", Shows: "for kube-scheduler: how good each node is"},
-	{Method: "POST", Path: "/scheduler/preempt", Shows: "for kube-scheduler: on which nodes evicting pods would help"},
+	asked, pages := serve.Router(c.Log), serve.Router(c.Log)
+	asked.Post("/scheduler/filter", v.Filter)
+	asked.Post("/scheduler/prioritize", v.Prioritize)
+	asked.Post("/scheduler/preempt", v.Preempt)
+	asked.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		serve.Error(w, http.StatusNotFound, "there is nothing at %s: here kube-scheduler posts to /scheduler/filter, prioritize and preempt; the pages for people are at --pages-bind-address", r.URL.Path)
+	})
+	shown.Route(pages)
+	pages.NotFound(shown.NotFound)
+	return &Server{Verbs: asked, Pages: pages}, nil
 }

@@ -1,22 +1,21 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	extenderv1 "k8s.io/kube-scheduler/extender/v1"
 
 	"heteroaccel.io/extender/extendertest"
@@ -27,46 +26,41 @@ import (
 
 // rig is a served extender and what it reads.
 type rig struct {
-	*httptest.Server
+	verbs, pages *httptest.Server
 	*extendertest.Cluster
-	missing atomic.Pointer[string]
 }
 
 func newRig(tb testing.TB, clock func() time.Time) *rig {
 	tb.Helper()
 	r := &rig{Cluster: extendertest.New(tb, clock)}
-	reg := prometheus.NewRegistry()
-	h, err := New(Config{
+	s, err := New(Config{
 		Inventory: r.Inventory, Profiles: r.Profiles, FollowPods: r.FollowPods,
-		Ready: func() error {
-			if m := r.missing.Load(); m != nil {
-				return errors.New(*m)
-			}
-			return nil
-		},
+		Ready:        func() error { return nil },
+		Other:        func(*corev1.Pod) bool { return false },
 		Suspended:    func() bool { return false },
 		NotRecreated: func() []kube.NotRecreated { return nil },
-		Registerer:   reg,
-		Metrics:      promhttp.HandlerFor(reg, promhttp.HandlerOpts{}),
+		MayList:      func(*http.Request, schema.GroupResource, string) (bool, error) { return true, nil },
+		Registerer:   prometheus.NewRegistry(),
 		Log:          zerolog.New(zerolog.NewTestWriter(tb)),
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r.Server = httptest.NewServer(h)
-	tb.Cleanup(r.Close)
+	r.verbs, r.pages = httptest.NewServer(s.Verbs), httptest.NewServer(s.Pages)
+	tb.Cleanup(r.verbs.Close)
+	tb.Cleanup(r.pages.Close)
 	return r
 }
 
 func (r *rig) get(tb testing.TB, path string) (status int, contentType, body string) {
 	tb.Helper()
-	return extendertest.Get(tb, r.URL+path)
+	return extendertest.Get(tb, r.pages.URL+path)
 }
 
 func (r *rig) filter(tb testing.TB, pod *corev1.Pod, names ...string) extenderv1.ExtenderFilterResult {
 	tb.Helper()
 	var result extenderv1.ExtenderFilterResult
-	extendertest.Post(tb, r.URL+"/scheduler/filter", extenderv1.ExtenderArgs{Pod: pod, NodeNames: &names}, &result)
+	extendertest.Post(tb, r.verbs.URL+"/scheduler/filter", extenderv1.ExtenderArgs{Pod: pod, NodeNames: &names}, &result)
 	return result
 }
 
@@ -83,7 +77,7 @@ func TestPagesExplainTheVerbs(t *testing.T) {
 	r.SetPod(asked)
 	r.filter(t, asked, "idle", "stale")
 	var result extenderv1.ExtenderPreemptionResult
-	extendertest.Post(t, r.URL+"/scheduler/preempt", extenderv1.ExtenderPreemptionArgs{
+	extendertest.Post(t, r.verbs.URL+"/scheduler/preempt", extenderv1.ExtenderPreemptionArgs{
 		Pod: asked, NodeNameToMetaVictims: map[string]*extenderv1.MetaVictims{"idle": {}},
 	}, &result)
 	bypassed := extendertest.Managed("bypassed", "", "NPU", created, extendertest.NPU, "1")
@@ -95,7 +89,7 @@ func TestPagesExplainTheVerbs(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/pods/default/asked":    {"asked 0s ago about 2 nodes: 2 passed, 0 rejected", "1 kept, 0 rejected"},
 		"/pods/default/bypassed": {"never asked, although the pod was bound"},
-		"/":                      {"add npu.intel.com/accel to managedResources", "/scheduler/filter", "/readyz"},
+		"/":                      {"add npu.intel.com/accel to managedResources"},
 	} {
 		_, _, text := r.get(t, path)
 		text = strings.Join(strings.Fields(text), " ")
@@ -107,22 +101,34 @@ func TestPagesExplainTheVerbs(t *testing.T) {
 	}
 }
 
-func TestHealth(t *testing.T) {
+// TestApart: what kube-scheduler asks and what people are shown is nowhere else.
+func TestApart(t *testing.T) {
 	r := newRig(t, extendertest.Fixed)
-	missing := "waiting for the API server's list of pods"
-	r.missing.Store(&missing)
-	if status, _, body := r.get(t, "/readyz"); status != http.StatusServiceUnavailable || body != missing+"\n" {
-		t.Errorf("/readyz: %d %q", status, body)
+	r.SetGPUNodes()
+	r.SetPod(extendertest.Managed("waiter", "", "GPU", nil, extendertest.GPU, "1"))
+	status := func(method, url string) int {
+		t.Helper()
+		req, err := http.NewRequest(method, url, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
 	}
-	if status, _, _ := r.get(t, "/healthz"); status != http.StatusOK {
-		t.Errorf("/healthz: %d", status)
+	for _, path := range []string{"/", "/nodes", "/nodes/idle", "/pods", "/pods/default/waiter", "/profiles", "/scheduler/config", "/metrics", "/healthz", "/readyz"} {
+		if got := status(http.MethodGet, r.verbs.URL+path); got != http.StatusNotFound {
+			t.Errorf("GET %s is %d where kube-scheduler asks", path, got)
+		}
 	}
-	r.missing.Store(nil)
-	if status, _, body := r.get(t, "/readyz"); status != http.StatusOK || body != "ok\n" {
-		t.Errorf("/readyz: %d %q", status, body)
-	}
-	if status, _, body := r.get(t, "/metrics"); status != http.StatusOK || !strings.Contains(body, "heteroaccel_extender_request_duration_seconds") {
-		t.Errorf("/metrics: %d", status)
+	for _, path := range []string{"/scheduler/filter", "/scheduler/prioritize", "/scheduler/preempt", "/metrics"} {
+		if got := status(http.MethodPost, r.pages.URL+path); got != http.StatusNotFound {
+			t.Errorf("POST %s is %d where the pages are", path, got)
+		}
 	}
 }
 
@@ -130,8 +136,8 @@ func TestHead(t *testing.T) {
 	r := newRig(t, extendertest.Fixed)
 	r.SetGPUNodes()
 	r.SetPod(extendertest.Managed("waiter", "", "GPU", nil, extendertest.GPU, "1"))
-	for _, path := range []string{"/", "/nodes", "/nodes/idle", "/pods/default/waiter", "/profiles", "/healthz", "/readyz", "/metrics"} {
-		resp, err := http.Head(r.URL + path)
+	for _, path := range []string{"/", "/nodes", "/nodes/idle", "/pods/default/waiter", "/profiles"} {
+		resp, err := http.Head(r.pages.URL + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +147,7 @@ func TestHead(t *testing.T) {
 			t.Errorf("HEAD %s: %s, %d bytes, %v", path, resp.Status, len(body), err)
 		}
 	}
-	req, err := http.NewRequest(http.MethodPost, r.URL+"/nodes", nil)
+	req, err := http.NewRequest(http.MethodPost, r.pages.URL+"/nodes", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +158,36 @@ func TestHead(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST /nodes: %s, Allow %q", resp.Status, resp.Header.Get("Allow"))
+	}
+}
+
+// TestReplicasAgree: what one replica was asked before, and the other not, does not
+// change an answer.
+func TestReplicasAgree(t *testing.T) {
+	a, b := newRig(t, extendertest.Fixed), newRig(t, extendertest.Fixed)
+	pod := extendertest.Managed("waiter", "", "GPU", nil, extendertest.GPU, "1")
+	for _, r := range []*rig{a, b} {
+		r.SetGPUNodes()
+		r.SetPod(pod)
+	}
+	for range 5 {
+		a.filter(t, extendertest.Managed("before", "", "GPU", nil, extendertest.GPU, "1"), extendertest.EveryNode...)
+	}
+	answers := func(r *rig) (all struct {
+		Filter     extenderv1.ExtenderFilterResult
+		Prioritize extenderv1.HostPriorityList
+		Preempt    extenderv1.ExtenderPreemptionResult
+	}) {
+		args := extenderv1.ExtenderArgs{Pod: pod, NodeNames: &extendertest.EveryNode}
+		extendertest.Post(t, r.verbs.URL+"/scheduler/filter", args, &all.Filter)
+		extendertest.Post(t, r.verbs.URL+"/scheduler/prioritize", args, &all.Prioritize)
+		extendertest.Post(t, r.verbs.URL+"/scheduler/preempt", extenderv1.ExtenderPreemptionArgs{
+			Pod: pod, NodeNameToMetaVictims: map[string]*extenderv1.MetaVictims{"idle": {}, "sick": {}},
+		}, &all.Preempt)
+		return all
+	}
+	if diff := cmp.Diff(answers(a), answers(b)); diff != "" || len(*answers(a).Filter.NodeNames) == 0 {
+		t.Errorf("two replicas answer differently:\n%s", diff)
 	}
 }
 
@@ -197,7 +233,7 @@ func TestHammer(t *testing.T) {
 					return
 				}
 				var scores extenderv1.HostPriorityList
-				extendertest.Post(t, r.URL+"/scheduler/prioritize", extenderv1.ExtenderArgs{Pod: pod, NodeNames: &mine}, &scores)
+				extendertest.Post(t, r.verbs.URL+"/scheduler/prioritize", extenderv1.ExtenderArgs{Pod: pod, NodeNames: &mine}, &scores)
 				for j, s := range scores {
 					if s.Host != mine[j] || s.Score < 0 || s.Score > extenderv1.MaxExtenderPriority {
 						t.Errorf("score %d of client %d: %+v, want host %s", j, c, s, mine[j])

@@ -37,11 +37,11 @@ func (v *Verbs) filter(a *args, out *filterResult) {
 	q := v.query(a.Pod, now)
 	out.names, out.whole = a.NodeNames[:0], a.Nodes != nil
 	call := history.Call{Time: now}
-	wait := maxWait
+	var until time.Time // set by the first node that waits
 	for i, n := range v.Inventory.Lookup(a.NodeNames) {
 		found := q.Filter(n)
 		if !found.Fits() {
-			n, found = v.catchUp(&q, n, found, &wait)
+			n, found = v.catchUp(&q, n, found, &until)
 		}
 		if found.Fits() {
 			call.Passed++
@@ -66,20 +66,25 @@ func (v *Verbs) filter(a *args, out *filterResult) {
 
 const (
 	// maxWait is the most that one filter call waits for newer records of nodes: a
-	// small part of the scheduler's httpTimeout.
+	// fifth of the scheduler's httpTimeout.
 	maxWait      = 100 * time.Millisecond
 	pollInterval = 5 * time.Millisecond
 )
 
 // catchUp filters a rejected node again while its record is behind what
-// kube-scheduler knows, until wait is used up. The scheduler comes right
+// kube-scheduler knows, for maxWait after the first of a call. The scheduler comes right
 // after a pod is gone, some milliseconds before our informer shows that. If the
 // node were rejected then, the pod would wait for the next event, which may take
 // long.
-func (v *Verbs) catchUp(q *placement.Query, n *inventory.Node, found placement.Result, wait *time.Duration) (*inventory.Node, placement.Result) {
-	for !found.Fits() && q.Behind(n) && *wait > 0 {
+func (v *Verbs) catchUp(q *placement.Query, n *inventory.Node, found placement.Result, until *time.Time) (*inventory.Node, placement.Result) {
+	for !found.Fits() && q.Behind(n) {
+		switch now := time.Now(); {
+		case until.IsZero():
+			*until = now.Add(maxWait)
+		case !now.Before(*until):
+			return n, found
+		}
 		time.Sleep(pollInterval)
-		*wait -= pollInterval
 		newer := v.Inventory.Lookup([]string{n.Name})[0]
 		if newer == nil {
 			break

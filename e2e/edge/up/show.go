@@ -64,7 +64,7 @@ func (s show) throughput(ctx context.Context, pod string) (log string, err error
 
 // look prints what people with curl see.
 func (s show) look(ctx context.Context) error {
-	fmt.Printf("$ curl --cacert %s %s/nodes\n", s.CA(), s.Extender)
+	fmt.Printf("$ TOKEN=$(kubectl create token %s)\n$ curl --cacert %s -H \"Authorization: Bearer $TOKEN\" %s/nodes\n", edge.Onlooker, s.CA(), s.Extender)
 	page, err := s.Get(ctx, s.Extender+"/nodes")
 	if err != nil {
 		return err
@@ -94,8 +94,9 @@ func (s show) Invite(ctx context.Context) error {
   kubectl get inferenceprofiles
   kubectl create -f deploy/examples/any-accelerator.yaml
 
-  curl --cacert %s %s/nodes
-  curl --cacert %[3]s %[4]s/pods
+  LOOK=$(kubectl create token %[9]s)
+  curl --cacert %[3]s -H "Authorization: Bearer $LOOK" %[4]s/nodes
+  curl --cacert %[3]s -H "Authorization: Bearer $LOOK" %[4]s/pods
   curl '%[5]s/api/v1/query?query=heteroaccel_device_holder_slots'
 
   TOKEN=$(kubectl create token %[6]s)
@@ -103,6 +104,6 @@ func (s show) Invite(ctx context.Context) error {
   curl -X POST -H "Authorization: Bearer $TOKEN" -H 'Prefer: wait=60' --json '%[8]s' %[7]s/v1/sessions
 
 Ctrl-C stops everything and leaves nothing behind.
-`, s.Kubeconfig(), s.KubectlPath(), s.CA(), s.Extender, s.Prometheus, client, s.Connector, wanted)
+`, s.Kubeconfig(), s.KubectlPath(), s.CA(), s.Extender, s.Prometheus, client, s.Connector, wanted, edge.Onlooker)
 	return ctx.Err()
 }

@@ -1,0 +1,147 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/stack"
+)
+
+// onlookers: the pages are served to others, and the real API server says who they
+// are and what they may list. The base has no right to ask it.
+func onlookers(t *testing.T, s *stack.Stack) {
+	root, err := cluster.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := s.Certificate("extender-pages", "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := cluster.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Process("extender").Stop()
+	if err := s.StartExtender(t.Context(), "--tls-cert-file", cert, "--tls-private-key-file", key, fmt.Sprintf("--pages-bind-address=0.0.0.0:%d", port)); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		s.Process("extender").Stop()
+		if err := s.StartExtender(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	said, err := s.KubectlInput(t.Context(), onlooker, "apply", "-f", "-")
+	if err != nil {
+		t.Fatalf("kubectl apply: %v: %s", err, said)
+	}
+	takesPods(t, s, "onlooker")
+	get := pagesAs(t, s, fmt.Sprintf("https://127.0.0.1:%d", port))
+	if status, body := get(t.Context(), "/pods", true); status != http.StatusServiceUnavailable {
+		t.Errorf("without the component's rights: %d %s", status, body)
+	}
+	rbac := filepath.Join(root, "deploy", "extender-pages", "rbac.yaml")
+	if said, err := s.Kubectl(t.Context(), "apply", "-f", rbac); err != nil {
+		t.Fatalf("kubectl apply: %v: %s", err, said)
+	}
+	defer func() {
+		if said, err := s.Kubectl(t.Context(), "delete", "-f", rbac); err != nil {
+			t.Errorf("kubectl delete: %v: %s", err, said)
+		}
+	}()
+	create(t, s, anyPod("seen", "face-recognition", "any", inNamespace("onlooker")))
+	create(t, s, anyPod("unseen", "face-recognition", "any"))
+	eventually(t, func(ctx context.Context) error {
+		status, body := get(ctx, "/pods", true)
+		if status != http.StatusOK || !strings.Contains(body, "onlooker") || !strings.Contains(body, " seen ") || !strings.Contains(body, "NOT SHOWN") || strings.Contains(body, "unseen") {
+			return fmt.Errorf("/pods: %d %s", status, body)
+		}
+		return nil
+	})
+	for path, want := range map[string]int{"/pods/onlooker/seen": 200, "/pods/default/unseen": 403, "/nodes": 403, "/profiles": 200, "/scheduler/config": 200} {
+		if status, body := get(t.Context(), path, true); status != want || strings.Contains(body, "unseen") && !strings.Contains(path, "unseen") {
+			t.Errorf("%s: %d, want %d: %s", path, status, want, body)
+		}
+	}
+	if status, body := get(t.Context(), "/pods", false); status != http.StatusUnauthorized {
+		t.Errorf("without a token: %d %s", status, body)
+	}
+}
+
+// pagesAs gets pages with a token of the onlooker, or without one.
+func pagesAs(t *testing.T, s *stack.Stack, at string) func(ctx context.Context, path string, token bool) (int, string) {
+	t.Helper()
+	token, err := s.Client().CoreV1().ServiceAccounts("onlooker").CreateToken(t.Context(), "onlooker", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := os.ReadFile(s.CA())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &http.Client{Transport: transport}
+	return func(ctx context.Context, path string, withToken bool) (int, string) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, at+path, nil)
+		if err != nil {
+			return 0, err.Error()
+		}
+		if withToken {
+			req.Header.Set("Authorization", "Bearer "+token.Status.Token)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return 0, err.Error()
+		}
+		return resp.StatusCode, string(body)
+	}
+}
+
+// onlooker may list the pods of its namespace, and profiles.
+const onlooker = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: onlooker}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: onlooker, namespace: onlooker}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: onlooker, namespace: onlooker}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{kind: ServiceAccount, name: onlooker, namespace: onlooker}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: onlooker}
+rules: [{apiGroups: [heteroaccel.io], resources: [inferenceprofiles], verbs: [list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: onlooker}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: onlooker}
+subjects: [{kind: ServiceAccount, name: onlooker, namespace: onlooker}]
+`
