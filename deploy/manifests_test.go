@@ -37,7 +37,7 @@ import (
 
 // patches are parts of objects, and so are decoded only after they are merged.
 var patches = []string{"../certs/webhook.yaml", "../certs/flags.yaml", "../certs/registration.yaml", "../certs/self-signed.yaml",
-	"extender-tls/deployment.yaml", "extender-tls/flags.yaml"}
+	"extender-tls/deployment.yaml", "extender-tls/flags.yaml", "external-use/daemonset.yaml", "external-use/flags.yaml"}
 
 // files lists the YAML files of deploy/ and certs/.
 func files(t *testing.T) []string {

@@ -85,6 +85,10 @@ func reachByHostPort(t *testing.T, s *stack.Stack) {
 	if code != http.StatusConflict || !strings.Contains(err.Error(), "has no hostPort") {
 		t.Errorf("without a hostPort: %d, %v", code, err)
 	}
+	// As docs/connector.md says.
+	if said, err := s.Kubectl(t.Context(), "label", "--overwrite", "namespace", stack.SessionNamespace, "pod-security.kubernetes.io/enforce=privileged"); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
 	_, first, err := c.askFor(t, "by-host-port", "host-port", "{containerPort: 8080, hostPort: 18080}", "Prefer", "wait=60")
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ func (s *Stack) StartExporter(node string) error {
 		"--path.sysfs", m.Sys(),
 		"--path.procfs", m.Proc(),
 		"--podresources-socket", s.Node(node).Socket(),
+		"--detect-external-use",
 		"--web.listen-address", fmt.Sprintf("127.0.0.1:%d", port))
 }
 
