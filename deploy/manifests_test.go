@@ -37,7 +37,8 @@ import (
 
 // patches are parts of objects, and so are decoded only after they are merged.
 var patches = []string{"../certs/webhook.yaml", "../certs/flags.yaml", "../certs/registration.yaml", "../certs/self-signed.yaml",
-	"extender-tls/deployment.yaml", "extender-tls/flags.yaml", "external-use/daemonset.yaml", "external-use/flags.yaml"}
+	"extender-tls/deployment.yaml", "extender-tls/flags.yaml", "external-use/daemonset.yaml", "external-use/flags.yaml",
+	"no-readmission/flags.yaml", "no-readmission/rights.yaml"}
 
 // files lists the YAML files of deploy/ and certs/.
 func files(t *testing.T) []string {
@@ -192,6 +193,14 @@ func TestExtenderTLS(t *testing.T) {
 		if n := strings.Count(rendered, "scheme: HTTPS"); n != 2 {
 			t.Errorf("%s: %d probes speak HTTPS, want the extender's 2", dir, n)
 		}
+	}
+}
+
+// TestNoReadmission: with the component the webhook may not touch a pod.
+func TestNoReadmission(t *testing.T) {
+	rendered := string(render(t, "testdata/no-readmission"))
+	if !strings.Contains(rendered, "- --readmission=false\n") || strings.Contains(rendered, "name: heteroaccel-webhook-readmission") {
+		t.Errorf("re-admission is on, or its rights are there")
 	}
 }
 
