@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/schemathesis"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -84,7 +85,7 @@ func sessionMetrics(t *testing.T, s *stack.Stack) {
 	above := func(limit float64) func(float64) bool { return func(v float64) bool { return v > limit } }
 	becomes("heteroaccel_connector_leading", "it is the only one", is(1))
 	becomes("heteroaccel_connector_session_longest_wait_seconds", "nobody waits", is(0))
-	if said, err := s.KubectlInput(t.Context(), apiProfiles, "create", "-f", "-"); err != nil {
+	if said, err := s.KubectlInput(t.Context(), schemathesis.Profiles, "create", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
 	defer kubectl(t, s, "delete", "inferenceprofile", "shared", "without-template")
