@@ -180,3 +180,12 @@ func TestNetworkPoliciesSelect(t *testing.T) {
 		}
 	}
 }
+
+// TestNetworkAddresses: the patches of the page put the operator's address wherever
+// one is needed.
+func TestNetworkAddresses(t *testing.T) {
+	rendered := string(render(t, "testdata/network-addresses"))
+	if n := strings.Count(rendered, "cidr: 10.0.0.10/32"); n != 3 || strings.Contains(rendered, "192.0.2.1") {
+		t.Errorf("the address is there %d times, want 3 and none of the others", n)
+	}
+}
