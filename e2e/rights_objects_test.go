@@ -133,7 +133,11 @@ func connectorWrites(t *testing.T, s *stack.Stack) {
 		change func(*corev1.Service)
 		want   string
 	}{
-		"of a server":     {func(*corev1.Service) {}, ""},
+		"of a server":    {func(*corev1.Service) {}, ""},
+		"in the cluster": {func(v *corev1.Service) { v.Spec.Type = corev1.ServiceTypeClusterIP }, ""},
+		"another name": {func(v *corev1.Service) {
+			v.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.com", Selector: v.Spec.Selector}
+		}, "no Service but one"},
 		"of other pods":   {func(v *corev1.Service) { v.Spec.Selector = map[string]string{"app": "x"} }, "no Service but one"},
 		"other addresses": {func(v *corev1.Service) { v.Spec.ExternalIPs = []string{"198.51.100.1"} }, "no Service but one"},
 		"other name":      {func(v *corev1.Service) { v.Name = "kubernetes" }, "no Service but one"},
