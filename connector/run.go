@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"heteroaccel.io/connector/controller"
+	"heteroaccel.io/connector/gatewayapi"
 	"heteroaccel.io/connector/identity"
 	"heteroaccel.io/connector/server"
 	"heteroaccel.io/connector/session"
@@ -85,9 +86,16 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		func(ns *corev1.Namespace) { allowed.Set(namespaces.Of(ns)) },
 		func(n types.NamespacedName) { allowed.Delete(n.Name) })
 	group.Go(func() error { return namespace.Run(ctx) })
+	gateway, err := f.gatewayOf(config)
+	if err != nil {
+		return err
+	}
+	if gateway != nil {
+		group.Go(func() error { return gateway.Client.Installed(ctx) })
+	}
 	sessions := controller.New(controller.Config{
 		Client: client[0], Namespace: f.sessionNamespace, Identity: f.leader.Identity,
-		Profiles: profiles, Leads: leads, Reach: session.Reach(f.reach),
+		Profiles: profiles, Leads: leads, Reach: session.Reach(f.reach), Gateway: gateway,
 		Defaults: session.Limits{PerServer: 1, Idle: f.idle},
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-connector"),
 		Registry: registry, Log: log,
@@ -104,7 +112,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	handler := server.New(server.Config{
 		Sessions: sessions, Profiles: profiles, Client: known, Ready: ready,
 		Allowed: func(p *profile.Profile) error { return allowed.Refuses(f.sessionNamespace, p) },
-		Reach:   session.Reach(f.reach), Limits: f.limits, Node: f.node, Version: program.Version(), Log: log,
+		Reach:   session.Reach(f.reach), Gateway: gateway != nil, Limits: f.limits, Node: f.node,
+		Version: program.Version(), Log: log,
 	})
 	tlsConfig, err := f.tls(ctx, group)
 	if err != nil {
@@ -117,6 +126,19 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return telemetry.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.bindAddress, handler, tlsConfig, log) })
 	return group.Wait()
+}
+
+// gatewayOf is what servers are reached by, nil for no Gateway.
+func (f *flags) gatewayOf(config *rest.Config) (*controller.Gateway, error) {
+	attachment, err := f.attachment()
+	if err != nil || attachment == nil {
+		return nil, err
+	}
+	client, err := gatewayapi.New(config)
+	if err != nil {
+		return nil, err
+	}
+	return &controller.Gateway{Client: client, Attachment: *attachment}, nil
 }
 
 // clients are who is known.
