@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -26,6 +28,7 @@ import (
 	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
+	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/program"
 	"heteroaccel.io/pkg/serve"
@@ -77,6 +80,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		log.Warn().Err(err).Msg("an InferenceProfile cannot be used")
 	})
 	group.Go(func() error { return profileFeed.Run(ctx) })
+	allowed := namespaces.NewStore()
+	namespace := kube.Namespace(client[1], f.sessionNamespace)
+	namespace.Register(
+		func(ns *corev1.Namespace) { allowed.Set(namespaces.Of(ns)) },
+		func(n types.NamespacedName) { allowed.Delete(n.Name) })
+	group.Go(func() error { return namespace.Run(ctx) })
 	gateway, err := f.gatewayOf(config)
 	if err != nil {
 		return err
@@ -97,10 +106,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	ready := func() error { return errors.Join(profileFeed.Synced(), sessions.Synced()) }
+	ready := func() error {
+		return errors.Join(profileFeed.Synced(), namespace.Synced(), sessions.Synced())
+	}
 	handler := server.New(server.Config{
 		Sessions: sessions, Profiles: profiles, Client: known, Ready: ready,
-		Reach: session.Reach(f.reach), Gateway: gateway != nil, Limits: f.limits, Node: f.node,
+		Allowed: func(p *profile.Profile) error { return allowed.Refuses(f.sessionNamespace, p) },
+		Reach:   session.Reach(f.reach), Gateway: gateway != nil, Limits: f.limits, Node: f.node,
 		Version: program.Version(), Log: log,
 	})
 	tlsConfig, err := f.tls(ctx, group)

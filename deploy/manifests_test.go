@@ -39,7 +39,8 @@ import (
 // patches are parts of objects, and so are decoded only after they are merged.
 var patches = []string{"../certs/webhook.yaml", "../certs/flags.yaml", "../certs/registration.yaml", "../certs/self-signed.yaml",
 	"extender-tls/deployment.yaml", "extender-tls/flags.yaml", "extender-pages/flags.yaml", "extender-replicas/deployment.yaml",
-	"webhook-client-ca/deployment.yaml", "webhook-client-ca/flags.yaml"}
+	"webhook-client-ca/deployment.yaml", "webhook-client-ca/flags.yaml", "external-use/daemonset.yaml", "external-use/flags.yaml",
+	"no-readmission/flags.yaml", "no-readmission/rights.yaml"}
 
 // files lists the YAML files of deploy/ and certs/.
 func files(t *testing.T) []string {
@@ -178,6 +179,14 @@ func TestCertManager(t *testing.T) {
 	}
 	if strings.Contains(rendered, "webhook-self-signed") {
 		t.Error("the rights for a self-signed certificate are still there")
+	}
+}
+
+// TestNoReadmission: with the component the webhook may not touch a pod.
+func TestNoReadmission(t *testing.T) {
+	rendered := string(render(t, "testdata/no-readmission"))
+	if !strings.Contains(rendered, "- --readmission=false\n") || strings.Contains(rendered, "name: heteroaccel-webhook-readmission") {
+		t.Errorf("re-admission is on, or its rights are there")
 	}
 }
 

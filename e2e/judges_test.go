@@ -150,7 +150,7 @@ func refusedFromTheStart(t *testing.T, s *stack.Stack) {
 func unwanted(t *testing.T, s *stack.Stack) {
 	allow := forbid(t, s, "not-ours", "", "object.metadata.namespace == 'default' && request.dryRun != true && "+
 		"request.userInfo.username == 'system:serviceaccount:heteroaccel-system:heteroaccel-webhook'")
-	enforcedOn(t, s, "system:serviceaccount:heteroaccel-system:heteroaccel-webhook", "")
+	enforcedOn(t, s, "system:serviceaccount:heteroaccel-system:heteroaccel-webhook", "", func(p *corev1.Pod) { p.Annotations = admittedAnnotations })
 	held := fillDevices(t, s, 1)
 	bare := waitingOwners["bare pod"]
 	before := waitsFor(t, s, bare, "GPU")

@@ -60,9 +60,9 @@ func enforced(t *testing.T, s *stack.Stack, image string, want bool) {
 
 // enforcedOn waits until the API server refuses a user a pod that it would
 // create, and leaves none behind.
-func enforcedOn(t *testing.T, s *stack.Stack, user, image string) {
+func enforcedOn(t *testing.T, s *stack.Stack, user, image string, options ...podOption) {
 	t.Helper()
-	p := plainPod("probe", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "x" + image })
+	p := plainPod("probe", append(options, func(p *corev1.Pod) { p.Spec.Containers[0].Image = "x" + image })...)
 	eventually(t, func(ctx context.Context) error {
 		said, err := s.KubectlInput(ctx, manifest(t, p), "create", "--as="+user, "--as-group=system:masters", "-f", "-")
 		if err != nil {

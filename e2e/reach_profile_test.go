@@ -63,10 +63,14 @@ func reachByLoadBalancer(t *testing.T, s *stack.Stack) {
 		}
 		return nil
 	})
-	all, err := services(t.Context(), s)
-	if err != nil || len(all) != 1 || all[0].Spec.Type != corev1.ServiceTypeLoadBalancer {
-		t.Fatalf("%v, %+v: want one Service for a load balancer", err, all)
-	}
+	var all []corev1.Service
+	eventually(t, func(ctx context.Context) (err error) { // it is said to have no address before it is there
+		all, err = services(ctx, s)
+		if err == nil && (len(all) != 1 || all[0].Spec.Type != corev1.ServiceTypeLoadBalancer) {
+			err = fmt.Errorf("%+v: want one Service for a load balancer", all)
+		}
+		return err
+	})
 	for _, ingress := range []struct{ json, host string }{{`{"ip":"198.51.100.4"}`, "198.51.100.4"}, {`{"hostname":"lb.example"}`, "lb.example"}} {
 		patch := fmt.Appendf(nil, `{"status":{"loadBalancer":{"ingress":[%s]}}}`, ingress.json)
 		if _, err := s.Client().CoreV1().Services(stack.SessionNamespace).Patch(t.Context(), all[0].Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status"); err != nil {
@@ -85,6 +89,8 @@ func reachByHostPort(t *testing.T, s *stack.Stack) {
 	if code != http.StatusConflict || !strings.Contains(err.Error(), "has no hostPort") {
 		t.Errorf("without a hostPort: %d, %v", code, err)
 	}
+	enforces(t, s, "privileged") // baseline allows no port of the node
+	defer enforces(t, s, "baseline")
 	_, first, err := c.askFor(t, "by-host-port", "host-port", "{containerPort: 8080, hostPort: 18080}", "Prefer", "wait=60")
 	if err != nil {
 		t.Fatal(err)

@@ -95,7 +95,8 @@ type process struct {
 func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	config := kube.Protobuf(s.REST())
+	// With the webhook's own rights, and under the policies that hold it to them.
+	config := kube.Protobuf(s.RESTAs("heteroaccel-webhook"))
 	feedClient, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)

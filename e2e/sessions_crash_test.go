@@ -59,7 +59,7 @@ func beginSessions(t *testing.T, s *stack.Stack, c *crash) sessions {
 	profiles := profile.NewStore()
 	feed := kube.Profiles(s.Profiles, profiles, func(error) {})
 	go func() { _ = feed.Run(ctx) }()
-	config := rest.CopyConfig(kube.Protobuf(s.REST()))
+	config := rest.CopyConfig(kube.Protobuf(s.RESTAs("heteroaccel-connector")))
 	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { c.through = rt; return c })
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {

@@ -70,7 +70,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.config.Sys, "path.sysfs", "/sys", "where the host's sysfs is mounted")
 	fs.StringVar(&f.config.Proc, "path.procfs", "/proc", "where the host's procfs is mounted")
 	fs.StringVar(&f.socket, "podresources-socket", podresources.DefaultSocket, "the kubelet's PodResources socket")
-	fs.BoolVar(&f.config.ExternalUse, "detect-external-use", true, "find processes outside Kubernetes that use a device; needs root and the host's PID namespace")
+	fs.BoolVar(&f.config.ExternalUse, "detect-external-use", false, "find processes outside Kubernetes that use a device; needs root, the capabilities SYS_PTRACE and DAC_READ_SEARCH, and the host's procfs")
 	fs.DurationVar(&f.config.Timeout, "scrape-timeout", time.Second, "how long a scrape may take; must be less than the scrape timeout of Prometheus")
 }
 

@@ -22,7 +22,7 @@ func TestExporterEndToEnd(t *testing.T) {
 	root := machine(t)
 	socket := filepath.Join(t.TempDir(), "kubelet.sock")
 	stop := startKubelet(t, socket)
-	address, _ := launch(t, "--node-name", "g", "--path.sysfs", filepath.Join(root, "sys"), "--path.procfs", filepath.Join(root, "proc"), "--podresources-socket", socket)
+	address, _ := launch(t, "--node-name", "g", "--path.sysfs", filepath.Join(root, "sys"), "--path.procfs", filepath.Join(root, "proc"), "--podresources-socket", socket, "--detect-external-use")
 
 	gpu := accel.Device{Kind: "GPU", ID: "0000:00:02.0", Resource: "gpu.intel.com/i915", Vendor: "Intel", Model: "Iris Xe Graphics",
 		Driver: "i915", PluginID: "card0-0", Health: accel.Healthy, Slots: 1, ExternalUse: "blender"}
@@ -70,6 +70,23 @@ func TestExporterEndToEnd(t *testing.T) {
 	got, _ = scrape(t, address)
 	if last := got.Devices[len(got.Devices)-1]; last.ID != "hddl-0" {
 		t.Errorf("the stick was unplugged and is still %+v", last)
+	}
+}
+
+// TestUnprivileged: by default no other process is looked at, which takes
+// capabilities.
+func TestUnprivileged(t *testing.T) {
+	root := machine(t)
+	address, _ := launch(t, "--node-name", "g", "--path.sysfs", filepath.Join(root, "sys"), "--path.procfs", filepath.Join(root, "proc"),
+		"--podresources-socket", filepath.Join(root, "none.sock"))
+	got, body := scrape(t, address)
+	for _, d := range got.Devices {
+		if d.ExternalUse != "" {
+			t.Errorf("%s %s is in external use by %s", d.Kind, d.ID, d.ExternalUse)
+		}
+	}
+	if len(got.Devices) == 0 || strings.Contains(body, `collector="external_use"`) {
+		t.Errorf("%d devices, and processes are looked at:\n%s", len(got.Devices), body)
 	}
 }
 

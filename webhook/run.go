@@ -21,6 +21,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
+	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/learning"
@@ -101,8 +102,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds := kube.NewFeeds(client, profileClient, inv, profiles, func() []byte { return key }, func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
 	})
-	rules := admission.NewStore()
-	feeds.WatchRules(rules, inv)
+	rules, allowed := admission.NewStore(), namespaces.NewStore()
+	feeds.WatchRules(rules, allowed, inv)
 	feeds.WatchQuotas(inv)
 	feeds.Pods.Register(kube.OnAdmitted(func(p *inventory.Pod) { against.Admitted(p.Namespace, p.Managed.Reservation) }), nil)
 	feeds.Pods.Register(kube.OnAdmitted(server.Announce(recorder)), nil)
@@ -126,7 +127,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
-			Inventory: inv, Options: variant.Source{Profiles: profiles, Schedulers: f.schedulers, Rules: rules}, Policy: f.policy,
+			Inventory: inv, Options: variant.Source{Profiles: profiles, Schedulers: f.schedulers, Rules: rules, Namespaces: allowed}, Policy: f.policy,
 			Refusals: against, Suspended: suspension.Suspended,
 			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
 		})
@@ -137,7 +138,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		served.Replaces = readmitter.Replaces
 		group.Go(func() error { return readmitter.Run(ctx) })
 	}
-	served.Rules = rules
+	served.Rules, served.Namespaces = rules, allowed
 	srv, err := server.New(served)
 	if err != nil {
 		return err

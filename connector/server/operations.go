@@ -170,6 +170,8 @@ func (s *server) read(client string, in *request) (session.Session, error) {
 		return none, huma.Error409Conflict(fmt.Sprintf("inference %q cannot be used: %v", in.Inference, s.Profiles.Invalid(in.Inference)))
 	case !ok:
 		return none, huma.Error404NotFound(fmt.Sprintf("inference %q is unknown: %s", in.Inference, s.known()))
+	case s.Allowed(p) != nil:
+		return none, huma.Error409Conflict(s.Allowed(p).Error())
 	case p.Template == nil:
 		return none, huma.Error409Conflict(fmt.Sprintf("inference %q has no template, from which a server could be made: give its InferenceProfile a spec.template", in.Inference))
 	case session.PortOf(&p.Template.Spec) == nil:

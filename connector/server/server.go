@@ -36,6 +36,8 @@ type Config struct {
 	Profiles *profile.Store
 	// Client says who sent a request.
 	Client func(*http.Request) (string, error)
+	// Allowed says why the namespace of the servers may not use a profile.
+	Allowed func(*profile.Profile) error
 	// Ready says why nothing can be served now.
 	Ready func() error
 	// Reach is how clients reach a server, where its profile does not say.

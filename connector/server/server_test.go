@@ -69,7 +69,7 @@ func door(t *testing.T, change ...func(*Config)) (*servertest.Sessions, *httptes
 	t.Helper()
 	k := servertest.New()
 	c := Config{
-		Sessions: k, Profiles: profiles(t), Client: byHeader, Ready: func() error { return nil },
+		Sessions: k, Profiles: profiles(t), Client: byHeader, Ready: func() error { return nil }, Allowed: func(*profile.Profile) error { return nil },
 		Limits:  Limits{Sessions: 3, Rate: 1000, Burst: 1000, TTL: time.Minute, MaxTTL: time.Hour},
 		Version: "test", Log: zerolog.Nop(),
 	}

@@ -149,7 +149,7 @@ func (e *Edge) explain() {
 		"get nodes,pods -A -o wide", "get events -A --sort-by=.lastTimestamp", "get inferenceprofiles",
 		"-n heteroaccel-system logs --tail=20 deployment/" + extender, "-n heteroaccel-system logs --tail=20 deployment/heteroaccel-webhook",
 		"-n heteroaccel-system logs --tail=20 deployment/" + connector, "-n " + sessions + " get leases -o wide",
-		"-n heteroaccel-system logs --tail=20 daemonset/heteroaccel-exporter", "-n heteroaccel-system logs --tail=20 deployment/" + prometheus,
+		"-n heteroaccel-exporter logs --tail=20 daemonset/heteroaccel-exporter", "-n heteroaccel-system logs --tail=20 deployment/" + prometheus,
 	} {
 		said, _ := e.Kubectl(ctx, strings.Fields(args)...) // it repeats its errors in what it said
 		e.sayf("$ kubectl %s\n%s", args, said)

@@ -53,7 +53,10 @@ func (e *Edge) install(ctx context.Context) error {
 		},
 		func() error { return e.kubectl(ctx, "apply", "--server-side", "-k", at("edge", "registry")) },
 		func() error {
-			return e.rollout(ctx, namespace, "daemonset/heteroaccel-exporter", "deployment/"+prometheus, "deployment/"+extender, "deployment/"+connector)
+			return e.rollout(ctx, stack.ExporterNamespace, "daemonset/heteroaccel-exporter")
+		},
+		func() error {
+			return e.rollout(ctx, namespace, "deployment/"+prometheus, "deployment/"+extender, "deployment/"+connector)
 		},
 		func() error { return e.configureScheduler(ctx) },
 		func() error { return e.Wait(ctx, e.ready) },

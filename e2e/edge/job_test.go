@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
 )
 
@@ -95,7 +96,7 @@ func TestJob(t *testing.T) {
 // held returns nil when the node's exporter says that the pod, or nobody where
 // pod is "", holds the device.
 func held(ctx context.Context, node, id, pod string) error {
-	list, err := shared.Client().CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{
+	list, err := shared.Client().CoreV1().Pods(stack.ExporterNamespace).List(ctx, metav1.ListOptions{
 		LabelSelector: "app.kubernetes.io/name=heteroaccel-exporter", FieldSelector: "spec.nodeName=" + node,
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ const SessionNamespace = "heteroaccel-sessions"
 
 // InstallConnector applies what the connector needs of the manifests.
 func (s *Stack) InstallConnector(ctx context.Context) error {
-	for _, file := range []string{"namespace.yaml", "rbac.yaml"} {
+	for _, file := range []string{"namespace.yaml", "rbac.yaml", "policy.yaml"} {
 		if said, err := s.Kubectl(ctx, "apply", "--server-side", "-f", filepath.Join(s.root, "deploy", "connector", file)); err != nil {
 			return fmt.Errorf("install the connector: %w: %s", err, said)
 		}

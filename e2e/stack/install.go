@@ -25,8 +25,12 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-// Namespace is where the manifests put the programs.
-const Namespace = "heteroaccel-system"
+// Namespace is where the manifests put the programs, but for the exporters, which
+// are in ExporterNamespace.
+const (
+	Namespace         = "heteroaccel-system"
+	ExporterNamespace = "heteroaccel-exporter"
+)
 
 // configuration is the name of the MutatingWebhookConfiguration.
 const configuration = "heteroaccel"

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/client-go/rest"
+
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/poll"
 )
@@ -30,6 +32,7 @@ func (s *Stack) StartExporter(node string) error {
 		"--path.sysfs", m.Sys(),
 		"--path.procfs", m.Proc(),
 		"--podresources-socket", s.Node(node).Socket(),
+		"--detect-external-use",
 		"--web.listen-address", fmt.Sprintf("127.0.0.1:%d", port))
 }
 
@@ -138,8 +141,23 @@ func (s *Stack) StartReplica(name string) error {
 // identity is the kubeconfig of a service account of the manifests, so that
 // their RBAC is what the programs run under.
 func (s *Stack) identity(account string) (string, error) {
-	return s.KubeconfigFor("system:serviceaccount:"+Namespace+":"+account,
-		"system:serviceaccounts", "system:serviceaccounts:"+Namespace, "system:authenticated")
+	user, groups := serviceAccount(account)
+	return s.KubeconfigFor(user, groups...)
+}
+
+// RESTAs is a configuration with the rights of a service account of the manifests,
+// for tests that run a part of a program, or try what its account may do. It has no
+// client-side rate limit.
+func (s *Stack) RESTAs(account string) *rest.Config {
+	config := s.REST()
+	config.Impersonate.UserName, config.Impersonate.Groups = serviceAccount(account)
+	return config
+}
+
+// serviceAccount is who a service account of ours is for the API server.
+func serviceAccount(name string) (user string, groups []string) {
+	return "system:serviceaccount:" + Namespace + ":" + name,
+		[]string{"system:serviceaccounts", "system:serviceaccounts:" + Namespace, "system:authenticated"}
 }
 
 // Process returns a running program: "webhook" or another replica's name,

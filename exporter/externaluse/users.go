@@ -87,7 +87,7 @@ func Users(proc string, files []string) (map[string]string, error) {
 		}
 	}
 	if denied > 0 {
-		failed = append(failed, fmt.Errorf("cannot read the open files of %d of %d processes: run the exporter as root with CAP_SYS_PTRACE, or with --detect-external-use=false", denied, len(pids)))
+		failed = append(failed, fmt.Errorf("cannot read the open files of %d of %d processes: run the exporter as root with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or without --detect-external-use", denied, len(pids)))
 	}
 	return users, errors.Join(failed...)
 }

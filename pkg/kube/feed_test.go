@@ -13,6 +13,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/record"
 )
 
@@ -31,6 +32,19 @@ func requests(pairs ...string) corev1.ResourceRequirements {
 
 func node(name string) *corev1.Node {
 	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
+// TestReduceNamespace: of a namespace's annotations the one that is read stays.
+func TestReduceNamespace(t *testing.T) {
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: map[string]string{"l": "1"}, Annotations: map[string]string{namespaces.AllowedAnnotation: "face", "other": "x"}}}
+	reduced, err := reduceNamespace(ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &namespaces.Namespace{Name: "a", Labels: map[string]string{"l": "1"}, Restricted: true, Allowed: []string{"face"}}
+	if diff := cmp.Diff(want, namespaces.Of(reduced.(*corev1.Namespace))); diff != "" || len(ns.Annotations) != 1 {
+		t.Errorf("%v remain (-want +got):\n%s", ns.Annotations, diff)
+	}
 }
 
 // nodeFeed is a feed of nodes that notes what it told which consumer.

@@ -16,6 +16,7 @@ import (
 
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 	"heteroaccel.io/pkg/quota"
@@ -105,22 +106,30 @@ func (f *Feeds) WatchQuotas(inv *inventory.Inventory) {
 		func(n types.NamespacedName) { inv.DeleteQuota(n.Namespace, n.Name) })
 }
 
-// WatchRules feeds the LimitRanges, and what the namespaces' labels say of the
-// security of pods, which only whoever decides needs, and which namespaces there are
-// to an inventory; call it before Run.
-func (f *Feeds) WatchRules(rules *admission.Store, inv *inventory.Inventory) {
+// WatchRules feeds the LimitRanges, what the namespaces' labels say of the security
+// of pods, and which inferences they may use, which only whoever decides needs, and
+// which namespaces there are to an inventory; call it before Run.
+func (f *Feeds) WatchRules(rules *admission.Store, allowed *namespaces.Store, inv *inventory.Inventory) {
 	ranges := watch(f, "limitranges", &corev1.LimitRange{}, fields.Everything(), itself[*corev1.LimitRange], nil)
 	ranges.Register(
 		func(r *corev1.LimitRange) { rules.SetLimitRange(admission.LimitRangeOf(r)) },
 		func(n types.NamespacedName) { rules.DeleteLimitRange(n.Namespace, n.Name) })
 
-	namespaces := watch(f, "namespaces", &corev1.Namespace{}, fields.Everything(), itself[*corev1.Namespace], reduceNamespace)
-	namespaces.Register(
+	spaces := watch(f, "namespaces", &corev1.Namespace{}, fields.Everything(), itself[*corev1.Namespace], reduceNamespace)
+	spaces.Register(
 		func(ns *corev1.Namespace) { rules.SetNamespace(ns.Name, ns.Labels) },
 		func(n types.NamespacedName) { rules.DeleteNamespace(n.Name) })
-	namespaces.Register(
+	spaces.Register(
 		func(ns *corev1.Namespace) { inv.SetNamespace(ns.Name) },
 		func(n types.NamespacedName) { inv.DeleteNamespace(n.Name) })
+	spaces.Register(
+		func(ns *corev1.Namespace) { allowed.Set(namespaces.Of(ns)) },
+		func(n types.NamespacedName) { allowed.Delete(n.Name) })
+}
+
+// Namespace returns a feed of one namespace. Its rights can be bound to that name.
+func Namespace(client kubernetes.Interface, name string) *Feed[*corev1.Namespace] {
+	return newFeed("namespace "+name, listWatch(client, "namespaces", fields.OneTermEqualSelector("metadata.name", name)), &corev1.Namespace{}, itself[*corev1.Namespace], reduceNamespace)
 }
 
 // failedCreate is the reason of the Events with which Kubernetes' controllers

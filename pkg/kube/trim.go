@@ -1,10 +1,13 @@
 package kube
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/namespaces"
 )
 
 // reducePod removes from a pod what no record of it keeps: most of its bytes.
@@ -74,12 +77,13 @@ func reduceClaim(obj any) (any, error) {
 	}, nil
 }
 
-// reduceNamespace keeps a namespace's labels.
+// reduceNamespace keeps a namespace's labels, and which inferences it allows.
 func reduceNamespace(obj any) (any, error) {
 	n, ok := obj.(*corev1.Namespace)
 	if !ok {
 		return obj, nil
 	}
-	n.ManagedFields, n.Annotations = nil, nil
+	n.ManagedFields = nil
+	maps.DeleteFunc(n.Annotations, func(name, _ string) bool { return name != namespaces.AllowedAnnotation })
 	return n, nil
 }

@@ -49,7 +49,7 @@ func TestFlagsAccept(t *testing.T) {
 	for _, args := range [][]string{
 		{"--prometheus-url=http://prometheus:9090"}, {"--prometheus-url=https://host/prefix/"},
 		{"--exporter-endpoints=http://a:9817,http://b:9817"}, {"--exporter-endpoints=http://a:9817", "--exporter-endpoints=http://b:9817"},
-		{"--exporter-endpoints=dns+http://heteroaccel-exporter.heteroaccel-system:9817"},
+		{"--exporter-endpoints=dns+http://heteroaccel-exporter.heteroaccel-exporter:9817"},
 	} {
 		if f, err := parse(t, args...); err != nil || f.Source == nil {
 			t.Errorf("%s: %v", args, err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"heteroaccel.io/pkg/accel"
@@ -47,6 +48,13 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 		if len(f) < 2 || f[0] != '-' || strings.ContainsAny(f, " \t\r\n=") {
 			return nil, fmt.Errorf("profile %s: conflicting flag %q does not start with '-', or holds spaces or '=': write it alone, such as \"--config_path\"", in.Name, f)
 		}
+	}
+	if in.Spec.NamespaceSelector != nil {
+		selector, err := metav1.LabelSelectorAsSelector(in.Spec.NamespaceSelector)
+		if err != nil {
+			return nil, fmt.Errorf("profile %s: namespaceSelector: %w", in.Name, err)
+		}
+		p.Namespaces = selector
 	}
 	if in.Spec.Template != nil && len(in.Spec.Template.Raw) > 0 {
 		p.Template = &corev1.PodTemplateSpec{}

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"heteroaccel.io/pkg/accel"
@@ -89,6 +90,25 @@ func TestNew(t *testing.T) {
 	}
 	if v := got.Variant("NPU"); v != nil {
 		t.Errorf("variant for NPU = %v, want none", v)
+	}
+}
+
+// TestNamespaceSelector: none selects every namespace.
+func TestNamespaceSelector(t *testing.T) {
+	in := gpuAndCPU()
+	in.Spec.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: "team-a"}}
+	p, err := profile.New(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"team-a": true, "team-b": false} {
+		if got := p.Namespaces.Matches(labels.Set{corev1.LabelMetadataName: name}); got != want {
+			t.Errorf("it selects %s: %v, want %v", name, got, want)
+		}
+	}
+	in.Spec.NamespaceSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "team", Operator: "Is"}}}
+	if _, err := profile.New(in); err == nil || !strings.Contains(err.Error(), "namespaceSelector") {
+		t.Errorf("a selector that is none: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
@@ -15,9 +16,11 @@ import (
 // Profile is an InferenceProfile prepared for decisions: kinds canonical, defaults
 // filled in. It is shared between goroutines and never changed.
 type Profile struct {
-	Name      string
-	UID       types.UID
-	Container string
+	Name string
+	UID  types.UID
+	// Namespaces selects those whose pods may ask for it; nil for all.
+	Namespaces labels.Selector
+	Container  string
 	// DeviceFlags are the flags whose value is the device; one without a dash is
 	// the key of key=value. Empty when the program takes none.
 	DeviceFlags []string

@@ -83,6 +83,7 @@ func (s *Server) source() variant.Source {
 	return variant.Source{
 		Profiles:   s.Profiles,
 		Rules:      s.Rules,
+		Namespaces: s.Namespaces,
 		Schedulers: s.Schedulers, OtherSchedulers: s.OtherSchedulers,
 	}
 }

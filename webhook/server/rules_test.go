@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,6 +12,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
 )
 
@@ -107,6 +109,31 @@ func TestEveryKindBarred(t *testing.T) {
 	rules.DeleteLimitRange("default", "everybody")
 	if p, resp := r.admit(t, pod("q", "face-recognition", "cpu")); selected(p) != "CPU" || len(resp.Warnings) > 0 {
 		t.Errorf("once the rule is gone: got %s, warned of %q", selected(p), resp.Warnings)
+	}
+}
+
+// TestNamespaceChooses: a namespace gets the inferences that it allows, of the
+// profiles that are for it; what is refused reserves nothing.
+func TestNamespaceChooses(t *testing.T) {
+	spaces := namespaces.NewStore()
+	for name, allowed := range map[string]string{"faces": "face-recognition", "texts": "text-recognition"} {
+		spaces.Set(namespaces.Of(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{namespaces.AllowedAnnotation: allowed}}}))
+	}
+	r := newRig(t, func(c *Config) { c.Namespaces = spaces }).paper()
+	for namespace, want := range map[string]string{
+		"faces": "", "default": "",
+		"texts": "namespace texts does not allow inference face-recognition, but text-recognition: ask for one of these, or whoever may change the namespace adds it to its annotation heteroaccel.io/allowed-inferences",
+	} {
+		before := r.inv.Reservations()
+		_, resp := r.admit(t, pod("p", "face-recognition", "any", func(p *corev1.Pod) { p.Namespace = namespace }), func(q *admissionv1.AdmissionRequest) { q.Namespace = namespace })
+		switch {
+		case want == "" && !resp.Allowed:
+			t.Errorf("%s: refused: %s", namespace, resp.Result.Message)
+		case want != "" && (resp.Allowed || resp.Result.Message != want):
+			t.Errorf("%s: got %+v, want %s", namespace, resp.Result, want)
+		case want != "" && r.inv.Reservations() != before:
+			t.Errorf("%s: a refused pod has a reservation", namespace)
+		}
 	}
 }
 

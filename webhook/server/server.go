@@ -11,6 +11,7 @@ import (
 
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
@@ -27,6 +28,8 @@ type Config struct {
 	Policy    policy.Policy
 	// Rules are those of the namespaces; nil when none are known.
 	Rules *admission.Store
+	// Namespaces say which inferences they may use; nil for all.
+	Namespaces *namespaces.Store
 	// Schedulers and OtherSchedulers are as in variant.Source; none means any.
 	Schedulers      []string
 	OtherSchedulers bool

@@ -13,6 +13,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/quota"
 	"heteroaccel.io/pkg/resources"
@@ -26,6 +27,8 @@ type Source struct {
 	Now func() time.Time
 	// Rules are those of the namespaces; nil when none are known.
 	Rules *admission.Store
+	// Namespaces say which inferences they may use; nil for all.
+	Namespaces *namespaces.Store
 	// Schedulers are the names of those that ask our extender; none means any.
 	Schedulers []string
 	// OtherSchedulers admits pods of other schedulers too.
@@ -49,6 +52,9 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 	}
 	if !ok {
 		return in, nil, s.unknownInference(req.Inference)
+	}
+	if err := s.Namespaces.Refuses(namespace, p); err != nil {
+		return in, nil, err
 	}
 	in.Profile = p
 	if name := pod.Spec.SchedulerName; !s.OtherSchedulers && !s.Schedules(name) {

@@ -56,7 +56,7 @@ func NewConnector(t *testing.T) *Connector {
 	}
 	c := &Connector{kept: servertest.New()}
 	api := server.New(server.Config{
-		Sessions: c.kept, Profiles: store, Client: byToken, Ready: func() error { return nil }, Version: "test", Log: zerolog.Nop(),
+		Sessions: c.kept, Profiles: store, Client: byToken, Allowed: func(*profile.Profile) error { return nil }, Ready: func() error { return nil }, Version: "test", Log: zerolog.Nop(),
 		Limits: server.Limits{Sessions: 1000, Rate: 1e6, Burst: 1e6, TTL: 3 * time.Second, MaxTTL: time.Hour},
 	})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -29,6 +29,13 @@ type InferenceProfile struct {
 
 // InferenceProfileSpec describes the program and its variants.
 type InferenceProfileSpec struct {
+	// namespaceSelector selects by their labels the namespaces whose pods may ask
+	// for the inference. Defaults to all. The label kubernetes.io/metadata.name has
+	// a namespace's name.
+	//
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+
 	// container is the name of the container that runs the inference. A pod's
 	// annotation heteroaccel.io/container overrides it. In a pod without such a
 	// container it is the default container, the one with a device flag or an
