@@ -22,6 +22,7 @@ import (
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/readmit"
@@ -36,6 +37,10 @@ const (
 	keySecret = "heteroaccel-webhook-key"
 	lease     = "heteroaccel-webhook"
 )
+
+// codeLength is how many characters of a namespace's code its runs are kept by: 72
+// bits.
+const codeLength = 12
 
 // run wires the program together and runs it until ctx ends.
 func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
@@ -89,7 +94,6 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	profiles := profile.NewStore()
 	times := serviceTimes(profiles)
-	learner := learning.New(learning.Config{Profiles: profiles, Write: statusClient.AddRuns, Leads: leads, Log: log})
 	statuses := newStatusWriter(statusClient.WriteStatus, leads, log)
 	against := refusals.New(time.Now)
 	inv := inventory.New(inventory.Options{
@@ -97,6 +101,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		ReservationTTL:  f.reservationTTL,
 		ServiceTime:     times,
 		Schedulers:      f.schedulers,
+	})
+	learner := learning.New(learning.Config{
+		Profiles: profiles, Write: statusClient.AddRuns, Leads: leads, Offers: inv.Offers,
+		Code: func(inference, namespace string) string {
+			return record.Code(key, "learned", inference, namespace)[:codeLength]
+		},
+		Registry: registry, Log: log,
 	})
 	feeds := kube.NewFeeds(client, profileClient, inv, profiles, func() []byte { return key }, func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")

@@ -149,7 +149,7 @@ func TestReducingLosesNothing(t *testing.T) {
 				{Name: "sidecar", Resources: requests("cpu", "100m"), RestartPolicy: new(corev1.ContainerRestartPolicyAlways)},
 			},
 			Containers: []corev1.Container{
-				{Name: "a", Image: "i", Env: []corev1.EnvVar{{Name: "E"}}, Resources: requests("gpu.intel.com/i915", "1")},
+				{Name: "a", Image: "i", Env: []corev1.EnvVar{{Name: "E"}, {Name: "HETEROACCEL_DEVICE", Value: "GPU"}}, Resources: requests("gpu.intel.com/i915", "1")},
 				{Name: "b", Resources: requests("memory", "1Gi")},
 			},
 			Volumes: []corev1.Volume{{Name: "v"}},
@@ -177,7 +177,7 @@ func TestReducingLosesNothing(t *testing.T) {
 	if diff := cmp.Diff(want.Run, r.Run); diff != "" {
 		t.Errorf("run (-whole +reduced):\n%s", diff)
 	}
-	if r.Managed == nil || r.Run == nil || r.Needs.CPU == 0 {
+	if r.Managed == nil || r.Run == nil || r.Needs.CPU == 0 || r.Run.Image != "i" || r.Run.Device != "GPU" {
 		t.Errorf("the record is empty: %+v", *r)
 	}
 }
