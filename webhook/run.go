@@ -124,7 +124,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	refused := newRefusedCreates(against, inv, leads)
 	failed := kube.FailedCreates(client)
 	failed.Register(refused.observe, nil)
-	telemetry := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
+	exporters := monitor.NewPods(feeds.Pods.Synced)
+	source, err := f.telemetry.Source(exporters)
+	if err != nil {
+		return err
+	}
+	feeds.Pods.Register(kube.OnPod(exporters.Set), exporters.Delete)
+	telemetry := monitor.New(source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), telemetry)
 	synced := func() error { return errors.Join(feeds.Synced(), telemetry.Synced()) }
 
@@ -152,15 +158,15 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	source, err := certificateSource(f, config, client, log)
+	certificates, err := certificateSource(f, config, client, log)
 	if err != nil {
 		return err
 	}
 	// Only the replica that decides is ready, so the Service sends it
 	// everything.
-	ready.set(func() error { return errors.Join(synced(), leads(), certificate.Ready(source)) })
+	ready.set(func() error { return errors.Join(synced(), leads(), certificate.Ready(certificates)) })
 
-	group.Go(func() error { return certificate.Renew(ctx, source) })
+	group.Go(func() error { return certificate.Renew(ctx, certificates) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return suspension.Run(ctx) })
 	group.Go(func() error { return failed.Run(ctx) })
@@ -169,7 +175,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return learner.Run(ctx) })
 	group.Go(func() error { return statuses.run(ctx) })
 	group.Go(func() error {
-		return serve.Run(ctx, f.bindAddress, srv.Handler(), certificate.ServerConfig(source), log)
+		return serve.Run(ctx, f.bindAddress, srv.Handler(), certificate.ServerConfig(certificates), log)
 	})
 	return group.Wait()
 }

@@ -20,6 +20,8 @@ type Config struct {
 	History *history.Store
 	// Bypassed are the resources that a scheduler does not ask about.
 	Bypassed func() []bypass.Report
+	// Conflict is why a node's telemetry is ignored, "" if it is not.
+	Conflict func(node string) string
 	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
 	// NotRecreated are pods that the API server refuses to recreate.

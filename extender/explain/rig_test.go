@@ -26,6 +26,8 @@ type rig struct {
 	*extendertest.Cluster
 	history  *history.Store
 	bypassed []bypass.Report
+	// conflicts are why nodes' telemetry is ignored.
+	conflicts map[string]string
 	// suspended and notRecreated are what the webhook reports.
 	suspended    bool
 	notRecreated []kube.NotRecreated
@@ -43,6 +45,7 @@ func newRig(tb testing.TB) *rig {
 	pages := New(Config{
 		Inventory: r.Inventory, Profiles: r.Profiles, History: r.history,
 		Bypassed:     func() []bypass.Report { return r.bypassed },
+		Conflict:     func(node string) string { return r.conflicts[node] },
 		Suspended:    func() bool { return r.suspended },
 		NotRecreated: func() []kube.NotRecreated { return r.notRecreated },
 		Further:      []Endpoint{{"POST", "/scheduler/filter", "for kube-scheduler"}},

@@ -29,6 +29,8 @@ type Config struct {
 	// FollowPods calls set and remove for every pod once the inventory has it,
 	// one at a time, as kube.Feeds does.
 	FollowPods func(set func(*corev1.Pod), remove func(types.NamespacedName))
+	// Conflict is why a node's telemetry is ignored, "" if it is not.
+	Conflict func(node string) string
 	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
 	// NotRecreated are the pods that the API server refuses to recreate.
@@ -63,7 +65,7 @@ func New(c Config) (http.Handler, error) {
 	c.FollowPods(watcher.SetPod, watcher.DeletePod)
 	pages := explain.New(explain.Config{
 		Inventory: c.Inventory, Profiles: c.Profiles, History: calls, Bypassed: watcher.Report,
-		Suspended: c.Suspended, NotRecreated: c.NotRecreated, Further: further,
+		Conflict: c.Conflict, Suspended: c.Suspended, NotRecreated: c.NotRecreated, Further: further,
 	})
 
 	r := serve.Router(c.Log)

@@ -44,6 +44,7 @@ func newRig(tb testing.TB, clock func() time.Time) *rig {
 			}
 			return nil
 		},
+		Conflict:     func(string) string { return "" },
 		Suspended:    func() bool { return false },
 		NotRecreated: func() []kube.NotRecreated { return nil },
 		Registerer:   reg,

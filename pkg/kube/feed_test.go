@@ -155,7 +155,8 @@ func TestReducingLosesNothing(t *testing.T) {
 			Volumes: []corev1.Volume{{Name: "v"}},
 		},
 		Status: corev1.PodStatus{
-			Phase: corev1.PodRunning,
+			Phase:  corev1.PodRunning,
+			PodIPs: []corev1.PodIP{{IP: "10.0.0.1"}},
 			ContainerStatuses: []corev1.ContainerStatus{
 				{Name: "a", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Unix(100, 0)}}},
 				{Name: "b", AllocatedResources: list("memory", "2Gi"), Resources: &corev1.ResourceRequirements{Requests: list("memory", "2Gi")}},
@@ -166,6 +167,10 @@ func TestReducingLosesNothing(t *testing.T) {
 	reduced, err := reducePod(pod.DeepCopy())
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Where a pod has which address says for which node its page may speak.
+	if p := reduced.(*corev1.Pod); p.Spec.NodeName != pod.Spec.NodeName || len(p.Status.PodIPs) != 1 {
+		t.Errorf("addresses %v on %q", p.Status.PodIPs, p.Spec.NodeName)
 	}
 	r := inventory.PodOf(reduced.(*corev1.Pod), testKey)
 	if diff := cmp.Diff(want.Needs, r.Needs); diff != "" {

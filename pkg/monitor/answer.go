@@ -7,10 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
-
-	"heteroaccel.io/pkg/telemetry"
 )
 
 // answer is the body that Prometheus' HTTP API (v1) sends for a query.
@@ -53,6 +50,24 @@ func (r result) matrix() ([]rangeSeries, error) {
 	var out []rangeSeries
 	if err := json.Unmarshal(r.Raw, &out); err != nil {
 		return nil, fmt.Errorf("decode matrix: %w", err)
+	}
+	return out, nil
+}
+
+// instantSeries is a series with one sample.
+type instantSeries struct {
+	Metric map[string]string `json:"metric"`
+	Value  point             `json:"value"`
+}
+
+// vector reads the result of an instant vector.
+func (r result) vector() ([]instantSeries, error) {
+	if r.Type != "vector" {
+		return nil, fmt.Errorf("result has type %q, want vector", r.Type)
+	}
+	var out []instantSeries
+	if err := json.Unmarshal(r.Raw, &out); err != nil {
+		return nil, fmt.Errorf("decode vector: %w", err)
 	}
 	return out, nil
 }
@@ -116,57 +131,4 @@ func (l *lastPoint) UnmarshalJSON(b []byte) error {
 		return errors.New("series without samples")
 	}
 	return (*point)(l).UnmarshalJSON(b[open:end])
-}
-
-// scrapeTarget is a target of Prometheus that reports a node.
-type scrapeTarget struct {
-	node, job, instance string
-}
-
-// lastScrape is the last scrape of one target, about one node.
-type lastScrape struct {
-	scrapeTarget
-	millis int64
-	series []telemetry.Series
-}
-
-// lastScrapes returns the last scrape of each node, whichever target it came
-// from. All samples of a scrape have the same time, so a series whose last
-// sample is older was not in it.
-func lastScrapes(series []rangeSeries) []lastScrape {
-	latest := map[scrapeTarget]int64{}
-	of := func(s rangeSeries) scrapeTarget {
-		node := telemetry.NodeOf(telemetry.Series{Labels: s.Metric})
-		return scrapeTarget{node, s.Metric["job"], s.Metric["instance"]}
-	}
-	for _, s := range series {
-		key := of(s)
-		latest[key] = max(latest[key], s.Last.millis)
-	}
-	byNode := map[string]*lastScrape{}
-	for key, millis := range latest {
-		last := byNode[key.node]
-		if last == nil || millis > last.millis || (millis == last.millis && key.less(last.scrapeTarget)) {
-			byNode[key.node] = &lastScrape{scrapeTarget: key, millis: millis}
-		}
-	}
-	for _, s := range series {
-		key := of(s)
-		target := byNode[key.node]
-		if target.scrapeTarget == key && s.Last.millis == target.millis {
-			target.series = append(target.series, telemetry.Series{Name: s.Metric["__name__"], Labels: s.Metric, Value: s.Last.value})
-		}
-	}
-	out := make([]lastScrape, 0, len(byNode))
-	for _, s := range byNode {
-		out = append(out, *s)
-	}
-	slices.SortFunc(out, func(x, y lastScrape) int { return cmp.Compare(x.node, y.node) })
-	return out
-}
-
-// less orders targets, so that of two scraped in the same millisecond always
-// the same one wins.
-func (t scrapeTarget) less(o scrapeTarget) bool {
-	return cmp.Or(cmp.Compare(t.job, o.job), cmp.Compare(t.instance, o.instance)) < 0
 }
