@@ -19,17 +19,7 @@ import (
 // noticed, and the report goes once it is there.
 func nobodyAsks(t *testing.T, s *stack.Stack) {
 	const warning = "add " + gpuResource + " to managedResources"
-	root, err := cluster.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole, err := stack.Extenders(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range whole {
-		whole[i].URLPrefix = s.URL("extender", "/scheduler")
-	}
+	whole := extenders(t, s)
 	less := slices.Clone(whole)
 	less[0].ManagedResources = slices.DeleteFunc(slices.Clone(less[0].ManagedResources), func(r schedulerv1.ExtenderManagedResource) bool { return r.Name == gpuResource })
 	restart := func(extenders []schedulerv1.Extender) {
@@ -85,6 +75,23 @@ func nobodyAsks(t *testing.T, s *stack.Stack) {
 		}
 		return err
 	})
+}
+
+// extenders are those of the scheduler's configuration, at our process' address.
+func extenders(t *testing.T, s *stack.Stack) []schedulerv1.Extender {
+	t.Helper()
+	root, err := cluster.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := stack.Extenders(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole {
+		whole[i].URLPrefix = s.URL("extender", "/scheduler")
+	}
+	return whole
 }
 
 // theSchedulersWords: the page of a pod for which kube-scheduler finds no node

@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/schemathesis"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -35,6 +37,14 @@ func callers(t *testing.T, s *stack.Stack) {
 		return "Bearer " + token.Status.Token
 	}
 	hall, gate, late := bearer("hall"), bearer("gate"), bearer("late")
+	until := func(expires time.Time) string {
+		t.Helper()
+		token, err := s.Reissued(strings.TrimPrefix(gate, "Bearer "), expires.Add(-time.Hour), expires)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "Bearer " + token
+	}
 	if err := accounts.Delete(t.Context(), "late", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -48,14 +58,16 @@ func callers(t *testing.T, s *stack.Stack) {
 		status              int
 		says                string
 	}{
-		"its own":                      {http.MethodGet, one, hall, 200, ""},
-		"another client's":             {http.MethodGet, one, gate, 404, "there is no such session, or it has ended"},
-		"renews another client's":      {http.MethodPost, one + "/renew", gate, 404, "there is no such session, or it has ended"},
-		"ends another client's":        {http.MethodDelete, one, gate, 404, "there is no such session, or it has ended"},
-		"watches another client's":     {http.MethodGet, one + "/events", gate, 404, "there is no such session, or it has ended"},
-		"no token":                     {http.MethodGet, one, "", 401, "Authorization: Bearer TOKEN"},
-		"a made-up token":              {http.MethodGet, one, hall + "x", 401, "Authorization: Bearer TOKEN"},
-		"a token that holds no longer": {http.MethodGet, one, late, 401, "Authorization: Bearer TOKEN"},
+		"its own":                   {http.MethodGet, one, hall, 200, ""},
+		"another client's":          {http.MethodGet, one, gate, 404, "there is no such session, or it has ended"},
+		"renews another client's":   {http.MethodPost, one + "/renew", gate, 404, "there is no such session, or it has ended"},
+		"ends another client's":     {http.MethodDelete, one, gate, 404, "there is no such session, or it has ended"},
+		"watches another client's":  {http.MethodGet, one + "/events", gate, 404, "there is no such session, or it has ended"},
+		"no token":                  {http.MethodGet, one, "", 401, "Authorization: Bearer TOKEN"},
+		"a made-up token":           {http.MethodGet, one, hall + "x", 401, "Authorization: Bearer TOKEN"},
+		"a deleted account's token": {http.MethodGet, one, late, 401, "Authorization: Bearer TOKEN"},
+		"an expired token":          {http.MethodGet, one, until(time.Now().Add(-time.Hour)), 401, "Authorization: Bearer TOKEN"},
+		"one that has not expired":  {http.MethodGet, one, until(time.Now().Add(time.Minute)), 404, "there is no such session, or it has ended"},
 	} {
 		code, _, err := c.ask(t.Context(), tt.method, tt.path, "", "Authorization", tt.token)
 		if code != tt.status || err != nil && !strings.Contains(err.Error(), tt.says) {
@@ -84,7 +96,7 @@ func sessionMetrics(t *testing.T, s *stack.Stack) {
 	above := func(limit float64) func(float64) bool { return func(v float64) bool { return v > limit } }
 	becomes("heteroaccel_connector_leading", "it is the only one", is(1))
 	becomes("heteroaccel_connector_session_longest_wait_seconds", "nobody waits", is(0))
-	if said, err := s.KubectlInput(t.Context(), apiProfiles, "create", "-f", "-"); err != nil {
+	if said, err := s.KubectlInput(t.Context(), schemathesis.Profiles, "create", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
 	defer kubectl(t, s, "delete", "inferenceprofile", "shared", "without-template")

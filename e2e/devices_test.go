@@ -18,6 +18,7 @@ import (
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Config{
+		Race:     true,
 		Webhook:  []string{"--reservation-ttl=10s", "--max-telemetry-age=4s"},
 		Extender: []string{"--max-telemetry-age=4s"},
 	})

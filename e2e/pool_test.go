@@ -14,7 +14,8 @@ import (
 	"heteroaccel.io/e2e/stack"
 )
 
-// setup is an installation that several tests need alike. A test that borrows
+// setup is an installation that several tests need alike, whose programs have the
+// race detector. A test that borrows
 // one may find it used by others before: with no pods, all nodes in order and
 // every program running, but with their namespaces and Events. It leaves it the
 // same way, and profiles as they were.
@@ -59,7 +60,7 @@ func borrow(t *testing.T, want setup) *stack.Stack {
 		var out bytes.Buffer
 		var err error
 		// Not the test's context: the next test goes on with it.
-		if s, err = launch(context.Background(), stack.Config{Out: &out, Machines: want.machines(), Webhook: want.webhook}); err != nil {
+		if s, err = launch(context.Background(), stack.Config{Out: &out, Race: true, Machines: want.machines(), Webhook: want.webhook}); err != nil {
 			t.Fatalf("start the cluster: %v\n%s", err, out.String())
 		}
 	}
@@ -134,28 +135,33 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// raced compiles the programs under test with the race detector, once. The
-// exporters, of which there are up to ten and which nobody but scrapers calls,
-// take more processor time with it than all the rest: they have it in the long
-// tests only.
-var raced = sync.OnceValues(func() (string, error) {
-	programs := []string{"connector", "extender", "webhook"}
-	if long {
-		programs = append(programs, "exporter")
-	}
-	return stack.BuildPrograms(context.Background(), nil, programs...)
-})
+// compiled has the directories of the programs under test, with and without the
+// race detector.
+var compiled = map[bool]func() (string, error){
+	false: sync.OnceValues(func() (string, error) { return stack.BuildPrograms(context.Background(), nil) }),
+	true: sync.OnceValues(func() (string, error) {
+		programs := []string{"connector", "extender", "webhook"}
+		// Of these there are up to ten, and nobody but scrapers calls them.
+		if long {
+			programs = append(programs, "exporter")
+		}
+		return stack.BuildPrograms(context.Background(), nil, programs...)
+	}),
+}
 
-// launch starts an installation whose programs have the race detector.
+// launch starts an installation. Its programs have the race detector, which
+// multiplies their processor time, if cfg.Race is set, and in all of the long
+// tests.
 func launch(ctx context.Context, cfg stack.Config) (*stack.Stack, error) {
 	var err error
-	if cfg.Programs, err = raced(); err != nil {
+	if cfg.Programs, err = compiled[cfg.Race || long](); err != nil {
 		return nil, err
 	}
 	return stack.Start(ctx, cfg)
 }
 
-// start runs an installation of its own for one test.
+// start runs an installation of its own for one test. Tests in which things
+// happen at once set Race.
 func start(t *testing.T, cfg stack.Config) *stack.Stack {
 	t.Helper()
 	var out bytes.Buffer

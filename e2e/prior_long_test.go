@@ -60,7 +60,6 @@ func timed(ctx context.Context, s *stack.Stack) (runs map[string]int64, all int6
 // one after another, the GPU is used first, each kind is timed, and then the
 // GPU, which takes a sixth of the time, is what they get.
 func TestNoTimes(t *testing.T) {
-	t.Parallel()
 	s := untimed(t, "", "", "")
 	eventuallyWould(t, s, anyPod("", "first-try", "any", short), "GPU")
 	first := create(t, s, anyPod("first-try", "first-try", "any", short))
@@ -116,7 +115,6 @@ func TestNoTimes(t *testing.T) {
 // TestWrongHints: a kind whose hint is sixty times too long is found out, on
 // which no pod would ever have been put.
 func TestWrongHints(t *testing.T) {
-	t.Parallel()
 	s := untimed(t, ", serviceTime: 30s", "", ", serviceTime: 2s")
 	eventuallyWould(t, s, anyPod("", "first-try", "gpu,cpu", short), "CPU")
 	const most = 60

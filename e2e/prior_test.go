@@ -23,11 +23,17 @@ spec:
   - {accelerator: CPU, image: "example/x:cpu", device: CPU, limits: {cpu: "2"}%s}
 `
 
-// untimed starts a stack of one node with a device of each kind, and a profile
-// whose variants say this of their times, in the order GPU, NPU, CPU.
+// untimed borrows an installation of one node, and gives it a profile whose
+// variants say this of their times, in the order GPU, NPU, CPU.
 func untimed(t *testing.T, gpu, npu, cpu string) *stack.Stack {
 	t.Helper()
-	s := start(t, stack.Config{Machines: oneOfEach()})
+	s := borrow(t, oneNode)
+	t.Cleanup(func() {
+		// Not the test's context, which has ended.
+		if said, err := s.Kubectl(context.Background(), "delete", "inferenceprofile", "first-try"); err != nil {
+			t.Errorf("delete the profile: %v: %s", err, said)
+		}
+	})
 	if said, err := s.KubectlInput(t.Context(), fmt.Sprintf(firstProfile, gpu, npu, cpu), "create", "-f", "-"); err != nil {
 		t.Fatalf("create the profile: %v: %s", err, said)
 	}
@@ -43,7 +49,6 @@ func untimed(t *testing.T, gpu, npu, cpu string) *stack.Stack {
 // CPU while a GPU or NPU is idle: the order of the profile decides, or the
 // speeds that it states.
 func TestServersWithoutTimes(t *testing.T) {
-	t.Parallel()
 	s := untimed(t, "", "", "")
 	server := func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyAlways }
 	serve := func(want ...string) {

@@ -86,7 +86,7 @@ func nothingRefused(t *testing.T, s *stack.Stack, ns string) {
 func TestQuota(t *testing.T) {
 	t.Parallel()
 	machines := machine.Fleet(1, machine.Shape{GPUs: 4, Sticks: 4, FPGAs: 1, Cores: 16})
-	runShared(t, start(t, stack.Config{Machines: machines, Webhook: []string{"--reservation-ttl=10s"}}), []shared{
+	runShared(t, start(t, stack.Config{Race: true, Machines: machines, Webhook: []string{"--reservation-ttl=10s"}}), []shared{
 		{"next kind", quotaNextKind},
 		{"burst under a quota of 1", func(t *testing.T, s *stack.Stack) { quotaBurst(t, s, 1) }},
 		{"burst under a quota of 3", func(t *testing.T, s *stack.Stack) { quotaBurst(t, s, 3) }},

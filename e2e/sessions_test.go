@@ -12,7 +12,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -21,14 +20,14 @@ var sessionFlags = []string{"--idle-timeout=1s", "--max-requests-per-second=1000
 
 // TestSessions: cameras ask for inferences and get addresses.
 func TestSessions(t *testing.T) {
-	t.Parallel()
-	s := start(t, stack.Config{Machines: machine.Paper()})
+	s := borrow(t, paper)
 	if err := s.InstallConnector(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.StartConnector(t.Context(), "connector", sessionFlags...); err != nil {
 		t.Fatal(err)
 	}
+	defer func() { s.Process("connector").Kill() }() // it was started anew meanwhile
 	for _, scene := range []shared{
 		{"four inferences", fourSessions},
 		{"ended at once", endedAtOnce},

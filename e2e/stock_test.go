@@ -21,11 +21,15 @@ import (
 // also what a cluster autoscaler simulates, and quotas and queueing systems see
 // only resources that they know.
 func TestStockScheduler(t *testing.T) {
-	t.Parallel()
-	s := start(t, stack.Config{Machines: oneOfEach()})
+	s := borrow(t, oneNode)
 	if err := s.RestartScheduler(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		if err := s.RestartScheduler(t.Context(), extenders(t, s)); err != nil {
+			t.Error(err)
+		}
+	}()
 	// No node has an FPGA here, which the clean-up between shared tests asks for.
 	t.Run("no extender configured", func(t *testing.T) { noExtender(t, s) })
 	t.Run("a node group with no node yet", func(t *testing.T) { scaledToZero(t, s) })

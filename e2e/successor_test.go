@@ -32,7 +32,7 @@ func createdFirst(p *corev1.Pod) bool {
 // waits is gone, where the namespace's quota has room for both.
 func TestCreatedFirst(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Machines: machine.Fleet(1, machine.Shape{GPUs: 2, Sticks: 2, Cores: 8})})
+	s := start(t, stack.Config{Race: true, Machines: machine.Fleet(1, machine.Shape{GPUs: 2, Sticks: 2, Cores: 8})})
 	for range 2 {
 		occupy(t, s, gpuResource)
 	}

@@ -32,7 +32,7 @@ func TestTakeover(t *testing.T) {
 		killAt     = 20  // devices that have freed
 		second     = "webhook-2"
 	)
-	s := start(t, stack.Config{Machines: machine.Fleet(nodes, machine.Shape{GPUs: 10, Sticks: 10, Cores: 16})})
+	s := start(t, stack.Config{Race: true, Machines: machine.Fleet(nodes, machine.Shape{GPUs: 10, Sticks: 10, Cores: 16})})
 	if err := s.StartReplica(second); err != nil {
 		t.Fatal(err)
 	}

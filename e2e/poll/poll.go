@@ -11,7 +11,7 @@ import (
 )
 
 // every is how often is looked.
-const every = 50 * time.Millisecond
+const every = 100 * time.Millisecond
 
 // Until calls try until it succeeds; its last error is returned when ctx ends
 // first.

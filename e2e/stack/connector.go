@@ -49,7 +49,7 @@ func (s *Stack) StartConnector(ctx context.Context, name string, further ...stri
 		"--metrics-bind-address", status,
 		"--anonymous",
 		telemetry,
-		"--telemetry-interval", "250ms",
+		"--telemetry-interval", "500ms",
 	}, further...)
 	if err := s.run(name, "connector", args...); err != nil {
 		return err

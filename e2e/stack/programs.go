@@ -57,7 +57,7 @@ func (s *Stack) telemetry() (string, error) {
 		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
 	if len(urls) == 0 {
-		return "--telemetry-interval=250ms", nil
+		return "--telemetry-interval=500ms", nil
 	}
 	return "--exporter-endpoints=" + strings.Join(urls, ","), nil
 }
@@ -77,7 +77,7 @@ func (s *Stack) StartExtender(ctx context.Context, further ...string) error {
 		"--kubeconfig", kubeconfig,
 		"--bind-address", fmt.Sprintf("127.0.0.1:%d", s.ports["extender"]),
 		telemetry,
-		"--telemetry-interval", "250ms",
+		"--telemetry-interval", "500ms",
 	}, s.cfg.Extender...)
 	if err := s.run("extender", "extender", append(args, further...)...); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (s *Stack) StartReplica(name string) error {
 		"--health-probe-bind-address", status,
 		"--metrics-bind-address", status,
 		telemetry,
-		"--telemetry-interval", "250ms",
+		"--telemetry-interval", "500ms",
 	}, s.cfg.Webhook...)
 	return s.run(name, "webhook", args...)
 }
