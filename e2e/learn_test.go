@@ -123,8 +123,8 @@ func TestLearned(t *testing.T) {
 			t.Errorf("kubectl get infp -o yaml does not say %q:\n%s", want, said)
 		}
 	}
-	if strings.Contains(said, metav1.NamespaceDefault) {
-		t.Errorf("the profile names the namespace of its pods:\n%s", said)
+	if learned := kubectl(t, s, "get", "infp", inference, "-o", "jsonpath={.status.learned}"); strings.Contains(learned, metav1.NamespaceDefault) {
+		t.Errorf("the profile names the namespace of its pods: %s", learned)
 	}
 	text, err := stack.Get(t.Context(), s.URL("extender", "/profiles"))
 	if err != nil || !strings.Contains(text, "LEARNED") {

@@ -70,15 +70,11 @@ func (p *prometheusSource) fetch(ctx context.Context) ([]telemetry.Scrape, error
 		return nil, err
 	}
 	// A node that was not scraped for longer is stale anyway.
-	exporters, err := p.query(ctx, fmt.Sprintf("timestamp(%s{%s})", telemetry.ExporterInfo, p.selector), now)
+	exporters, err := query[vector](ctx, p, "vector", fmt.Sprintf("timestamp(%s{%s})", telemetry.ExporterInfo, p.selector), now)
 	if err != nil {
 		return nil, err
 	}
-	series, err := exporters.vector()
-	if err != nil {
-		return nil, fmt.Errorf("query Prometheus: %w", err)
-	}
-	sources, errs := sourcesOf(series)
+	sources, errs := sourcesOf(exporters)
 	var scrapes []telemetry.Scrape
 	for _, some := range batches(sources, now) {
 		read, failed := p.read(ctx, some, now)
@@ -93,7 +89,7 @@ func (p *prometheusSource) fetch(ctx context.Context) ([]telemetry.Scrape, error
 // read reads the last scrapes of some sources. If the answer is too large it asks
 // for half of them at a time, so that in the end one exporter is blamed.
 func (p *prometheusSource) read(ctx context.Context, some []source, now int64) ([]telemetry.Scrape, []error) {
-	answer, err := p.query(ctx, rangeQuery(p.selector, some, now), now)
+	series, err := query[matrix](ctx, p, "matrix", rangeQuery(p.selector, some, now), now)
 	switch {
 	case errors.Is(err, errTooLarge) && len(some) > 1:
 		first, errs := p.read(ctx, some[:len(some)/2], now)
@@ -103,10 +99,6 @@ func (p *prometheusSource) read(ctx context.Context, some []source, now int64) (
 		return nil, []error{fmt.Errorf("metrics of node %s in Prometheus: %w", some[0].node, err)}
 	case err != nil:
 		return nil, []error{err}
-	}
-	series, err := answer.matrix()
-	if err != nil {
-		return nil, []error{fmt.Errorf("query Prometheus: %w", err)}
 	}
 	var scrapes []telemetry.Scrape
 	var errs []error
@@ -131,12 +123,12 @@ func (p *prometheusSource) local(millis int64) time.Time {
 // time is Prometheus' time in milliseconds; it compares that clock with ours.
 func (p *prometheusSource) time(ctx context.Context) (int64, error) {
 	before := time.Now()
-	result, err := p.query(ctx, "time()", 0)
+	result, err := query[scalar](ctx, p, "scalar", "time()", 0)
 	if err != nil {
 		return 0, err
 	}
 	after := time.Now()
-	theirs, err := result.scalar()
+	theirs, err := millis(result.value)
 	if err != nil {
 		return 0, fmt.Errorf("query the time of Prometheus: %w", err)
 	}
@@ -150,36 +142,37 @@ func (p *prometheusSource) time(ctx context.Context) (int64, error) {
 	return theirs, nil
 }
 
-// query runs an instant query at a time in milliseconds, 0 for now. It is sent by
-// POST since it may be too long for a URL.
-func (p *prometheusSource) query(ctx context.Context, query string, at int64) (result, error) {
+// query runs an instant query at a time in milliseconds, 0 for now; kind is what
+// Prometheus calls its result. It is sent by POST since it may be too long for a
+// URL.
+func query[T any](ctx context.Context, p *prometheusSource, kind, query string, at int64) (result T, err error) {
 	values := url.Values{"query": {query}}
 	if at > 0 {
 		values.Set("time", strconv.FormatFloat(float64(at)/1000, 'f', 3, 64))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.api, strings.NewReader(values.Encode()))
 	if err != nil {
-		return result{}, fmt.Errorf("query Prometheus: %w", err)
+		return result, fmt.Errorf("query Prometheus: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	resp, err := p.client.Do(req)
 	if err != nil {
-		return result{}, fmt.Errorf("query Prometheus: %w", err)
+		return result, fmt.Errorf("query Prometheus: %w", err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(limit(resp.Body, answerLimit))
 	if err != nil {
-		return result{}, fmt.Errorf("query Prometheus: read the answer: %w", err)
+		return result, fmt.Errorf("query Prometheus: read the answer: %w", err)
 	}
-	r, err := parseAnswer(body)
+	result, err = parseAnswer[T](body, kind)
 	switch {
 	case resp.StatusCode != http.StatusOK && err == nil:
-		return result{}, fmt.Errorf("query Prometheus: status %s", resp.Status)
+		return result, fmt.Errorf("query Prometheus: status %s", resp.Status)
 	case resp.StatusCode != http.StatusOK:
-		return result{}, fmt.Errorf("query Prometheus: status %s: %w", resp.Status, err)
+		return result, fmt.Errorf("query Prometheus: status %s: %w", resp.Status, err)
 	case err != nil:
-		return result{}, fmt.Errorf("query Prometheus: %w", err)
+		return result, fmt.Errorf("query Prometheus: %w", err)
 	}
-	return r, nil
+	return result, nil
 }

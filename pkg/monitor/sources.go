@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -64,10 +63,15 @@ func sourcesOf(series []instantSeries) ([]source, []error) {
 			errs = append(errs, &Conflict{node, fmt.Sprintf("the page of %s says that it is node %s: relabel node from __meta_kubernetes_pod_node_name", s.Metric["instance"], shorten(claimed))})
 			continue
 		}
+		at, err := millis(s.Value.value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("node %s was scraped at no time: %w", node, err))
+			continue
+		}
 		labels := maps.Clone(s.Metric)
 		delete(labels, exported+telemetry.LabelNode)
 		delete(labels, "__name__")
-		byNode[node] = append(byNode[node], source{node, labels, int64(math.Round(s.Value.value * 1000))})
+		byNode[node] = append(byNode[node], source{node, labels, at})
 	}
 	var out []source
 	for _, node := range slices.Sorted(maps.Keys(byNode)) {
