@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -83,6 +84,7 @@ func (p *prometheusSource) fetch(ctx context.Context) ([]telemetry.Scrape, error
 			break
 		}
 	}
+	slices.SortFunc(scrapes, func(a, b telemetry.Scrape) int { return cmp.Compare(a.Node, b.Node) })
 	return scrapes, errors.Join(errs...)
 }
 
