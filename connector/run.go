@@ -100,7 +100,11 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-connector"),
 		Registry: registry, Log: log,
 	})
-	telemetry := monitor.New(f.telemetry.Source, f.telemetry.Interval, sessions.Observe, log)
+	source, err := f.telemetry.Source(nil)
+	if err != nil {
+		return err
+	}
+	telemetry := monitor.New(source, f.telemetry.Interval, sessions.Observe, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), telemetry)
 	known, err := f.clients(client[1])
 	if err != nil {

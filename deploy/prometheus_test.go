@@ -14,6 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
+
+	"heteroaccel.io/pkg/monitor"
 )
 
 // TestPrometheusOverlay: webhook and extender ask the Prometheus that is
@@ -58,8 +60,46 @@ func TestPrometheusOverlay(t *testing.T) {
 // scrapeConfig is as much of Prometheus' configuration as the tests look at.
 type scrapeConfig struct {
 	ScrapeConfigs []struct {
-		JobName string `json:"job_name"`
+		JobName        string `json:"job_name"`
+		HonorLabels    *bool  `json:"honor_labels"`
+		RelabelConfigs []struct {
+			SourceLabels []string `json:"source_labels"`
+			TargetLabel  string   `json:"target_label"`
+		} `json:"relabel_configs"`
 	} `json:"scrape_configs"`
+}
+
+// TestScrapesFitTheSelector: the exporters' series have the labels by which the
+// programs select them, with the values that the manifests give, and their node is
+// not the page's to say.
+func TestScrapesFitTheSelector(t *testing.T) {
+	var config scrapeConfig
+	if err := yaml.Unmarshal(read(t, "prometheus/prometheus.yml"), &config); err != nil {
+		t.Fatal(err)
+	}
+	job := config.ScrapeConfigs[0]
+	from := map[string]string{}
+	for _, r := range job.RelabelConfigs {
+		if r.TargetLabel != "" {
+			from[r.TargetLabel] = strings.Join(r.SourceLabels, ",")
+		}
+	}
+	want := map[string]string{
+		"namespace": "__meta_kubernetes_namespace", "pod": "__meta_kubernetes_pod_name",
+		"container": "__meta_kubernetes_pod_container_name", "node": "__meta_kubernetes_pod_node_name",
+	}
+	if diff := cmp.Diff(want, from); diff != "" || job.HonorLabels == nil || *job.HonorLabels {
+		t.Errorf("labels of the target (-want +got):\n%s, honor_labels %v", diff, job.HonorLabels)
+	}
+	namespace := ""
+	for _, obj := range decode(t, render(t, "prometheus")) {
+		if d, ok := obj.(*appsv1.DaemonSet); ok && d.Name == "heteroaccel-exporter" {
+			namespace = d.Namespace
+		}
+	}
+	if got := fmt.Sprintf("job=%q,namespace=%q", job.JobName, namespace); got != monitor.DefaultSelector {
+		t.Errorf("the series have %s, and %s are selected", got, monitor.DefaultSelector)
+	}
 }
 
 // metric matches the name of a metric of ours, and nothing in the name of a

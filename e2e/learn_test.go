@@ -3,16 +3,19 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
+	"heteroaccel.io/pkg/accel"
 )
 
 // learnedView is what /profiles/NAME says of one kind.
@@ -109,15 +112,19 @@ func TestLearned(t *testing.T) {
 	const slow = 2500 * time.Millisecond
 	runJob(t, s, "slow-on-gpu", "gpu", 3, slow)
 	v := wantLearned(t, s, "GPU", 3, slow)
-	if v.HintSeconds != 0.076 || v.UsedSeconds != v.LearnedSeconds {
+	// One namespace alone moves the time four times as far as the hint.
+	if v.HintSeconds != 0.076 || v.UsedSeconds != 4*v.HintSeconds {
 		t.Errorf("after 3 runs decisions go by %v s, learned %v s, hinted %v s", v.UsedSeconds, v.LearnedSeconds, v.HintSeconds)
 	}
 	eventuallyWould(t, s, anyPod("", inference, "any"), "NPU")
 	said := kubectl(t, s, "get", "infp", inference, "-o", "yaml")
-	for _, want := range []string{"learned:", "accelerator: GPU", "runs: 3", "lastObserved:", "time: "} {
+	for _, want := range []string{"learned:", "accelerator: GPU", "runs: 3", "lastObserved:", "time: ", "namespaces:"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("kubectl get infp -o yaml does not say %q:\n%s", want, said)
 		}
+	}
+	if learned := kubectl(t, s, "get", "infp", inference, "-o", "jsonpath={.status.learned}"); strings.Contains(learned, metav1.NamespaceDefault) {
+		t.Errorf("the profile names the namespace of its pods: %s", learned)
 	}
 	text, err := stack.Get(t.Context(), s.URL("extender", "/profiles"))
 	if err != nil || !strings.Contains(text, "LEARNED") {
@@ -157,4 +164,42 @@ func TestLearned(t *testing.T) {
 		t.Errorf("the edited variant: %+v, %v", v, err)
 	}
 	wantLearned(t, s, "GPU", 4, slow)
+	reset(t, s)
+}
+
+// reset: the annotation drops what was learned, and pods from before it tell
+// nothing.
+func reset(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	before := create(t, s, anyPod("before", "face-recognition", "gpu", func(p *corev1.Pod) {
+		p.Spec.RestartPolicy = corev1.RestartPolicyNever
+		p.Annotations[cluster.DurationAnnotation] = "3s"
+	}))
+	running(t, s, before)
+	kubectl(t, s, "annotate", "infp", "face-recognition", accel.ResetLearnedAnnotation+"=1", "--overwrite")
+	none := func(ctx context.Context) error {
+		v, err := learnedOf(ctx, s, "GPU")
+		if err == nil && (v.Runs != 0 || v.UsedSeconds != v.HintSeconds) {
+			err = fmt.Errorf("after a reset: %+v", v)
+		}
+		return err
+	}
+	eventually(t, none)
+	eventually(t, func(ctx context.Context) error {
+		left, err := s.Kubectl(ctx, "get", "infp", "face-recognition", "-o", "jsonpath={.status.learnedReset},{.status.learned}")
+		if err == nil && left != "1," {
+			err = fmt.Errorf("the status has %q", left)
+		}
+		return err
+	})
+	eventually(t, func(ctx context.Context) error {
+		text, err := stack.Get(ctx, s.URL("webhook status", "/metrics"))
+		if err == nil && !strings.Contains(text, `heteroaccel_webhook_finished_runs_total{outcome="edited"} 1`) {
+			err = errors.New("the pod from before the reset was not counted as such")
+		}
+		return err
+	})
+	if err := none(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

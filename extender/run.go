@@ -46,7 +46,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds = kube.NewFeeds(client, profileClient, inv, profiles, key.Key, func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
 	})
-	scrapes := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
+	exporters := monitor.NewPods(feeds.Pods.Synced)
+	source, err := f.telemetry.Source(exporters)
+	if err != nil {
+		return err
+	}
+	feeds.Pods.Register(kube.OnPod(exporters.Set), exporters.Delete)
+	scrapes := monitor.New(source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), scrapes)
 
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
@@ -60,6 +66,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 			feeds.Pods.Register(kube.OnPod(set), remove)
 		},
 		Other:        f.other(),
+		Conflict:     scrapes.Conflict,
 		Suspended:    suspension.Suspended,
 		NotRecreated: status.NotRecreated,
 		ManagedOnly:  !f.unmanaged,

@@ -23,6 +23,7 @@ import (
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/readmit"
@@ -37,6 +38,10 @@ const (
 	keySecret = "heteroaccel-webhook-key"
 	lease     = "heteroaccel-webhook"
 )
+
+// codeLength is how many characters of a namespace's code its runs are kept by: 72
+// bits.
+const codeLength = 12
 
 // run wires the program together and runs it until ctx ends.
 func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
@@ -90,7 +95,6 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	profiles := profile.NewStore()
 	times := serviceTimes(profiles)
-	learner := learning.New(learning.Config{Profiles: profiles, Write: statusClient.AddRuns, Leads: leads, Log: log})
 	statuses := newStatusWriter(statusClient.WriteStatus, leads, log)
 	against := refusals.New(time.Now)
 	inv := inventory.New(inventory.Options{
@@ -98,6 +102,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		ReservationTTL:  f.reservationTTL,
 		ServiceTime:     times,
 		Schedulers:      f.schedulers,
+	})
+	learner := learning.New(learning.Config{
+		Profiles: profiles, Write: statusClient.AddRuns, Leads: leads, Offers: inv.Offers,
+		Code: func(inference, namespace string) string {
+			return record.Code(key, "learned", inference, namespace)[:codeLength]
+		},
+		Registry: registry, Log: log,
 	})
 	feeds := kube.NewFeeds(client, profileClient, inv, profiles, func() []byte { return key }, func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
@@ -114,7 +125,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	refused := newRefusedCreates(against, inv, leads)
 	failed := kube.FailedCreates(client)
 	failed.Register(refused.observe, nil)
-	telemetry := monitor.New(f.telemetry.Source, f.telemetry.Interval, inv.SetTelemetry, log)
+	exporters := monitor.NewPods(feeds.Pods.Synced)
+	source, err := f.telemetry.Source(exporters)
+	if err != nil {
+		return err
+	}
+	feeds.Pods.Register(kube.OnPod(exporters.Set), exporters.Delete)
+	telemetry := monitor.New(source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), telemetry)
 	synced := func() error { return errors.Join(feeds.Synced(), telemetry.Synced()) }
 
@@ -143,11 +160,11 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	source, err := certificateSource(f, config, client, log)
+	certificates, err := certificateSource(f, config, client, log)
 	if err != nil {
 		return err
 	}
-	handler, serving := srv.Handler(), certificate.ServerConfig(source)
+	handler, serving := srv.Handler(), certificate.ServerConfig(certificates)
 	if f.clientCA != "" {
 		clients, err := certificate.ClientsOf(f.clientCA, f.clientNames, "the API server", log)
 		if err != nil {
@@ -158,9 +175,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	// Only the replica that decides is ready, so the Service sends it
 	// everything.
-	ready.set(func() error { return errors.Join(synced(), leads(), certificate.Ready(source)) })
+	ready.set(func() error { return errors.Join(synced(), leads(), certificate.Ready(certificates)) })
 
-	group.Go(func() error { return certificate.Renew(ctx, source) })
+	group.Go(func() error { return certificate.Renew(ctx, certificates) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return suspension.Run(ctx) })
 	group.Go(func() error { return failed.Run(ctx) })

@@ -4,6 +4,8 @@ package scraping
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/telemetry"
 )
 
@@ -29,29 +32,29 @@ func TestRules(t *testing.T) {
 	promtool(t, "test", "rules", filepath.Join(root, "deploy", "testdata", "prometheus", "rules_test.yml"))
 }
 
-// scrapes are the ways in which an operator may have the exporters scraped.
-var scrapes = map[string]func(job map[string]any){
-	"as deploy/prometheus does": func(map[string]any) {},
-	"by somebody else's Prometheus": func(job map[string]any) {
-		job["job_name"], job["honor_labels"], job["scrape_interval"] = "kubernetes-pods", false, "5s"
-		for _, c := range job["static_configs"].([]any) {
-			// Labels of the exporter's own pod, as discovery adds them.
-			labels := c.(map[string]any)["labels"].(map[string]string)
-			labels["node"] = "ip-10-0-0-1"
-			labels["namespace"], labels["pod"], labels["container"] = "heteroaccel-system", "exporter-x", "exporter"
-		}
-	},
+// scrapes are the ways in which an operator may have the exporters scraped, and the
+// flag for each.
+var scrapes = map[string]struct {
+	change func(config map[string]any, job map[string]any)
+	flag   string
+}{
+	"as deploy/prometheus does": {func(map[string]any, map[string]any) {}, "--prometheus-selector=" + monitor.DefaultSelector},
+	"by somebody else's Prometheus, with tenants": {func(config, job map[string]any) {
+		job["job_name"], job["scrape_interval"] = "kubernetes-pods", "5s"
+		tenants := map[string]any{"job_name": "tenants", "scrape_interval": "1s", "honor_labels": true, "static_configs": job["tenants"]}
+		config["scrape_configs"] = append(config["scrape_configs"].([]any), tenants)
+	}, `--prometheus-selector=job="kubernetes-pods",namespace="heteroaccel-system"`},
 }
 
 // TestThroughPrometheus: what comes through Prometheus is what the exporters
 // say, also after a device went or an exporter moved on.
 func TestThroughPrometheus(t *testing.T) {
-	for name, change := range scrapes {
+	for name, scraped := range scrapes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g, n := startNode(t, machine.G()), startNode(t, machine.N())
-			p := startPrometheus(t, change, g, n)
-			through := source(t, "--prometheus-url="+p.url)
+			p := startPrometheus(t, scraped.change, g, n)
+			through := source(t, "--prometheus-url="+p.url, scraped.flag)
 			direct := source(t, "--exporter-endpoints=http://"+g.address+",http://"+n.address)
 			same(t, "both nodes", through, direct)
 			scrapes, err := through(t.Context())
@@ -74,12 +77,25 @@ func TestThroughPrometheus(t *testing.T) {
 	}
 }
 
+// tenant serves a page that says of a node that its devices are unhealthy, in every
+// way that a page can name a node, and returns its address.
+func tenant(t *testing.T, node string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, labels := range []string{`node="` + node + `"`, `exported_node="` + node + `"`, `node="` + node + `",exported_node="` + node + `"`} {
+			fmt.Fprintf(w, "heteroaccel_exporter_info{%s} 1\nheteroaccel_device_healthy{%s,kind=\"GPU\",id=\"0000:00:02.0\"} 0\n", labels, labels)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
 // TestAge: telemetry is as old as its scrape; it ages and is never taken for new
 // once its exporter is away. The rules see that at once, and begin an alert.
 func TestAge(t *testing.T) {
 	t.Parallel()
 	g, n := startNode(t, machine.G()), startNode(t, machine.N())
-	p := startPrometheus(t, scrapes["as deploy/prometheus does"], g, n)
+	p := startPrometheus(t, scrapes["as deploy/prometheus does"].change, g, n)
 	through := source(t, "--prometheus-url="+p.url)
 	times := func() map[string]time.Time {
 		scrapes, err := through(t.Context())
@@ -150,7 +166,7 @@ func TestAge(t *testing.T) {
 func TestPrometheusRestarts(t *testing.T) {
 	t.Parallel()
 	g := startNode(t, machine.G())
-	p := startPrometheus(t, scrapes["as deploy/prometheus does"], g)
+	p := startPrometheus(t, scrapes["as deploy/prometheus does"].change, g)
 	through := source(t, "--prometheus-url="+p.url)
 	var last telemetry.Scrape
 	newer := func() string {

@@ -153,9 +153,10 @@ type prometheus struct {
 }
 
 // startPrometheus runs Prometheus with deploy/prometheus/prometheus.yml, in
-// which discovery is replaced by the nodes' addresses. change makes another
-// configuration of that for the exporters.
-func startPrometheus(t *testing.T, change func(job map[string]any), nodes ...*node) *prometheus {
+// which discovery is replaced by the nodes' addresses, and relabelling by labels of
+// the same names. change makes another configuration of that: job is the exporters'
+// and has the addresses of a tenant's page under "tenants", which are removed.
+func startPrometheus(t *testing.T, change func(config, job map[string]any), nodes ...*node) *prometheus {
 	t.Helper()
 	text, err := os.ReadFile(deployed(t, "prometheus.yml"))
 	do(t, err)
@@ -167,11 +168,15 @@ func startPrometheus(t *testing.T, change func(job map[string]any), nodes ...*no
 	delete(job, "relabel_configs")
 	var targets []any
 	for _, n := range nodes {
-		targets = append(targets, map[string]any{"targets": []string{n.address}, "labels": map[string]string{"node": n.Name}})
+		targets = append(targets, map[string]any{"targets": []string{n.address}, "labels": map[string]string{
+			"node": n.Name, "namespace": "heteroaccel-system", "pod": "heteroaccel-exporter-" + n.Name, "container": "exporter",
+		}})
 	}
 	job["static_configs"] = targets
-	change(job)
+	job["tenants"] = []any{map[string]any{"targets": []string{tenant(t, nodes[0].Name)}, "labels": map[string]string{"namespace": "tenant"}}}
 	config["scrape_configs"] = []any{job}
+	change(config, job)
+	delete(job, "tenants")
 	config["rule_files"] = []string{deployed(t, "rules.yml")}
 	dir := t.TempDir()
 	text, err = yaml.Marshal(config)
@@ -198,14 +203,16 @@ func (p *prometheus) start(t *testing.T) {
 }
 
 // source is what the webhook and the extender make of their flags.
-func source(t *testing.T, flag string) monitor.Source {
+func source(t *testing.T, flags ...string) monitor.Source {
 	t.Helper()
 	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
 	var f monitor.Flags
 	f.Add(fs)
-	do(t, fs.Parse([]string{flag}))
+	do(t, fs.Parse(flags))
 	do(t, f.Check())
-	return f.Source
+	source, err := f.Source(nil)
+	do(t, err)
+	return source
 }
 
 // view is what a source knows, by node, without what differs from one scrape to
@@ -213,10 +220,7 @@ func source(t *testing.T, flag string) monitor.Source {
 func view(scrapes []telemetry.Scrape) map[string]telemetry.Scrape {
 	out := map[string]telemetry.Scrape{}
 	for _, s := range scrapes {
-		s.Time, s.CPUBusy, s.Collectors = time.Time{}, 0, slices.Clone(s.Collectors)
-		for i := range s.Collectors {
-			s.Collectors[i].Seconds = 0
-		}
+		s.Time, s.CPUBusy, s.Collectors = time.Time{}, 0, nil // collectors are not read from Prometheus
 		out[s.Node] = s
 	}
 	return out

@@ -23,7 +23,9 @@ type nodeView struct {
 	Taints []string `json:"taints"`
 	// Telemetry is nil until the node's exporter is scraped for the first time.
 	Telemetry *telemetryView `json:"telemetry,omitempty"`
-	CPU       cpuView        `json:"cpu"`
+	// Conflict is why what exporters say of the node is ignored now.
+	Conflict string  `json:"conflict,omitempty"`
+	CPU      cpuView `json:"cpu"`
 	// Resources are the extended resources by Kubernetes' own accounting.
 	Resources []resourceView `json:"resources"`
 	Devices   []deviceView   `json:"devices"`
@@ -97,7 +99,7 @@ func (s *Pages) node(r *http.Request, who *viewer) (view, error) {
 func (s *Pages) viewNode(n *inventory.Node, who *viewer) *nodeView {
 	now := s.Inventory.Now()
 	fresh := n.Fresh(now, s.Inventory.MaxTelemetryAge())
-	v := &nodeView{Name: n.Name, Cordoned: n.Cordoned(), Taints: []string{}, Resources: []resourceView{}}
+	v := &nodeView{Name: n.Name, Conflict: s.Conflict(n.Name), Cordoned: n.Cordoned(), Taints: []string{}, Resources: []resourceView{}}
 	for _, t := range n.Taints() {
 		v.Taints = append(v.Taints, t.ToString())
 	}
@@ -137,8 +139,16 @@ func cores(milli int64) float64 { return float64(milli) / 1000 }
 
 func coreText(c float64) string { return strconv.FormatFloat(c, 'f', -1, 64) }
 
-// telemetry says in few words how old the telemetry is.
+// telemetry says in few words how old the telemetry is, and whether newer one is
+// ignored.
 func (v *nodeView) telemetry() string {
+	if v.Conflict != "" {
+		return v.telemetryAge() + ", conflict"
+	}
+	return v.telemetryAge()
+}
+
+func (v *nodeView) telemetryAge() string {
 	switch {
 	case v.Telemetry == nil:
 		return "none"

@@ -41,6 +41,9 @@ func (v *nodeView) text(p *page) {
 		p.field(0, "taints", strings.Join(v.Taints, ", "))
 	}
 	p.field(0, "telemetry", v.telemetry())
+	if v.Conflict != "" {
+		p.field(0, "conflict", v.Conflict)
+	}
 	p.line("")
 	p.line("CPU")
 	p.field(2, "cores", fmt.Sprintf("%s, %s requested", coreText(v.CPU.AllocatableCores), coreText(v.CPU.RequestedCores)))

@@ -24,6 +24,8 @@ type Config struct {
 	Bypassed func() []bypass.Report
 	// Alone reports whether there is no other replica that kube-scheduler could ask.
 	Alone func() bool
+	// Conflict is why a node's telemetry is ignored, "" if it is not.
+	Conflict func(node string) string
 	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
 	// NotRecreated are pods that the API server refuses to recreate.

@@ -45,8 +45,10 @@ type variantView struct {
 	Speed          float64  `json:"speed,omitempty"`
 	UsedSeconds    *float64 `json:"usedSeconds,omitempty"`
 	UsedFrom       string   `json:"usedFrom"`
-	// Runs is how many were measured; the last one ended at LastObserved.
+	// Runs is how many were measured, in Namespaces that count; the last one ended
+	// at LastObserved.
 	Runs         int64      `json:"runs"`
+	Namespaces   int        `json:"namespaces"`
 	LastObserved *time.Time `json:"lastObserved,omitempty"`
 
 	hint, learned, used time.Duration
@@ -98,7 +100,7 @@ func (s *Pages) viewProfile(p *profile.Profile) *profileView {
 			Kind: variant.Kind, Devices: map[string]int64{}, Device: variant.Device, Image: variant.Spec.Image,
 			HintSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned), UsedSeconds: seconds(used),
 			Speed: variant.Speed, UsedFrom: variant.Basis.String(),
-			Runs: variant.Learned.Runs, LastObserved: known(variant.Learned.Last),
+			Runs: variant.Learned.Runs(), Namespaces: variant.Learned.Namespaces(), LastObserved: known(variant.Learned.Last()),
 			hint: variant.ServiceTime, learned: learned, used: used,
 		}
 		for name, q := range variant.Devices {
@@ -139,6 +141,9 @@ func (v variantView) learnedText() string {
 func (v variantView) usedText() string {
 	switch v.UsedFrom {
 	case servicetime.Learned.String():
+		if v.used != v.learned {
+			return fmt.Sprintf("which is as far from the hint as fewer than %d namespaces can move it: correct serviceTime if it is wrong", servicetime.Agreeing)
+		}
 		return "learned"
 	case servicetime.Hinted.String():
 		return "the hint"

@@ -31,6 +31,8 @@ type rig struct {
 	bypassed []bypass.Report
 	// twofold is set while another replica runs.
 	twofold bool
+	// conflicts are why nodes' telemetry is ignored.
+	conflicts map[string]string
 	// suspended and notRecreated are what the webhook reports.
 	suspended    bool
 	notRecreated []kube.NotRecreated
@@ -54,6 +56,7 @@ func newRig(tb testing.TB) *rig {
 		Inventory: r.Inventory, Profiles: r.Profiles, History: r.history,
 		Bypassed:     func() []bypass.Report { return r.bypassed },
 		Alone:        func() bool { return !r.twofold },
+		Conflict:     func(node string) string { return r.conflicts[node] },
 		Suspended:    func() bool { return r.suspended },
 		NotRecreated: func() []kube.NotRecreated { return r.notRecreated },
 		MayList: func(_ *http.Request, resource schema.GroupResource, namespace string) (bool, error) {

@@ -103,6 +103,29 @@ func TestDeviceHeldByAClaim(t *testing.T) {
 	}
 }
 
+// A node about which two sources disagree shows that, and why, and no longer than
+// they do.
+func TestConflict(t *testing.T) {
+	r := newRig(t)
+	r.SetNode("node-c", nil, extendertest.GPU, "1")
+	r.Scrape("node-c", 90*time.Second)
+	r.conflicts = map[string]string{"node-c": "both http://10.0.0.1:9817 and http://10.9.9.9:80 say that they are it"}
+	for path, want := range map[string]string{
+		"/nodes":                    "stale, 90s, conflict",
+		"/nodes/node-c":             "conflict     both http://10.0.0.1:9817 and http://10.9.9.9:80 say that they are it\n",
+		"/nodes/node-c?format=json": `"conflict":"both http://10.0.0.1:9817 and`,
+	} {
+		if _, _, text := r.get(t, path); !strings.Contains(text, want) {
+			t.Errorf("%s: %q is not in:\n%s", path, want, text)
+		}
+		r.conflicts["node-c"], want = "", "conflict"
+		if _, _, text := r.get(t, path); strings.Contains(text, want) {
+			t.Errorf("%s: a conflict that is resolved is shown:\n%s", path, text)
+		}
+		r.conflicts["node-c"] = "both http://10.0.0.1:9817 and http://10.9.9.9:80 say that they are it"
+	}
+}
+
 // A device whose health is unknown is neither idle nor unhealthy, and one that is
 // unhealthy says why.
 func TestHealthOfDevices(t *testing.T) {

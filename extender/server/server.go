@@ -33,6 +33,8 @@ type Config struct {
 	FollowPods func(set func(*corev1.Pod), remove func(types.NamespacedName))
 	// Other reports whether a pod is another replica of the extender.
 	Other func(*corev1.Pod) bool
+	// Conflict is why a node's telemetry is ignored, "" if it is not.
+	Conflict func(node string) string
 	// Suspended reports whether the recreation of pending pods is suspended.
 	Suspended func() bool
 	// NotRecreated are the pods that the API server refuses to recreate.
@@ -76,6 +78,7 @@ func New(c Config) (*Server, error) {
 	c.FollowPods(watcher.SetPod, watcher.DeletePod)
 	shown := explain.New(explain.Config{
 		Inventory: c.Inventory, Profiles: c.Profiles, History: calls, Bypassed: watcher.Report, Alone: watcher.Alone,
+		Conflict:  c.Conflict,
 		Suspended: c.Suspended, NotRecreated: c.NotRecreated, MayList: c.MayList, VerbsAt: c.VerbsAt,
 	})
 	asked, pages := serve.Router(c.Log), serve.Router(c.Log)

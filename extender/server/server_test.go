@@ -37,6 +37,7 @@ func newRig(tb testing.TB, clock func() time.Time) *rig {
 		Inventory: r.Inventory, Profiles: r.Profiles, FollowPods: r.FollowPods,
 		Ready:        func() error { return nil },
 		Other:        func(*corev1.Pod) bool { return false },
+		Conflict:     func(string) string { return "" },
 		Suspended:    func() bool { return false },
 		NotRecreated: func() []kube.NotRecreated { return nil },
 		MayList:      func(*http.Request, schema.GroupResource, string) (bool, error) { return true, nil },

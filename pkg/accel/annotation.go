@@ -22,6 +22,10 @@ const (
 	bareAccelerator = "accelerator"
 )
 
+// ResetLearnedAnnotation is written by users on an InferenceProfile: whenever it
+// gets another value, what was learned of the profile is dropped.
+const ResetLearnedAnnotation = Prefix + "reset-learned"
+
 // Written by the webhook. Whoever may write a pod may write these too, so none
 // of them is trusted on the way in.
 const (

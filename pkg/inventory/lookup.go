@@ -22,6 +22,13 @@ func (inv *Inventory) Lookup(names []string) []*Node {
 	return found
 }
 
+// Offers reports whether the API server has shown a node that has devices of an
+// extended resource, healthy or not, or any node of that name for "".
+func (inv *Inventory) Offers(node, resource string) bool {
+	n := inv.Lookup([]string{node})[0]
+	return n != nil && (resource == "" || n.Capacity.Device(resource) > 0)
+}
+
 // Nodes returns the records of all nodes, by name.
 func (inv *Inventory) Nodes() []*Node {
 	inv.mu.Lock()

@@ -3,9 +3,13 @@ package inventory
 import (
 	"cmp"
 	"time"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/text"
 )
 
 // Run is a pod's progress.
@@ -22,6 +26,13 @@ type Run struct {
 	// Ends is false for a server, which releases its device only when it is
 	// deleted.
 	Ends bool
+
+	// Image and Device are the image of that container and the device that its
+	// variable accel.DeviceEnv names, as the API server has them, each at most
+	// maxText bytes. Altered is set once one of them was seen to change: whoever may
+	// patch pods can change the image.
+	Image, Device string
+	Altered       bool
 
 	// Restarted is set when that container is past its first attempt.
 	Restarted bool
@@ -50,7 +61,15 @@ func (r *Run) Duration() (took time.Duration, ok bool) {
 // withObservedRun returns p with what was seen of its run. old is the record
 // before it, nil for the first.
 func (p *Pod) withObservedRun(old *Pod, now time.Time) *Pod {
-	if p.Managed == nil || old == nil || old.Run == nil || p.Run.Restarted {
+	if p.Managed == nil || old == nil || old.Run == nil {
+		return p
+	}
+	if was := old.Run; was.Altered || was.Image != p.Run.Image || was.Device != p.Run.Device {
+		m, r := *p, *p.Run
+		r.Altered, m.Run = true, &r
+		p = &m
+	}
+	if p.Run.Restarted {
 		return p
 	}
 	seen := old.Run.Seen
@@ -73,6 +92,7 @@ func (p *Pod) withObservedRun(old *Pod, now time.Time) *Pod {
 // in a pod that is not ours.
 func runOf(pod *corev1.Pod, inference string) *Run {
 	r := &Run{Phase: pod.Status.Phase, Created: pod.CreationTimestamp.Time, Ends: ends(pod)}
+	r.Image, r.Device = programOf(pod, inference)
 	if s := statusOf(pod, inference); s != nil {
 		r.Restarted = s.RestartCount > 0
 		if t := s.State.Terminated; t != nil && (r.Phase == corev1.PodSucceeded || r.Phase == corev1.PodFailed) {
@@ -93,6 +113,26 @@ func runOf(pod *corev1.Pod, inference string) *Run {
 		r.Started = pod.Status.StartTime.Time
 	}
 	return r
+}
+
+// programOf returns the image of a container of the pod, and the device that it is
+// told; neither when there is no such container.
+func programOf(pod *corev1.Pod, container string) (image, device string) {
+	for _, containers := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
+		for i := range containers {
+			c := &containers[i]
+			if container == "" || c.Name != container {
+				continue
+			}
+			for _, e := range c.Env {
+				if e.Name == accel.DeviceEnv { // the last one of a name counts
+					device = e.Value
+				}
+			}
+			return unique.Make(text.Shorten(c.Image, maxText)).Value(), unique.Make(text.Shorten(device, maxText)).Value()
+		}
+	}
+	return "", ""
 }
 
 // statusOf is the status of a container of the pod, init containers included;

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -168,5 +169,48 @@ func TestFinishedOnceOfMany(t *testing.T) {
 	wg.Wait()
 	if got := finished.Load(); got != pods {
 		t.Errorf("%d finished, want %d", got, pods)
+	}
+}
+
+// TestAltered: a pod that ran another image for a while is not one that ran its
+// own, whatever it has when it ends.
+func TestAltered(t *testing.T) {
+	image := func(image, device string) podOption {
+		return func(p *corev1.Pod) {
+			p.Spec.Containers[0].Image = image
+			p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "HETEROACCEL_DEVICE", Value: device}}
+		}
+	}
+	own := image("variant", "GPU")
+	for name, tt := range map[string]struct {
+		seen []podOption
+		want bool
+	}{
+		"never":            {[]podOption{own, own, own}, false},
+		"when it ended":    {[]podOption{own, own, image("busybox", "GPU")}, true},
+		"while it ran":     {[]podOption{own, image("busybox", "GPU"), own}, true},
+		"before it ran":    {[]podOption{image("busybox", "GPU"), own, own}, true},
+		"another device":   {[]podOption{own, image("variant", "CPU"), own}, true},
+		"seen at the end":  {[]podOption{own}, false},
+		"of another's pod": {[]podOption{own, func(p *corev1.Pod) { image("busybox", "GPU")(p); p.UID = "another" }}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inv := New(Options{})
+			var last PodChange
+			for i, seen := range tt.seen {
+				options := []podOption{ours("GPU", "r"), on("g"), since(start), seen}
+				if i == len(tt.seen)-1 {
+					options = append(options, ended(corev1.PodSucceeded, 0, time.Second))
+				}
+				last = inv.SetPod(aPod("p", options...))
+			}
+			if got := last.Record.Run.Altered; got != tt.want {
+				t.Errorf("altered: %v, want %v", got, tt.want)
+			}
+		})
+	}
+	long := aPod("p", ours("GPU", "r"), image(strings.Repeat("x", 1<<20), strings.Repeat("y", 1<<20)))
+	if n := len(long.Run.Image) + len(long.Run.Device); n > 2*maxText {
+		t.Errorf("%d bytes are kept", n)
 	}
 }

@@ -163,13 +163,14 @@ func TestReducingLosesNothing(t *testing.T) {
 				{Name: "sidecar", Resources: requests("cpu", "100m"), RestartPolicy: new(corev1.ContainerRestartPolicyAlways)},
 			},
 			Containers: []corev1.Container{
-				{Name: "a", Image: "i", Env: []corev1.EnvVar{{Name: "E"}}, Resources: requests("gpu.intel.com/i915", "1")},
+				{Name: "a", Image: "i", Env: []corev1.EnvVar{{Name: "E"}, {Name: "HETEROACCEL_DEVICE", Value: "GPU"}}, Resources: requests("gpu.intel.com/i915", "1")},
 				{Name: "b", Resources: requests("memory", "1Gi")},
 			},
 			Volumes: []corev1.Volume{{Name: "v"}},
 		},
 		Status: corev1.PodStatus{
-			Phase: corev1.PodRunning,
+			Phase:  corev1.PodRunning,
+			PodIPs: []corev1.PodIP{{IP: "10.0.0.1"}},
 			ContainerStatuses: []corev1.ContainerStatus{
 				{Name: "a", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Unix(100, 0)}}},
 				{Name: "b", AllocatedResources: list("memory", "2Gi"), Resources: &corev1.ResourceRequirements{Requests: list("memory", "2Gi")}},
@@ -181,6 +182,10 @@ func TestReducingLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Where a pod has which address says for which node its page may speak.
+	if p := reduced.(*corev1.Pod); p.Spec.NodeName != pod.Spec.NodeName || len(p.Status.PodIPs) != 1 {
+		t.Errorf("addresses %v on %q", p.Status.PodIPs, p.Spec.NodeName)
+	}
 	r := inventory.PodOf(reduced.(*corev1.Pod), testKey)
 	if diff := cmp.Diff(want.Needs, r.Needs); diff != "" {
 		t.Errorf("needs (-whole +reduced):\n%s", diff)
@@ -191,7 +196,7 @@ func TestReducingLosesNothing(t *testing.T) {
 	if diff := cmp.Diff(want.Run, r.Run); diff != "" {
 		t.Errorf("run (-whole +reduced):\n%s", diff)
 	}
-	if r.Managed == nil || r.Run == nil || r.Needs.CPU == 0 {
+	if r.Managed == nil || r.Run == nil || r.Needs.CPU == 0 || r.Run.Image != "i" || r.Run.Device != "GPU" {
 		t.Errorf("the record is empty: %+v", *r)
 	}
 }

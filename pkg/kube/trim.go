@@ -2,6 +2,7 @@ package kube
 
 import (
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +18,8 @@ func reducePod(obj any) (any, error) {
 		return obj, nil
 	}
 	p.ManagedFields = nil
-	if waits(p) {
+	_, ours := p.Annotations[accel.OriginalAnnotation]
+	if ours && p.Spec.NodeName == "" { // which others it could have is read from the whole pod
 		return p, nil
 	}
 	p.Labels = nil
@@ -29,17 +31,15 @@ func reducePod(obj any) (any, error) {
 	for _, containers := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
 		for i := range containers {
 			c := &containers[i]
-			*c = corev1.Container{Name: c.Name, Resources: c.Resources, RestartPolicy: c.RestartPolicy}
+			reduced := corev1.Container{Name: c.Name, Resources: c.Resources, RestartPolicy: c.RestartPolicy}
+			if ours { // what it runs says whether its times can be learned from
+				reduced.Image = c.Image
+				reduced.Env = slices.DeleteFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name != accel.DeviceEnv })
+			}
+			*c = reduced
 		}
 	}
 	return p, nil
-}
-
-// waits reports whether an accelerator was chosen for the pod and it is not
-// bound yet: which others it could have is read from the whole pod.
-func waits(p *corev1.Pod) bool {
-	_, ours := p.Annotations[accel.OriginalAnnotation]
-	return ours && p.Spec.NodeName == ""
 }
 
 // reduceNode does the same for a node, most of which is its list of images.

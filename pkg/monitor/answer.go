@@ -7,25 +7,29 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
-
-	"heteroaccel.io/pkg/telemetry"
 )
 
-// answer is the body that Prometheus' HTTP API (v1) sends for a query.
-type answer struct {
+// answer is the body that Prometheus' HTTP API (v1) sends for a query whose result
+// has the form T.
+type answer[T any] struct {
 	Status    string `json:"status"`
 	ErrorType string `json:"errorType"`
 	Error     string `json:"error"`
-	Data      result `json:"data"`
+	Data      struct {
+		Type   string `json:"resultType"`
+		Result T      `json:"result"`
+	} `json:"data"`
 }
 
-// result is a query's result; its type says which form Raw has.
-type result struct {
-	Type string          `json:"resultType"`
-	Raw  json.RawMessage `json:"result"`
-}
+// The results of the queries that are sent.
+type (
+	// scalar is a time in seconds.
+	scalar = point
+	// vector has one sample of each series, matrix the last of several.
+	vector []instantSeries
+	matrix []rangeSeries
+)
 
 // rangeSeries is a series with the last of its samples.
 type rangeSeries struct {
@@ -33,44 +37,34 @@ type rangeSeries struct {
 	Last   lastPoint         `json:"values"`
 }
 
-// parseAnswer returns the result, or Prometheus' own error.
-func parseAnswer(body []byte) (result, error) {
-	var a answer
-	if err := json.Unmarshal(body, &a); err != nil {
-		return result{}, fmt.Errorf("not an answer of Prometheus: %w", err)
-	}
-	if a.Status != "success" {
-		return result{}, fmt.Errorf("query failed: %s: %s", cmp.Or(a.ErrorType, "no reason given"), a.Error)
-	}
-	return a.Data, nil
+// instantSeries is a series with one sample.
+type instantSeries struct {
+	Metric map[string]string `json:"metric"`
+	Value  point             `json:"value"`
 }
 
-// matrix reads the result of a range vector.
-func (r result) matrix() ([]rangeSeries, error) {
-	if r.Type != "matrix" {
-		return nil, fmt.Errorf("result has type %q, want matrix", r.Type)
+// parseAnswer returns the result, which Prometheus calls by the name kind, or
+// Prometheus' own error. It reads the body once, and twice only to find out what
+// is wrong.
+func parseAnswer[T any](body []byte, kind string) (T, error) {
+	var a answer[T]
+	err := json.Unmarshal(body, &a)
+	head := answer[json.RawMessage]{Status: a.Status, ErrorType: a.ErrorType, Error: a.Error}
+	head.Data.Type = a.Data.Type
+	if err != nil {
+		if json.Unmarshal(body, &head) != nil {
+			return a.Data.Result, fmt.Errorf("not an answer of Prometheus: %w", err)
+		}
 	}
-	var out []rangeSeries
-	if err := json.Unmarshal(r.Raw, &out); err != nil {
-		return nil, fmt.Errorf("decode matrix: %w", err)
+	switch {
+	case head.Status != "success":
+		err = fmt.Errorf("query failed: %s: %s", cmp.Or(head.ErrorType, "no reason given"), head.Error)
+	case head.Data.Type != kind:
+		err = fmt.Errorf("result has type %q, want %s", head.Data.Type, kind)
+	case err != nil:
+		err = fmt.Errorf("decode %s: %w", kind, err)
 	}
-	return out, nil
-}
-
-// scalar reads a scalar that is a time in seconds, and returns it in
-// milliseconds.
-func (r result) scalar() (int64, error) {
-	var p point
-	if r.Type != "scalar" {
-		return 0, fmt.Errorf("result has type %q, want scalar", r.Type)
-	}
-	if err := json.Unmarshal(r.Raw, &p); err != nil {
-		return 0, fmt.Errorf("decode scalar: %w", err)
-	}
-	if !(math.Abs(p.value) < 1e12) {
-		return 0, fmt.Errorf("scalar %v is not a time", p.value)
-	}
-	return int64(math.Round(p.value * 1000)), nil
+	return a.Data.Result, err
 }
 
 // point is one sample as Prometheus writes it: [1700000000.123, "1.5"].
@@ -89,8 +83,9 @@ func (p *point) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(pair[0], &seconds); err != nil {
 		return err
 	}
-	if !(math.Abs(seconds) < 1e12) {
-		return fmt.Errorf("%v is not a time", seconds)
+	at, err := millis(seconds)
+	if err != nil {
+		return err
 	}
 	var text string
 	if err := json.Unmarshal(pair[1], &text); err != nil {
@@ -100,8 +95,16 @@ func (p *point) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	*p = point{int64(math.Round(seconds * 1000)), value}
+	*p = point{at, value}
 	return nil
+}
+
+// millis is a time in milliseconds of one in seconds.
+func millis(seconds float64) (int64, error) {
+	if !(math.Abs(seconds) < 1e12) {
+		return 0, fmt.Errorf("%v is not a time", seconds)
+	}
+	return int64(math.Round(seconds * 1000)), nil
 }
 
 // lastPoint is the last sample of a list. It skips the others without parsing
@@ -116,57 +119,4 @@ func (l *lastPoint) UnmarshalJSON(b []byte) error {
 		return errors.New("series without samples")
 	}
 	return (*point)(l).UnmarshalJSON(b[open:end])
-}
-
-// scrapeTarget is a target of Prometheus that reports a node.
-type scrapeTarget struct {
-	node, job, instance string
-}
-
-// lastScrape is the last scrape of one target, about one node.
-type lastScrape struct {
-	scrapeTarget
-	millis int64
-	series []telemetry.Series
-}
-
-// lastScrapes returns the last scrape of each node, whichever target it came
-// from. All samples of a scrape have the same time, so a series whose last
-// sample is older was not in it.
-func lastScrapes(series []rangeSeries) []lastScrape {
-	latest := map[scrapeTarget]int64{}
-	of := func(s rangeSeries) scrapeTarget {
-		node := telemetry.NodeOf(telemetry.Series{Labels: s.Metric})
-		return scrapeTarget{node, s.Metric["job"], s.Metric["instance"]}
-	}
-	for _, s := range series {
-		key := of(s)
-		latest[key] = max(latest[key], s.Last.millis)
-	}
-	byNode := map[string]*lastScrape{}
-	for key, millis := range latest {
-		last := byNode[key.node]
-		if last == nil || millis > last.millis || (millis == last.millis && key.less(last.scrapeTarget)) {
-			byNode[key.node] = &lastScrape{scrapeTarget: key, millis: millis}
-		}
-	}
-	for _, s := range series {
-		key := of(s)
-		target := byNode[key.node]
-		if target.scrapeTarget == key && s.Last.millis == target.millis {
-			target.series = append(target.series, telemetry.Series{Name: s.Metric["__name__"], Labels: s.Metric, Value: s.Last.value})
-		}
-	}
-	out := make([]lastScrape, 0, len(byNode))
-	for _, s := range byNode {
-		out = append(out, *s)
-	}
-	slices.SortFunc(out, func(x, y lastScrape) int { return cmp.Compare(x.node, y.node) })
-	return out
-}
-
-// less orders targets, so that of two scraped in the same millisecond always
-// the same one wins.
-func (t scrapeTarget) less(o scrapeTarget) bool {
-	return cmp.Or(cmp.Compare(t.job, o.job), cmp.Compare(t.instance, o.instance)) < 0
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 
 // Source fetches the newest telemetry of all nodes, at most one scrape of each.
 // Scrapes and an error may come together: a dead exporter does not hide the
-// others.
+// others. Of a node about which there is a *Conflict there is no scrape.
 type Source func(ctx context.Context) ([]telemetry.Scrape, error)
 
 // DefaultInterval is how often a source is asked by default.
@@ -43,13 +44,25 @@ type Monitor struct {
 	rounds   float64
 	failures float64
 	success  time.Time // end of the last round without an error
-	problem  string    // the last round's error, "" when there was none
+	problem  bool      // whether the last round had an error
+	// conflicts are why the telemetry of nodes is ignored, by the last round, and
+	// logged when that was last logged of a node.
+	conflicts map[string]string
+	logged    map[string]time.Time
 }
 
 // New returns a monitor that passes every new scrape to sink, from one
 // goroutine, those of a node in the order of time. It starts nothing: Run does.
 func New(source Source, interval time.Duration, sink func(telemetry.Scrape), log zerolog.Logger) *Monitor {
-	return &Monitor{source: source, interval: interval, sink: sink, log: log, last: map[string]time.Time{}}
+	return &Monitor{source: source, interval: interval, sink: sink, log: log, last: map[string]time.Time{}, logged: map[string]time.Time{}}
+}
+
+// Conflict is why the telemetry of a node is ignored by the last round, "" if it
+// is not.
+func (m *Monitor) Conflict(node string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.conflicts[shorten(node)]
 }
 
 // Synced says what is missing until the first round is over. By then every
@@ -115,16 +128,15 @@ func (m *Monitor) isNew(s telemetry.Scrape) bool {
 	return true
 }
 
-// record keeps the outcome of a round, and logs when it changes.
+// record keeps the outcome of a round. It logs when rounds begin to have errors
+// and when they end to, and each node's conflict once, until it was resolved for
+// forgetAfter.
 func (m *Monitor) record(err error) {
 	now := time.Now()
-	problem := ""
-	if err != nil {
-		problem = err.Error()
-	}
+	errs := flatten(err)
 	m.mu.Lock()
 	before := m.problem
-	m.problem = problem
+	m.problem = err != nil
 	m.rounds++
 	if err != nil {
 		m.failures++
@@ -136,32 +148,31 @@ func (m *Monitor) record(err error) {
 			delete(m.last, node)
 		}
 	}
-	m.mu.Unlock()
-	switch {
-	case problem != "" && before == "":
-		m.log.Warn().Err(err).Msg("some exporters cannot be read")
-	case problem == "" && before != "":
-		m.log.Info().Msg("all exporters can be read again")
-	}
-}
-
-// newest keeps the newest scrape of each node, in the order in which the nodes
-// first appear.
-func newest(scrapes []telemetry.Scrape) []telemetry.Scrape {
-	at := map[string]int{}
-	var out []telemetry.Scrape
-	for _, s := range scrapes {
-		i, known := at[s.Node]
-		switch {
-		case !known:
-			at[s.Node] = len(out)
-			out = append(out, s)
-		case s.Time.After(out[i].Time):
-			out[i] = s
+	m.conflicts = conflictsOf(errs)
+	for node, at := range m.logged {
+		if now.Sub(at) > forgetAfter {
+			delete(m.logged, node)
 		}
 	}
-	return out
+	var report []string
+	for node := range m.conflicts {
+		if m.logged[node].IsZero() && len(m.logged) < maxConflicts {
+			report = append(report, node)
+		}
+		if len(m.logged) < maxConflicts || !m.logged[node].IsZero() {
+			m.logged[node] = now
+		}
+	}
+	conflicts := m.conflicts
+	m.mu.Unlock()
+	switch {
+	case err != nil && !before:
+		m.log.Warn().Err(summary(errs)).Msg("some exporters cannot be read")
+	case err == nil && before:
+		m.log.Info().Msg("all exporters can be read again")
+	}
+	slices.Sort(report)
+	for _, node := range report {
+		m.log.Error().Str("node", node).Str("why", conflicts[node]).Msg("telemetry of a node is ignored")
+	}
 }
-
-// errTooLarge: a body is longer than its limit.
-var errTooLarge = errors.New("the body is too large")

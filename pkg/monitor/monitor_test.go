@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -108,6 +110,84 @@ func TestMonitorLogsWhenItBeginsToFailAndWhenItRecovers(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "\n"); n != 2 {
 		t.Errorf("%d lines, want 2:\n%s", n, log.String())
+	}
+}
+
+// TestMonitorReportsConflicts: once in the log, for as long as they last in the
+// metric and to those who ask.
+func TestMonitorReportsConflicts(t *testing.T) {
+	var log bytes.Buffer
+	var err error
+	m := New(func(context.Context) ([]telemetry.Scrape, error) { return nil, err }, time.Hour, func(telemetry.Scrape) {}, zerolog.New(&log))
+	g, f := &Conflict{"g", "both a and b say that they are it"}, &Conflict{"f", "its exporter says that it is node g"}
+	dead := errors.New("nobody there")
+	for i, step := range []struct {
+		errs  []error
+		nodes float64
+		lines int // in all
+	}{
+		{[]error{dead}, 0, 1},
+		{[]error{dead, errors.Join(g)}, 1, 2},
+		{[]error{g, dead, f}, 2, 3},
+		{[]error{f, g, dead}, 2, 3},
+		{[]error{dead}, 0, 3},
+		{[]error{dead, g}, 1, 3}, // not again for ten minutes
+		{nil, 0, 4},
+	} {
+		err = errors.Join(step.errs...)
+		m.round(t.Context())
+		if got := value(t, m, "heteroaccel_telemetry_conflicting_nodes"); got != step.nodes {
+			t.Errorf("step %d: %v nodes, want %v", i, got, step.nodes)
+		}
+		if lines := strings.Count(log.String(), "\n"); lines != step.lines {
+			t.Errorf("step %d: %d lines, want %d:\n%s", i, lines, step.lines, log.String())
+		}
+		if why := m.Conflict("g"); (why != "") != (slices.Contains(step.errs, error(g)) || i == 1) {
+			t.Errorf("step %d: g is said to be ignored because of %q", i, why)
+		}
+	}
+	if !strings.Contains(log.String(), `"node":"g","why":"both a and b say that they are it"`) {
+		t.Errorf("the log does not name the node and the sources:\n%s", log.String())
+	}
+}
+
+// value reads a gauge.
+func value(t *testing.T, m *Monitor, name string) float64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(m)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("there is no %s", name)
+	return 0
+}
+
+// TestConflictsAreBounded: neither the log nor what is kept grows with what somebody
+// else writes.
+func TestConflictsAreBounded(t *testing.T) {
+	var log bytes.Buffer
+	var errs []error
+	m := New(func(context.Context) ([]telemetry.Scrape, error) { return nil, errors.Join(errs...) }, time.Hour, func(telemetry.Scrape) {}, zerolog.New(&log))
+	long := strings.Repeat("x", 10_000)
+	for round := range 3 {
+		errs = nil
+		for i := range 3 * maxConflicts {
+			errs = append(errs, &Conflict{fmt.Sprint(round, "-", i, long), long})
+		}
+		m.round(t.Context())
+	}
+	if n := len(m.conflicts) + len(m.logged); n > 2*maxConflicts {
+		t.Errorf("%d nodes are kept", n)
+	}
+	if n := log.Len(); n > 2*maxConflicts*(maxText+100) {
+		t.Errorf("%d bytes were logged", n)
 	}
 }
 

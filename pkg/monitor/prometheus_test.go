@@ -2,10 +2,8 @@ package monitor
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,64 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/telemetry"
 )
-
-// server answers like Prometheus' API, with series that a test gives.
-type server struct {
-	now    time.Time
-	matrix []map[string]any
-}
-
-// scraped adds a scrape of a Prometheus target at a time, and other values 2 s
-// before.
-func (p *server) scraped(s telemetry.Scrape, instance string, at time.Time) {
-	for _, one := range telemetry.Encode(s) {
-		labels := map[string]string{"__name__": one.Name, "job": "exporter", "instance": instance}
-		for k, v := range one.Labels {
-			if v != "" {
-				labels[k] = v
-			}
-		}
-		p.matrix = append(p.matrix, map[string]any{"metric": labels, "values": []any{
-			[]any{seconds(at.Add(-2 * time.Second)), "0"},
-			[]any{seconds(at), fmt.Sprint(one.Value)},
-		}})
-	}
-}
-
-func seconds(at time.Time) json.Number {
-	return json.Number(fmt.Sprintf("%d.%03d", at.Unix(), at.Nanosecond()/1e6))
-}
-
-func (p *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost || r.URL.Path != "/prefix/api/v1/query" {
-		http.NotFound(w, r)
-		return
-	}
-	data := map[string]any{"resultType": "matrix", "result": p.matrix}
-	switch query := r.PostFormValue("query"); {
-	case query == "time()":
-		data = map[string]any{"resultType": "scalar", "result": []any{seconds(p.now), string(seconds(p.now))}}
-	case !strings.HasSuffix(query, "[1m]"):
-		http.Error(w, `{"status":"error","errorType":"bad_data","error":"unexpected query"}`, http.StatusBadRequest)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": data})
-}
-
-// ask queries the server once.
-func ask(t *testing.T, h http.Handler) ([]telemetry.Scrape, error) {
-	t.Helper()
-	s := serve(t, h)
-	source, err := Prometheus(s.URL+"/prefix", s.Client())
-	if err != nil {
-		t.Fatal(err)
-	}
-	scrapes, err := source(t.Context())
-	return byNode(scrapes), err
-}
 
 func TestPrometheusKeepsTheNewestScrapeOfEachNode(t *testing.T) {
 	now := time.Now().Truncate(time.Millisecond)
@@ -78,42 +21,57 @@ func TestPrometheusKeepsTheNewestScrapeOfEachNode(t *testing.T) {
 	timed := func(s telemetry.Scrape, ago time.Duration) telemetry.Scrape { s.Time = at(ago); return s }
 	bare := func(node string) telemetry.Scrape { return telemetry.Scrape{Node: node, CPUCores: 4, CPUBusy: 1} }
 
+	shipped := func(p *server, s telemetry.Scrape, address string, ago time.Duration) []*stored {
+		return p.scraped(s, asShipped(s.Node, address), at(ago))
+	}
 	for name, tc := range map[string]struct {
 		fill func(p *server)
 		want []telemetry.Scrape
 	}{
 		"two nodes, each with its own time": {
 			func(p *server) {
-				p.scraped(gpu("g", 1), "a", at(time.Second))
-				p.scraped(gpu("f", -1), "b", at(40*time.Second))
+				shipped(p, gpu("g", 1), "a", time.Second)
+				shipped(p, gpu("f", -1), "b", 40*time.Second)
 			},
 			[]telemetry.Scrape{timed(gpu("f", -1), 40*time.Second), timed(gpu("g", 1), time.Second)},
 		},
 		"a device pulled out is in older scrapes only": {
 			func(p *server) {
-				p.scraped(gpu("g", 1), "a", at(4*time.Second))
-				old := len(p.matrix)
-				p.scraped(bare("g"), "a", at(time.Second))
-				// One series has both samples, as in Prometheus.
-				p.matrix = append(p.matrix[:0], dropRepeated(p.matrix[:old], p.matrix[old:])...)
+				shipped(p, gpu("g", 1), "a", 4*time.Second)
+				shipped(p, bare("g"), "a", time.Second)
 			},
 			[]telemetry.Scrape{timed(bare("g"), time.Second)},
 		},
-		"an exporter that moved: its newest target counts": {
+		"an exporter that moved": {
 			func(p *server) {
-				p.scraped(gpu("g", 0), "old", at(20*time.Second))
-				p.scraped(gpu("g", 1), "new", at(2*time.Second))
+				for _, s := range shipped(p, gpu("g", 0), "old", 5*time.Second) {
+					s.gone = at(3 * time.Second)
+				}
+				shipped(p, gpu("g", 1), "new", 2*time.Second)
 			},
 			[]telemetry.Scrape{timed(gpu("g", 1), 2*time.Second)},
 		},
-		"two targets in the same millisecond: always the same one": {
+		"an exporter that moved, where nobody marks what is gone": {
 			func(p *server) {
-				p.scraped(gpu("g", 2), "b", at(time.Second))
-				p.scraped(gpu("g", 1), "a", at(time.Second))
+				shipped(p, gpu("g", 0), "old", 13*time.Second)
+				shipped(p, gpu("g", 1), "new", 2*time.Second)
 			},
-			[]telemetry.Scrape{timed(gpu("g", 1), time.Second)},
+			[]telemetry.Scrape{timed(gpu("g", 1), 2*time.Second)},
 		},
-		"nothing scraped": {func(*server) {}, nil},
+		"scraped long ago": {func(p *server) { shipped(p, gpu("g", 0), "a", 2*time.Minute) }, nil},
+		"nothing scraped":  {func(*server) {}, nil},
+		"a holder, by whatever labels the target has": {
+			func(p *server) {
+				s := gpu("g", 1)
+				s.Devices[0].Holders = []accel.Holder{{Namespace: "default", Pod: "face", Container: "main", Slots: 1}}
+				shipped(p, s, "a", time.Second)
+			},
+			[]telemetry.Scrape{func() telemetry.Scrape {
+				s := timed(gpu("g", 1), time.Second)
+				s.Devices[0].Holders = []accel.Holder{{Namespace: "default", Pod: "face", Container: "main", Slots: 1}}
+				return s
+			}()},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &server{now: time.Now()}
@@ -129,26 +87,10 @@ func TestPrometheusKeepsTheNewestScrapeOfEachNode(t *testing.T) {
 	}
 }
 
-// dropRepeated returns the older series that are not among the newer, and all
-// the newer.
-func dropRepeated(older, newer []map[string]any) []map[string]any {
-	var out []map[string]any
-	for _, o := range older {
-		again := false
-		for _, n := range newer {
-			again = again || maps.Equal(o["metric"].(map[string]string), n["metric"].(map[string]string))
-		}
-		if !again {
-			out = append(out, o)
-		}
-	}
-	return append(out, newer...)
-}
-
 func TestPrometheusClockAheadOfOurs(t *testing.T) {
 	const ahead = time.Hour
 	p := &server{now: time.Now().Add(ahead)}
-	p.scraped(gpu("g", 1), "a", p.now.Add(-3*time.Second))
+	p.scraped(gpu("g", 1), asShipped("g", "a"), p.now.Add(-3*time.Second))
 	got, err := ask(t, p)
 	if err != nil || len(got) != 1 {
 		t.Fatalf("got %v, %v", got, err)
@@ -160,9 +102,9 @@ func TestPrometheusClockAheadOfOurs(t *testing.T) {
 
 func TestPrometheusScrapeKeepsItsTimeFromRoundToRound(t *testing.T) {
 	p := &server{now: time.Now().Add(-time.Hour)}
-	p.scraped(gpu("g", 1), "a", p.now)
+	p.scraped(gpu("g", 1), asShipped("g", "a"), p.now)
 	s := serve(t, p)
-	source, err := Prometheus(s.URL+"/prefix", s.Client())
+	source, err := Prometheus(s.URL+"/prefix", DefaultSelector, s.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,9 +123,9 @@ func TestPrometheusScrapeKeepsItsTimeFromRoundToRound(t *testing.T) {
 
 func TestPrometheusReportsOneBrokenNodeAndKeepsTheOthers(t *testing.T) {
 	p := &server{now: time.Now()}
-	p.scraped(gpu("g", 1), "a", p.now)
+	p.scraped(gpu("g", 1), asShipped("g", "a"), p.now)
 	broken := gpu("f", 9) // 9 of 4 slots
-	p.scraped(broken, "b", p.now)
+	p.scraped(broken, asShipped("f", "b"), p.now)
 	got, err := ask(t, p)
 	if err == nil || !strings.Contains(err.Error(), "node f") {
 		t.Errorf("error %v, want one that names f", err)
@@ -200,6 +142,20 @@ func TestPrometheusAnswersThatCannotBeUsed(t *testing.T) {
 			fmt.Fprint(w, text)
 		}
 	}
+	// broken answers the time, and the queries for exporters and for series as given.
+	broken := func(vector, matrix string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			switch query := r.PostFormValue("query"); {
+			case query == "time()":
+				reply(w, "scalar", []any{1700000000, "1700000000"})
+			case strings.HasPrefix(query, "timestamp"):
+				fmt.Fprintf(w, `{"status":"success","data":%s}`, vector)
+			default:
+				fmt.Fprintf(w, `{"status":"success","data":%s}`, matrix)
+			}
+		}
+	}
+	const one = `{"resultType":"vector","result":[{"metric":{"node":"g","exported_node":"g"},"value":[1700000000,"1700000000"]}]}`
 	for name, tc := range map[string]struct {
 		handler http.HandlerFunc
 		want    string
@@ -209,12 +165,16 @@ func TestPrometheusAnswersThatCannotBeUsed(t *testing.T) {
 		"not ready":       {body(503, "Service Unavailable"), "503"},
 		"proxy's page":    {body(200, "<html>log in</html>"), "not an answer of Prometheus"},
 		"empty":           {body(200, ""), "not an answer of Prometheus"},
-		"another type":    {body(200, `{"status":"success","data":{"resultType":"vector","result":[]}}`), `"vector"`},
-		"no samples":      {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[]}]}}`), "without samples"},
-		"broken sample":   {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,2]]}]}}`), "decode matrix"},
-		"point too long":  {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[["x","1"]]}]}}`), "decode matrix"},
-		"huge time":       {body(200, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1e300,"1"]]}]}}`), "is not a time"},
-		"matrix of words": {body(200, `{"status":"success","data":{"resultType":"matrix","result":"none"}}`), "decode matrix"},
+		"no time":         {body(200, `{"status":"success","data":{"resultType":"vector","result":[]}}`), `"vector", want scalar`},
+		"another type":    {broken(`{"resultType":"matrix","result":[]}`, ``), `"matrix", want vector`},
+		"vector of words": {broken(`{"resultType":"vector","result":"none"}`, ``), "decode vector"},
+		"no value":        {broken(`{"resultType":"vector","result":[{"metric":{},"value":[1]}]}`, ``), "decode vector"},
+		"not a matrix":    {broken(one, `{"resultType":"vector","result":[]}`), `"vector", want matrix`},
+		"no samples":      {broken(one, `{"resultType":"matrix","result":[{"metric":{},"values":[]}]}`), "without samples"},
+		"broken sample":   {broken(one, `{"resultType":"matrix","result":[{"metric":{},"values":[[1,2]]}]}`), "decode matrix"},
+		"point too long":  {broken(one, `{"resultType":"matrix","result":[{"metric":{},"values":[["x","1"]]}]}`), "decode matrix"},
+		"huge time":       {broken(one, `{"resultType":"matrix","result":[{"metric":{},"values":[[1e300,"1"]]}]}`), "is not a time"},
+		"matrix of words": {broken(one, `{"resultType":"matrix","result":"none"}`), "decode matrix"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ask(t, tc.handler)
@@ -240,7 +200,7 @@ func TestPrometheusStopsWithItsContext(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	}))
-	source, err := Prometheus(s.URL, s.Client())
+	source, err := Prometheus(s.URL, DefaultSelector, s.Client())
 	if err != nil {
 		t.Fatal(err)
 	}

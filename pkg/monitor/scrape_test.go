@@ -2,13 +2,9 @@ package monitor
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -66,7 +62,7 @@ func byNode(scrapes []telemetry.Scrape) []telemetry.Scrape {
 
 func TestScrapeReadsExporters(t *testing.T) {
 	g, f := exporter(t, gpu("g", 1)), exporter(t, gpu("f", -1))
-	source, err := Exporters([]string{g.URL, f.URL + "/metrics"}, g.Client())
+	source, err := Exporters([]string{g.URL, f.URL + "/metrics"}, nil, g.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +108,7 @@ func TestScrapeOfOneDeadExporterDoesNotHideTheOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			good, bad := exporter(t, gpu("g", 1)), serve(t, tc.handler)
-			source, err := Exporters([]string{bad.URL, good.URL}, good.Client())
+			source, err := Exporters([]string{bad.URL, good.URL}, nil, good.Client())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,7 +127,7 @@ func TestScrapeBoundsConcurrency(t *testing.T) {
 	var now, most atomic.Int32
 	var full sync.Once
 	all := make(chan struct{}) // closed when as many as may are waiting
-	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
@@ -140,78 +136,20 @@ func TestScrapeBoundsConcurrency(t *testing.T) {
 			full.Do(func() { close(all) })
 		}
 		<-all
-		fmt.Fprint(w, "heteroaccel_exporter_info{node=\"x\"} 1\n")
+		fmt.Fprintf(w, "heteroaccel_exporter_info{node=%q} 1\n", r.URL.Path)
 	}))
 	targets := make([]string, 0, concurrency+1)
-	for range concurrency + 1 {
-		targets = append(targets, server.URL)
+	for i := range concurrency + 1 {
+		targets = append(targets, fmt.Sprint(server.URL, "/", i))
 	}
-	source, err := Exporters(targets, server.Client())
+	source, err := Exporters(targets, nil, server.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := source(t.Context()); err != nil || len(got) != 1 {
+	if got, err := source(t.Context()); err != nil || len(got) != len(targets) {
 		t.Fatalf("got %d scrapes, %v", len(got), err)
 	}
 	if most.Load() != concurrency {
 		t.Errorf("%d at a time, want %d", most.Load(), concurrency)
-	}
-}
-
-func TestScrapeEveryAddressOfAName(t *testing.T) {
-	g := exporter(t, gpu("g", 1))
-	var hosts atomic.Value
-	front := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		hosts.Store(r.Host)
-		g.Config.Handler.ServeHTTP(w, r)
-	}))
-	address, err := url.Parse(front.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	one, err := parseTarget("dns+http://exporters.test:" + address.Port())
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Nobody listens on the second address.
-	addresses := []string{"127.0.0.1", "127.99.99.99"}
-	resolve := func(_ context.Context, host string) ([]string, error) {
-		if host != "exporters.test" {
-			return nil, &net.DNSError{Name: host, IsNotFound: true}
-		}
-		return addresses, nil
-	}
-	got, err := scrapeAll(t.Context(), []target{one}, front.Client(), resolve)
-	if diff := cmp.Diff([]telemetry.Scrape{gpu("g", 1)}, got, ignoreTime); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-	if err == nil || !strings.Contains(err.Error(), "127.99.99.99") {
-		t.Errorf("error %v, want one that names the dead address", err)
-	}
-	if hosts.Load() != "exporters.test:"+address.Port() {
-		t.Errorf("asked for host %v", hosts.Load())
-	}
-
-	addresses = addresses[:1]
-	if _, err := scrapeAll(t.Context(), []target{one}, front.Client(), resolve); err != nil {
-		t.Errorf("the address is gone from DNS and still asked: %v", err)
-	}
-	gone, err := parseTarget("dns+http://gone.test:1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var dnsErr *net.DNSError
-	if _, err := scrapeAll(t.Context(), []target{gone}, front.Client(), resolve); !errors.As(err, &dnsErr) {
-		t.Errorf("error %v, want the resolver's", err)
-	}
-}
-
-func TestNewestOfANodeWins(t *testing.T) {
-	older, newer := gpu("g", 0), gpu("g", 1)
-	older.Time, newer.Time = time.Unix(1, 0), time.Unix(2, 0)
-	for _, in := range [][]telemetry.Scrape{{older, newer}, {newer, older}} {
-		if diff := cmp.Diff([]telemetry.Scrape{newer}, newest(in)); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
-		}
 	}
 }

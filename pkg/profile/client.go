@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -67,13 +68,15 @@ func (c *Client) ListWatch() cache.ListerWatcher {
 
 // WriteStatus updates in's status from its spec, for kubectl get to print, and
 // sends nothing when it is up to date. It drops what was learned of a variant
-// that has been edited since. The error is the API server's; after a conflict the
+// that has been edited since, and everything if the profile's annotation
+// accel.ResetLearnedAnnotation was set anew. The error is the API server's; after a conflict the
 // newer version is on its way.
 func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile) error {
 	out := in.DeepCopy()
 	out.Status.Accelerators, out.Status.ObservedGeneration = accelerators(in), in.Generation
 	out.Status.Learned = merge(in, nil)
-	changed := meta.SetStatusCondition(&out.Status.Conditions, usable(in))
+	changed := reset(out, time.Now())
+	changed = meta.SetStatusCondition(&out.Status.Conditions, usable(in)) || changed
 	if !changed && out.Status.Accelerators == in.Status.Accelerators && in.Status.ObservedGeneration == in.Generation &&
 		len(out.Status.Learned) == len(in.Status.Learned) {
 		return nil

@@ -19,9 +19,10 @@ func TestExpectations(t *testing.T) {
 	learned := func(kind accel.Kind, n int, took time.Duration) func(*testing.T, *v1alpha1.InferenceProfile) {
 		return func(t *testing.T, in *v1alpha1.InferenceProfile) {
 			r := ran(t, in, kind, n, took)[kind]
+			e := r.By["a"]
 			in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
-				Accelerator: string(kind), VariantHash: r.Hash, Runs: r.Runs,
-				Recent: servicetime.Encode(r.Recent), LastObserved: metav1.NewTime(r.Last),
+				Accelerator: string(kind), VariantHash: r.Hash, Runs: e.Runs, LastObserved: metav1.NewTime(e.Last),
+				Namespaces: []v1alpha1.NamespaceRuns{{ID: "a", Runs: e.Runs, LastObserved: metav1.NewTime(e.Last), Recent: servicetime.Encode(e.Recent)}},
 			})
 		}
 	}
@@ -48,6 +49,7 @@ func TestExpectations(t *testing.T) {
 		"a run against a hint": {steps(hint(gpu, 2*time.Second), learned("GPU", 1, time.Second)), 2 * time.Second, 4 * time.Second, []servicetime.Basis{servicetime.Hinted, servicetime.ProfileOrder}, true},
 		"runs against a hint":  {steps(hint(gpu, 2*time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []servicetime.Basis{servicetime.Learned, servicetime.ProfileOrder}, true},
 		"runs that confirm it": {steps(hint(gpu, time.Second), learned("GPU", 3, time.Second)), time.Second, 2 * time.Second, []servicetime.Basis{servicetime.Learned, servicetime.ProfileOrder}, true},
+		"runs far from it":     {steps(hint(gpu, 9*time.Second), learned("GPU", 3, time.Second)), 2250 * ms, 4500 * ms, []servicetime.Basis{servicetime.Learned, servicetime.ProfileOrder}, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -17,11 +19,12 @@ import (
 	"heteroaccel.io/pkg/servicetime"
 )
 
-// Runs are the finished runs of one variant.
+// Runs are finished runs of one variant.
 type Runs struct {
 	// Hash is the variant's at the time of the runs.
 	Hash string
-	servicetime.Estimate
+	// By are the runs of each namespace, by whatever stands for it.
+	By map[string]servicetime.Estimate
 }
 
 // hash is equal for equal variants. Any edit changes it, of the image, the hint or
@@ -38,21 +41,37 @@ func hash(v *v1alpha1.Variant) string {
 
 // learnedOf returns a variant's hash, and what a status says was learned of this
 // form of it.
-func learnedOf(v *v1alpha1.Variant, kind accel.Kind, learned []v1alpha1.LearnedTime) (string, servicetime.Estimate) {
+func learnedOf(v *v1alpha1.Variant, kind accel.Kind, learned []v1alpha1.LearnedTime) (string, servicetime.Measured) {
 	own := hash(v)
 	for i := range learned {
 		l := &learned[i]
 		if k, err := accel.ParseKind(l.Accelerator); err == nil && k == kind && l.VariantHash == own && own != "" {
-			return own, servicetime.Estimate{Recent: servicetime.Decode(l.Recent), Runs: l.Runs, Last: l.LastObserved.Time}
+			return own, measured(l)
 		}
 	}
-	return own, servicetime.Estimate{}
+	return own, nil
+}
+
+// measured reads what was learned of a variant. A status that an earlier version
+// wrote knows no namespaces.
+func measured(l *v1alpha1.LearnedTime) servicetime.Measured {
+	var m servicetime.Measured
+	if len(l.Namespaces) == 0 {
+		return m.Add(servicetime.Earlier, servicetime.Estimate{Recent: servicetime.Decode(l.Recent), Runs: l.Runs, Last: l.LastObserved.Time})
+	}
+	for _, n := range l.Namespaces {
+		m = m.Add(n.ID, servicetime.Estimate{Recent: servicetime.Decode(n.Recent), Runs: n.Runs, Last: n.LastObserved.Time})
+	}
+	return m
 }
 
 // merge returns what is learned of in's variants with runs added, in the order of
 // the variants. It leaves out runs, and what was learned, of variants that were
-// removed or edited since.
+// removed or edited since, and everything while a reset is pending.
 func merge(in *v1alpha1.InferenceProfile, runs map[accel.Kind]Runs) []v1alpha1.LearnedTime {
+	if _, pending := resetOf(in); pending {
+		return nil
+	}
 	var out []v1alpha1.LearnedTime
 	for i := range in.Spec.Variants {
 		v := &in.Spec.Variants[i]
@@ -62,22 +81,36 @@ func merge(in *v1alpha1.InferenceProfile, runs map[accel.Kind]Runs) []v1alpha1.L
 		}
 		own, known := learnedOf(v, kind, in.Status.Learned)
 		if r, ok := runs[kind]; ok && r.Hash == own {
-			known = known.Append(r.Estimate)
+			for _, namespace := range slices.Sorted(maps.Keys(r.By)) {
+				known = known.Add(namespace, r.By[namespace])
+			}
 		}
-		if len(known.Recent) == 0 {
-			continue
+		if len(known) > 0 {
+			out = append(out, learnedTime(kind, own, known.Sort()))
 		}
-		out = append(out, v1alpha1.LearnedTime{
-			Accelerator:  string(kind),
-			Time:         metav1.Duration{Duration: known.Time()},
-			Runs:         known.Runs,
-			LastObserved: metav1.NewTime(known.Last.Truncate(time.Second)),
-			VariantHash:  own,
-			Recent:       servicetime.Encode(known.Recent),
-		})
 	}
 	return out
 }
+
+// learnedTime writes what was learned of a variant.
+func learnedTime(kind accel.Kind, hash string, m servicetime.Measured) v1alpha1.LearnedTime {
+	l := v1alpha1.LearnedTime{
+		Accelerator:  string(kind),
+		Time:         metav1.Duration{Duration: m.Time()},
+		Runs:         m.Runs(),
+		LastObserved: seconds(m.Last()),
+		VariantHash:  hash,
+	}
+	for _, n := range m {
+		l.Namespaces = append(l.Namespaces, v1alpha1.NamespaceRuns{
+			ID: n.Namespace, Runs: n.Runs, LastObserved: seconds(n.Last), Recent: servicetime.Encode(n.Recent),
+		})
+	}
+	return l
+}
+
+// seconds is a time as the API has it.
+func seconds(t time.Time) metav1.Time { return metav1.NewTime(t.Truncate(time.Second)) }
 
 // AddRuns adds runs to the service times in the status of a profile. It reads the
 // profile first and writes it only if it has not changed meanwhile. retry is set
@@ -90,7 +123,7 @@ func (c *Client) AddRuns(ctx context.Context, name string, runs map[accel.Kind]R
 		return !apierrors.IsNotFound(err), fmt.Errorf("read profile %s to add service times: %w", name, err)
 	}
 	learned := merge(in, runs)
-	if slices.Equal(learned, in.Status.Learned) {
+	if !reset(in, time.Now()) && equality.Semantic.DeepEqual(learned, in.Status.Learned) {
 		return false, nil
 	}
 	in.Status.Learned = learned

@@ -19,14 +19,20 @@ import (
 
 var epoch = time.Unix(1_700_000_000, 0)
 
-// ran are n runs of the variant for a kind, each of the same duration.
+// ran are n runs of the variant for a kind in namespace a, each of the same
+// duration.
 func ran(t *testing.T, in *v1alpha1.InferenceProfile, kind accel.Kind, n int, took time.Duration) map[accel.Kind]profile.Runs {
 	t.Helper()
-	r := profile.Runs{Hash: variant(t, in, kind).Hash}
+	return ranIn(t, "a", in, kind, n, took)
+}
+
+func ranIn(t *testing.T, namespace string, in *v1alpha1.InferenceProfile, kind accel.Kind, n int, took time.Duration) map[accel.Kind]profile.Runs {
+	t.Helper()
+	var e servicetime.Estimate
 	for i := range n {
-		r.Estimate = r.Observe(took, epoch.Add(time.Duration(i)*time.Second))
+		e = e.Observe(took, epoch.Add(time.Duration(i)*time.Second))
 	}
-	return map[accel.Kind]profile.Runs{kind: r}
+	return map[accel.Kind]profile.Runs{kind: {Hash: variant(t, in, kind).Hash, By: map[string]servicetime.Estimate{namespace: e}}}
 }
 
 func variant(t *testing.T, in *v1alpha1.InferenceProfile, kind accel.Kind) *profile.Variant {
@@ -52,26 +58,29 @@ func TestAddRuns(t *testing.T) {
 	want := func(kind accel.Kind, expected time.Duration, samples int64) {
 		t.Helper()
 		v := variant(t, r.read(), kind) // nothing else is known after a restart
-		if v.Expected != expected || v.Learned.Runs != samples {
-			t.Errorf("%s: %s is expected after %d runs, want %s after %d", kind, v.Expected, v.Learned.Runs, expected, samples)
+		if v.Expected != expected || v.Learned.Runs() != samples {
+			t.Errorf("%s: %s is expected after %d runs, want %s after %d", kind, v.Expected, v.Learned.Runs(), expected, samples)
 		}
 	}
 	want("GPU", 76*time.Millisecond, 0)
 	want("CPU", 0, 0)
-	write(ran(t, in, "GPU", servicetime.MinRuns-1, time.Second))
+	const took = 200 * time.Millisecond
+	write(ran(t, in, "GPU", servicetime.MinRuns-1, took))
 	write(ran(t, in, "CPU", 1, 3*time.Second))
 	want("GPU", 76*time.Millisecond, servicetime.MinRuns-1)
 	want("CPU", 3*time.Second, 1) // better than nothing
-	write(ran(t, in, "GPU", 1, time.Second))
-	want("GPU", time.Second, servicetime.MinRuns)
+	write(ran(t, in, "GPU", 1, took))
+	want("GPU", took, servicetime.MinRuns)
 
 	got := r.read().Status.Learned
 	if diff := cmp.Diff([]v1alpha1.LearnedTime{{
-		Accelerator: "GPU", Time: metav1.Duration{Duration: time.Second}, Runs: 3, Recent: "1s 1s 1s",
+		Accelerator: "GPU", Time: metav1.Duration{Duration: took}, Runs: 3,
 		LastObserved: metav1.NewTime(epoch.Add(time.Second)), VariantHash: variant(t, in, "GPU").Hash,
+		Namespaces: []v1alpha1.NamespaceRuns{{ID: "a", Runs: 3, LastObserved: metav1.NewTime(epoch.Add(time.Second)), Recent: "200ms 200ms 200ms"}},
 	}, {
-		Accelerator: "CPU", Time: metav1.Duration{Duration: 3 * time.Second}, Runs: 1, Recent: "3s",
+		Accelerator: "CPU", Time: metav1.Duration{Duration: 3 * time.Second}, Runs: 1,
 		LastObserved: metav1.NewTime(epoch), VariantHash: variant(t, in, "CPU").Hash,
+		Namespaces: []v1alpha1.NamespaceRuns{{ID: "a", Runs: 1, LastObserved: metav1.NewTime(epoch), Recent: "3s"}},
 	}}, got); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}

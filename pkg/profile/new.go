@@ -66,6 +66,13 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 	if in.Spec.IdleTimeout != nil {
 		p.IdleTimeout = in.Spec.IdleTimeout.Duration
 	}
+	learned := in.Status.Learned
+	if _, p.ResetPending = resetOf(in); p.ResetPending {
+		learned = nil
+	}
+	if since := in.Status.LearnedSince; since != nil {
+		p.LearnedSince = since.Time
+	}
 	if len(in.Spec.Variants) == 0 {
 		return nil, fmt.Errorf("profile %s has no variants: list at least one", in.Name)
 	}
@@ -77,7 +84,7 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 		if p.Variant(v.Kind) != nil {
 			return nil, fmt.Errorf("profile %s has several variants for %s: keep one for each kind", in.Name, v.Kind)
 		}
-		v.Hash, v.Learned = learnedOf(v.Spec, v.Kind, in.Status.Learned)
+		v.Hash, v.Learned = learnedOf(v.Spec, v.Kind, learned)
 		p.Variants = append(p.Variants, v)
 	}
 	p.expectTimes()

@@ -38,6 +38,11 @@ type Profile struct {
 	// ServerAddress is the address of such a pod that the connector's clients are
 	// given, "" for the default.
 	ServerAddress string
+	// LearnedSince is when what had been learned was last reset, zero if it never
+	// was; pods created before it are not learned from. ResetPending is set while
+	// the status does not show yet that it is reset.
+	LearnedSince time.Time
+	ResetPending bool
 	// Variants are in the order of the resource.
 	Variants []Variant
 }
@@ -55,8 +60,8 @@ type Variant struct {
 	Speed float64
 	// Learned is what runs of this form of the variant took, not of an earlier
 	// form.
-	Learned servicetime.Estimate
-	// Expected is how long a run is expected to take by servicetime.Expect, 0
+	Learned servicetime.Measured
+	// Expected is how long a run is expected to take by servicetime.Measured.Expect, 0
 	// when unknown.
 	Expected time.Duration
 	// Estimate is Expected, or else what follows from the other variants' times,

@@ -4,8 +4,12 @@
 // Durations of finished runs enter, and what a profile states: hints, relative
 // speeds, an order. An Estimate of each kind leaves, and from those of all kinds
 // the time to expect on each, with the Basis it rests on. It is pure: it keeps no
-// state, knows no pods and reads no clock. Runs are collected by webhook/learner
+// state, knows no pods and reads no clock. Runs are collected by webhook/learning
 // and stored in the status of their profile by pkg/profile.
+//
+// Runs of one namespace make an Estimate, those of all namespaces a Measured, whose
+// time is the median of theirs: what one namespace reports moves it only within
+// stated bounds.
 //
 // An estimate is the mean of the latest runs, in which none counts for more than
 // a few times their median. The median itself would not do: the API's times are

@@ -41,8 +41,9 @@ func (b Basis) String() string {
 func (b Basis) Measured() bool { return b == Learned || b == Hinted }
 
 // Expect is how long a run is expected to take by a hint, 0 for none, and what
-// was learned: the estimate once it is reliable, until then the hint, without a
-// hint what few runs there were. It is 0, and the basis Unknown, without either.
+// was learned from runs that are all trusted: the estimate once it is reliable,
+// until then the hint, without a hint what few runs there were. It is 0, and the
+// basis Unknown, without either.
 func Expect(hint time.Duration, e Estimate) (time.Duration, Basis) {
 	switch took := e.Time(); {
 	case hint > 0 && !e.Reliable():
@@ -59,12 +60,12 @@ type Variant struct {
 	// Hint is the stated service time, Speed the relative speed; 0 for neither.
 	Hint    time.Duration
 	Speed   float64
-	Learned Estimate
+	Learned Measured
 }
 
 // Expected is how long a run is expected to take on one kind.
 type Expected struct {
-	// Known is the time by Expect, 0 when unknown.
+	// Known is the time by Measured.Expect, 0 when unknown.
 	Known time.Duration
 	// Time is Known, or else what follows from the other kinds: greater than 0.
 	Time time.Duration
@@ -78,7 +79,7 @@ func ExpectAll(variants []Variant) []Expected {
 	speeds, known := make([]float64, len(variants)), make([]time.Duration, len(variants))
 	for i, v := range variants {
 		speeds[i] = v.Speed
-		known[i], expected[i].Basis = Expect(v.Hint, v.Learned)
+		known[i], expected[i].Basis = v.Learned.Expect(v.Hint)
 		expected[i].Known = known[i]
 	}
 	for i, t := range Complete(known, RelativeTimes(speeds)) {

@@ -14,11 +14,17 @@ type Metric struct {
 	Labels []string
 	// Counter is set for a metric that only goes up, except at a restart.
 	Counter bool
+	// Diagnostic is set for one that only people and alerts look at.
+	Diagnostic bool
 }
+
+// ExporterInfo is the metric that every exporter has once, with no label but its
+// node.
+const ExporterInfo = "heteroaccel_exporter_info"
 
 // The names of the contract's metrics.
 const (
-	exporterInfo      = "heteroaccel_exporter_info"
+	exporterInfo      = ExporterInfo
 	deviceInfo        = "heteroaccel_device_info"
 	deviceHealthy     = "heteroaccel_device_healthy"
 	deviceHealthInfo  = "heteroaccel_device_health_info"
@@ -34,9 +40,12 @@ const (
 	collectorDuration = "heteroaccel_scrape_collector_duration_seconds"
 )
 
+// LabelNode is the label that every metric has: the node's name.
+const LabelNode = "node"
+
 // The labels of the contract.
 const (
-	labelNode      = "node"
+	labelNode      = LabelNode
 	labelKind      = "kind"
 	labelID        = "id"
 	labelResource  = "resource"
@@ -65,6 +74,9 @@ func Metrics() []Metric {
 	}
 	busySeconds := one(deviceBusySeconds, "How long the device has worked since the exporter started, where the kernel counts it.", device()...)
 	busySeconds.Counter = true
+	success := one(collectorSuccess, "Whether this collector of the exporter succeeded: 1 yes, 0 no.", labelNode, labelCollector)
+	duration := one(collectorDuration, "How long this collector of the exporter took.", labelNode, labelCollector)
+	success.Diagnostic, duration.Diagnostic = true, true
 	return []Metric{
 		one(exporterInfo, "Always 1: the exporter of this node answered.", labelNode),
 		one(deviceInfo, "Always 1: an accelerator of the node, with its description, its extended resource, and its name at the device plugin or DRA driver.",
@@ -81,7 +93,6 @@ func Metrics() []Metric {
 		busySeconds,
 		one(cpuCores, "How many logical cores the machine has.", labelNode),
 		one(cpuBusy, "How many cores were busy on average since the previous scrape.", labelNode),
-		one(collectorSuccess, "Whether this collector of the exporter succeeded: 1 yes, 0 no.", labelNode, labelCollector),
-		one(collectorDuration, "How long this collector of the exporter took.", labelNode, labelCollector),
+		success, duration,
 	}
 }

@@ -37,19 +37,6 @@ func Decode(series []Series, at time.Time) (Scrape, error) {
 	return out, nil
 }
 
-// NodeOf returns the node of a series, "" when it has none.
-func NodeOf(s Series) string { return label(s.Labels, labelNode) }
-
-// label reads a label. Prometheus renames a scraped label to exported_… when the
-// target has one of the same name, as service discovery adds node, namespace, pod
-// and container; ours is then the exported one.
-func label(labels map[string]string, name string) string {
-	if v := labels["exported_"+name]; v != "" {
-		return v
-	}
-	return labels[name]
-}
-
 // partial is a device while its series are read.
 type partial struct {
 	accel.Device
@@ -77,7 +64,7 @@ func (b *builder) read(s Series, read reader) error {
 	if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) || s.Value < 0 {
 		return fmt.Errorf("value %v is not a number of 0 or more", s.Value)
 	}
-	node := label(s.Labels, labelNode)
+	node := s.Labels[labelNode]
 	if node == "" {
 		return errors.New("label node is missing")
 	}
@@ -100,11 +87,11 @@ func (b *builder) once(s Series, key string) error {
 
 // device returns the device of a series.
 func (b *builder) device(s Series) (*partial, error) {
-	id := label(s.Labels, labelID)
+	id := s.Labels[labelID]
 	if id == "" {
 		return nil, errors.New("label id is missing")
 	}
-	name := label(s.Labels, labelKind)
+	name := s.Labels[labelKind]
 	if name == "" {
 		return nil, errors.New("label kind is missing")
 	}

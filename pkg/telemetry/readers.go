@@ -45,12 +45,12 @@ func readDeviceInfo(b *builder, s Series) error {
 		return errors.New("occurs twice for the same device")
 	}
 	d.info = true
-	d.Resource = label(s.Labels, labelResource)
-	d.Vendor = label(s.Labels, labelVendor)
-	d.Model = label(s.Labels, labelModel)
-	d.Driver = label(s.Labels, labelDriver)
-	d.PluginID = label(s.Labels, labelPluginID)
-	if numa := label(s.Labels, labelNUMA); numa != "" {
+	d.Resource = s.Labels[labelResource]
+	d.Vendor = s.Labels[labelVendor]
+	d.Model = s.Labels[labelModel]
+	d.Driver = s.Labels[labelDriver]
+	d.PluginID = s.Labels[labelPluginID]
+	if numa := s.Labels[labelNUMA]; numa != "" {
 		node, err := strconv.ParseUint(numa, 10, 16)
 		if err != nil {
 			return fmt.Errorf("label numa_node: %.20q is not the number of a NUMA node", numa)
@@ -86,10 +86,10 @@ func readHealthInfo(b *builder, s Series) error {
 		return errors.New("occurs twice for the same device")
 	}
 	var health accel.Health
-	if err := health.UnmarshalText([]byte(label(s.Labels, labelHealth))); err != nil {
+	if err := health.UnmarshalText([]byte(s.Labels[labelHealth])); err != nil {
 		return fmt.Errorf("label health: %w", err)
 	}
-	d.healthInfo, d.Reason = &health, label(s.Labels, labelReason)
+	d.healthInfo, d.Reason = &health, s.Labels[labelReason]
 	return one(s)
 }
 
@@ -124,10 +124,10 @@ func readHolder(b *builder, s Series) error {
 		return err
 	}
 	h := accel.Holder{
-		Namespace: label(s.Labels, labelNamespace),
-		Pod:       label(s.Labels, labelPod),
-		Container: label(s.Labels, labelContainer),
-		Claim:     label(s.Labels, labelClaim),
+		Namespace: s.Labels[labelNamespace],
+		Pod:       s.Labels[labelPod],
+		Container: s.Labels[labelContainer],
+		Claim:     s.Labels[labelClaim],
 	}
 	switch {
 	case h.Namespace == "":
@@ -156,7 +156,7 @@ func readExternalUse(b *builder, s Series) error {
 	if d.ExternalUse != "" {
 		return errors.New("occurs twice for the same device")
 	}
-	if d.ExternalUse = label(s.Labels, labelCommand); d.ExternalUse == "" {
+	if d.ExternalUse = s.Labels[labelCommand]; d.ExternalUse == "" {
 		return errors.New("label command is missing")
 	}
 	return one(s)
@@ -221,7 +221,7 @@ func readCollectorDuration(b *builder, s Series) error {
 
 // collector returns the collector of a series.
 func (b *builder) collector(s Series) (*Collector, error) {
-	name := label(s.Labels, labelCollector)
+	name := s.Labels[labelCollector]
 	if name == "" {
 		return nil, errors.New("label collector is missing")
 	}

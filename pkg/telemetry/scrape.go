@@ -20,7 +20,7 @@ type Scrape struct {
 	// CPUCores. Both are 0 when unknown.
 	CPUCores, CPUBusy float64
 	// Collectors are the outcomes of the exporter's parts, in the order of
-	// their names. A device that is missing from Devices is gone only when
+	// their names; none where they were not read, since they are diagnostic. A device that is missing from Devices is gone only when
 	// the collector that looks for it succeeded.
 	Collectors []Collector
 }

@@ -1,7 +1,8 @@
 // Package learning measures how long each inference runs on each kind.
 //
-// Pods that finished enter, and the Learner writes their service times to the
-// status of their profile, in few writes. Before that, candidates enter, and
+// Pods that finished enter. The Learner learns from those that ran what the webhook
+// gave them, and writes their service times, by namespace, to the status of their
+// profile, in few writes. Before that, candidates enter, and
 // Trials tell the policy which pod may be spent on a kind that was not timed for
 // long.
 //

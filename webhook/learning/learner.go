@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -14,9 +16,10 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/servicetime"
 )
 
-// Config is what a Learner needs; only Interval and Now are optional.
+// Config is what a Learner needs; only Registry, Interval and Now are optional.
 type Config struct {
 	// Profiles say which variant a run was of.
 	Profiles *profile.Store
@@ -26,6 +29,14 @@ type Config struct {
 	// Leads returns nil on the replica that decides, the only one that learns: every
 	// run would count once for each replica otherwise.
 	Leads func() error
+	// Offers reports whether a node is known that has an extended resource, or any
+	// node of the name for "".
+	Offers func(node, resource string) bool
+	// Code stands for a namespace in the status of a profile, which more people may
+	// read than may know the namespace.
+	Code func(inference, namespace string) string
+	// Registry, if not nil, gets the metrics.
+	Registry prometheus.Registerer
 	// Interval is how often runs are written. Default 2 s.
 	Interval time.Duration
 	// Now is the clock. Default time.Now.
@@ -36,19 +47,24 @@ type Config struct {
 // maxWrites bounds how many profiles are written each time: 5 a second.
 const maxWrites = 10
 
+// maxNamespaces bounds the namespaces whose runs wait to be written, of each
+// variant; runs of others are dropped. Fewer are kept in the end.
+const maxNamespaces = 64
+
 // writeTimeout is how long one write may take.
 const writeTimeout = 5 * time.Second
 
 // Learner collects runs and writes them. Its methods may be called from any
 // goroutine.
 type Learner struct {
-	cfg Config
+	cfg  Config
+	runs *prometheus.CounterVec // by outcome
 
 	mu sync.Mutex
-	// runs are those not yet written, by profile, and order the profiles that they
+	// unwritten are the runs to write, by profile, and order the profiles that they
 	// are of, the one that has waited longest first.
-	runs  map[string]map[accel.Kind]profile.Runs
-	order []string
+	unwritten map[string]map[accel.Kind]profile.Runs
+	order     []string
 	// profiles are the profiles as they are now, by name.
 	profiles map[string]revision
 	// edited is when a variant was last seen to become another.
@@ -63,6 +79,7 @@ type Learner struct {
 type revision struct {
 	uid        types.UID
 	generation int64
+	reset      string
 	hashes     map[accel.Kind]string
 }
 
@@ -77,54 +94,63 @@ func New(cfg Config) *Learner {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Learner{cfg: cfg, runs: map[string]map[accel.Kind]profile.Runs{}, profiles: map[string]revision{}, edited: map[variantKey]time.Time{}}
+	l := &Learner{
+		cfg: cfg, runs: newRuns(),
+		unwritten: map[string]map[accel.Kind]profile.Runs{}, profiles: map[string]revision{}, edited: map[variantKey]time.Time{},
+	}
+	if cfg.Registry != nil {
+		cfg.Registry.MustRegister(l.runs)
+	}
+	return l
 }
 
-// Finished takes a pod that ended. It counts if it is one of ours and succeeded by
-// itself: the end of a pod that was deleted says nothing, and a server ends in no
-// other way. A pod whose device was written nowhere may have run on another.
+// Finished takes a pod that ended, and learns from its run if that tells how long
+// the variant takes that the pod was given.
 func (l *Learner) Finished(p *inventory.Pod) {
-	if p.Managed == nil || p.Managed.Unwritten || p.Deleted || !p.Run.Succeeded || !p.Run.Ends {
+	if p.Managed == nil || l.cfg.Leads() != nil {
 		return
 	}
-	took, ok := p.Run.Duration()
-	if !ok || l.cfg.Leads() != nil {
-		return
-	}
-	of, ok := l.cfg.Profiles.Get(p.Managed.Inference)
-	if !ok {
+	of, _ := l.cfg.Profiles.Get(p.Managed.Inference)
+	if why := l.tells(p, of); why != learned {
+		l.runs.WithLabelValues(string(why)).Inc()
 		return
 	}
 	v := of.Variant(p.Managed.Kind)
-	if v == nil {
-		return
-	}
+	took, _ := p.Run.Duration()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// A pod that was created before the variant was edited ran the old one. The API
 	// server cuts the time of creation to whole seconds.
 	if edited, ok := l.edited[variantKey{of.Name, v.Kind}]; ok && p.Run.Created.Add(time.Second).Before(edited) {
+		l.runs.WithLabelValues(string(edit)).Inc()
 		return
 	}
-	one := profile.Runs{Hash: v.Hash}
-	one.Estimate = one.Observe(took, p.Run.Ended)
-	l.add(of.Name, map[accel.Kind]profile.Runs{v.Kind: one})
+	namespace := l.cfg.Code(of.Name, p.Namespace)
+	one := map[string]servicetime.Estimate{namespace: servicetime.Estimate{}.Observe(took, p.Run.Ended)}
+	l.add(of.Name, map[accel.Kind]profile.Runs{v.Kind: {Hash: v.Hash, By: one}})
+	l.runs.WithLabelValues(string(learned)).Inc()
 }
 
 // add appends runs to those of the same variant that are not yet written. Of a
 // variant that was edited, only the runs since then count. It expects the lock.
 func (l *Learner) add(name string, more map[accel.Kind]profile.Runs) {
-	known := l.runs[name]
+	known := l.unwritten[name]
 	if known == nil {
 		known = map[accel.Kind]profile.Runs{}
-		l.runs[name] = known
+		l.unwritten[name] = known
 		l.order = append(l.order, name)
 	}
-	for kind, r := range more {
-		if before, ok := known[kind]; ok && before.Hash == r.Hash {
-			r.Estimate = before.Append(r.Estimate)
+	for kind, later := range more {
+		sum := known[kind]
+		if sum.By == nil || sum.Hash != later.Hash {
+			known[kind] = later
+			continue
 		}
-		known[kind] = r
+		for namespace, e := range later.By {
+			if before, ok := sum.By[namespace]; ok || len(sum.By) < maxNamespaces {
+				sum.By[namespace] = before.Append(e)
+			}
+		}
 	}
 }
 
@@ -135,10 +161,15 @@ func (l *Learner) SetProfile(in *v1alpha1.InferenceProfile) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before, known := l.profiles[in.Name]
+	now := revision{uid: in.UID, generation: in.Generation, reset: in.Annotations[accel.ResetLearnedAnnotation]}
+	if known && before.reset != now.reset {
+		l.drop(in.Name)
+		before.reset = now.reset
+		l.profiles[in.Name] = before
+	}
 	if known && before.generation == in.Generation && before.uid == in.UID {
 		return
 	}
-	now := revision{uid: in.UID, generation: in.Generation}
 	if p, err := profile.New(in); err == nil { // else it is used for nothing until it is edited again
 		now.hashes = make(map[accel.Kind]string, len(p.Variants))
 		for _, v := range p.Variants {
@@ -149,6 +180,12 @@ func (l *Learner) SetProfile(in *v1alpha1.InferenceProfile) {
 		}
 	}
 	l.profiles[in.Name] = now
+}
+
+// drop forgets the runs of a profile that are to be written. It expects the lock.
+func (l *Learner) drop(name string) {
+	delete(l.unwritten, name)
+	l.order = slices.DeleteFunc(l.order, func(n string) bool { return n == name })
 }
 
 // DeleteProfile forgets a profile.
@@ -213,8 +250,8 @@ func (l *Learner) take() (string, map[accel.Kind]profile.Runs) {
 	}
 	name := l.order[0]
 	l.order = l.order[1:]
-	runs := l.runs[name]
-	delete(l.runs, name)
+	runs := l.unwritten[name]
+	delete(l.unwritten, name)
 	return name, runs
 }
 
@@ -223,11 +260,11 @@ func (l *Learner) take() (string, map[accel.Kind]profile.Runs) {
 func (l *Learner) putBack(name string, runs map[accel.Kind]profile.Runs) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	meanwhile := l.runs[name]
+	meanwhile := l.unwritten[name]
 	if meanwhile == nil {
 		l.add(name, runs)
 		return
 	}
-	l.runs[name] = runs
+	l.unwritten[name] = runs
 	l.add(name, meanwhile)
 }

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/servicetime"
 )
@@ -30,6 +32,16 @@ func TestFinished(t *testing.T) {
 		"of no kind":             {ran("a", ""), 0},
 		"a kind with no variant": {ran("a", "FPGA"), 0},
 		"no such profile":        {ran("c", "GPU"), 0},
+
+		"another image":        {ran("a", "GPU", func(p *inventory.Pod) { p.Run.Image = "busybox" }), 0},
+		"an image put back":    {ran("a", "GPU", func(p *inventory.Pod) { p.Run.Altered = true }), 0},
+		"another device":       {ran("a", "GPU", func(p *inventory.Pod) { p.Run.Device = "CPU" }), 0},
+		"no device's name":     {ran("a", "GPU", func(p *inventory.Pod) { p.Run.Device = "" }), 0},
+		"without the limits":   {ran("a", "GPU", func(p *inventory.Pod) { p.Needs.Devices = nil }), 0},
+		"another's limits":     {ran("a", "GPU", func(p *inventory.Pod) { p.Needs = ran("a", "NPU").Needs }), 0},
+		"a node without a GPU": {ran("a", "GPU", func(p *inventory.Pod) { p.Node = "x.io/NPU" }), 0},
+		"a node nobody knows":  {ran("a", "GPU", func(p *inventory.Pod) { p.Node = "gone" }), 0},
+		"ends in the future":   {ran("a", "GPU", func(p *inventory.Pod) { p.Run.Ended = epoch.Add(time.Hour) }), 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -39,7 +51,7 @@ func TestFinished(t *testing.T) {
 			if got := r.runsWritten("a", "GPU"); got != tt.want || len(r.writes) != int(tt.want) {
 				t.Errorf("%d runs in %v, want %d", got, r.writes, tt.want)
 			}
-			if got := r.written["a"]["GPU"].Time(); tt.want > 0 && got != 2*time.Second {
+			if got := r.in("default", "a", "GPU").Time(); tt.want > 0 && got != 2*time.Second {
 				t.Errorf("it took %s", got)
 			}
 		})
@@ -63,7 +75,7 @@ func TestBatches(t *testing.T) {
 			t.Errorf("%d runs, want 1000", got)
 		}
 	}
-	if n := len(r.written["a"]["GPU"].Recent); n != servicetime.Window {
+	if n := len(r.in("default", "a", "GPU").Recent); n != servicetime.Window {
 		t.Errorf("%d runs were kept in memory, want %d", n, servicetime.Window)
 	}
 }
@@ -138,16 +150,18 @@ func TestEdited(t *testing.T) {
 	after.Spec.Variants[0].Image = "new"
 	r.now = epoch.Add(10 * time.Second)
 	r.set(t, after)
+	edited := func(p *inventory.Pod) { p.Run.Image = "new" }
 	r.SetProfile(before)
 	r.SetProfile(after)
 	made := func(at time.Duration) func(*inventory.Pod) {
 		return func(p *inventory.Pod) { p.Run.Created = epoch.Add(at) }
 	}
 	r.Finished(ran("a", "GPU", made(0)))
+	r.Finished(ran("a", "GPU", edited, made(0)))
 	r.Finished(ran("a", "NPU", made(0))) // not edited
-	r.Finished(ran("a", "GPU", made(11*time.Second)))
+	r.Finished(ran("a", "GPU", edited, made(11*time.Second)))
 	r.SetProfile(after) // nothing new
-	r.Finished(ran("a", "GPU", made(11*time.Second)))
+	r.Finished(ran("a", "GPU", edited, made(11*time.Second)))
 	r.flush(t)
 	if gpu, npu := r.runsWritten("a", "GPU"), r.runsWritten("a", "NPU"); gpu != 2 || npu != 1 {
 		t.Errorf("%d runs on GPU and %d on NPU, want 2 and 1", gpu, npu)
@@ -161,12 +175,60 @@ func TestEdited(t *testing.T) {
 	r = newRig(t)
 	r.Finished(ran("a", "GPU"))
 	r.set(t, after)
-	r.Finished(ran("a", "GPU"))
+	r.Finished(ran("a", "GPU", edited))
 	r.flush(t)
 	if got := r.runsWritten("a", "GPU"); got != 1 {
 		t.Errorf("%d runs of the edited variant, want 1", got)
 	}
 	r.DeleteProfile(types.NamespacedName{Name: "a"})
+}
+
+// TestReset: pods from before a reset tell nothing, nor do runs that wait to be
+// written when it comes.
+func TestReset(t *testing.T) {
+	r := newRig(t)
+	in := resourceOf("a", "image")
+	r.SetProfile(in)
+	r.Finished(ran("a", "GPU"))
+	in = in.DeepCopy()
+	in.Annotations = map[string]string{accel.ResetLearnedAnnotation: "1"}
+	r.set(t, in)
+	r.SetProfile(in)
+	r.Finished(ran("a", "GPU")) // the status does not show it yet
+	in = in.DeepCopy()
+	in.Status.LearnedReset, in.Status.LearnedSince = "1", &metav1.Time{Time: epoch}
+	r.set(t, in)
+	r.SetProfile(in)
+	r.Finished(ran("a", "GPU"))
+	r.flush(t)
+	if len(r.writes) > 0 {
+		t.Errorf("runs from before were written: %v", r.written)
+	}
+	r.Finished(ran("a", "GPU", func(p *inventory.Pod) { p.Run.Created = epoch.Add(time.Second) }))
+	r.flush(t)
+	if got := r.runsWritten("a", "GPU"); got != 1 {
+		t.Errorf("%d runs from after it were written, want 1", got)
+	}
+}
+
+// TestUnwrittenIsBounded: while nothing can be written, namespaces that come and go
+// fill no memory, and what one of them runs is its own.
+func TestUnwrittenIsBounded(t *testing.T) {
+	r := newRig(t)
+	for i := range 1000 {
+		took := time.Duration(1+i%2) * time.Second
+		r.Finished(ran("a", "GPU", func(p *inventory.Pod) { p.Namespace, p.Run.Ended = fmt.Sprint("n", i), epoch.Add(took) }))
+	}
+	for range 100 {
+		r.Finished(ran("a", "GPU", func(p *inventory.Pod) { p.Namespace, p.Run.Ended = "n1", epoch }))
+	}
+	r.flush(t)
+	if got := len(r.written["a"]["GPU"].By); got != 64 {
+		t.Errorf("%d namespaces wait to be written, want 64", got)
+	}
+	if first, second := r.in("n0", "a", "GPU"), r.in("n1", "a", "GPU"); first.Time() != time.Second || second.Runs != 101 {
+		t.Errorf("n0 took %s, n1 ran %d", first.Time(), second.Runs)
+	}
 }
 
 // TestManyAtOnce is for the race detector: pods end, profiles change, writes

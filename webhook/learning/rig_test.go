@@ -15,6 +15,8 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/resources"
+	"heteroaccel.io/pkg/servicetime"
 	"heteroaccel.io/webhook/learning"
 )
 
@@ -49,6 +51,9 @@ func newRig(t *testing.T) *rig {
 		Now:   func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return r.now },
 		Leads: func() error { r.mu.Lock(); defer r.mu.Unlock(); return r.leads },
 		Write: r.write,
+		// Each node of these tests offers the resource that it is called after.
+		Offers: func(node, resource string) bool { return node == resource },
+		Code:   func(inference, namespace string) string { return namespace + " of " + inference },
 	})
 	return r
 }
@@ -68,7 +73,13 @@ func (r *rig) write(_ context.Context, name string, runs map[accel.Kind]profile.
 	}
 	for kind, one := range runs {
 		sum := r.written[name][kind]
-		sum.Hash, sum.Estimate = one.Hash, sum.Append(one.Estimate)
+		if sum.By == nil {
+			sum.By = map[string]servicetime.Estimate{}
+		}
+		sum.Hash = one.Hash
+		for namespace, e := range one.By {
+			sum.By[namespace] = sum.By[namespace].Append(e)
+		}
 		r.written[name][kind] = sum
 	}
 	return false, nil
@@ -88,7 +99,18 @@ func (r *rig) flush(t *testing.T) {
 func (r *rig) runsWritten(name string, kind accel.Kind) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.written[name][kind].Runs
+	var runs int64
+	for _, e := range r.written[name][kind].By {
+		runs += e.Runs
+	}
+	return runs
+}
+
+// in is what was written of a profile's kind and a namespace.
+func (r *rig) in(namespace, name string, kind accel.Kind) servicetime.Estimate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.written[name][kind].By[namespace+" of "+name]
 }
 
 func (r *rig) set(t *testing.T, in *v1alpha1.InferenceProfile) {
@@ -114,9 +136,11 @@ func resourceOf(name, image string) *v1alpha1.InferenceProfile {
 // ran is a pod that ended well after two seconds.
 func ran(inference string, kind accel.Kind, change ...func(*inventory.Pod)) *inventory.Pod {
 	p := &inventory.Pod{
-		Namespace: "default", Name: "p", Done: true,
+		Namespace: "default", Name: "p", Done: true, Node: "x.io/" + string(kind),
+		Needs:   resources.Amounts{Devices: []resources.Devices{{Resource: "x.io/" + string(kind), Count: 1}}},
 		Managed: &inventory.Managed{Inference: inference, Kind: kind},
 		Run: &inventory.Run{
+			Image: "image", Device: string(kind),
 			Phase: corev1.PodSucceeded, Created: epoch, Started: epoch, Ended: epoch.Add(2 * time.Second),
 			Succeeded: true, Ends: true,
 		},

@@ -25,9 +25,11 @@ type unhinted struct {
 	in       *v1alpha1.InferenceProfile
 	profiles *profile.Store
 	took     map[string]time.Duration // what a run takes
-	learned  map[string]servicetime.Estimate
+	learned  map[string]servicetime.Measured
 	now      time.Time
 	pods     int
+	// namespaces is how many namespaces the pods are of, in turn.
+	namespaces int
 }
 
 func newUnhinted(t *testing.T, hints map[string]time.Duration) *unhinted {
@@ -35,7 +37,7 @@ func newUnhinted(t *testing.T, hints map[string]time.Duration) *unhinted {
 	u := &unhinted{
 		in:      &v1alpha1.InferenceProfile{ObjectMeta: metav1.ObjectMeta{Name: "unhinted"}},
 		took:    map[string]time.Duration{"GPU": 500 * time.Millisecond, "NPU": time.Second, "CPU": 3 * time.Second},
-		learned: map[string]servicetime.Estimate{}, now: time.Now(),
+		learned: map[string]servicetime.Measured{}, now: time.Now(), namespaces: 1,
 	}
 	for _, v := range []struct {
 		kind  string
@@ -61,11 +63,14 @@ func (u *unhinted) set(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, e := range u.learned {
-		in.Status.Learned = append(in.Status.Learned, v1alpha1.LearnedTime{
-			Accelerator: kind, VariantHash: plain.Variant(accel.Kind(kind)).Hash,
-			Runs: e.Runs, Recent: servicetime.Encode(e.Recent), LastObserved: metav1.NewTime(e.Last),
-		})
+	for kind, m := range u.learned {
+		l := v1alpha1.LearnedTime{Accelerator: kind, VariantHash: plain.Variant(accel.Kind(kind)).Hash}
+		for _, n := range m {
+			l.Namespaces = append(l.Namespaces, v1alpha1.NamespaceRuns{
+				ID: n.Namespace, Runs: n.Runs, Recent: servicetime.Encode(n.Recent), LastObserved: metav1.NewTime(n.Last),
+			})
+		}
+		in.Status.Learned = append(in.Status.Learned, l)
 	}
 	p, err := profile.New(in)
 	if err != nil {
@@ -82,9 +87,15 @@ func (u *unhinted) run(t *testing.T, change ...func(*corev1.Pod)) (kind, reason 
 	kind = selected(p)
 	u.arrives(p, map[string]string{"GPU": "g", "NPU": "n", "CPU": "f"}[kind])
 	u.inv.DeletePod("default", p.Name)
-	u.learned[kind] = u.learned[kind].Observe(u.took[kind], u.now)
+	u.observe(kind)
 	u.set(t)
 	return kind, p.Annotations[accel.ReasonAnnotation]
+}
+
+// observe adds a run on a kind, of the namespace whose turn it is.
+func (u *unhinted) observe(kind string) {
+	m := u.learned[kind]
+	u.learned[kind] = m.Add(fmt.Sprint(m.Runs()%int64(u.namespaces)), servicetime.Estimate{}.Observe(u.took[kind], u.now))
 }
 
 // TestNoHints: of a profile without any time the first kind is used first, each
@@ -113,7 +124,7 @@ func TestNoHints(t *testing.T) {
 				}
 			}
 			for _, kind := range []string{"GPU", "NPU", "CPU"} {
-				if u.learned[kind].Runs == 0 {
+				if u.learned[kind].Runs() == 0 {
 					t.Errorf("%s was never timed", kind)
 				}
 			}
@@ -124,17 +135,32 @@ func TestNoHints(t *testing.T) {
 	}
 }
 
-// TestWrongHint: a hint that is far too long for the best kind is found out.
+// TestWrongHint: a hint that is far too long for the best kind is found out, by one
+// namespace within four times, and by three beyond that.
 func TestWrongHint(t *testing.T) {
-	u := newUnhinted(t, map[string]time.Duration{"GPU": 30 * time.Second, "CPU": 2 * time.Second})
-	u.took["NPU"] = 8 * time.Second
-	var kinds []string
-	for range 30 {
-		kind, _ := u.run(t)
-		kinds = append(kinds, kind)
-	}
-	if kinds[0] != "CPU" || strings.Join(kinds[25:], " ") != "GPU GPU GPU GPU GPU" {
-		t.Errorf("the GPU, hinted at 30s and taking %s, is not found: %v", u.took["GPU"], kinds)
+	for name, tt := range map[string]struct {
+		hint       time.Duration
+		namespaces int
+		found      bool
+	}{
+		"by one namespace":                       {8 * time.Second, 1, true},
+		"by three, however wrong":                {30 * time.Second, 3, true},
+		"not by one, which could make it up":     {30 * time.Second, 1, false},
+		"not by two, of which one could lie too": {30 * time.Second, 2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUnhinted(t, map[string]time.Duration{"GPU": tt.hint, "CPU": 2 * time.Second})
+			u.took["NPU"], u.namespaces = 8*time.Second, tt.namespaces
+			var kinds []string
+			for range 30 {
+				kind, _ := u.run(t)
+				kinds = append(kinds, kind)
+			}
+			found := strings.Join(kinds[25:], " ") == "GPU GPU GPU GPU GPU"
+			if kinds[0] != "CPU" || found != tt.found {
+				t.Errorf("the GPU, hinted at %s and taking %s, found: %v: %v", tt.hint, u.took["GPU"], found, kinds)
+			}
+		})
 	}
 }
 
@@ -143,7 +169,7 @@ func TestWrongHint(t *testing.T) {
 func TestServersAreNotTried(t *testing.T) {
 	u := newUnhinted(t, nil)
 	for range 20 {
-		u.learned["GPU"] = u.learned["GPU"].Observe(u.took["GPU"], u.now)
+		u.observe("GPU")
 	}
 	u.set(t)
 	server := func(i int) *corev1.Pod {
@@ -187,7 +213,7 @@ func TestQuotaEndsTrials(t *testing.T) {
 			t.Fatalf("a pod is on the NPU: %s", reason)
 		}
 	}
-	if u.learned["CPU"].Runs == 0 {
+	if u.learned["CPU"].Runs() == 0 {
 		t.Error("the CPU, which no quota refuses, was never tried")
 	}
 }

@@ -134,13 +134,26 @@ type InferenceProfileStatus struct {
 	// +optional
 	Accelerators string `json:"accelerators,omitempty"`
 	// learned are the service times measured so far, one for each kind on which
-	// pods succeeded. Editing a variant drops what was learned of it.
+	// pods succeeded. Editing a variant drops what was learned of it, and the
+	// annotation heteroaccel.io/reset-learned all of it.
 	//
 	// +optional
 	// +listType=map
 	// +listMapKey=accelerator
 	// +kubebuilder:validation:MaxItems=16
 	Learned []LearnedTime `json:"learned,omitempty"`
+	// learnedReset is the value of the annotation heteroaccel.io/reset-learned for
+	// which what had been learned was last dropped, or a digest of it if it is
+	// long. Another value of the annotation drops it again.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=80
+	LearnedReset string `json:"learnedReset,omitempty"`
+	// learnedSince is when that was: pods that were created before it are not
+	// learned from.
+	//
+	// +optional
+	LearnedSince *metav1.Time `json:"learnedSince,omitempty"`
 	// conditions has one type, Usable. It is False when pods that request the
 	// profile are denied; its message says why.
 	//
@@ -158,9 +171,11 @@ type LearnedTime struct {
 	// +kubebuilder:validation:MaxLength=32
 	Accelerator string `json:"accelerator"`
 
-	// time is how long a run is expected to take: the mean of the recent runs,
-	// each counted as at most four times their median, or one second above it if
-	// that is more.
+	// time is how long a run takes: the median of the namespaces' times, each of
+	// them the mean of its recent runs, of which none counts for more than four
+	// times their median, or one second above it if that is more. Decisions go by
+	// four times the variant's serviceTime at most, and a quarter of it at least,
+	// until three namespaces measured more, or less.
 	//
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MinLength=2
@@ -183,12 +198,45 @@ type LearnedTime struct {
 	// +kubebuilder:validation:MaxLength=64
 	VariantHash string `json:"variantHash"`
 
-	// recent are the durations of the latest runs, at most 32, oldest first, such
-	// as "80ms 1.2s".
+	// namespaces are the runs that were measured, by the namespace of their pods.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=8
+	Namespaces []NamespaceRuns `json:"namespaces,omitempty"`
+
+	// recent are runs that an earlier version recorded, without their namespaces.
+	// It is read, and not written any more.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Recent string `json:"recent,omitempty"`
+}
+
+// NamespaceRuns are the runs of one variant in one namespace.
+type NamespaceRuns struct {
+	// id stands for the namespace: a code of its name and the profile's, made with
+	// the webhook's key, so that nobody else can tell which namespace it is.
+	// "earlier" are runs that an earlier version recorded.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	ID string `json:"id"`
+
+	// runs is how many runs were measured in all.
+	//
+	// +kubebuilder:validation:Minimum=0
+	Runs int64 `json:"runs"`
+
+	// lastObserved is when the latest run ended.
+	LastObserved metav1.Time `json:"lastObserved"`
+
+	// recent are the durations of the latest runs, at most 32, oldest first, such
+	// as "80ms 1.2s".
+	//
+	// +kubebuilder:validation:MaxLength=1024
+	Recent string `json:"recent"`
 }
 
 // InferenceProfileList is a list of profiles.

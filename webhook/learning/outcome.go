@@ -1,0 +1,109 @@
+package learning
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/resources"
+)
+
+// outcome is what became of a finished pod's run: learned from, or why not.
+type outcome string
+
+const (
+	learned outcome = "learned"
+	// failed: it did not succeed by itself. The end of a pod that was deleted says
+	// nothing, and a server ends in no other way.
+	failed outcome = "failed"
+	// unwritten: the device was written nowhere that the program is known to read,
+	// so it may have run on another.
+	unwritten outcome = "unwritten"
+	// unknown: its profile has no such variant any more.
+	unknown outcome = "unknown"
+	// edit: its variant was edited since, or what was learned reset.
+	edit outcome = "edited"
+	// altered: its container has, or had, another image or device than the variant,
+	// or not its limits. Either somebody changed the pod, or copied a record to one
+	// of their own, or another webhook replaces images.
+	altered outcome = "altered"
+	// elsewhere: its node does not offer the variant's device.
+	elsewhere outcome = "elsewhere"
+	// untimed: when it started or ended is unknown, or in the future.
+	untimed outcome = "untimed"
+)
+
+// maxAhead is how far the end of a run may be ahead of our clock: a node's clock
+// may differ, and a run of next year would make all others look old.
+const maxAhead = time.Minute
+
+// tells is whether the run of a pod that ended, one of ours, tells how long a
+// variant of its profile takes. of is nil where the profile is gone. There is no
+// least duration: a run of 80 ms is an honest one.
+func (l *Learner) tells(p *inventory.Pod, of *profile.Profile) outcome {
+	if p.Deleted || !p.Run.Succeeded || !p.Run.Ends {
+		return failed
+	}
+	if p.Managed.Unwritten {
+		return unwritten
+	}
+	if of == nil || of.Variant(p.Managed.Kind) == nil {
+		return unknown
+	}
+	v := of.Variant(p.Managed.Kind)
+	if of.ResetPending || !p.Run.Created.After(of.LearnedSince) && !of.LearnedSince.IsZero() {
+		return edit
+	}
+	if p.Run.Altered || p.Run.Image != v.Spec.Image || p.Run.Device != v.Device || !takes(p, v) {
+		return altered
+	}
+	if !l.offered(p.Node, v) {
+		return elsewhere
+	}
+	if _, ok := p.Run.Duration(); !ok || p.Run.Ended.After(l.cfg.Now().Add(maxAhead)) {
+		return untimed
+	}
+	return learned
+}
+
+// takes reports whether a pod has what a variant's limits name: the cores, for the
+// CPU, or else the devices.
+func takes(p *inventory.Pod, v *profile.Variant) bool {
+	if v.Kind == accel.CPU {
+		return p.Needs.CPU >= resources.Of(v.Spec.Limits).CPU
+	}
+	for name, amount := range v.Devices {
+		if p.Needs.Device(string(name)) < amount.Value() {
+			return false
+		}
+	}
+	return true
+}
+
+// offered reports whether a node offers what a variant takes.
+func (l *Learner) offered(node string, v *profile.Variant) bool {
+	if len(v.Devices) == 0 {
+		return l.cfg.Offers(node, "")
+	}
+	for name := range v.Devices {
+		if !l.cfg.Offers(node, string(name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// newRuns are the runs of finished pods, by their outcome.
+func newRuns() *prometheus.CounterVec {
+	runs := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "heteroaccel_webhook_finished_runs_total",
+		Help: "Runs of pods that ended, by whether their time was learned, and why not.",
+	}, []string{"outcome"})
+	for _, o := range []outcome{learned, failed, unwritten, unknown, edit, altered, elsewhere, untimed} {
+		runs.WithLabelValues(string(o))
+	}
+	return runs
+}
