@@ -1,6 +1,7 @@
 package placement_test
 
 import (
+	"cmp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,8 +22,9 @@ const (
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// nodeBuilder builds the record of a node "n".
+// nodeBuilder builds the record of a node, called "n" unless it has a name.
 type nodeBuilder struct {
+	name                  string
 	capacity, allocatable corev1.ResourceList
 	devices               []accel.Device
 	cores, busy           float64
@@ -40,6 +42,11 @@ func with(gpus string) *nodeBuilder {
 	return &nodeBuilder{capacity: list, allocatable: list}
 }
 
+func (b *nodeBuilder) called(name string) *nodeBuilder {
+	b.name = name
+	return b
+}
+
 func (b *nodeBuilder) scrape(age time.Duration, busy float64, devices ...accel.Device) *nodeBuilder {
 	b.scraped, b.age, b.cores, b.busy, b.devices = true, age, 8, busy, devices
 	return b
@@ -51,18 +58,20 @@ func (b *nodeBuilder) pod(name, uid string, requests corev1.ResourceList) *nodeB
 }
 
 func (b *nodeBuilder) node() *inventory.Node {
+	name := cmp.Or(b.name, "n")
 	inv := inventory.New(inventory.Options{Now: func() time.Time { return now }})
 	inv.SetNode(inventory.NodeOf(&corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: "n"},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"name": name}},
 		Status:     corev1.NodeStatus{Capacity: b.capacity, Allocatable: b.allocatable},
 	}))
 	for _, p := range b.pods {
+		p.Spec.NodeName = name
 		inv.SetPod(inventory.PodOf(p, nil))
 	}
 	if b.scraped {
-		inv.SetTelemetry(telemetry.Scrape{Node: "n", Time: now.Add(-b.age), Devices: b.devices, CPUCores: b.cores, CPUBusy: b.busy})
+		inv.SetTelemetry(telemetry.Scrape{Node: name, Time: now.Add(-b.age), Devices: b.devices, CPUCores: b.cores, CPUBusy: b.busy})
 	}
-	return inv.Lookup([]string{"n"})[0]
+	return inv.Lookup([]string{name})[0]
 }
 
 func pod(name, uid, node string, requests corev1.ResourceList) *corev1.Pod {

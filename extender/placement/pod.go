@@ -25,6 +25,9 @@ type Query struct {
 	// Skip is set for a pod that is left alone: every node passes, and all score
 	// alike.
 	Skip bool
+	// Preference is which nodes the pod prefers, nil for none. Only scores depend
+	// on it.
+	Preference *inventory.Preference
 	// FreshSince is how old telemetry may be to count as fresh, as a time.
 	FreshSince time.Time
 }

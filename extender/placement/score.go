@@ -44,6 +44,13 @@ func (q *Query) Score(n *inventory.Node) int64 {
 	if n == nil || q.Skip {
 		return unknownScore
 	}
+	base, above, spare := q.points(n)
+	return min(base+round(above)+spare, maxScore)
+}
+
+// points are the lowest score of the node's band, freshScore or staleScore, and
+// what speaks for the node above that: above, before it is rounded, and spare.
+func (q *Query) points(n *inventory.Node) (base int64, above float64, spare int64) {
 	fresh := q.fresh(n)
 	load, known := n.Load(fresh)
 	if !known {
@@ -52,21 +59,19 @@ func (q *Query) Score(n *inventory.Node) int64 {
 	certain := fresh && q.certain(n)
 	free := q.free(n, fresh, certain)
 	devices := len(q.Needs.Devices) > 0
-	var score, spare int64
 	if !devices && !idleDevices(n, fresh) {
 		spare = 1
 	}
 	switch {
 	case certain && devices:
-		score = freshScore + round(4*free+2*(1-load))
+		return freshScore, 4*free + 2*(1-load), spare
 	case fresh && !devices:
-		score = freshScore + round(3*free+2*(1-load)) + spare
+		return freshScore, 3*free + 2*(1-load), spare
 	case devices:
-		score = staleScore + round(2*free)
+		return staleScore, 2 * free, spare
 	default:
-		score = staleScore + round(free) + spare
+		return staleScore, free, spare
 	}
-	return min(score, maxScore)
 }
 
 // certain reports whether the pod needs none of the devices whose health is

@@ -22,7 +22,7 @@ var codec = sonic.Config{ValidateString: true, UseUnicodeErrors: true}.Froze()
 
 // pretouch compiles the decoders ahead of the first request.
 func pretouch() error {
-	return errors.Join(sonic.Pretouch(reflect.TypeFor[args]()), sonic.Pretouch(reflect.TypeFor[preemptArgs]()))
+	return errors.Join(sonic.Pretouch(reflect.TypeFor[args]()), sonic.Pretouch(reflect.TypeFor[preemptArgs]()), sonic.Pretouch(reflect.TypeFor[affinityArgs]()))
 }
 
 // args is the part of extenderv1.ExtenderArgs that is needed. To decode whole
@@ -48,7 +48,16 @@ type podArgs struct {
 		InitContainers []containerArgs     `json:"initContainers"`
 		Overhead       corev1.ResourceList `json:"overhead"`
 		Resources      *requestArgs        `json:"resources"`
+		// Affinity is read for scores only: see preference.
+		Affinity sonic.NoCopyRawMessage `json:"affinity"`
 	} `json:"spec"`
+}
+
+// affinityArgs is the part of a pod's affinity that is needed.
+type affinityArgs struct {
+	NodeAffinity struct {
+		Preferred []corev1.PreferredSchedulingTerm `json:"preferredDuringSchedulingIgnoredDuringExecution"`
+	} `json:"nodeAffinity"`
 }
 
 type containerArgs struct {

@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 
 	"heteroaccel.io/extender/extendertest"
 	"heteroaccel.io/extender/placement"
+	"heteroaccel.io/pkg/inventory"
 )
 
 // The speed rests on it: elsewhere sonic is encoding/json by another name.
@@ -35,6 +37,8 @@ func FuzzDecode(f *testing.F) {
 		``, `{}`, `null`, `[]`, `{"pod":{},"nodenames":[]}`, `{"Pod":{},"NodeNames":[null,"a"]}`, `{"Pod":{},"NodeNames":["\ud800"]}`,
 		`{"Pod":{"spec":{"initContainers":[{"restartPolicy":"Always","resources":{"requests":{"cpu":"1"}}}],"overhead":{"cpu":1}}},"NodeNames":["a"]}`,
 		`{"Pod":{},"Nodes":{"items":[{"metadata":{"name":"a"}}]}}`, `{"Pod":{},"Nodes":{"items":[]}}`, "{\"Pod\":{},\"NodeNames\":[\"\xff\"]}",
+		`{"Pod":{"spec":{"affinity":{"nodeAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[{"weight":7,"preference":{"matchFields":[{"key":"metadata.name","operator":"In","values":["a"]}]}}]}}}},"NodeNames":["a"]}`,
+		`{"Pod":{"spec":{"affinity":{"nodeAffinity":null}}},"NodeNames":["a"]}`,
 		`{"Pod":{},"Pod":null,"NodeNames":["a"],"NodeNames":null}`, `{"Pod":{},"NodeNames":["\u0000"]}`,
 	} {
 		f.Add([]byte(seed))
@@ -53,12 +57,23 @@ func FuzzDecode(f *testing.F) {
 		if diff := cmp.Diff(placement.NeedsOf(want.Pod), placement.NeedsOf(got.Pod.pod())); diff != "" {
 			t.Errorf("needs (-encoding/json +ours):\n%s", diff)
 		}
+		if diff := cmp.Diff(preferredOf(&want.Pod.Spec), got.Pod.preference(), cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+			t.Errorf("preference (-encoding/json +ours):\n%s", diff)
+		}
 		if want.NodeNames != nil {
 			if diff := cmp.Diff(append([]string{}, *want.NodeNames...), append([]string{}, got.NodeNames...)); diff != "" {
 				t.Errorf("names (-encoding/json +ours):\n%s", diff)
 			}
 		}
 	})
+}
+
+// preferredOf is what a pod prefers.
+func preferredOf(spec *corev1.PodSpec) *inventory.Preference {
+	if spec.Affinity == nil || spec.Affinity.NodeAffinity == nil {
+		return nil
+	}
+	return inventory.PreferenceOf(spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
 }
 
 // FuzzDecodePreempt does the same for what comes with a preemption.

@@ -10,6 +10,7 @@ import (
 
 	"heteroaccel.io/extender/placement"
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
 )
 
 // query is the pod of a request at a time.
@@ -37,6 +38,20 @@ func (v *Verbs) query(pod *podArgs, now time.Time) placement.Query {
 // admitted it. A quote inside of a value is escaped, so only a key matches.
 func (p *podArgs) claimsManaged() bool {
 	return bytes.Contains(p.Metadata.Annotations, []byte(`"`+accel.SelectedAnnotation+`":`))
+}
+
+// preference is which nodes the pod prefers. kube-scheduler's own request is the
+// first to know: it may come before the informer has shown the pod. An affinity
+// that cannot be read prefers none.
+func (p *podArgs) preference() *inventory.Preference {
+	if len(p.Spec.Affinity) == 0 {
+		return nil
+	}
+	var a affinityArgs
+	if codec.Unmarshal(p.Spec.Affinity, &a) != nil {
+		return nil
+	}
+	return inventory.PreferenceOf(a.NodeAffinity.Preferred)
 }
 
 // pod is the pod as far as its requests go.

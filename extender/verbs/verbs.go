@@ -70,7 +70,7 @@ func (v *Verbs) Filter(w http.ResponseWriter, r *http.Request) {
 // other plugins decide.
 func (v *Verbs) Prioritize(w http.ResponseWriter, r *http.Request) {
 	handle(v, w, r, &v.metrics.prioritize, decodeArgs, func(s *scratch, a *args) []byte {
-		return v.appendScores(s.out, a)
+		return v.appendScores(s, a)
 	}, func(b []byte, _ string) []byte {
 		return append(b, "[]"...)
 	})
@@ -125,6 +125,7 @@ var contentType = []string{"application/json"}
 type scratch struct {
 	names  []string
 	result filterResult
+	scores []int64
 	out    []byte
 }
 
@@ -137,7 +138,7 @@ func (s *scratch) release() {
 	clear(s.names[:cap(s.names)]) // each shares a copy of its body
 	s.names, s.out = s.names[:0], s.out[:0]
 	s.result.reset()
-	if cap(s.out) <= maxScratch && cap(s.names) <= maxScratch/16 {
+	if cap(s.out) <= maxScratch && cap(s.names) <= maxScratch/16 && cap(s.scores) <= maxScratch/16 {
 		scratches.Put(s)
 	}
 }

@@ -111,6 +111,8 @@ func BenchmarkDecide(b *testing.B) {
 	}{
 		{"idle", idle, Query{Options: fourKinds()}},
 		{"selector", idle, Query{Options: fourKinds(selects("room", "3"))}},
+		{"prefers-node", idle, Query{Options: fourKinds(prefersNode(nodeName(4000)))}},
+		{"prefers-label", idle, Query{Options: fourKinds(prefers(5, room("3")), prefers(1, room("4")))}},
 		{"reserving", idle, Query{Options: fourKinds(), Reservation: "r"}},
 		{"busy-500-waiting", func() *world { return cluster(true) }, Query{Options: fourKinds()}},
 		{"busy-selector", func() *world { return cluster(true) }, Query{Options: fourKinds(selects("room", "3"))}},
@@ -128,6 +130,8 @@ func BenchmarkDecide(b *testing.B) {
 			}
 			return w
 		}, Query{Options: fourKinds(selects("room", "3"))}},
+		{"new-preference-of-a-node", idle, Query{}},
+		{"new-preference-of-8-KiB", idle, Query{}},
 		{"new-class", idle, Query{}},
 		{"new-class-selector", idle, Query{}},
 	}
@@ -143,6 +147,10 @@ func BenchmarkDecide(b *testing.B) {
 				switch bb.name {
 				case "new-class":
 					q.Options = fourKinds(asks("memory", fmt.Sprint(i)))
+				case "new-preference-of-a-node":
+					q.Options = fourKinds(prefersNode(nodeName(i % manyNodes)))
+				case "new-preference-of-8-KiB":
+					q.Options = fourKinds(largest(i)...)
 				case "new-class-selector":
 					q.Options = fourKinds(selects("room", fmt.Sprint(i)))
 				}
@@ -150,6 +158,14 @@ func BenchmarkDecide(b *testing.B) {
 			}
 		})
 	}
+}
+
+// largest are as many terms as a preference may have.
+func largest(i int) (terms []podOption) {
+	for n := range MaxPreference / 32 {
+		terms = append(terms, prefers(1, expression("serial", corev1.NodeSelectorOpIn, fmt.Sprint(i, n))))
+	}
+	return terms
 }
 
 func q2(q Query) Query {

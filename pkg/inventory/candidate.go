@@ -59,6 +59,12 @@ type Candidate struct {
 	// in a large cluster on some of these nodes, evenly spread. It is filled in
 	// only when nothing is idle, which is when it matters.
 	Running []Running
+	// PreferredNode is the node that the pod prefers most, by its node affinity, of
+	// those that would take it now beside all that is claimed; of all that it could
+	// run on when nothing is idle. "" is none. PreferredWeight is how much it
+	// prefers that node, the sum of the terms' weights, at most 100.
+	PreferredNode   string
+	PreferredWeight int
 	// Refused is the option's Barred, or else the ResourceQuota that has no room
 	// for the pod; nil when nothing is known against it.
 	Refused *Refusal

@@ -9,15 +9,18 @@ import (
 // countClaims counts what pending pods and reservations take of the free
 // capacity that pods of class c, which has a table, could use: claimed is how
 // many such pods fit less because of them, and queued how many more of them fit
-// nowhere now, but could run on one of the same nodes.
+// nowhere now, but could run on one of the same nodes. left are the nodes with room
+// for one of c beside all claims, until the next call.
 //
 // Each claim is placed first-fit on the nodes eligible for it, claims restricted
-// to certain nodes first. A pod that waits for a device elsewhere therefore
-// takes nothing here, and neither does one that the scheduler passed over, see
+// to certain nodes first, and those of a class first of all on the nodes that
+// their pods prefer. A pod that waits for a device elsewhere therefore takes
+// nothing here, and neither does one that the scheduler passed over, see
 // passedOver. First-fit can err, by calling something taken that a better
 // placement would leave free, only where claims with different node affinities
 // meet.
-func (inv *Inventory) countClaims(c *podClass, now time.Time) (claimed, queued int64) {
+func (inv *Inventory) countClaims(c *podClass, now time.Time) (claimed, queued int64, left nodeSet) {
+	left = c.table.withFree
 	filled := false
 	for _, other := range inv.claiming {
 		size := claimSize(other.needs, c.needs)
@@ -42,13 +45,16 @@ func (inv *Inventory) countClaims(c *podClass, now time.Time) (claimed, queued i
 			inv.scratch.fill(c.table)
 			filled = true
 		}
-		placed := inv.place(other, want)
+		placed := inv.place(other, size, want)
 		claimed += placed
 		if placed < want && inv.overlaps(other, c.table) {
 			queued += want - placed
 		}
 	}
-	return claimed, queued
+	if filled {
+		left = inv.scratch.nodes
+	}
+	return claimed, queued, left
 }
 
 // VerdictGrace is how long the scheduler has to bind a pod to what became
@@ -86,12 +92,30 @@ func (f *firstFit) fill(t *fitTable) {
 	}
 }
 
-// place takes what claims of a class want from the nodes that are eligible and
-// have room for one of its pods now.
-func (inv *Inventory) place(c *podClass, want int64) (placed int64) {
+// place takes what claims of a class want, each as much as size, from the nodes
+// that they prefer, then from all that are eligible.
+func (inv *Inventory) place(c *podClass, size, want int64) (placed int64) {
+	for _, p := range c.preferring {
+		claims := p.claims
+		if inv.excluded.class == c && inv.excluded.preferred == p.preferredNodes {
+			claims--
+		}
+		if n := min(size*claims, want-placed); n > 0 {
+			placed += inv.placeOn(p.nodes, c, n)
+		}
+	}
+	if placed == want {
+		return placed
+	}
+	return placed + inv.placeOn(c.eligible.nodes, c, want-placed)
+}
+
+// placeOn takes what claims of a class want from those of the nodes that are
+// eligible and have room for one of its pods now.
+func (inv *Inventory) placeOn(nodes nodeSet, c *podClass, want int64) (placed int64) {
 	f := &inv.scratch
-	for i := range f.nodes.intersect(c.eligible.nodes) {
-		if inv.byIndex[i].Fits(c.needs, false) == 0 {
+	for i := range f.nodes.intersect(nodes) {
+		if !c.eligible.nodes.has(i) || inv.byIndex[i].Fits(c.needs, false) == 0 {
 			continue
 		}
 		n := min(want-placed, int64(f.left[i]))

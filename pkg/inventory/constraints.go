@@ -3,6 +3,7 @@ package inventory
 import (
 	"crypto/sha256"
 	"fmt"
+	"iter"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,10 +23,13 @@ type Constraints struct {
 	affinity    *nodeaffinity.RequiredNodeAffinity
 	tolerations []corev1.Toleration
 	volumes     []*Volume
+	// preferred is which of these nodes the pod prefers.
+	preferred *Preference
 	// nodeNames are the only nodes that the affinity can match, nil when it names
 	// none. Each pod of a DaemonSet names one.
 	nodeNames []string
-	// key is equal for equal constraints, "" for none.
+	// key is equal for equal constraints, "" for none. Preferences are left out:
+	// they change nothing in where a pod fits.
 	key string
 	// size is what they take, in bytes as the API server encodes them.
 	size int
@@ -57,7 +61,16 @@ func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 		alike.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
 			RequiredDuringSchedulingIgnoredDuringExecution: required,
 		}}
-		c.nodeNames = nodeNamesOf(required)
+		c.nodeNames = nodeNamesOf(func(yield func(*corev1.NodeSelectorTerm) bool) {
+			for i := range required.NodeSelectorTerms {
+				if !yield(&required.NodeSelectorTerms[i]) {
+					return
+				}
+			}
+		})
+	}
+	if a := spec.Affinity; a != nil && a.NodeAffinity != nil {
+		c.preferred = PreferenceOf(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
 	}
 	key, err := alike.Marshal()
 	if c.size = len(key); c.size > MaxConstraints {
@@ -73,9 +86,9 @@ func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 	return c
 }
 
-// keyOf is a digest of what the constraints were read from, or its encoding where
-// that is no longer. What cannot be encoded is equal to no other.
-func keyOf(key []byte, err error, c *Constraints) string {
+// keyOf is a digest of what was read, or its encoding where that is no longer. What
+// cannot be encoded is equal to no other.
+func keyOf[T any](key []byte, err error, c *T) string {
 	if err != nil {
 		return fmt.Sprintf("%p", c)
 	}
@@ -86,11 +99,11 @@ func keyOf(key []byte, err error, c *Constraints) string {
 	return string(key)
 }
 
-// nodeNamesOf lists the only nodes that a selector can match, if each of its
-// terms names nodes; else it is nil.
-func nodeNamesOf(required *corev1.NodeSelector) []string {
+// nodeNamesOf lists the only nodes that one of the terms can match, if each of
+// them names nodes; else it is nil.
+func nodeNamesOf(terms iter.Seq[*corev1.NodeSelectorTerm]) []string {
 	named := []string{}
-	for _, term := range required.NodeSelectorTerms {
+	for term := range terms {
 		if len(term.MatchFields) != 1 || term.MatchFields[0].Operator != corev1.NodeSelectorOpIn {
 			return nil
 		}

@@ -99,12 +99,16 @@ func TestLargeConstraints(t *testing.T) {
 	for name, tt := range map[string]struct {
 		pod  podOption
 		fits bool
+		// preferred is set when what the pod prefers counts.
+		preferred bool
 	}{
-		"30 KiB":         {affinity(expression("a", corev1.NodeSelectorOpNotIn, values(450)...)), true},
-		"2 MiB":          {affinity(expression("a", corev1.NodeSelectorOpNotIn, values(30_000)...)), false},
-		"selector":       {selects("a", strings.Repeat("v", MaxConstraints)), false},
-		"tolerations":    {tolerates(strings.Repeat("k", MaxConstraints)), false},
-		"names of nodes": {affinity(nodeNamed(corev1.NodeSelectorOpIn, append(values(2000), "g")...)), false},
+		"30 KiB":         {affinity(expression("a", corev1.NodeSelectorOpNotIn, values(450)...)), true, false},
+		"2 MiB":          {affinity(expression("a", corev1.NodeSelectorOpNotIn, values(30_000)...)), false, false},
+		"selector":       {selects("a", strings.Repeat("v", MaxConstraints)), false, false},
+		"tolerations":    {tolerates(strings.Repeat("k", MaxConstraints)), false, false},
+		"names of nodes": {affinity(nodeNamed(corev1.NodeSelectorOpIn, append(values(2000), "g")...)), false, false},
+		"prefers 4 KiB":  {prefers(1, expression("a", corev1.NodeSelectorOpNotIn, values(60)...)), true, true},
+		"prefers 2 MiB":  {prefers(1, expression("a", corev1.NodeSelectorOpNotIn, values(30_000)...)), true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
@@ -116,6 +120,9 @@ func TestLargeConstraints(t *testing.T) {
 			c := option.Constraints
 			if err := c.Err(); (err == nil) != tt.fits || c.Allow(w.nodes["g"]) != tt.fits {
 				t.Errorf("error %v, allowed on the node: %t", err, c.Allow(w.nodes["g"]))
+			}
+			if got := w.look(option).PreferredNode == "g"; got != tt.preferred || (c.preferred != nil) != tt.preferred {
+				t.Errorf("it prefers the node: %t, want %t", got, tt.preferred)
 			}
 			if kept := len(c.key) + len(c.nodeNames) + len(c.tolerations); kept > 64 || !tt.fits && c.affinity != nil {
 				t.Errorf("%d bytes and names are kept", kept)

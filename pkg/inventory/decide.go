@@ -89,7 +89,7 @@ func (inv *Inventory) advance() (now time.Time) {
 // exclude leaves a reservation out of all counts until the function it returns
 // is called.
 func (inv *Inventory) exclude(r *reservation) (include func()) {
-	inv.excluded = claim{class: r.class}
+	inv.excluded = r.claim
 	inv.quotas.Remove(r.namespace, r.quotaPod())
 	return func() {
 		inv.excluded = claim{}
@@ -118,10 +118,17 @@ func (inv *Inventory) candidate(o Option, now time.Time) Candidate {
 		Nodes:  t.nodes, Stale: t.stale,
 		Total: t.total, Usable: t.usable, Ending: t.ending,
 	}
-	c.Claimed, c.Queued = inv.countClaims(class, now)
+	var left nodeSet
+	c.Claimed, c.Queued, left = inv.countClaims(class, now)
 	if c.Idle() == 0 {
+		left = t.suitable
 		c.Full = t.fullFor(now)
 		c.Running = inv.running(o, t, now)
+	}
+	if p := inv.preferredBy(o.Constraints.preference()); p != nil {
+		if n, weight := inv.mostPreferred(p, left, t); n != nil {
+			c.PreferredNode, c.PreferredWeight = n.Name, int(weight)
+		}
 	}
 	return c
 }

@@ -35,5 +35,6 @@
 //
 // A decision does not visit the nodes. Pods fall into few classes, and each class
 // asked about lately has a table of what fits on every node, which each change of
-// a node updates: see podClass and fitTable.
+// a node updates: see podClass and fitTable. Which nodes pods prefer is kept apart,
+// for pods of one class may prefer unlike nodes: see preferredNodes.
 package inventory

@@ -60,10 +60,13 @@ type Inventory struct {
 	// a decision does not have to look at every node: see podClass.
 	classes   map[string]*podClass
 	eligible  map[string]*eligibleNodes
+	preferred map[string]*preferredNodes
 	withTable []*podClass // those with a table
 	claiming  []*podClass // those with claims, in claimOrder
 	tableUses uint64      // how often a table was asked for
 	scratch   firstFit    // reused by countClaims
+	// claimedPreferences is how many of preferred some claim has.
+	claimedPreferences int
 
 	// excluded is one claim that is not counted for the moment.
 	excluded claim
@@ -90,6 +93,7 @@ func New(opts Options) *Inventory {
 		storage:      newStorage(),
 		classes:      map[string]*podClass{},
 		eligible:     map[string]*eligibleNodes{},
+		preferred:    map[string]*preferredNodes{},
 		wakeups:      make(chan struct{}, 1),
 	}
 }
@@ -246,6 +250,9 @@ func (inv *Inventory) putNode(n *Node) {
 	if old == nil || old.traits != n.traits {
 		for _, e := range inv.eligible {
 			e.set(n)
+		}
+		for _, p := range inv.preferred {
+			p.set(n)
 		}
 	}
 	inv.updateTables(n.index, n)

@@ -107,7 +107,7 @@ func modelOptions() []Option {
 	return []Option{
 		wants(gpu), wants(npu), wants(fpga), wants(""),
 		wants(gpu, selects("room", "1")), wants(gpu, asks(npu, "1")), wants(npu, asks("memory", "20Gi")),
-		wants("", tolerates("x")), wants(gpu, affinity(nodeNamed(corev1.NodeSelectorOpIn, "n1", "n2"))),
+		wants("", tolerates("x")), wants(gpu, prefersNode("n3"), prefers(3, room("1"))), wants(npu, prefers(1, room("0"))), wants(gpu, affinity(nodeNamed(corev1.NodeSelectorOpIn, "n1", "n2"))),
 	}
 }
 
@@ -138,8 +138,12 @@ func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
 			again := startOver(w, h)
 			for _, o := range options {
 				agreeOnSums(t, w, h, o)
-				if diff := gocmp.Diff(sumsOf(again.look(o)), sumsOf(w.look(o))); diff != "" {
+				want, got := again.look(o), w.look(o)
+				if diff := gocmp.Diff(sumsOf(want), sumsOf(got)); diff != "" {
 					t.Errorf("option %+v, claims included (-want +got):\n%s", o.Needs, diff)
+				}
+				if want.PreferredNode != got.PreferredNode || want.PreferredWeight != got.PreferredWeight {
+					t.Errorf("option %+v: prefers %s, %d, want %s, %d", o.Needs, got.PreferredNode, got.PreferredWeight, want.PreferredNode, want.PreferredWeight)
 				}
 			}
 			var recounted quota.Ledger
@@ -238,6 +242,9 @@ func empty(t *testing.T, w *world, h *history) {
 				t.Errorf("quota %s counts %d of %s in an empty inventory", name, n, resource)
 			}
 		}
+	}
+	if w.claimedPreferences != 0 || len(w.preferred) > maxTables {
+		t.Errorf("%d preferences of claims, and %d in all, in an empty inventory", w.claimedPreferences, len(w.preferred))
 	}
 	if len(w.classes) != len(w.withTable) {
 		t.Errorf("%d classes but %d tables", len(w.classes), len(w.withTable))

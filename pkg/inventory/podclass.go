@@ -20,6 +20,8 @@ type podClass struct {
 	claims int64
 	// unschedulable is for how many of them the scheduler found no node.
 	unschedulable int64
+	// preferring are those of them that prefer nodes, by preference.
+	preferring []preferring
 	// table is nil until a decision asks for it.
 	table *fitTable
 }
@@ -53,7 +55,8 @@ func (inv *Inventory) dropUnused(c *podClass) {
 
 // claim is what a pending pod or a reservation takes of free capacity.
 type claim struct {
-	class *podClass
+	class     *podClass
+	preferred *preferredNodes // nil for none
 	// unschedulable is set when the scheduler found no node for the pod.
 	unschedulable bool
 }
@@ -68,13 +71,14 @@ func (inv *Inventory) addClaim(needs resources.Amounts, constraints *Constraints
 		i, _ := slices.BinarySearchFunc(inv.claiming, c, claimOrder)
 		inv.claiming = slices.Insert(inv.claiming, i, c)
 	}
-	return claim{c, unschedulable}
+	return claim{c, inv.addPreference(c, constraints.preference()), unschedulable}
 }
 
 // removeClaim undoes addClaim.
 func (inv *Inventory) removeClaim(old claim) {
 	inv.wake()
 	c := old.class
+	inv.removePreference(c, old.preferred)
 	if old.unschedulable {
 		c.unschedulable--
 	}

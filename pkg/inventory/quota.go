@@ -93,5 +93,5 @@ func (p *Pod) quotaPod() quota.Pod {
 
 // quotaPod is the reservation as quotas count it.
 func (r *reservation) quotaPod() quota.Pod {
-	return quota.Pod{Requests: r.class.needs, Usage: &r.quotaUsage}
+	return quota.Pod{Requests: r.claim.class.needs, Usage: &r.quotaUsage}
 }

@@ -88,6 +88,8 @@ func randomPod(r *rand.Rand, name string) *Pod {
 	pick(8, deleted)
 	pick(3, restarts)
 	pick(3, selects("room", "1"))
+	pick(4, prefersNode(fmt.Sprint("n", r.IntN(6))))
+	pick(4, prefers(int32(1+r.IntN(9)), room("1")))
 	return aPod(name, options...)
 }
 

@@ -12,7 +12,7 @@ import (
 type reservation struct {
 	namespace  string
 	kind       accel.Kind
-	class      *podClass
+	claim      claim
 	quotaUsage quota.Usage
 	expires    time.Time
 }
@@ -58,7 +58,7 @@ func (inv *Inventory) reserve(id, namespace string, chosen Option, now time.Time
 	r := &reservation{
 		namespace:  namespace,
 		kind:       chosen.Kind,
-		class:      inv.addClaim(chosen.Needs, chosen.Constraints, false).class,
+		claim:      inv.addClaim(chosen.Needs, chosen.Constraints, false),
 		quotaUsage: chosen.QuotaUsage,
 		expires:    now.Add(inv.opts.ReservationTTL),
 	}
@@ -74,7 +74,7 @@ func (inv *Inventory) endReservation(id string) {
 	if r := inv.reservations[id]; r != nil {
 		delete(inv.reservations, id)
 		inv.quotas.Remove(r.namespace, r.quotaPod())
-		inv.removeClaim(claim{class: r.class})
+		inv.removeClaim(r.claim)
 	}
 }
 

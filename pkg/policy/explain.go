@@ -19,13 +19,15 @@ func Explain(ranked []Ranked) string {
 	var b strings.Builder
 	switch {
 	case first.Refused != nil && first.Refused.Quota != nil:
-		fmt.Fprintf(&b, "the quotas of its namespace allow no kind: %s", first.summary())
+		fmt.Fprintf(&b, "the quotas of its namespace allow no kind: %s", first.summary(0))
 	case first.Refused != nil:
-		fmt.Fprintf(&b, "no kind is left to it: %s", first.summary())
+		fmt.Fprintf(&b, "no kind is left to it: %s", first.summary(0))
 	case first.Nodes == 0:
 		nowhere := slices.DeleteFunc(slices.Clone(ranked), func(r Ranked) bool { return r.Refused != nil })
 		fmt.Fprintf(&b, "no node could take this pod, with all it asks for, on %s: waits for %s", anyOf(nowhere), first.Kind)
 		others = others[len(nowhere)-1:]
+	case first.Idle() > 0 && first.weight() > 0:
+		fmt.Fprintf(&b, "%s is free on %s, which it prefers (%d of %d in all), %s", first.Kind, first.PreferredNode, first.Idle(), first.Total, first.serviceText(others))
 	case first.Idle() > 0:
 		fmt.Fprintf(&b, "%s is free (%d of %d), %s", first.Kind, first.Idle(), first.Total, first.serviceText(others))
 	case first.Finish == Never:
@@ -37,8 +39,8 @@ func Explain(ranked []Ranked) string {
 	}
 	for _, r := range others {
 		b.WriteString("; ")
-		b.WriteString(r.summary())
-		if first.Trial == NoTrial && r.Refused == nil && r.Finish < first.Finish && r.Price > first.Price {
+		b.WriteString(r.summary(first.weight()))
+		if first.Trial == NoTrial && !first.Preferred && r.Refused == nil && r.Finish < first.Finish && r.Price > first.Price {
 			b.WriteString(" but scarce")
 		}
 	}
@@ -98,8 +100,9 @@ func (r Ranked) freeText() string {
 	return s
 }
 
-// summary says why a kind was not chosen.
-func (r Ranked) summary() string {
+// summary says why a kind was not chosen in place of one that is idle on a node of
+// a weight.
+func (r Ranked) summary(weight int) string {
 	switch {
 	case r.Refused != nil && strings.HasPrefix(r.Refused.Reason, "was refused by "):
 		return fmt.Sprintf("%s %s", r.Kind, r.Refused)
@@ -108,14 +111,26 @@ func (r Ranked) summary() string {
 	case r.Nodes == 0:
 		return fmt.Sprintf("no %s", r.Kind)
 	case r.Idle() > 0 && (r.Service <= 0 || r.guessed()):
-		return fmt.Sprintf("%s free, not timed yet", r.Kind)
+		return fmt.Sprintf("%s %s, not timed yet", r.Kind, r.freeWhere(weight))
 	case r.Idle() > 0:
-		return fmt.Sprintf("%s free, %s", r.Kind, round(r.Finish))
+		return fmt.Sprintf("%s %s, %s", r.Kind, r.freeWhere(weight), round(r.Finish))
 	case r.Finish == Never:
 		return fmt.Sprintf("%s taken for good (%s)", r.Kind, r.freeText())
 	default:
 		return fmt.Sprintf("%s taken (%s), %s", r.Kind, r.freeText(), round(r.Finish))
 	}
+}
+
+// freeWhere says on which nodes an idle kind is free, compared with one that is
+// idle on a node of a weight.
+func (r Ranked) freeWhere(weight int) string {
+	switch {
+	case r.weight() > weight:
+		return "free on " + r.PreferredNode + ", which it prefers"
+	case r.weight() < weight:
+		return "free elsewhere"
+	}
+	return "free"
 }
 
 // anyOf is "GPU", or "GPU or NPU".

@@ -27,6 +27,9 @@ type Ranked struct {
 	// Price is what a run is charged for the time it takes from others, as a
 	// fraction of its own service time. Only PricedFinish charges anything.
 	Price float64
+	// Preferred is set for the first one when it is first because the pod prefers
+	// one of its nodes.
+	Preferred bool
 	// Trial says why a run is spent on this candidate to learn how long it
 	// takes, NoTrial when it is not.
 	Trial Trial
@@ -52,23 +55,26 @@ func Named(name string) (Policy, error) {
 
 // IdleFirst is the paper's policy: the first idle kind in the order of preference,
 // however long a run takes there; if none is idle, the kind that is expected to
-// finish first.
+// finish first. Nodes that the pod prefers count as in every policy.
 func IdleFirst(candidates []inventory.Candidate) []Ranked {
-	return rank(candidates, func(a, b Ranked) int {
+	return applyPreference(rank(candidates, func(a, b Ranked) int {
 		if idleA, idleB := a.Idle() > 0, b.Idle() > 0; idleA != idleB {
 			return trueFirst(idleA)
 		} else if idleA {
 			return cmp.Compare(a.Rank, b.Rank)
 		}
 		return finishFirst(a, b)
-	})
+	}), finishSeconds)
 }
 
-// EarliestFinish minimizes the expected wait plus service time, but for a trial
-// now and then.
+// EarliestFinish minimizes the expected wait plus service time, but for nodes that
+// the pod prefers, and for a trial now and then.
 func EarliestFinish(candidates []inventory.Candidate) []Ranked {
-	return applyTrial(rank(candidates, finishFirst))
+	return applyTrial(applyPreference(rank(candidates, finishFirst), finishSeconds))
 }
+
+// finishSeconds is how long until the pod is expected to be done, in seconds.
+func finishSeconds(r Ranked) float64 { return r.Finish.Seconds() }
 
 // rank orders candidates by compare. Those that no node offers come after all
 // others, and last come those that are refused.

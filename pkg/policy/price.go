@@ -25,18 +25,19 @@ import (
 // choice finishes within twice the time that a run takes there. And a slower idle
 // kind is chosen only if a run there takes less than the wait for a faster one
 // plus eight runs on it, or one more for each pod that is queued. Only a trial,
-// now and then, may take longer.
+// now and then, or a node that the pod prefers may take longer: see
+// applyPreference.
 func PricedFinish(candidates []inventory.Candidate) []Ranked {
 	ranked := estimate(candidates)
 	for i := range ranked {
 		ranked[i].Price = price(ranked[i])
 	}
-	return applyTrial(order(ranked, func(a, b Ranked) int {
+	return applyTrial(applyPreference(order(ranked, func(a, b Ranked) int {
 		if a.Finish == Never || b.Finish == Never {
 			return finishFirst(a, b)
 		}
 		return cmp.Compare(a.cost(), b.cost())
-	}))
+	}), Ranked.cost))
 }
 
 // cost is what PricedFinish minimizes, in seconds.

@@ -28,7 +28,7 @@ func candidatesFrom(data []byte) []inventory.Candidate {
 	for len(cs) == 0 || len(data) > 0 && len(cs) < 400 {
 		c := inventory.Candidate{
 			Option: inventory.Option{Kind: "GPU", Rank: int(next()), Service: time.Duration(next())},
-			Nodes:  int(next()), Total: next(), Usable: next(), Claimed: next(), Queued: next(), Ending: next(), Full: time.Duration(next()),
+			Nodes:  int(next()), Total: next(), Usable: next(), Claimed: next(), Queued: next(), Ending: next(), Full: time.Duration(next()), PreferredWeight: int(next()),
 		}
 		c.Basis, c.Hint = servicetime.Basis(next()), time.Duration(next())
 		c.Timed = servicetime.Timed{Runs: next(), Recent: int(next()), Least: time.Duration(next()), Age: time.Duration(next())}
@@ -56,6 +56,9 @@ func checkTotal(t *testing.T, cs []inventory.Candidate) (trials int) {
 		}
 		if first.Trial != NoTrial && (!first.TrialHistory.Allowed || first.Idle() == 0 || first.Nodes <= 0 || first.Refused != nil) {
 			t.Errorf("%s: a trial of %+v", name, first.Candidate)
+		}
+		if first.Preferred && (first.Idle() == 0 || first.Nodes <= 0 || first.Refused != nil || first.PreferredWeight <= 0) {
+			t.Errorf("%s: for the sake of a node: %+v", name, first.Candidate)
 		}
 		seen := make([]bool, len(cs))
 		for i, r := range ranked {

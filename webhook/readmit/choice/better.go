@@ -16,7 +16,24 @@ import (
 // first choice is better even if that is not idle. to is an index into
 // candidates, -1 when the pod should go on waiting. gain is policy.Never where
 // nothing of kind is ever expected to free.
+//
+// Gain and margin are time alone: a node that the pod prefers never moves it, it
+// decides where a pod goes that moves. If what it would get there is not enough
+// sooner, it moves to what the policy chooses otherwise, rather than wait.
 func Better(rank policy.Policy, candidates []inventory.Candidate, kind accel.Kind, margin time.Duration) (to int, gain time.Duration) {
+	to, gain = better(rank, candidates, kind, margin)
+	if to < 0 && slices.ContainsFunc(candidates, func(c inventory.Candidate) bool { return c.PreferredWeight > 0 }) {
+		candidates = slices.Clone(candidates)
+		for i := range candidates {
+			candidates[i].PreferredNode, candidates[i].PreferredWeight = "", 0
+		}
+		return better(rank, candidates, kind, margin)
+	}
+	return to, gain
+}
+
+// better is Better for what the policy chooses.
+func better(rank policy.Policy, candidates []inventory.Candidate, kind accel.Kind, margin time.Duration) (to int, gain time.Duration) {
 	own := slices.IndexFunc(candidates, func(c inventory.Candidate) bool { return c.Kind == kind })
 	if own < 0 {
 		return -1, 0
