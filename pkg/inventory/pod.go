@@ -109,7 +109,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		Deleted:   pod.DeletionTimestamp != nil,
 	}
 	p.Verdict, p.VerdictTime = verdictOf(pod)
-	p.Needs = resources.Of(resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true}))
+	p.Needs = resources.Of(resource.PodRequests(resources.Sane(pod), resource.PodResourcesOptions{UseStatusResources: true}))
 	given, ours := record.Of(pod.Annotations, pod.Namespace, key)
 	if ours {
 		p.Managed = &Managed{

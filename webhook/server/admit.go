@@ -7,6 +7,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/replacement"
 	"heteroaccel.io/webhook/variant"
@@ -31,6 +32,9 @@ func (s *Server) admit(r *request) (ops []mutate.Op, warnings []string, refusal 
 	}
 	outcome = outcomeRefused
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := resources.Excessive(&pod.Spec); err != nil {
 		return nil, nil, err
 	}
 	in, options, err := s.source().Of(r.Namespace, pod, req)
