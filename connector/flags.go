@@ -28,6 +28,7 @@ type flags struct {
 	sessionNamespace string
 	node             string
 	reach            string
+	gateway, host    string
 	limits           server.Limits
 	idle             time.Duration
 	kube             kube.Flags
@@ -48,7 +49,9 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of our Lease")
 	fs.StringVar(&f.sessionNamespace, "session-namespace", "heteroaccel-sessions", "namespace of the sessions and of the servers' pods; ours is refused")
 	fs.StringVar(&f.node, "node-name", os.Getenv("NODE_NAME"), "the node whose clients this process serves, for near: node; default: NODE_NAME")
-	fs.StringVar(&f.reach, "server-address", string(session.ReachPodIP), "the address that clients are given, where the profile does not say: pod-ip, host-port for the node's and the port's hostPort, node-port for the node's and that of a Service, or load-balancer for a Service's")
+	fs.StringVar(&f.reach, "server-address", string(session.ReachPodIP), "the address that clients are given, where the profile does not say: pod-ip, host-port for the node's and the port's hostPort, node-port for the node's and that of a Service, load-balancer for a Service's, or gateway for that of --gateway and a path there")
+	fs.StringVar(&f.gateway, "gateway", "", "the Gateway by which servers are reached whose address is gateway, NAMESPACE/NAME or NAMESPACE/NAME/LISTENER; default of LISTENER: the first for HTTP or HTTPS")
+	fs.StringVar(&f.host, "gateway-hostname", "", "the host name that clients are given for --gateway, and that its HTTPRoutes are for; default: the listener's, else the Gateway's address")
 	fs.DurationVar(&f.limits.TTL, "default-ttl", time.Minute, "how long a session lives without being renewed, where the client does not say")
 	fs.DurationVar(&f.limits.MaxTTL, "max-ttl", time.Hour, "the longest time to live that a client may ask for")
 	fs.IntVar(&f.limits.Sessions, "max-sessions-per-client", 100, "how many sessions a client may have at a time")
@@ -80,7 +83,32 @@ func (f *flags) check() error {
 	if _, err := session.ParseReach(f.reach); err != nil {
 		return fmt.Errorf("--server-address %w", err)
 	}
+	if _, err := f.attachment(); err != nil {
+		return err
+	}
 	return errors.Join(f.telemetry.Check(), f.leader.Check(), f.kube.Check())
+}
+
+// attachment is what HTTPRoutes are attached to, nil for nothing.
+func (f *flags) attachment() (*session.Attachment, error) {
+	switch {
+	case f.gateway == "" && f.reach == string(session.ReachGateway):
+		return nil, errors.New("--server-address gateway needs --gateway NAMESPACE/NAME")
+	case f.gateway == "" && f.host != "":
+		return nil, errors.New("--gateway-hostname needs --gateway NAMESPACE/NAME")
+	case f.gateway == "":
+		return nil, nil
+	}
+	a, err := session.ParseAttachment(f.gateway)
+	if err != nil {
+		return nil, fmt.Errorf("--gateway %w", err)
+	}
+	if f.host != "" {
+		if a.Hostname, err = session.ParseHostname(f.host); err != nil {
+			return nil, fmt.Errorf("--gateway-hostname %w", err)
+		}
+	}
+	return a, nil
 }
 
 func hostname() string {

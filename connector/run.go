@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"heteroaccel.io/connector/controller"
+	"heteroaccel.io/connector/gatewayapi"
 	"heteroaccel.io/connector/identity"
 	"heteroaccel.io/connector/server"
 	"heteroaccel.io/connector/session"
@@ -76,9 +77,16 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		log.Warn().Err(err).Msg("an InferenceProfile cannot be used")
 	})
 	group.Go(func() error { return profileFeed.Run(ctx) })
+	gateway, err := f.gatewayOf(config)
+	if err != nil {
+		return err
+	}
+	if gateway != nil {
+		group.Go(func() error { return gateway.Client.Installed(ctx) })
+	}
 	sessions := controller.New(controller.Config{
 		Client: client[0], Namespace: f.sessionNamespace, Identity: f.leader.Identity,
-		Profiles: profiles, Leads: leads, Reach: session.Reach(f.reach),
+		Profiles: profiles, Leads: leads, Reach: session.Reach(f.reach), Gateway: gateway,
 		Defaults: session.Limits{PerServer: 1, Idle: f.idle},
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-connector"),
 		Registry: registry, Log: log,
@@ -92,7 +100,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	ready := func() error { return errors.Join(profileFeed.Synced(), sessions.Synced()) }
 	handler := server.New(server.Config{
 		Sessions: sessions, Profiles: profiles, Client: known, Ready: ready,
-		Reach: session.Reach(f.reach), Limits: f.limits, Node: f.node, Version: program.Version(), Log: log,
+		Reach: session.Reach(f.reach), Gateway: gateway != nil, Limits: f.limits, Node: f.node,
+		Version: program.Version(), Log: log,
 	})
 	tlsConfig, err := f.tls(ctx, group)
 	if err != nil {
@@ -105,6 +114,19 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return telemetry.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.bindAddress, handler, tlsConfig, log) })
 	return group.Wait()
+}
+
+// gatewayOf is what servers are reached by, nil for no Gateway.
+func (f *flags) gatewayOf(config *rest.Config) (*controller.Gateway, error) {
+	attachment, err := f.attachment()
+	if err != nil || attachment == nil {
+		return nil, err
+	}
+	client, err := gatewayapi.New(config)
+	if err != nil {
+		return nil, err
+	}
+	return &controller.Gateway{Client: client, Attachment: *attachment}, nil
 }
 
 // clients are who is known.

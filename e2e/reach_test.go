@@ -29,6 +29,7 @@ func TestReach(t *testing.T) {
 	if err := s.InstallConnector(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	gatewayAPI(t, s)
 	nodePort(t, s)
 	for _, scene := range []shared{
 		{"node port", reachByNodePort},
@@ -41,6 +42,8 @@ func TestReach(t *testing.T) {
 		{"near", nearNode},
 		{"callers", callers},
 		{"metrics", sessionMetrics},
+		// Late: the garbage collector takes a while to learn of HTTPRoutes.
+		{"profile overrides: Gateway", reachByGateway},
 	} {
 		t.Run(scene.name, func(t *testing.T) {
 			scene.run(t, s)
@@ -54,7 +57,7 @@ func TestReach(t *testing.T) {
 // node ports.
 func nodePort(t *testing.T, s *stack.Stack) {
 	t.Helper()
-	err := s.StartConnector(t.Context(), "connector", "--server-address=node-port", "--node-name=node-000",
+	err := s.StartConnector(t.Context(), "connector", "--server-address=node-port", theGateway, "--node-name=node-000",
 		"--idle-timeout=1s", "--max-requests-per-second=1000", "--max-requests-burst=1000")
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,8 @@ type Config struct {
 	// Leads says why this replica does not carry out plans, nil if it does.
 	Leads func() error
 	Reach session.Reach
+	// Gateway is nil where no server is reached by one.
+	Gateway *Gateway
 	// Defaults are for profiles that say nothing.
 	Defaults session.Limits
 	Recorder events.EventRecorder
@@ -106,7 +108,7 @@ func New(c Config) *Controller {
 
 // Synced says what of the API server has not been seen yet.
 func (k *Controller) Synced() error {
-	return errors.Join(k.feeds.leases.Synced(), k.feeds.pods.Synced(), k.feeds.services.Synced(), k.feeds.nodes.Synced())
+	return errors.Join(k.feeds.leases.Synced(), k.feeds.pods.Synced(), k.feeds.services.Synced(), k.feeds.nodes.Synced(), k.feeds.gatewaySynced())
 }
 
 // Run watches, and carries out plans while this replica leads, until ctx ends.
@@ -116,6 +118,10 @@ func (k *Controller) Run(ctx context.Context) error {
 	go func() { _ = k.feeds.pods.Run(ctx) }()
 	go func() { _ = k.feeds.services.Run(ctx) }()
 	go func() { _ = k.feeds.nodes.Run(ctx) }()
+	if k.Gateway != nil {
+		go func() { _ = k.feeds.routes.Run(ctx) }()
+		go func() { _ = k.feeds.gateway.Run(ctx) }()
+	}
 	k.tasks.Go(func() { k.flushOften(ctx) })
 	due := time.NewTimer(0)
 	defer due.Stop()

@@ -1,11 +1,15 @@
 package controller
 
 import (
+	"errors"
+	"fmt"
+
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"heteroaccel.io/connector/session"
 	"heteroaccel.io/pkg/kube"
@@ -17,6 +21,9 @@ type feeds struct {
 	pods     *kube.Feed[*corev1.Pod]
 	services *kube.Feed[*corev1.Service]
 	nodes    *kube.Feed[*corev1.Node]
+	// routes and gateway are nil where no server is reached by a Gateway.
+	routes  *kube.Feed[*gatewayv1.HTTPRoute]
+	gateway *kube.Feed[*gatewayv1.Gateway]
 }
 
 func newFeeds(k *Controller) feeds {
@@ -31,7 +38,22 @@ func newFeeds(k *Controller) feeds {
 	f.pods.Register(k.setPod, func(n types.NamespacedName) { k.removePod(n.Name) })
 	f.services.Register(k.setService, func(n types.NamespacedName) { k.removeService(n.Name) })
 	f.nodes.Register(func(n *corev1.Node) { k.setNode(n.Name, session.ExternalIP(n)) }, func(n types.NamespacedName) { k.setNode(n.Name, "") })
+	if k.Gateway != nil {
+		k.watchGateway(&f)
+	}
 	return f
+}
+
+// gatewaySynced says what of the Gateway API has not been seen yet. The rights to
+// it are in a component of their own, which may be missing.
+func (f *feeds) gatewaySynced() error {
+	if f.routes == nil {
+		return nil
+	}
+	if err := errors.Join(f.routes.Synced(), f.gateway.Synced()); err != nil {
+		return fmt.Errorf("%w: does the connector have the rights of deploy/connector-gateway?", err)
+	}
+	return nil
 }
 
 // newer reports whether a version of an object comes after another, which is ""

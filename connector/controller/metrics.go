@@ -22,7 +22,7 @@ func newMetrics(registry prometheus.Registerer, k *Controller) *metrics {
 		warm:     counter("heteroaccel_connector_sessions_warm_total", "Sessions that a server with a free place served at once."),
 		renewed:  counter("heteroaccel_connector_session_renewals_total", "Renewals of sessions."),
 		moves:    counter("heteroaccel_connector_session_moves_total", "Sessions that lost their server and were queued for another."),
-		failures: counter("heteroaccel_connector_server_failures_total", "Inference servers, or their Services, that could not be created."),
+		failures: counter("heteroaccel_connector_server_failures_total", "Inference servers, or their Services or HTTPRoutes, that could not be created."),
 		flushes:  counter("heteroaccel_connector_renewal_writes_total", "Writes of renewals to the API server."),
 		lost:     counter("heteroaccel_connector_renewal_write_failures_total", "Writes of renewals to the API server that failed."),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -2,13 +2,10 @@ package controller
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/connector/session"
 )
@@ -48,82 +45,47 @@ func (k *Controller) setNode(name, external string) {
 	}
 }
 
-// relocated has the pool of a server, unless it is nil, planned for, and its
-// clients told. The caller holds the lock.
-func (k *Controller) relocated(v *session.Server) {
-	if v != nil {
-		k.note(v.Pool)
-		k.tellAll(v.Pool)
-	}
-}
-
-// expose creates the Service of a server. Its name follows from the server's, so
-// that whoever creates it, there is one. The caller holds the lock.
+// expose creates the Service of a server. The caller holds the lock.
 func (k *Controller) expose(ctx context.Context, v *session.Server) {
 	service := session.ServiceFor(v, k.Namespace)
 	if planned, ok := session.OfService(service); ok {
 		k.table.PutService(planned) // so that it is not planned twice
 	}
-	k.write(ctx, func(ctx context.Context) {
-		services := k.Client.CoreV1().Services(k.Namespace)
-		created, err := services.Create(ctx, service, metav1.CreateOptions{})
-		if apierrors.IsAlreadyExists(err) {
-			created, err = services.Get(ctx, service.Name, metav1.GetOptions{})
-		}
-		if err == nil {
-			k.setService(created)
-		}
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if err == nil {
-			delete(k.failures, v.Pool)
-			return
-		}
-		if now := k.table.Service(v.Name); now != nil && now.Version == "" {
-			k.table.RemoveService(v.Name)
-		}
-		k.fail(v.Pool, time.Now(), fmt.Errorf("create the Service of %s: %w", v.Name, err), k.profileUID(v.Pool))
+	k.provide(ctx, v, object{
+		kind: "Service",
+		write: func(ctx context.Context) error {
+			services := k.Client.CoreV1().Services(k.Namespace)
+			created, err := services.Create(ctx, service, metav1.CreateOptions{})
+			if apierrors.IsAlreadyExists(err) {
+				created, err = services.Get(ctx, service.Name, metav1.GetOptions{})
+			}
+			if err == nil {
+				k.setService(created)
+			}
+			return err
+		},
+		undo: func() {
+			if now := k.table.Service(v.Name); now != nil && now.Version == "" {
+				k.table.RemoveService(v.Name)
+			}
+		},
 	})
 }
 
-// withdraw deletes a Service that is not what its server needs: the next plan
-// creates it anew. The caller holds the lock.
+// withdraw deletes a Service that somebody has changed. The caller holds the lock.
 func (k *Controller) withdraw(ctx context.Context, s *session.Service) {
 	gone := *s
 	gone.Gone = true
 	k.table.PutService(&gone)
-	k.write(ctx, func(ctx context.Context) {
-		uid := types.UID(s.UID)
-		err := k.Client.CoreV1().Services(k.Namespace).Delete(ctx, session.ServiceName(s.Server), metav1.DeleteOptions{
-			Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &s.Version},
-		})
-		if err == nil || apierrors.IsNotFound(err) {
-			return // its event tells
-		}
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if now := k.table.Service(s.Server); now != nil && now.Version == s.Version {
-			k.table.PutService(s)
-		}
-		if v := k.table.Server(s.Server); v != nil && !apierrors.IsConflict(err) {
-			k.fail(v.Pool, time.Now(), fmt.Errorf("delete the Service of %s, which somebody has changed: %w", s.Server, err), k.profileUID(v.Pool))
-		}
+	k.discard(ctx, s.Server, object{
+		kind: "Service",
+		write: func(ctx context.Context) error {
+			return k.Client.CoreV1().Services(k.Namespace).Delete(ctx, session.ServiceName(s.Server), asSeen(s.UID, s.Version))
+		},
+		undo: func() {
+			if now := k.table.Service(s.Server); now != nil && now.Version == s.Version {
+				k.table.PutService(s)
+			}
+		},
 	})
-}
-
-// profileUID is the uid of a pool's profile, "" when that is not there.
-func (k *Controller) profileUID(p session.Pool) string {
-	if known, ok := k.Profiles.Get(p.Inference); ok {
-		return string(known.UID)
-	}
-	return ""
-}
-
-// failed is why no server of a pool could be created or reached, "" if one could.
-// The caller holds the lock.
-func (k *Controller) failed(p session.Pool) string {
-	if f, failed := k.failures[p]; failed {
-		return f.err.Error()
-	}
-	return ""
 }

@@ -87,7 +87,7 @@ func (k *Controller) carryOut(ctx context.Context, p session.Pool, now time.Time
 	for _, v := range plan.Busy {
 		k.markIdle(ctx, v, time.Time{})
 	}
-	if again = plan.Again; plan.Create+len(plan.Expose)+len(plan.Withdraw) == 0 {
+	if again = plan.Again; plan.Create+len(plan.Expose)+len(plan.Withdraw)+len(plan.Attach)+len(plan.Detach) == 0 {
 		return again
 	}
 	if f, failed := k.failures[p]; failed && now.Before(f.until) {
@@ -106,6 +106,12 @@ func (k *Controller) carryOut(ctx context.Context, p session.Pool, now time.Time
 	}
 	for _, s := range plan.Withdraw {
 		k.withdraw(ctx, s)
+	}
+	for _, v := range plan.Attach {
+		k.attach(ctx, v)
+	}
+	for _, r := range plan.Detach {
+		k.detach(ctx, r)
 	}
 	return again
 }
@@ -153,14 +159,21 @@ func (k *Controller) fail(p session.Pool, now time.Time, err error, uid string) 
 	k.failures[p] = f
 	k.metrics.failures.Inc()
 	k.Log.Warn().Err(err).Str("inference", p.Inference).Int("tries", f.tries).Msg("cannot create an inference server")
-	if uid != "" {
-		// The reference has what the recorder needs, without the object.
-		k.Recorder.Eventf(&corev1.ObjectReference{
-			APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "InferenceProfile", Name: p.Inference, UID: types.UID(uid),
-		}, nil, corev1.EventTypeWarning, "CannotServe", "Create", "cannot create an inference server: %v", err)
-	}
+	k.event(p, "Create", fmt.Sprintf("cannot create an inference server: %v", err), uid)
 	k.note(p)
 	k.tellAll(p)
+}
+
+// event tells of a pool that cannot be served on its profile, whose uid is "" when
+// it is not there.
+func (k *Controller) event(p session.Pool, action, text, uid string) {
+	if uid == "" {
+		return
+	}
+	// The reference has what the recorder needs, without the object.
+	k.Recorder.Eventf(&corev1.ObjectReference{
+		APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "InferenceProfile", Name: p.Inference, UID: types.UID(uid),
+	}, nil, corev1.EventTypeWarning, "CannotServe", action, "%s", text)
 }
 
 // deleteServer deletes a server that is as it was seen last. The caller holds

@@ -81,6 +81,7 @@ func (k *Controller) putServer(v *session.Server) {
 	k.table.PutServer(v)
 	k.note(v.Pool)
 	k.tellAll(v.Pool)
+	k.tellRefusal(old, k.table.Server(v.Name))
 }
 
 // removePod takes a pod's leaving.

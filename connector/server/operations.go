@@ -87,6 +87,7 @@ func (s *server) register(api huma.API) {
 	create := operation(http.MethodPost, "/v1/sessions", "create-session", "Ask for an inference", http.StatusCreated,
 		http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity)
 	create.Description = "Answers 201 with the address when a server is there, else 202: look at Location after Retry-After, or watch its events. With Prefer: wait=30 the answer waits up to 30 s for the server."
+	create.Middlewares = append(slices.Clone(auth), patient)
 	huma.Register(api, create, s.create)
 	accepted(api, "/v1/sessions")
 	huma.Register(api, operation(http.MethodGet, "/v1/sessions", "list-sessions", "List your sessions", http.StatusOK), s.list)
@@ -160,6 +161,10 @@ func (s *server) await(ctx context.Context, view controller.View, limit time.Dur
 func (s *server) read(client string, in *request) (session.Session, error) {
 	var none session.Session
 	p, ok := s.Profiles.Get(in.Inference)
+	reach := s.Reach
+	if ok {
+		reach = cmp.Or(session.Reach(p.ServerAddress), reach)
+	}
 	switch {
 	case !ok && s.Profiles.Invalid(in.Inference) != nil:
 		return none, huma.Error409Conflict(fmt.Sprintf("inference %q cannot be used: %v", in.Inference, s.Profiles.Invalid(in.Inference)))
@@ -169,8 +174,10 @@ func (s *server) read(client string, in *request) (session.Session, error) {
 		return none, huma.Error409Conflict(fmt.Sprintf("inference %q has no template, from which a server could be made: give its InferenceProfile a spec.template", in.Inference))
 	case session.PortOf(&p.Template.Spec) == nil:
 		return none, huma.Error409Conflict(fmt.Sprintf("the template of inference %q has no port: give its container a containerPort", in.Inference))
-	case cmp.Or(p.ServerAddress, string(s.Reach)) == string(session.ReachHostPort) && session.PortOf(&p.Template.Spec).HostPort == 0:
+	case reach == session.ReachHostPort && session.PortOf(&p.Template.Spec).HostPort == 0:
 		return none, huma.Error409Conflict(fmt.Sprintf("the template of inference %q has no hostPort, by which its servers are to be reached: give its port one", in.Inference))
+	case reach == session.ReachGateway && !s.Gateway:
+		return none, huma.Error409Conflict(fmt.Sprintf("the servers of inference %q are to be reached by a Gateway, and this connector has none: start it with --gateway NAMESPACE/NAME, or give the InferenceProfile another serverAddress", in.Inference))
 	}
 	accelerator, err := acceleratorOf(p, in.Accelerator)
 	if err != nil {

@@ -39,8 +39,10 @@ type Config struct {
 	// Ready says why nothing can be served now.
 	Ready func() error
 	// Reach is how clients reach a server, where its profile does not say.
-	Reach  session.Reach
-	Limits Limits
+	Reach session.Reach
+	// Gateway is that servers can be reached by a Gateway.
+	Gateway bool
+	Limits  Limits
 	// Node is the node that this process serves clients of, for near: node; ""
 	// where it serves no node in particular.
 	Node    string
@@ -66,6 +68,8 @@ const (
 	maxBody = 16 << 10
 	// maxWait bounds how long a request may ask to wait.
 	maxWait = time.Minute
+	// writeLimit bounds how long writing an answer takes after that.
+	writeLimit = 30 * time.Second
 )
 
 type server struct {
@@ -129,6 +133,15 @@ func (s *server) authenticate(api huma.API) func(huma.Context, func(huma.Context
 		}
 		next(huma.WithValue(ctx, clientKey{}, client))
 	}
+}
+
+// patient has the server write an answer that waited for long, which it would not
+// do past its own limit.
+func patient(ctx huma.Context, next func(huma.Context)) {
+	_, w := humachi.Unwrap(ctx)
+	// It fails only where there is no limit either.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxWait + writeLimit))
+	next(ctx)
 }
 
 func writeProblem(api huma.API, ctx huma.Context, status int, detail string) {

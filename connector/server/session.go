@@ -15,9 +15,9 @@ type Session struct {
 	Inference   string `json:"inference" example:"face-recognition" doc:"What is inferred: the name of an InferenceProfile."`
 	Accelerator string `json:"accelerator" example:"any" doc:"The kinds of accelerator that are allowed."`
 
-	Address  string `json:"address,omitempty" example:"10.244.1.7:8080" doc:"HOST:PORT of the inference server."`
-	Protocol string `json:"protocol,omitempty" example:"http" doc:"What the server speaks."`
-	URL      string `json:"url,omitempty" example:"http://10.244.1.7:8080" doc:"Protocol and address together."`
+	Address  string `json:"address,omitempty" example:"10.244.1.7:8080" doc:"HOST:PORT of the inference server; behind a Gateway HOST:PORT/PATH, without a slash at the end."`
+	Protocol string `json:"protocol,omitempty" enum:"http,https" example:"http" doc:"What is spoken at the address."`
+	URL      string `json:"url,omitempty" example:"http://10.244.1.7:8080" doc:"Protocol and address together: append /v2/models/NAME/infer to it."`
 	Node     string `json:"node,omitempty" example:"edge-1" doc:"The node that the server runs on."`
 	Kind     string `json:"kind,omitempty" example:"GPU" doc:"The kind of accelerator that it runs on."`
 	// Device is null until telemetry shows it.
@@ -62,7 +62,7 @@ func sessionOf(v controller.View) Session {
 	}
 	if v.Server.Phase == session.Ready && v.Server.Address != "" {
 		s.State, s.Position, s.Waiting = stateServing, 0, 0
-		s.Address, s.Protocol, s.URL = v.Server.Address, protocol, protocol+"://"+v.Server.Address
+		s.Address, s.Protocol, s.URL = v.Server.Address, v.Server.Protocol, v.Server.Protocol+"://"+v.Server.Address
 		s.Node, s.Kind, s.Pod, s.Reason = v.Server.Node, v.Server.Kind, v.Server.Name, v.Server.Reason
 		if v.Server.Device != "" {
 			s.Device = &v.Server.Device
@@ -70,6 +70,3 @@ func sessionOf(v controller.View) Session {
 	}
 	return s
 }
-
-// protocol is what the servers speak: the Open Inference Protocol over HTTP.
-const protocol = "http"

@@ -31,6 +31,9 @@ type Plan struct {
 	// Services that are not what their server needs.
 	Expose   []*Server
 	Withdraw []*Service
+	// Attach and Detach are the same for routes.
+	Attach []*Server
+	Detach []*Route
 	// Again is when to plan anew without any change, the zero time for never.
 	Again time.Time
 }
@@ -46,6 +49,7 @@ func (t *Table) Plan(p Pool, limits Limits, now time.Time) Plan {
 	m.assign(&plan, limits.PerServer)
 	m.scale(&plan, limits, now)
 	t.expose(&plan, m)
+	t.attach(&plan, m)
 	return plan
 }
 

@@ -51,6 +51,7 @@ type done struct {
 	Assign                      map[string]string
 	Requeue, Delete, Idle, Busy []string
 	Expose, Withdraw            []string
+	Attach, Detach              []string
 	Create                      int
 	Again                       time.Duration // after start; 0 for never
 }
@@ -70,7 +71,10 @@ func doneOf(p Plan) done {
 		slices.Sort(names)
 		return names
 	}
-	d.Delete, d.Idle, d.Busy, d.Expose = name(p.Delete), name(p.Idle), name(p.Busy), name(p.Expose)
+	d.Delete, d.Idle, d.Busy, d.Expose, d.Attach = name(p.Delete), name(p.Idle), name(p.Busy), name(p.Expose), name(p.Attach)
+	for _, r := range p.Detach {
+		d.Detach = append(d.Detach, r.Server)
+	}
 	for _, s := range p.Withdraw {
 		d.Withdraw = append(d.Withdraw, s.Server)
 	}

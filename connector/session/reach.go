@@ -22,9 +22,10 @@ const (
 	ReachHostPort     Reach = "host-port"     // the node's address and the port's hostPort
 	ReachNodePort     Reach = "node-port"     // the node's address and the port of a Service there
 	ReachLoadBalancer Reach = "load-balancer" // the address of the load balancer of a Service
+	ReachGateway      Reach = "gateway"       // the address of a Gateway and a path there
 )
 
-var reaches = []Reach{ReachPodIP, ReachHostPort, ReachNodePort, ReachLoadBalancer}
+var reaches = []Reach{ReachPodIP, ReachHostPort, ReachNodePort, ReachLoadBalancer, ReachGateway}
 
 // ParseReach reads one of the ways.
 func ParseReach(text string) (Reach, error) {
@@ -46,25 +47,37 @@ func (r Reach) serviceType() corev1.ServiceType {
 		return corev1.ServiceTypeNodePort
 	case ReachLoadBalancer:
 		return corev1.ServiceTypeLoadBalancer
+	case ReachGateway:
+		return corev1.ServiceTypeClusterIP
 	}
 	return ""
 }
 
-// located is a server with its address, as far as it is known from its pod, its
-// Service, nil for none, and the external address of its node, "" for none.
-func (v *Server) located(s *Service, external string) *Server {
+// plain is the protocol of servers that clients reach themselves.
+const plain = "http"
+
+// located is a server with its address, or what that waits for.
+func (t *Table) located(v *Server) *Server {
 	if v.Phase != Ready && v.Phase != Unreachable {
 		return v
 	}
 	next := *v
-	next.Phase, next.Address = Unreachable, ""
-	if host, port := v.endpoint(s, external); host != "" && port != 0 {
-		next.Phase, next.Address = Ready, net.JoinHostPort(host, strconv.Itoa(int(port)))
+	next.Address, next.Protocol, next.Pending, next.Refused = "", plain, "", false
+	if v.Reach == ReachGateway {
+		next.behind(t.services[v.Name], t.routes[v.Name], t.gateway)
+	} else if host, port := v.endpoint(t.services[v.Name], t.external[v.Node]); host != "" && port != 0 {
+		next.Address = net.JoinHostPort(host, strconv.Itoa(int(port)))
+	} else if next.Pending = "its address is not known yet"; v.Reach == ReachLoadBalancer {
+		next.Pending = "its load balancer has no address yet"
+	}
+	if next.Phase = Ready; next.Address == "" {
+		next.Phase = Unreachable
 	}
 	return &next
 }
 
-// endpoint is where clients reach a server; "" or 0 is not known.
+// endpoint is where clients reach a server of whose Service, nil for none, and
+// node's external address, "" for none, is known; "" or 0 is not known.
 func (v *Server) endpoint(s *Service, external string) (host string, port int32) {
 	node := cmp.Or(external, v.HostIP)
 	if v.Reach.serviceType() != "" && (s == nil || s.Gone || !s.fits(v)) {
@@ -86,12 +99,10 @@ func (v *Server) Progress() string {
 	switch {
 	case v.Phase == Waiting && v.Verdict != "":
 		return v.Reason + "; the scheduler: " + v.Verdict
-	case v.Phase != Unreachable:
-		return v.Reason
-	case v.Reach == ReachLoadBalancer:
-		return v.Reason + "; its load balancer has no address yet"
+	case v.Phase == Unreachable:
+		return v.Reason + "; " + v.Pending
 	}
-	return v.Reason + "; its address is not known yet"
+	return v.Reason
 }
 
 // ExternalIP is the address of a node that is reached from outside the cluster,

@@ -102,7 +102,7 @@ func OfPod(pod *corev1.Pod) (*Server, error) {
 	default:
 		v.Phase = Unreachable
 	}
-	return v.located(nil, ""), nil
+	return new(Table).located(v), nil
 }
 
 // portName is the name of the port that the inference is served on, where a

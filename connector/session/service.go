@@ -57,7 +57,7 @@ func ServiceFor(v *Server, namespace string) *corev1.Service {
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: ServiceName(v.Name),
 			Labels:          map[string]string{Label: LabelServer},
-			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: v.Name, UID: types.UID(v.UID)}},
+			OwnerReferences: ownedBy(v),
 		},
 		Spec: corev1.ServiceSpec{
 			Type: v.Reach.serviceType(), Selector: map[string]string{serverLabel: v.Name},
@@ -71,6 +71,21 @@ func ServiceFor(v *Server, namespace string) *corev1.Service {
 	return s
 }
 
+// ownedBy makes what is created for a server go with its pod.
+func ownedBy(v *Server) []metav1.OwnerReference {
+	return []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: v.Name, UID: types.UID(v.UID)}}
+}
+
+// ownerOf is the uid of the server's pod that owns something, "" when none does.
+func ownerOf(owners []metav1.OwnerReference, server string) string {
+	for _, o := range owners {
+		if o.Kind == "Pod" && o.Name == server {
+			return string(o.UID)
+		}
+	}
+	return ""
+}
+
 // OfService reads a server's Service; ok is false for any other.
 func OfService(in *corev1.Service) (s *Service, ok bool) {
 	server, ok := ServerOf(in.Name)
@@ -78,13 +93,8 @@ func OfService(in *corev1.Service) (s *Service, ok bool) {
 		return nil, false
 	}
 	s = &Service{
-		Server: server, Type: in.Spec.Type, Selects: in.Spec.Selector[serverLabel],
+		Server: server, Owner: ownerOf(in.OwnerReferences, server), Type: in.Spec.Type, Selects: in.Spec.Selector[serverLabel],
 		Gone: in.DeletionTimestamp != nil, UID: string(in.UID), Version: in.ResourceVersion,
-	}
-	for _, o := range in.OwnerReferences {
-		if o.Kind == "Pod" && o.Name == server {
-			s.Owner = string(o.UID)
-		}
 	}
 	if len(in.Spec.Selector) != 1 {
 		s.Selects = ""
@@ -101,6 +111,12 @@ func OfService(in *corev1.Service) (s *Service, ok bool) {
 // fits reports whether a Service is what a server needs.
 func (s *Service) fits(v *Server) bool {
 	return s.Owner == v.UID && s.Type == v.Reach.serviceType() && s.Selects == v.Name && s.Port == v.Port
+}
+
+// serves reports whether a Service, nil for none, is there and what a server
+// needs.
+func (s *Service) serves(v *Server) bool {
+	return s != nil && !s.Gone && s.Version != "" && s.fits(v)
 }
 
 // expose plans the Services of a pool's servers: one for each that is bound and
@@ -162,5 +178,6 @@ func (t *Table) relocate(server string) bool {
 		return false
 	}
 	t.PutServer(v)
-	return t.servers[server].Address != v.Address
+	now := t.servers[server]
+	return now.Address != v.Address || now.Protocol != v.Protocol
 }

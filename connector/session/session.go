@@ -63,10 +63,13 @@ type Server struct {
 	Node, Kind, Reason string
 	// Verdict is why the scheduler found no node for it, "" if it did not say.
 	Verdict string
-	// Address is where clients reach it, HOST:PORT, once it is ready, and Reach
-	// by which way.
-	Address string
-	Reach   Reach
+	// Address is where clients reach it, once it is ready: HOST:PORT, or
+	// HOST:PORT/PATH behind a Gateway. Protocol is http or https, and Pending what
+	// the address of a pod that is ready waits for. Reach is by which way.
+	Address, Protocol, Pending string
+	Reach                      Reach
+	// Refused is that the address waits because its route is refused.
+	Refused bool
 	// PodIP and HostIP are the addresses of the pod and of its node, Port is the
 	// port in the pod and HostPort the one on the node; "" and 0 are not known.
 	PodIP, HostIP  string

@@ -15,6 +15,10 @@ type Table struct {
 	// addresses of nodes.
 	services map[string]*Service
 	external map[string]string
+	// gateway is what servers are reached by, nil for none, and routes are by the
+	// name of the server.
+	gateway *Gateway
+	routes  map[string]*Route
 }
 
 // members are the sessions and servers of a pool.
@@ -30,7 +34,7 @@ type members struct {
 func NewTable() *Table {
 	return &Table{
 		sessions: map[string]*Session{}, servers: map[string]*Server{}, pools: map[Pool]*members{},
-		services: map[string]*Service{}, external: map[string]string{},
+		services: map[string]*Service{}, external: map[string]string{}, routes: map[string]*Route{},
 	}
 }
 
@@ -106,10 +110,10 @@ func (t *Table) Remove(id string) {
 }
 
 // PutServer takes a new or changed server, whose address may follow from its
-// Service and its node.
+// Service, its route and its node.
 func (t *Table) PutServer(v *Server) {
 	t.RemoveServer(v.Name)
-	v = v.located(t.services[v.Name], t.external[v.Node])
+	v = t.located(v)
 	t.servers[v.Name] = v
 	t.pool(v.Pool).servers[v.Name] = v
 }

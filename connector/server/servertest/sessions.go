@@ -72,7 +72,7 @@ func (k *Sessions) Len() int {
 }
 
 func serverAt(address string) session.Server {
-	return session.Server{Name: "face-x", Phase: session.Ready, Node: "edge-1", Kind: "GPU", Address: address, Reason: "GPU is free"}
+	return session.Server{Name: "face-x", Phase: session.Ready, Node: "edge-1", Kind: "GPU", Address: address, Protocol: "http", Reason: "GPU is free"}
 }
 
 // tell wakes who watches a session. The caller holds the lock.

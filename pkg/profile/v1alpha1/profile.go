@@ -98,12 +98,12 @@ type InferenceProfileSpec struct {
 
 	// serverAddress is the address that the connector gives its clients of a pod
 	// made from the template: the pod's own, the node's with the port's hostPort,
-	// the node's with the port of a Service of type NodePort, or that of a Service
-	// of type LoadBalancer. It holds for pods created from then on. Defaults to
-	// the connector's --server-address.
+	// the node's with the port of a Service of type NodePort, that of a Service of
+	// type LoadBalancer, or that of the connector's Gateway with a path. It holds
+	// for pods created from then on. Defaults to the connector's --server-address.
 	//
 	// +optional
-	// +kubebuilder:validation:Enum=pod-ip;host-port;node-port;load-balancer
+	// +kubebuilder:validation:Enum=pod-ip;host-port;node-port;load-balancer;gateway
 	ServerAddress string `json:"serverAddress,omitempty"`
 
 	// variants are the ways to run the inference: at most one for each kind of
