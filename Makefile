@@ -52,7 +52,7 @@ e2e-long: E2E_FLAGS += -tags long ## The same, with the tests that take minutes:
 e2e-long: e2e
 
 FUZZTIME := 30s
-fuzz: ## Fuzz each parser for half a minute (FUZZTIME=1h for longer)
+fuzz: ## Fuzz each decoder for half a minute (FUZZTIME=1h for longer)
 	@./e2e/fuzz.sh $(FUZZTIME)
 
 soak: prepare ## Run 200 pods for five minutes while devices fail, and look for lost and stuck ones (SOAK=-help shows its flags)

@@ -35,7 +35,7 @@ func byHeader(r *http.Request) (string, error) {
 	}
 }
 
-func profiles(t *testing.T) *profile.Store {
+func profiles(t testing.TB) *profile.Store {
 	t.Helper()
 	store := profile.NewStore()
 	for name, template := range map[string]string{

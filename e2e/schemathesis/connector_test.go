@@ -48,6 +48,7 @@ func TestConnector(t *testing.T) {
 			return "camera", nil
 		},
 		Ready:   func() error { return nil },
+		Allowed: func(*profile.Profile) error { return nil },
 		Limits:  server.Limits{Sessions: 1e6, Rate: 1e6, Burst: 1e6, TTL: time.Minute, MaxTTL: 24 * time.Hour},
 		Version: "test", Log: zerolog.Nop(),
 	}))

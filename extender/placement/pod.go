@@ -36,7 +36,7 @@ type Query struct {
 // containers' resources and the overhead, but no annotations: those can be
 // changed once the pod exists.
 func NeedsOf(pod *corev1.Pod) resources.Amounts {
-	return resources.Of(resource.PodRequests(pod, resource.PodResourcesOptions{}))
+	return resources.Of(resource.PodRequests(resources.Sane(pod), resource.PodResourcesOptions{}))
 }
 
 // fresh reports whether the node has fresh telemetry.

@@ -110,7 +110,7 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 		Deleted:   pod.DeletionTimestamp != nil,
 	}
 	p.Verdict, p.VerdictTime = verdictOf(pod)
-	p.Needs = resources.Of(resource.PodRequests(pod, resource.PodResourcesOptions{UseStatusResources: true}))
+	p.Needs = resources.Of(resource.PodRequests(resources.Sane(pod), resource.PodResourcesOptions{UseStatusResources: true}))
 	if len(p.Needs.Devices) > MaxDevices {
 		p.Needs.Devices = slices.Clone(p.Needs.Devices[:MaxDevices])
 	}

@@ -31,7 +31,7 @@ type schema struct {
 	rules      *cel.Validator
 }
 
-func readCRD(t *testing.T) *apiextensions.CustomResourceDefinition {
+func readCRD(t testing.TB) *apiextensions.CustomResourceDefinition {
 	t.Helper()
 	data, err := os.ReadFile(crdFile)
 	if err != nil {
@@ -51,7 +51,7 @@ func readCRD(t *testing.T) *apiextensions.CustomResourceDefinition {
 	return crd
 }
 
-func readSchema(t *testing.T) schema {
+func readSchema(t testing.TB) schema {
 	t.Helper()
 	props := readCRD(t).Spec.Validation.OpenAPIV3Schema
 	basic, _, err := validation.NewSchemaValidator(props)
@@ -65,7 +65,7 @@ func readSchema(t *testing.T) schema {
 	return schema{basic: basic, structural: s, rules: cel.NewValidator(s, true, celconfig.PerCallLimit)}
 }
 
-func (s schema) validate(t *testing.T, obj map[string]any) field.ErrorList {
+func (s schema) validate(t testing.TB, obj map[string]any) field.ErrorList {
 	t.Helper()
 	errs := validation.ValidateCustomResource(nil, obj, s.basic)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, s.structural, obj)...)
@@ -128,7 +128,7 @@ func TestAccepted(t *testing.T) {
 }
 
 // testdata reads the profiles in testdata/dir, by file name.
-func testdata(t *testing.T, dir string) map[string][]byte {
+func testdata(t testing.TB, dir string) map[string][]byte {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", dir, "*.yaml"))
 	if err != nil || len(files) == 0 {
@@ -146,7 +146,7 @@ func testdata(t *testing.T, dir string) map[string][]byte {
 }
 
 // object decodes a profile as the API server does, numbers as int64.
-func object(t *testing.T, data []byte) map[string]any {
+func object(t testing.TB, data []byte) map[string]any {
 	t.Helper()
 	data, err := yaml.YAMLToJSON(data)
 	if err != nil {

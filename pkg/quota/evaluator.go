@@ -63,7 +63,7 @@ func (u unit) read(q *resource.Quantity) int64 {
 	if u == milliCores {
 		return resources.MilliCores(q)
 	}
-	return resources.Bounded(q.Value())
+	return resources.Whole(q)
 }
 
 // text is an amount as Kubernetes writes it.

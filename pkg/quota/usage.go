@@ -33,11 +33,12 @@ const (
 
 // UsageOf reads a pod: its spec, and of its status only resized resources.
 func UsageOf(pod *corev1.Pod) Usage {
+	pod = resources.Sane(pod)
 	limits := resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{UseStatusResources: true})
 	u := Usage{
 		LimitCPU:      resources.MilliCores(limits.Cpu()),
-		LimitMemory:   resources.Bounded(limits.Memory().Value()),
-		LimitStorage:  resources.Bounded(limits.StorageEphemeral().Value()),
+		LimitMemory:   resources.Whole(limits.Memory()),
+		LimitStorage:  resources.Whole(limits.StorageEphemeral()),
 		BestEffort:    !computes(pod.Spec.Resources),
 		Terminating:   pod.Spec.ActiveDeadlineSeconds != nil && *pod.Spec.ActiveDeadlineSeconds >= 0,
 		PriorityClass: pod.Spec.PriorityClassName,

@@ -34,10 +34,22 @@ const Max = 1 << 50
 // Bounded is n, at least 0 and at most Max.
 func Bounded(n int64) int64 { return min(max(0, n), Max) }
 
+// Whole is a bounded whole number. The sign is looked at first: Value wraps where a
+// negative quantity has many digits, as -100000Gi, and is above 0 then.
+func Whole(q *resource.Quantity) int64 {
+	if q.Sign() <= 0 {
+		return 0
+	}
+	return Bounded(q.Value())
+}
+
 // MilliCores is a bounded number of milli-cores. Those of more than 2^53 cores
 // do not fit in an int64.
 func MilliCores(q *resource.Quantity) int64 {
-	if q.Value() >= Max/1000 {
+	switch {
+	case q.Sign() <= 0:
+		return 0
+	case q.Value() >= Max/1000:
 		return Max
 	}
 	return Bounded(q.MilliValue())
@@ -48,11 +60,11 @@ func MilliCores(q *resource.Quantity) int64 {
 func Of(list corev1.ResourceList) Amounts {
 	r := Amounts{
 		CPU:     MilliCores(list.Cpu()),
-		Memory:  Bounded(list.Memory().Value()),
-		Storage: Bounded(list.StorageEphemeral().Value()),
+		Memory:  Whole(list.Memory()),
+		Storage: Whole(list.StorageEphemeral()),
 	}
 	for name, q := range list {
-		if count := Bounded(q.Value()); count > 0 && accel.IsDeviceResource(name) {
+		if count := Whole(&q); count > 0 && accel.IsDeviceResource(name) {
 			r.Devices = append(r.Devices, Devices{unique.Make(string(name)).Value(), count})
 		}
 	}

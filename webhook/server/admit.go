@@ -8,6 +8,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/replacement"
@@ -33,6 +34,9 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 	}
 	outcome = outcomeRefused
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := resources.Excessive(&pod.Spec); err != nil {
 		return nil, nil, err
 	}
 	in, options, err := s.source().Of(r.Namespace, pod, req)

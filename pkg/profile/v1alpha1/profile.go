@@ -98,6 +98,7 @@ type InferenceProfileSpec struct {
 	//
 	// +optional
 	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$`
 	IdleTimeout *metav1.Duration `json:"idleTimeout,omitempty"`

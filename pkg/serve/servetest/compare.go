@@ -1,6 +1,7 @@
-// Package servetest measures HTTP handlers side by side. Handlers and request
-// bodies enter; medians, tails and their ratios leave as benchmark metrics.
-// Only tests import it.
+// Package servetest measures HTTP handlers side by side, and says what their
+// decoders read. Handlers and request bodies enter; medians, tails and their ratios
+// leave as benchmark metrics, and bodies with their escapes corrected. Only tests
+// import it.
 package servetest
 
 import (

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -144,8 +145,8 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(first, second); diff != "" {
-			t.Errorf("(-first +second)\n%s", diff)
+		if !reflect.DeepEqual(first, second) {
+			t.Errorf("(-first +second)\n%s", cmp.Diff(first, second))
 		}
 	})
 }
