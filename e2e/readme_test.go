@@ -42,9 +42,6 @@ func readme(t *testing.T) map[string]string {
 // readmeWorks types the README's examples as they stand.
 func readmeWorks(t *testing.T, s *stack.Stack) {
 	examples := readme(t)
-	if said, err := s.KubectlInput(t.Context(), examples["InferenceProfile"], "apply", "--dry-run=server", "-f", "-"); err != nil {
-		t.Errorf("the README's profile: %v: %s", err, said)
-	}
 	if said, err := s.KubectlInput(t.Context(), examples["Job"], "create", "-f", "-"); err != nil {
 		t.Fatalf("the README's Job: %v: %s", err, said)
 	}

@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// TestDocsNameRealTests: what these pages say happens when things break, or grow
-// without end, is held by tests that there are.
+// TestDocsNameRealTests: what these pages say of failures, growth and attacks is
+// held by tests that there are.
 func TestDocsNameRealTests(t *testing.T) {
 	var page, tests strings.Builder
-	for _, name := range []string{"architecture.md", "bounds.md"} {
+	for _, name := range []string{"architecture.md", "bounds.md", "threat-model.md"} {
 		text, err := os.ReadFile(filepath.Join("../../docs", name))
 		if err != nil {
 			t.Fatal(err)
