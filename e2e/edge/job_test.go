@@ -203,7 +203,7 @@ func TestFourAtOnce(t *testing.T) {
 
 // TestTargets: Prometheus finds everything of ours by itself, and reaches it.
 func TestTargets(t *testing.T) {
-	want := map[string]int{"heteroaccel-exporter": 3, "heteroaccel": 3} // the latter: the extender and two webhooks
+	want := map[string]int{"heteroaccel-exporter": 3, "heteroaccel": 5} // the latter: the extender, two webhooks and two connectors
 	eventually(t, "Prometheus scrapes all", func(ctx context.Context) error {
 		series, err := shared.Query(ctx, "up")
 		if err != nil {
