@@ -38,11 +38,13 @@ func TestGateway(t *testing.T) {
 	t.Cleanup(func() { endSessions(t, client, served) })
 	for i, name := range []string{"face-recognition", "text-recognition"} {
 		begin := time.Now()
-		s, err := client.Create(t.Context(), camera.Request{Inference: name, TTL: "10m"}, 0)
+		var s camera.Session
+		// kube-proxy sends some requests to the connector of before the change.
+		eventually(t, "the connector answers", func(ctx context.Context) (err error) {
+			s, err = client.Create(ctx, camera.Request{Inference: name, TTL: "10m"}, 0)
+			return err
+		})
 		served[i] = s
-		if err != nil {
-			t.Fatal(err)
-		}
 		s = becomes(t, client, s.ID, func(s camera.Session) error {
 			if s.State != "serving" {
 				return fmt.Errorf("it is %s: %s", s.State, s.Reason)
