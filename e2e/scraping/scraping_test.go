@@ -43,7 +43,7 @@ var scrapes = map[string]struct {
 		job["job_name"], job["scrape_interval"] = "kubernetes-pods", "5s"
 		tenants := map[string]any{"job_name": "tenants", "scrape_interval": "1s", "honor_labels": true, "static_configs": job["tenants"]}
 		config["scrape_configs"] = append(config["scrape_configs"].([]any), tenants)
-	}, `--prometheus-selector=job="kubernetes-pods",namespace="heteroaccel-system"`},
+	}, `--prometheus-selector=job="kubernetes-pods",namespace="heteroaccel-exporter"`},
 }
 
 // TestThroughPrometheus: what comes through Prometheus is what the exporters

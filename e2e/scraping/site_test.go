@@ -169,7 +169,7 @@ func startPrometheus(t *testing.T, change func(config, job map[string]any), node
 	var targets []any
 	for _, n := range nodes {
 		targets = append(targets, map[string]any{"targets": []string{n.address}, "labels": map[string]string{
-			"node": n.Name, "namespace": "heteroaccel-system", "pod": "heteroaccel-exporter-" + n.Name, "container": "exporter",
+			"node": n.Name, "namespace": "heteroaccel-exporter", "pod": "heteroaccel-exporter-" + n.Name, "container": "exporter",
 		}})
 	}
 	job["static_configs"] = targets
