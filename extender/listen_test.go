@@ -19,6 +19,7 @@ import (
 	"heteroaccel.io/extender/extendertest"
 	"heteroaccel.io/extender/server"
 	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // listening is a running extender with the given flags, on the nodes of
@@ -29,7 +30,7 @@ type listening struct{ verbs, pages string }
 // listen starts one. The pages are at pagesHost.
 func listen(t *testing.T, pagesHost string, args ...string) listening {
 	t.Helper()
-	at := listening{free(t), free(t)}
+	at := listening{servetest.FreeAddress(t), servetest.FreeAddress(t)}
 	_, port, err := net.SplitHostPort(at.pages)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +63,7 @@ func listen(t *testing.T, pagesHost string, args ...string) listening {
 		}
 	})
 	for _, address := range []string{at.verbs, at.pages} {
-		until(t, func() error {
+		servetest.Until(t, func() error {
 			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 			if err == nil {
 				conn.Close()
@@ -71,35 +72,6 @@ func listen(t *testing.T, pagesHost string, args ...string) listening {
 		})
 	}
 	return at
-}
-
-// free is an address on 127.0.0.1 that nobody listens on.
-func free(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
-func until(t *testing.T, check func() error) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatal(err)
-		case <-tick.C:
-		}
-	}
 }
 
 // scheduler is kube-scheduler's client of an extender, made as in its extender.go.
@@ -245,14 +217,14 @@ func TestSchedulersFilesAreRenewed(t *testing.T) {
 		t.Fatalf("a certificate of the CA before: %d %s", status, body)
 	}
 	after.issue(t, "system:kube-scheduler", own.CertFile, own.KeyFile)
-	until(t, func() error { // at most a second later
+	servetest.Until(t, func() error { // at most a second later
 		if status, body := filter(client); status != 200 {
 			return fmt.Errorf("the renewed certificate is not shown: %d %s", status, body)
 		}
 		return nil
 	})
 	after.issue(t, "heteroaccel-extender", cert, key)
-	until(t, func() error { // the extender reads its own again
+	servetest.Until(t, func() error { // the extender reads its own again
 		if status, body := filter(scheduler(t, own)); status != 0 {
 			return fmt.Errorf("the extender still has its certificate of the CA before: %d %s", status, body)
 		}

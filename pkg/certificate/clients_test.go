@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/renameio/v2"
 	"github.com/rs/zerolog"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // clientCA is a CA of clients.
@@ -166,7 +167,7 @@ func TestClientCAChanges(t *testing.T) {
 	renewed := callAs(t, s, after.client(t, "kube-apiserver", x509.ExtKeyUsageClientAuth, soon))
 	becomes := func(call func() (int, string), want int) {
 		t.Helper()
-		until(t, func() error {
+		servetest.Until(t, func() error {
 			if status, body := call(); status != want {
 				return fmt.Errorf("%d %s, want %d", status, body, want)
 			}

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,6 +24,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // issue writes a certificate for localhost, with its serial number, as
@@ -77,14 +77,14 @@ func TestRenewal(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	addr := freeAddr(t)
+	addr := servetest.FreeAddress(t)
 	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
 	wg.Go(func() {
 		if err := serve.Run(ctx, addr, hello, ServerConfig(certificate), zerolog.Nop()); err != nil {
 			t.Error(err)
 		}
 	})
-	until(t, func() error { _, err := ask(addr); return err })
+	servetest.Until(t, func() error { _, err := ask(addr); return err })
 
 	var failed, asked atomic.Int64
 	load, stop := context.WithCancel(ctx)
@@ -102,7 +102,7 @@ func TestRenewal(t *testing.T) {
 		})
 	}
 	issue(t, dir, 2)
-	until(t, func() error {
+	servetest.Until(t, func() error {
 		serial, err := ask(addr)
 		if err == nil && serial != 2 {
 			err = fmt.Errorf("certificate %d is served, want 2", serial)
@@ -132,34 +132,6 @@ func ask(addr string) (int64, error) {
 		return 0, err
 	}
 	return resp.TLS.PeerCertificates[0].SerialNumber.Int64(), nil
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
-func until(t *testing.T, check func() error) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatal(err)
-		case <-tick.C:
-		}
-	}
 }
 
 func TestMissingFiles(t *testing.T) {

@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // TestConnectionOf: requests of one connection name the same, and no other does,
 // though it comes from the same address.
 func TestConnectionOf(t *testing.T) {
-	addr := freeAddr(t)
+	addr := servetest.FreeAddress(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	name := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, ConnectionOf(r)) })
@@ -21,7 +22,7 @@ func TestConnectionOf(t *testing.T) {
 	client := &http.Client{Transport: transport}
 	ask := func() string {
 		var resp *http.Response
-		until(t, func() (err error) { resp, err = client.Get("http://" + addr); return err })
+		servetest.Until(t, func() (err error) { resp, err = client.Get("http://" + addr); return err })
 		defer resp.Body.Close()
 		body, err := io.ReadAll(resp.Body)
 		if err != nil {

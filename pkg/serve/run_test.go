@@ -7,16 +7,16 @@ import (
 	"net"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // TestRunningRequestsFinish shuts down while a request is being answered.
 func TestRunningRequestsFinish(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	addr := freeAddr(t)
+	addr := servetest.FreeAddress(t)
 	entered, leave := make(chan struct{}), make(chan struct{})
 	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
@@ -27,7 +27,7 @@ func TestRunningRequestsFinish(t *testing.T) {
 	})
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, addr, slow, nil, zerolog.Nop()) }()
-	until(t, func() error {
+	servetest.Until(t, func() error {
 		resp, err := http.Get("http://" + addr + "/")
 		if err == nil {
 			resp.Body.Close()
@@ -66,33 +66,5 @@ func TestTakenPort(t *testing.T) {
 	defer ln.Close()
 	if err := Run(t.Context(), ln.Addr().String(), http.NotFoundHandler(), nil, zerolog.Nop()); err == nil {
 		t.Error("a taken port was no error")
-	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
-func until(t *testing.T, check func() error) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatal(err)
-		case <-tick.C:
-		}
 	}
 }

@@ -1,7 +1,7 @@
-// Package servetest measures HTTP handlers side by side, and says what their
-// decoders read. Handlers and request bodies enter; medians, tails and their ratios
-// leave as benchmark metrics, and bodies with their escapes corrected. Only tests
-// import it.
+// Package servetest measures HTTP handlers side by side, says what their decoders
+// read, and waits for servers. Handlers, request bodies and checks enter; medians,
+// tails and their ratios leave as benchmark metrics, bodies with their escapes
+// corrected, and free addresses. Only tests import it.
 package servetest
 
 import (
