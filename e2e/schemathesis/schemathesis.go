@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	_ "embed"
-	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+
+	"heteroaccel.io/e2e/cache"
 )
 
 // requirements pins Schemathesis and all that it imports. To change it:
@@ -30,41 +30,14 @@ func Install(ctx context.Context) (*Schemathesis, error) {
 	if err != nil {
 		return nil, fmt.Errorf("python3 is needed, with venv: install it, on Debian with apt-get install python3-venv: %w", err)
 	}
-	cache, err := os.UserCacheDir()
+	// Its scripts, which name where they were installed, are not used.
+	dir, err := cache.Dir(fmt.Sprintf("schemathesis-%.6x", sha256.Sum256(append(version, requirements...))), func(dir string) error {
+		return cache.Wheels(ctx, dir, requirements)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("find the user's cache: %w", err)
-	}
-	cache = filepath.Join(cache, "heteroaccel")
-	dir := filepath.Join(cache, fmt.Sprintf("schemathesis-%.6x", sha256.Sum256(append(version, requirements...))))
-	installed := &Schemathesis{filepath.Join(dir, "bin", "python")}
-	if _, err := os.Stat(dir); err == nil {
-		return installed, nil
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return nil, fmt.Errorf("make the cache: %w", err)
-	}
-	// Under another name until it is complete.
-	temp, err := os.MkdirTemp(cache, "schemathesis-*.part")
-	if err != nil {
-		return nil, fmt.Errorf("make the virtual environment: %w", err)
-	}
-	defer os.RemoveAll(temp)
-	if err := run(ctx, "python3", "-m", "venv", temp); err != nil {
-		return nil, fmt.Errorf("make the virtual environment; python3 needs its venv, on Debian apt-get install python3-venv: %w", err)
-	}
-	pinned := filepath.Join(temp, "requirements.txt")
-	if err := os.WriteFile(pinned, requirements, 0o644); err != nil {
 		return nil, fmt.Errorf("install Schemathesis: %w", err)
 	}
-	python := filepath.Join(temp, "bin", "python")
-	if err := run(ctx, python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", "--require-hashes", "-r", pinned); err != nil {
-		return nil, fmt.Errorf("install Schemathesis: %w", err)
-	}
-	// Somebody else may have installed it meanwhile.
-	if err := os.Rename(temp, dir); err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("keep the virtual environment: %w", err)
-	}
-	return installed, nil
+	return &Schemathesis{cache.Python(dir)}, nil
 }
 
 // Run tests the API that the document at a URL describes, with further arguments
@@ -88,11 +61,3 @@ func (s *Schemathesis) Run(ctx context.Context, config, document string, args ..
 
 // generated matches the number of requests in the report's summary.
 var generated = regexp.MustCompile(`(?m)^\s+(\d+) generated`)
-
-// run runs a program, and quotes what it says when it fails.
-func run(ctx context.Context, program string, args ...string) error {
-	if out, err := exec.CommandContext(ctx, program, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", filepath.Base(program), err, out)
-	}
-	return nil
-}
