@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 
+	"heteroaccel.io/extender/access"
 	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
@@ -60,7 +61,7 @@ func (f *flags) check() error {
 		return errors.New("--client-ca-file needs --tls-cert-file: without HTTPS there are no client certificates")
 	case len(f.clientNames) > 0 && f.clientCA == "":
 		return errors.New("--client-allowed-names needs --client-ca-file: give the CA whose certificates may have these names")
-	case !loopback(f.pagesBindAddress) && f.tlsCert == "":
+	case !access.Loopback(f.pagesBindAddress) && f.tlsCert == "":
 		return fmt.Errorf("--pages-bind-address %s is not a loopback address and needs --tls-cert-file: tokens must not go over plain HTTP", f.pagesBindAddress)
 	}
 	if u, err := url.Parse(f.schedulerURL); f.schedulerURL != "" && (err != nil || u.Host == "" || u.Scheme != f.scheme()) {
@@ -114,18 +115,4 @@ func (f *flags) other() func(*corev1.Pod) bool {
 	return func(p *corev1.Pod) bool {
 		return p.Namespace == f.namespace && p.Spec.ServiceAccountName == serviceAccount && p.Name != f.hostname
 	}
-}
-
-// loopback reports whether only this machine, or this pod, reaches an address to
-// listen on. A name but localhost may be any machine's.
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }

@@ -39,14 +39,14 @@ func (f *flags) listen(ctx context.Context, group *errgroup.Group, handlers *ser
 		group.Go(func() error { return clients.Run(ctx) })
 	}
 	pages, pagesServing := access.Local(handlers.Pages), (*tls.Config)(nil)
-	if !loopback(f.pagesBindAddress) {
+	if !access.Loopback(f.pagesBindAddress) {
 		// A client, and so a rate limit, of its own: whoever asks for pages must not
 		// hold up the feeds.
 		client, err := kubernetes.NewForConfig(config)
 		if err != nil {
 			return fmt.Errorf("make a client: %w", err)
 		}
-		pages, pagesServing = access.New(client).Require(handlers.Pages), serving()
+		pages, pagesServing = access.New(client, log).Require(handlers.Pages), serving()
 	}
 	group.Go(func() error { return serve.Run(ctx, f.bindAddress, verbs, verbsServing, log) })
 	group.Go(func() error { return serve.Run(ctx, f.pagesBindAddress, pages, pagesServing, log) })

@@ -130,9 +130,9 @@ func (f *File) reload() error {
 	return nil
 }
 
-// Review asks the API server about tokens, for an audience.
-func Review(client kubernetes.Interface, audiences ...string) Source {
-	tokens := reviews.NewTokens(client, audiences...)
+// Review asks the API server about tokens.
+func Review(client kubernetes.Interface) Source {
+	tokens := reviews.NewTokens(client)
 	return func(r *http.Request) (string, bool, error) {
 		token, ok := reviews.Bearer(r)
 		if !ok {

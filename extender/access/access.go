@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"github.com/rs/zerolog"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
@@ -39,7 +40,7 @@ func with(r *http.Request, may mayList) *http.Request {
 func Local(next http.Handler) http.Handler {
 	everything := func(schema.GroupResource, string) (bool, error) { return true, nil }
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !localHost(r.Host) {
+		if !Loopback(r.Host) {
 			http.Error(w, "here only requests for localhost, or for a loopback address such as 127.0.0.1, are answered, not those for another host: forward the port to your own machine with kubectl port-forward", http.StatusForbidden)
 			return
 		}
@@ -47,8 +48,9 @@ func Local(next http.Handler) http.Handler {
 	})
 }
 
-// localHost reports whether a Host header, with or without a port, is this machine.
-func localHost(host string) bool {
+// Loopback reports whether a host, or an address to listen on, with or without a
+// port, is this machine's, or this pod's, own. A name but localhost may be any's.
+func Loopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
@@ -66,11 +68,12 @@ func localHost(host string) bool {
 type Reviews struct {
 	tokens *reviews.Tokens
 	access *reviews.Access
+	log    zerolog.Logger
 }
 
 // New returns one that has asked nothing yet.
-func New(client kubernetes.Interface) *Reviews {
-	return &Reviews{reviews.NewTokens(client), reviews.NewAccess(client)}
+func New(client kubernetes.Interface, log zerolog.Logger) *Reviews {
+	return &Reviews{reviews.NewTokens(client), reviews.NewAccess(client), log}
 }
 
 // Require answers requests with a token that the API server knows, and 401 to others.
@@ -79,13 +82,18 @@ func (a *Reviews) Require(next http.Handler) http.Handler {
 		user, err := a.user(r)
 		switch {
 		case err != nil:
-			http.Error(w, "nobody can be let in while the API server does not answer: try again in a moment", http.StatusServiceUnavailable)
+			a.log.Warn().Err(err).Msg("nobody is let in to the pages")
+			http.Error(w, "nobody can be let in, since the API server did not say whose the token is: the extender's log says why", http.StatusServiceUnavailable)
 		case user == nil:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="heteroaccel"`)
 			http.Error(w, "send a header Authorization: Bearer TOKEN with a token that the API server knows, such as one of kubectl create token", http.StatusUnauthorized)
 		default:
 			next.ServeHTTP(w, with(r, func(resource schema.GroupResource, namespace string) (bool, error) {
-				return a.access.MayList(r.Context(), user, resource, namespace)
+				may, err := a.access.MayList(r.Context(), user, resource, namespace)
+				if err != nil {
+					a.log.Warn().Err(err).Msg("a page is not shown")
+				}
+				return may, err
 			}))
 		}
 	})

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
@@ -68,7 +70,8 @@ func TestRequire(t *testing.T) {
 		review.Status.Allowed = review.Spec.User == "of-ada" && what.Verb == "list" && what.Resource == "pods" && what.Namespace == "lab"
 		return true, review, away
 	})
-	h := New(client).Require(page)
+	var said strings.Builder
+	h := New(client, zerolog.New(&said)).Require(page)
 	for header, want := range map[string]struct {
 		status int
 		body   string
@@ -87,8 +90,8 @@ func TestRequire(t *testing.T) {
 			t.Errorf("%q: WWW-Authenticate %q", header, w.Header().Get("WWW-Authenticate"))
 		}
 	}
-	away = errors.New("no route")
-	if w := ask(h, func(r *http.Request) { r.Header.Set("Authorization", "Bearer of-eve") }); w.Code != http.StatusServiceUnavailable {
-		t.Errorf("the API server is away: %d %s", w.Code, w.Body)
+	away = apierrors.NewForbidden(authenticationv1.Resource("tokenreviews"), "", errors.New("no rights"))
+	if w := ask(h, func(r *http.Request) { r.Header.Set("Authorization", "Bearer of-eve") }); w.Code != http.StatusServiceUnavailable || !strings.Contains(said.String(), "forbidden") {
+		t.Errorf("the API server refuses: %d %s; log: %s", w.Code, w.Body, said.String())
 	}
 }

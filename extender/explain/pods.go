@@ -114,6 +114,10 @@ func (v *podsView) text(p *page) {
 			u.Namespace, u.Name, u.Tries, u.Refused, u.Secret))
 		p.line("")
 	}
+	if len(v.Pods) == 0 && v.NotShown != "" {
+		p.line("there are no pods of ours that you may list")
+		return
+	}
 	if len(v.Pods) == 0 {
 		p.line("HeteroAccel has admitted no pod yet: annotate one with " + accel.InferenceAnnotation)
 		return

@@ -45,7 +45,7 @@ func (s *Pages) show(find func(*http.Request, *viewer) (view, error)) http.Handl
 		}
 		switch {
 		case who.err != nil:
-			fail(w, r, http.StatusServiceUnavailable, "what you may see is unknown while the API server does not answer: try again in a moment", nil)
+			fail(w, r, http.StatusServiceUnavailable, "what you may see is unknown, since the API server did not say: try again in a moment, the extender's log says why", nil)
 		case errors.As(err, new(forbidden)):
 			fail(w, r, http.StatusForbidden, err.Error(), nil)
 		case errors.As(err, new(missing)):

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // Pods knows on which node the pods of some namespaces have which addresses, by
@@ -95,17 +96,12 @@ func (p *Pods) nodes(namespace string) map[netip.Addr]string {
 
 // wait returns once every pod is known.
 func (p *Pods) wait(ctx context.Context) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := p.synced()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-tick.C:
-		}
+	var missing error
+	if wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(context.Context) (bool, error) {
+		missing = p.synced()
+		return missing == nil, nil
+	}) != nil {
+		return missing
 	}
+	return nil
 }

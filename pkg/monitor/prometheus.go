@@ -93,11 +93,11 @@ func (p *prometheusSource) fetch(ctx context.Context) ([]telemetry.Scrape, error
 func (p *prometheusSource) read(ctx context.Context, some []source, now int64) ([]telemetry.Scrape, []error) {
 	series, err := query[matrix](ctx, p, "matrix", rangeQuery(p.selector, some, now), now)
 	switch {
-	case errors.Is(err, errTooLarge) && len(some) > 1:
+	case errors.As(err, new(*http.MaxBytesError)) && len(some) > 1:
 		first, errs := p.read(ctx, some[:len(some)/2], now)
 		second, more := p.read(ctx, some[len(some)/2:], now)
 		return append(first, second...), append(errs, more...)
-	case errors.Is(err, errTooLarge):
+	case errors.As(err, new(*http.MaxBytesError)):
 		return nil, []error{fmt.Errorf("metrics of node %s in Prometheus: %w", some[0].node, err)}
 	case err != nil:
 		return nil, []error{err}
@@ -163,7 +163,7 @@ func query[T any](ctx context.Context, p *prometheusSource, kind, query string, 
 		return result, fmt.Errorf("query Prometheus: %w", err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(limit(resp.Body, answerLimit))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, answerLimit))
 	if err != nil {
 		return result, fmt.Errorf("query Prometheus: read the answer: %w", err)
 	}

@@ -185,15 +185,6 @@ func TestPrometheusAnswersThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestLimitTellsAnEndFromAnExcess(t *testing.T) {
-	for size, fits := range map[int]bool{0: true, 9: true, 10: true, 11: false, 5000: false} {
-		_, err := io.ReadAll(limit(strings.NewReader(strings.Repeat("x", size)), 10))
-		if (err == nil) != fits {
-			t.Errorf("%d bytes of 10: %v", size, err)
-		}
-	}
-}
-
 func TestPrometheusStopsWithItsContext(t *testing.T) {
 	s := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		// A server sees its client go only once the body has been read.

@@ -80,7 +80,7 @@ func (s *scraper) scrape(ctx context.Context, p page) (telemetry.Scrape, error) 
 	if resp.StatusCode != http.StatusOK {
 		return telemetry.Scrape{}, fmt.Errorf("scrape %s: status %s", p.url, resp.Status)
 	}
-	out, err := s.read(ctx, limit(resp.Body, scrapeLimit), start)
+	out, err := s.read(ctx, http.MaxBytesReader(nil, resp.Body, scrapeLimit), start)
 	if err != nil {
 		return telemetry.Scrape{}, fmt.Errorf("scrape %s: %w", p.url, err)
 	}

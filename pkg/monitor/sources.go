@@ -53,7 +53,7 @@ func sourcesOf(series []instantSeries) ([]source, []error) {
 		claimed, vouched := s.Metric[exported+telemetry.LabelNode]
 		node := s.Metric[telemetry.LabelNode]
 		switch {
-		case node == "" && !vouched, len(node) > maxName:
+		case node == "", len(node) > maxName:
 			errs = append(errs, fmt.Errorf("a series of %s has no node: relabel node from __meta_kubernetes_pod_node_name", telemetry.ExporterInfo))
 			continue
 		case !vouched:

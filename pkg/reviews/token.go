@@ -34,15 +34,13 @@ func Bearer(r *http.Request) (token string, ok bool) {
 
 // Tokens asks who tokens are of.
 type Tokens struct {
-	client    kubernetes.Interface
-	audiences []string
-	known     *lru.LRU[[sha256.Size]byte, *authenticationv1.UserInfo]
+	client kubernetes.Interface
+	known  *lru.LRU[[sha256.Size]byte, *authenticationv1.UserInfo]
 }
 
-// NewTokens returns one that takes tokens for any of the audiences, or, if there are
-// none, those for the API server. It has asked nothing yet.
-func NewTokens(client kubernetes.Interface, audiences ...string) *Tokens {
-	return &Tokens{client, audiences, lru.NewLRU[[sha256.Size]byte, *authenticationv1.UserInfo](kept, nil, tokenFor)}
+// NewTokens returns one that takes tokens for the API server. It has asked nothing yet.
+func NewTokens(client kubernetes.Interface) *Tokens {
+	return &Tokens{client, lru.NewLRU[[sha256.Size]byte, *authenticationv1.UserInfo](kept, nil, tokenFor)}
 }
 
 // User is who a token is of, nil for nobody. It must not be changed. The error is
@@ -58,7 +56,7 @@ func (t *Tokens) User(ctx context.Context, token string) (*authenticationv1.User
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	answer, err := t.client.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
-		Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: t.audiences},
+		Spec: authenticationv1.TokenReviewSpec{Token: token},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("ask the API server about the token: %w", err)

@@ -110,25 +110,28 @@ func (l *Learner) Finished(p *inventory.Pod) {
 	if p.Managed == nil || l.cfg.Leads() != nil {
 		return
 	}
+	l.runs.WithLabelValues(string(l.learn(p))).Inc()
+}
+
+// learn adds a pod's run to those to be written if that tells something.
+func (l *Learner) learn(p *inventory.Pod) outcome {
 	of, _ := l.cfg.Profiles.Get(p.Managed.Inference)
 	if why := l.tells(p, of); why != learned {
-		l.runs.WithLabelValues(string(why)).Inc()
-		return
+		return why
 	}
 	v := of.Variant(p.Managed.Kind)
 	took, _ := p.Run.Duration()
+	namespace := l.cfg.Code(of.Name, p.Namespace)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// A pod that was created before the variant was edited ran the old one. The API
 	// server cuts the time of creation to whole seconds.
 	if edited, ok := l.edited[variantKey{of.Name, v.Kind}]; ok && p.Run.Created.Add(time.Second).Before(edited) {
-		l.runs.WithLabelValues(string(edit)).Inc()
-		return
+		return edit
 	}
-	namespace := l.cfg.Code(of.Name, p.Namespace)
 	one := map[string]servicetime.Estimate{namespace: servicetime.Estimate{}.Observe(took, p.Run.Ended)}
 	l.add(of.Name, map[accel.Kind]profile.Runs{v.Kind: {Hash: v.Hash, By: one}})
-	l.runs.WithLabelValues(string(learned)).Inc()
+	return learned
 }
 
 // add appends runs to those of the same variant that are not yet written. Of a
@@ -162,7 +165,7 @@ func (l *Learner) SetProfile(in *v1alpha1.InferenceProfile) {
 	defer l.mu.Unlock()
 	before, known := l.profiles[in.Name]
 	now := revision{uid: in.UID, generation: in.Generation, reset: in.Annotations[accel.ResetLearnedAnnotation]}
-	if known && before.reset != now.reset {
+	if known && now.reset != "" && before.reset != now.reset {
 		l.drop(in.Name)
 		before.reset = now.reset
 		l.profiles[in.Name] = before
