@@ -11,7 +11,7 @@ for need in "$@"; do
 		;;
 	venv)
 		python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ||
-			missing="${missing:+$missing, and }python3 with venv (Debian's python3-venv), which runs Schemathesis"
+			missing="${missing:+$missing, and }python3 with venv (Debian's python3-venv), for Schemathesis and Envoy"
 		;;
 	esac
 done

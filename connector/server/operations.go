@@ -161,17 +161,20 @@ func (s *server) await(ctx context.Context, view controller.View, limit time.Dur
 func (s *server) read(client string, in *request) (session.Session, error) {
 	var none session.Session
 	p, ok := s.Profiles.Get(in.Inference)
+	invalid := s.Profiles.Invalid(in.Inference)
 	reach := s.Reach
+	var refused error
 	if ok {
 		reach = cmp.Or(session.Reach(p.ServerAddress), reach)
+		refused = s.Allowed(p)
 	}
 	switch {
-	case !ok && s.Profiles.Invalid(in.Inference) != nil:
-		return none, huma.Error409Conflict(fmt.Sprintf("inference %q cannot be used: %v", in.Inference, s.Profiles.Invalid(in.Inference)))
+	case !ok && invalid != nil:
+		return none, huma.Error409Conflict(fmt.Sprintf("inference %q cannot be used: %v", in.Inference, invalid))
 	case !ok:
 		return none, huma.Error404NotFound(fmt.Sprintf("inference %q is unknown: %s", in.Inference, s.known()))
-	case s.Allowed(p) != nil:
-		return none, huma.Error409Conflict(s.Allowed(p).Error())
+	case refused != nil:
+		return none, huma.Error409Conflict(refused.Error())
 	case p.Template == nil:
 		return none, huma.Error409Conflict(fmt.Sprintf("inference %q has no template, from which a server could be made: give its InferenceProfile a spec.template", in.Inference))
 	case session.PortOf(&p.Template.Spec) == nil:

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -59,6 +60,9 @@ func (t *Table) RemoveRoute(server string) {
 // SetGateway takes the Gateway that servers are reached by, nil for none, and
 // returns the servers that are reached by it.
 func (t *Table) SetGateway(g *Gateway) (concerned []*Server) {
+	if reflect.DeepEqual(t.gateway, g) {
+		return nil // such as when its status counts another route
+	}
 	t.gateway = g
 	for name, v := range t.servers {
 		if v.Reach == ReachGateway {

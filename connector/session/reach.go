@@ -80,7 +80,7 @@ func (t *Table) located(v *Server) *Server {
 // node's external address, "" for none, is known; "" or 0 is not known.
 func (v *Server) endpoint(s *Service, external string) (host string, port int32) {
 	node := cmp.Or(external, v.HostIP)
-	if v.Reach.serviceType() != "" && (s == nil || s.Gone || !s.fits(v)) {
+	if v.Reach.serviceType() != "" && !s.serves(v) {
 		return "", 0
 	}
 	switch v.Reach {

@@ -6,7 +6,9 @@ import "slices"
 // node, from 0 to MaxExtenderPriority.
 func (v *Verbs) appendScores(s *scratch, a *args) []byte {
 	q := v.query(a.Pod, v.Inventory.Now())
-	q.Preference = a.Pod.preference()
+	if !q.Skip {
+		q.Preference = a.Pod.preference()
+	}
 	nodes := v.Inventory.Lookup(a.NodeNames)
 	s.scores = slices.Grow(s.scores[:0], len(nodes))[:len(nodes)]
 	q.ScoreAll(nodes, s.scores)

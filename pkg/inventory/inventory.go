@@ -53,11 +53,11 @@ type Inventory struct {
 	// first judged of them were found overdue, or were over by then.
 	queue  []*reservation
 	judged int
-	// reserved counts the reservations of a namespace that claim, strangers those of
-	// callers that were not Trusted, and strangersClaims which of these claim.
-	reserved                   map[string]*int
-	strangers, strangersClaims int
-	overdue                    int // so far
+	// reserved counts the reservations that claim, by claimant, and strangers those of
+	// callers that were not Trusted.
+	reserved  map[string]int
+	strangers int
+	overdue   int // so far
 
 	callers callers
 	// standings are of namespaces, namespaces which there are; nil while unknown.
@@ -108,7 +108,7 @@ func New(opts Options) *Inventory {
 		pods:         map[types.NamespacedName]*Pod{},
 		pending:      map[types.NamespacedName]claim{},
 		reservations: map[string]*reservation{},
-		reserved:     map[string]*int{},
+		reserved:     map[string]int{},
 		callers:      newCallers(),
 		standings:    map[string]*standing{},
 		storage:      newStorage(),

@@ -15,7 +15,7 @@ func (inv *Inventory) trustOf(r *reservation, now time.Time) Trust {
 func (inv *Inventory) expire(now time.Time) {
 	grace := min(overdueAfter, inv.opts.ReservationTTL)
 	for ; inv.judged < len(inv.queue) && now.Sub(inv.queue[inv.judged].made) > grace; inv.judged++ {
-		if r := inv.queue[inv.judged]; (!r.ended || r.abandoned) && r.caller != nil {
+		if r := inv.queue[inv.judged]; !r.ended && r.caller != nil {
 			inv.judge(r, r.made.Add(grace)) // which may be long ago, if nobody asked since
 		}
 	}
@@ -24,7 +24,7 @@ func (inv *Inventory) expire(now time.Time) {
 		if !r.ended && now.After(r.expires) {
 			inv.endReservation(r.id)
 		}
-		if !r.ended || r.abandoned && inv.judged == 0 {
+		if !r.ended {
 			return
 		}
 		inv.queue[0] = nil
@@ -44,6 +44,10 @@ func (inv *Inventory) judge(r *reservation, now time.Time) {
 		if !suspected && inv.callers.suspected(now) {
 			inv.unclaimStrangers(now)
 		}
+		return
+	}
+	if !inv.hasNamespace(r.namespace) { // deleted meanwhile, with what its pods would be
+		inv.unclaim(r)
 		return
 	}
 	// The API server tells no lie about a namespace, but its users may create pods

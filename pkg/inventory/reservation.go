@@ -23,10 +23,8 @@ type reservation struct {
 	// caller is nil for one of our own, for a pod that is there.
 	caller        *Caller
 	made, expires time.Time
-	// stranger is set when the caller was not Trusted, ended once it is over, and
-	// abandoned if that is because the caller asked for something else: its pod can be
-	// overdue all the same.
-	stranger, ended, abandoned bool
+	// stranger is set when the caller was not Trusted, ended once it is over.
+	stranger, ended bool
 }
 
 const (
@@ -64,9 +62,9 @@ func (inv *Inventory) Release(namespace, id string) {
 	inv.release(namespace, id)
 }
 
-// Abandon is Release on the word of a caller, for whom it does not count as if it had
-// never reserved anything: its pod did not come. Of one that is not Trusted it
-// releases only what was reserved over the same connection.
+// Abandon has a reservation claim nothing from now on, on the word of a caller that its
+// pod does not come. It may come all the same, or be overdue. Of a caller that is not
+// Trusted it concerns only what was reserved over the same connection.
 func (inv *Inventory) Abandon(c Caller, namespace, id string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -75,8 +73,7 @@ func (inv *Inventory) Abandon(c Caller, namespace, id string) {
 		return
 	}
 	if r.caller != nil && *r.caller == c || inv.callers.trust(c.Connection, inv.advance()) == Trusted {
-		r.abandoned = true
-		inv.endReservation(id)
+		inv.unclaim(r)
 	}
 }
 
@@ -123,31 +120,26 @@ func (inv *Inventory) reserve(id, namespace string, by *Caller, chosen Option, n
 			return
 		}
 		inv.quotas.Add(namespace, r.quotaPod())
-		*inv.claimsOf(r)++
+		inv.reserved[r.claimant()]++
 	}
 }
 
 // mayClaim reports whether a new reservation claims capacity.
 func (inv *Inventory) mayClaim(r *reservation, trust Trust, now time.Time) bool {
 	if r.stranger {
-		return trust == Unproven && *inv.claimsOf(r) < maxUnproven
+		return trust == Unproven && inv.reserved[r.claimant()] < maxUnproven
 	}
 	s := inv.standings[r.namespace]
-	return *inv.claimsOf(r) < maxReserved && (r.caller == nil || s == nil || !s.worse(maxOverdueOfNamespace, now))
+	return inv.reserved[r.claimant()] < maxReserved && (r.caller == nil || s == nil || !s.worse(maxOverdueOfNamespace, now))
 }
 
-// claimsOf counts the reservations that claim, of the namespace, or of all
-// strangers.
-func (inv *Inventory) claimsOf(r *reservation) *int {
+// claimant is whose bound a reservation counts against: its namespace's, or "" for
+// that of all strangers.
+func (r *reservation) claimant() string {
 	if r.stranger {
-		return &inv.strangersClaims
+		return ""
 	}
-	n := inv.reserved[r.namespace]
-	if n == nil {
-		n = new(int)
-		inv.reserved[r.namespace] = n
-	}
-	return n
+	return r.namespace
 }
 
 // unclaim has a reservation claim nothing from now on.
@@ -158,9 +150,9 @@ func (inv *Inventory) unclaim(r *reservation) {
 	inv.quotas.Remove(r.namespace, r.quotaPod())
 	inv.removeClaim(r.claim)
 	r.claim = claim{}
-	n := inv.claimsOf(r)
-	if *n--; *n == 0 && !r.stranger {
-		delete(inv.reserved, r.namespace)
+	of := r.claimant()
+	if inv.reserved[of]--; inv.reserved[of] == 0 {
+		delete(inv.reserved, of)
 	}
 }
 

@@ -50,8 +50,8 @@ func TestReservationsAreBounded(t *testing.T) {
 		t.Errorf("%d reservations are kept, want %d", n, want)
 	}
 	w.now = w.now.Add(time.Minute)
-	if n := w.Reservations(); n != 0 || len(w.queue) != 0 || len(w.reserved) != 0 || w.strangers != 0 || w.strangersClaims != 0 || w.judged != 0 {
-		t.Errorf("%d reservations, %d queued, %d namespaces, %d strangers, %d that claim, %d judged are left", n, len(w.queue), len(w.reserved), w.strangers, w.strangersClaims, w.judged)
+	if n := w.Reservations(); n != 0 || len(w.queue) != 0 || len(w.reserved) != 0 || w.strangers != 0 || w.judged != 0 {
+		t.Errorf("%d reservations, %d queued, %d namespaces, %d strangers, %d judged are left", n, len(w.queue), len(w.reserved), w.strangers, w.judged)
 	}
 	for i := range 2 * maxCallers {
 		id := fmt.Sprint("c", i)
@@ -150,4 +150,46 @@ func TestPodsThatNeverCome(t *testing.T) {
 	w.SetPod(aPod("pod-4", asks(gpu, "1"), ours("GPU", "4"), on("g0")))
 	w.asked("5", "default", "", wants(gpu))
 	w.wantClaimed(t, "once a pod came", 3)
+}
+
+// TestAbandonedPodsThatCome: an owner that asks once more had its pod refused, or only
+// waits for an informer. Nothing is held against its namespace when the pod comes.
+func TestAbandonedPodsThatCome(t *testing.T) {
+	w := crowd()
+	for i := range 2 * maxOverdueOfNamespace {
+		id := fmt.Sprint("r", i)
+		w.asked(id, "default", "", wants(gpu))
+		w.now = w.now.Add(1500 * time.Millisecond)
+		w.Abandon(Caller{}, "default", id)
+		w.wantClaimed(t, "it is abandoned", 0)
+		pod := aPod("pod-"+id, asks(gpu, "1"), ours("GPU", id), on("g0"))
+		w.SetPod(pod)
+		w.DeletePod(pod.Namespace, pod.Name)
+	}
+	w.now = w.now.Add(overdueAfter + 1)
+	w.asked("next", "default", "", wants(gpu))
+	w.wantClaimed(t, "all pods came", 1)
+	if n := w.Overdue(); n != 0 {
+		t.Errorf("%d are overdue, want 0", n)
+	}
+}
+
+// TestNamespacesThatGo: nothing is kept of a namespace that was deleted before its
+// pods were overdue.
+func TestNamespacesThatGo(t *testing.T) {
+	w := crowd()
+	for i := range 100 {
+		ns := fmt.Sprint("ns", i)
+		w.SetNamespace(ns)
+		for j := range 4 {
+			w.asked(fmt.Sprint(ns, "-", j), ns, "", wants(gpu))
+		}
+		w.DeleteNamespace(ns)
+		w.now = w.now.Add(overdueAfter + 1)
+		w.asked(ns, ns, "", wants(gpu))
+	}
+	w.now = w.now.Add(time.Hour)
+	if w.Reservations(); len(w.standings) != 0 || len(w.reserved) != 0 {
+		t.Errorf("%d standings and %d counts are kept", len(w.standings), len(w.reserved))
+	}
 }

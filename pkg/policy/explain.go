@@ -37,9 +37,13 @@ func Explain(ranked []Ranked) string {
 	default:
 		fmt.Fprintf(&b, "waits for %s (%s), which is expected to be done first, in %s", first.Kind, first.freeText(), round(first.Finish))
 	}
+	weight := 0
+	if first.Idle() > 0 {
+		weight = first.weight()
+	}
 	for _, r := range others {
 		b.WriteString("; ")
-		b.WriteString(r.summary(first.weight()))
+		b.WriteString(r.summary(weight))
 		if first.Trial == NoTrial && !first.Preferred && r.Refused == nil && r.Finish < first.Finish && r.Price > first.Price {
 			b.WriteString(" but scarce")
 		}

@@ -223,7 +223,7 @@ func (l *Learner) Run(ctx context.Context) error {
 // write writes the runs of the profiles that have waited longest.
 func (l *Learner) write(ctx context.Context) {
 	for range maxWrites {
-		name, runs := l.take()
+		name, reset, runs := l.take()
 		if name == "" {
 			return
 		}
@@ -239,30 +239,35 @@ func (l *Learner) write(ctx context.Context) {
 			l.cfg.Log.Warn().Err(err).Bool("again", again).Msg("service times could not be written to the profile's status")
 		}
 		if again {
-			l.putBack(name, runs)
+			l.putBack(name, reset, runs)
 			return // do not repeat at once what just failed
 		}
 	}
 }
 
-func (l *Learner) take() (string, map[accel.Kind]profile.Runs) {
+// take removes the runs of the profile that has waited longest, and returns them with
+// the profile's reset that they came after.
+func (l *Learner) take() (name, reset string, runs map[accel.Kind]profile.Runs) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.order) == 0 {
-		return "", nil
+		return "", "", nil
 	}
-	name := l.order[0]
+	name = l.order[0]
 	l.order = l.order[1:]
-	runs := l.unwritten[name]
+	runs = l.unwritten[name]
 	delete(l.unwritten, name)
-	return name, runs
+	return name, l.profiles[name].reset, runs
 }
 
 // putBack returns runs that could not be written, before those that came
 // meanwhile.
-func (l *Learner) putBack(name string, runs map[accel.Kind]profile.Runs) {
+func (l *Learner) putBack(name, reset string, runs map[accel.Kind]profile.Runs) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if now := l.profiles[name].reset; now != "" && now != reset {
+		return // what was learned was reset meanwhile
+	}
 	meanwhile := l.unwritten[name]
 	if meanwhile == nil {
 		l.add(name, runs)

@@ -211,6 +211,27 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// TestResetWhileWriting: runs that are being written when a profile is reset come from
+// before that. The reset is what their write conflicts with.
+func TestResetWhileWriting(t *testing.T) {
+	r := newRig(t)
+	in := resourceOf("a", "image")
+	r.SetProfile(in)
+	r.Finished(ran("a", "GPU"))
+	reset := in.DeepCopy()
+	reset.Annotations = map[string]string{accel.ResetLearnedAnnotation: "1"}
+	r.answer = func(string) (bool, error) {
+		r.SetProfile(reset)
+		return true, errors.New("conflict")
+	}
+	r.flush(t)
+	r.answer = nil
+	r.flush(t)
+	if got := r.runsWritten("a", "GPU"); got != 0 {
+		t.Errorf("%d runs from before it were written", got)
+	}
+}
+
 // TestUnwrittenIsBounded: while nothing can be written, namespaces that come and go
 // fill no memory, and what one of them runs is its own.
 func TestUnwrittenIsBounded(t *testing.T) {
