@@ -20,8 +20,9 @@ func Check(ctx context.Context) error {
 }
 
 // Fence sends no request whose context belongs to a term that is over. It reads the
-// clock for each: a process that was suspended sends nothing when it goes on, not
-// even before it notices that its context has ended.
+// clock for each: a process that was suspended begins none when it goes on, not even
+// before it notices that its context has ended. What had passed here when it was
+// suspended, and was not yet on the wire, it still sends.
 func Fence(next http.RoundTripper) http.RoundTripper { return fence{next} }
 
 type fence struct{ next http.RoundTripper }
