@@ -11,6 +11,7 @@ import (
 	"heteroaccel.io/connector/server"
 	"heteroaccel.io/connector/session"
 	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/leader"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/program"
 )
@@ -32,7 +33,7 @@ type flags struct {
 	limits           server.Limits
 	idle             time.Duration
 	kube             kube.Flags
-	leader           kube.LeaderFlags
+	leader           leader.Flags
 	telemetry        monitor.Flags
 }
 

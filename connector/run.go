@@ -27,6 +27,7 @@ import (
 	"heteroaccel.io/connector/session"
 	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/leader"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
@@ -46,6 +47,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	// A client each for the sessions, for tokens and Events, and for the Lease: a
 	// burst of sessions must not hold up the others.
 	config = kube.Protobuf(config)
+	config.Wrap(leader.Fence)
 	var client [3]kubernetes.Interface
 	for i := range client {
 		c := rest.CopyConfig(config)
@@ -62,15 +64,11 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err := broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
 		return fmt.Errorf("record events: %w", err)
 	}
-	leads := func() error { return nil }
-	if f.leader.Elect {
-		leader, err := kube.NewLeader(client[2], f.namespace, lease, f.leader)
-		if err != nil {
-			return err
-		}
-		leads = leader.Leads
-		group.Go(func() error { return leader.Run(ctx) })
+	election, err := leader.New(leader.Config{Client: client[2], Namespace: f.namespace, Lease: lease, Flags: f.leader, Log: log})
+	if err != nil {
+		return err
 	}
+	registry.MustRegister(election.Terms("heteroaccel_connector_terms_total"))
 	profileClient, err := profile.NewClient(config)
 	if err != nil {
 		return err
@@ -95,7 +93,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	sessions := controller.New(controller.Config{
 		Client: client[0], Namespace: f.sessionNamespace, Identity: f.leader.Identity,
-		Profiles: profiles, Leads: leads, Reach: session.Reach(f.reach), Gateway: gateway,
+		Profiles: profiles, Reach: session.Reach(f.reach), Gateway: gateway,
 		Defaults: session.Limits{PerServer: 1, Idle: f.idle},
 		Recorder: broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-connector"),
 		Registry: registry, Log: log,
@@ -127,6 +125,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		group.Go(func() error { return serve.Run(ctx, address, pages, nil, log) })
 	}
 	group.Go(func() error { return sessions.Run(ctx) })
+	group.Go(func() error { return election.Run(ctx, sessions.Lead) })
 	group.Go(func() error { return telemetry.Run(ctx) })
 	group.Go(func() error { return serve.Run(ctx, f.bindAddress, handler, tlsConfig, log) })
 	return group.Wait()

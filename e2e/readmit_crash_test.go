@@ -124,14 +124,19 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 	feeds := kube.NewFeeds(feedClient, s.Profiles, inv, profiles, func() []byte { return key }, func(error) {})
 	r := readmit.New(readmit.Config{
 		Client: client, Inventory: inv, Options: variant.Source{Profiles: profiles},
-		Policy: policy.PricedFinish, Key: key, Namespace: stack.Namespace, Ready: feeds.Synced,
+		Policy: policy.PricedFinish, Key: key, Namespace: stack.Namespace,
 		Rules:    choice.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
 		BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})
 	feeds.Pods.Register(kube.OnPod(r.SetPod), r.DeletePod)
 	done := make(chan struct{}, 2)
 	go func() { _ = feeds.Run(ctx); done <- struct{}{} }()
-	go func() { _ = r.Run(ctx); done <- struct{}{} }()
+	go func() {
+		if feeds.Refresh(ctx) == nil {
+			_ = r.Run(ctx)
+		}
+		done <- struct{}{}
+	}()
 	return &process{crash: c, stop: func() {
 		cancel()
 		<-done

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,15 +66,28 @@ func beginSessions(t *testing.T, s *stack.Stack, c *crash) sessions {
 	if err != nil {
 		t.Fatal(err)
 	}
+	registry := prometheus.NewRegistry()
 	k := controller.New(controller.Config{
 		Client: client, Namespace: stack.SessionNamespace, Identity: "killed", Profiles: profiles,
-		Leads: func() error { return nil }, Reach: session.ReachPodIP, Defaults: session.Limits{PerServer: 1},
-		Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		Reach: session.ReachPodIP, Defaults: session.Limits{PerServer: 1},
+		Recorder: events.NewFakeRecorder(1000), Registry: registry, Log: zerolog.Nop(),
 	})
-	done := make(chan struct{})
-	go func() { defer close(done); _ = k.Run(ctx) }()
-	eventually(t, func(context.Context) error { return errors.Join(feed.Synced(), k.Synced()) })
-	return sessions{k, func() { cancel(); <-done }}
+	var done sync.WaitGroup
+	done.Go(func() { _ = k.Run(ctx) })
+	done.Go(func() { _ = k.Lead(ctx) })
+	eventually(t, func(context.Context) error { return errors.Join(feed.Synced(), carriesOut(registry)) })
+	return sessions{k, func() { cancel(); done.Wait() }}
+}
+
+// carriesOut is nil once a connector carries out plans.
+func carriesOut(registry prometheus.Gatherer) error {
+	families, err := registry.Gather()
+	for _, f := range families {
+		if f.GetName() == "heteroaccel_connector_leading" && f.Metric[0].GetGauge().GetValue() == 1 {
+			return nil
+		}
+	}
+	return errors.Join(err, errors.New("the connector does not carry out plans yet"))
 }
 
 // client is how far a client got with its session.

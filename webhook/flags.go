@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/leader"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/program"
@@ -28,7 +29,7 @@ type flags struct {
 	service              string
 	webhookConfiguration string
 	kube                 kube.Flags
-	leader               kube.LeaderFlags
+	leader               leader.Flags
 
 	telemetry       monitor.Flags
 	policyName      string

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,7 +17,6 @@ import (
 type refusedCreates struct {
 	memory  *refusals.Memory
 	inv     *inventory.Inventory
-	leads   func() error
 	reports chan report
 }
 
@@ -37,8 +37,8 @@ const (
 	maxTries   = 5
 )
 
-func newRefusedCreates(m *refusals.Memory, inv *inventory.Inventory, leads func() error) *refusedCreates {
-	return &refusedCreates{memory: m, inv: inv, leads: leads, reports: make(chan report, maxReports)}
+func newRefusedCreates(m *refusals.Memory, inv *inventory.Inventory) *refusedCreates {
+	return &refusedCreates{memory: m, inv: inv, reports: make(chan report, maxReports)}
 }
 
 // observe takes an Event of a pod that the API server denied its controller. It
@@ -54,36 +54,39 @@ func (r *refusedCreates) put(p report) {
 	}
 }
 
-// run works through the reports until ctx ends.
+// run works through the reports of a term until it ends, whose context ctx is: those
+// of before are about decisions of others.
 func (r *refusedCreates) run(ctx context.Context) error {
+	for len(r.reports) > 0 {
+		<-r.reports
+	}
+	var again sync.WaitGroup
+	defer again.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case p := <-r.reports:
-			r.take(ctx, p)
+			if r.take(&p) {
+				again.Go(func() {
+					select {
+					case <-ctx.Done():
+					case <-time.After(retryAfter):
+						r.put(p)
+					}
+				})
+			}
 		}
 	}
 }
 
-// take passes one report to the memory, and queues it again while the memory
-// cannot tell which of the controller's decisions was refused.
-func (r *refusedCreates) take(ctx context.Context, p report) {
-	if r.leads() != nil {
-		return // the replica that decides has the decisions
-	}
+// take passes one report to the memory; again while the memory cannot tell which of
+// the controller's decisions was refused.
+func (r *refusedCreates) take(p *report) (again bool) {
 	lost, ok := r.memory.CreateFailed(p.owner, p.message)
 	for _, id := range lost {
 		r.inv.Release(p.owner.Namespace, id)
 	}
-	if p.tries++; ok || p.tries > maxTries {
-		return
-	}
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-time.After(retryAfter):
-			r.put(p)
-		}
-	}()
+	p.tries++
+	return !ok && p.tries <= maxTries
 }

@@ -15,7 +15,7 @@ import (
 
 // TestReportsAreBounded: whoever may create Events fills no memory with them.
 func TestReportsAreBounded(t *testing.T) {
-	r := newRefusedCreates(refusals.New(time.Now), inventory.New(inventory.Options{}), func() error { return nil })
+	r := newRefusedCreates(refusals.New(time.Now), inventory.New(inventory.Options{}))
 	for i := range 2 * maxReports {
 		r.observe(&corev1.Event{
 			InvolvedObject: corev1.ObjectReference{Namespace: "ns", UID: types.UID(fmt.Sprint(i) + strings.Repeat("u", 10<<10))},

@@ -20,6 +20,7 @@ import (
 	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/leader"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
@@ -49,6 +50,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
+	config.Wrap(leader.Fence)
 	// Each has a client, and so a rate limit, of its own: a burst of pods, and so of
 	// Events, must not delay the Lease or the feeds.
 	client, eventClient, leaseClient, err := clients(config)
@@ -75,15 +77,11 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 
 	recorder := broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")
-	leads := func() error { return nil }
-	if f.leader.Elect {
-		leader, err := kube.NewLeader(leaseClient, f.namespace, lease, f.leader)
-		if err != nil {
-			return err
-		}
-		leads = leader.Leads
-		group.Go(func() error { return leader.Run(ctx) })
+	election, err := leader.New(leader.Config{Client: leaseClient, Namespace: f.namespace, Lease: lease, Flags: f.leader, Log: log})
+	if err != nil {
+		return err
 	}
+	registry.MustRegister(election.Gauge("heteroaccel_webhook_leading"), election.Terms("heteroaccel_webhook_terms_total"))
 	profileClient, err := profile.NewClient(config)
 	if err != nil {
 		return err
@@ -95,7 +93,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	profiles := profile.NewStore()
 	times := serviceTimes(profiles)
-	statuses := newStatusWriter(statusClient.WriteStatus, leads, log)
+	statuses := newStatusWriter(statusClient.WriteStatus, log)
 	against := refusals.New(time.Now)
 	inv := inventory.New(inventory.Options{
 		MaxTelemetryAge: f.telemetry.MaxAge,
@@ -104,7 +102,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		Schedulers:      f.schedulers,
 	})
 	learner := learning.New(learning.Config{
-		Profiles: profiles, Write: statusClient.AddRuns, Leads: leads, Offers: inv.Offers,
+		Profiles: profiles, Write: statusClient.AddRuns, Leads: election.Leads, Offers: inv.Offers,
 		Code: func(inference, namespace string) string {
 			return record.Code(key, "learned", inference, namespace)[:codeLength]
 		},
@@ -122,7 +120,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds.Profiles.Register(learner.SetProfile, learner.DeleteProfile)
 	feeds.Profiles.Register(statuses.set, statuses.remove)
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
-	refused := newRefusedCreates(against, inv, leads)
+	refused := newRefusedCreates(against, inv)
 	failed := kube.FailedCreates(client)
 	failed.Register(refused.observe, nil)
 	exporters := monitor.NewPods(feeds.Pods.Synced)
@@ -133,27 +131,26 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds.Pods.Register(kube.OnPod(exporters.Set), exporters.Delete)
 	telemetry := monitor.New(source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), telemetry)
-	synced := func() error { return errors.Join(feeds.Synced(), telemetry.Synced()) }
+	work := []func(context.Context) error{refused.run, learner.Run, statuses.run}
 
-	decides := func() error { return errors.Join(synced(), leads()) }
 	served := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy,
 		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers,
-		Refusals: against, Key: key, Registry: registry, Log: log, Ready: decides,
+		Refusals: against, Key: key, Registry: registry, Log: log,
 		Authenticated: f.clientCA != "",
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
 			Inventory: inv, Options: variant.Source{Profiles: profiles, Schedulers: f.schedulers, Rules: rules, Namespaces: allowed}, Policy: f.policy,
 			Refusals: against, Suspended: suspension.Suspended,
-			Key: key, Ready: decides, Recorder: recorder, Registry: registry, Log: log,
+			Key: key, Recorder: recorder, Registry: registry, Log: log,
 		})
 		if err != nil {
 			return err
 		}
 		feeds.Pods.Register(kube.OnPod(readmitter.SetPod), readmitter.DeletePod)
 		served.Replaces = readmitter.Replaces
-		group.Go(func() error { return readmitter.Run(ctx) })
+		work = append(work, readmitter.Run)
 	}
 	served.Rules, served.Namespaces = rules, allowed
 	srv, err := server.New(served)
@@ -175,16 +172,17 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	// Only the replica that decides is ready, so the Service sends it
 	// everything.
-	ready.set(func() error { return errors.Join(synced(), leads(), certificate.Ready(certificates)) })
+	ready.set(func() error {
+		return errors.Join(feeds.Synced(), telemetry.Synced(), srv.Decides(), certificate.Ready(certificates))
+	})
 
 	group.Go(func() error { return certificate.Renew(ctx, certificates) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return suspension.Run(ctx) })
 	group.Go(func() error { return failed.Run(ctx) })
-	group.Go(func() error { return refused.run(ctx) })
 	group.Go(func() error { return telemetry.Run(ctx) })
-	group.Go(func() error { return learner.Run(ctx) })
-	group.Go(func() error { return statuses.run(ctx) })
+	deciding := &term{feeds: feeds, telemetry: telemetry, inv: inv, against: against, server: srv, work: work}
+	group.Go(func() error { return election.Run(ctx, deciding.run) })
 	group.Go(func() error {
 		return serve.Run(ctx, f.bindAddress, handler, serving, log)
 	})

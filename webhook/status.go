@@ -15,8 +15,7 @@ import (
 
 const (
 	// statusInterval is how often every profile's status is compared with its
-	// spec: what could not be written is tried again then, and a replica that
-	// begins to lead catches up.
+	// spec: what could not be written is tried again then.
 	statusInterval = 10 * time.Second
 	// statusTimeout is how long one write may take.
 	statusTimeout = 5 * time.Second
@@ -27,7 +26,6 @@ const (
 type statusWriter struct {
 	// write is profile.Client's WriteStatus.
 	write func(context.Context, *v1alpha1.InferenceProfile) error
-	leads func() error
 	log   zerolog.Logger
 
 	changed chan struct{} // has an item when dirty has one
@@ -36,9 +34,9 @@ type statusWriter struct {
 	dirty   map[string]struct{}
 }
 
-func newStatusWriter(write func(context.Context, *v1alpha1.InferenceProfile) error, leads func() error, log zerolog.Logger) *statusWriter {
+func newStatusWriter(write func(context.Context, *v1alpha1.InferenceProfile) error, log zerolog.Logger) *statusWriter {
 	return &statusWriter{
-		write: write, leads: leads, log: log, changed: make(chan struct{}, 1),
+		write: write, log: log, changed: make(chan struct{}, 1),
 		latest: map[string]*v1alpha1.InferenceProfile{}, dirty: map[string]struct{}{},
 	}
 }
@@ -62,21 +60,13 @@ func (s *statusWriter) remove(name types.NamespacedName) {
 	delete(s.dirty, name.Name)
 }
 
-// run writes until ctx ends.
+// run writes until the term ends whose context ctx is. It begins with all.
 func (s *statusWriter) run(ctx context.Context) error {
 	tick := time.NewTicker(statusInterval)
 	defer tick.Stop()
-	for {
-		all := false
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.changed:
-		case <-tick.C:
-			all = true
-		}
+	for all := true; ; {
 		for _, p := range s.take(all) {
-			if ctx.Err() != nil || s.leads() != nil {
+			if ctx.Err() != nil {
 				break
 			}
 			limited, cancel := context.WithTimeout(ctx, statusTimeout)
@@ -84,6 +74,14 @@ func (s *statusWriter) run(ctx context.Context) error {
 				s.log.Warn().Err(err).Msg("the profile's status could not be written and will be tried again")
 			}
 			cancel()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.changed:
+			all = false
+		case <-tick.C:
+			all = true
 		}
 	}
 }

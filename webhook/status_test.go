@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
@@ -36,7 +35,7 @@ func TestStatusWriter(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := newStatusWriter(nil, nil, zerolog.Nop())
+			s := newStatusWriter(nil, zerolog.Nop())
 			tt.do(s)
 			var got []string
 			for _, p := range s.take(tt.all) {
@@ -49,41 +48,41 @@ func TestStatusWriter(t *testing.T) {
 	}
 }
 
-// TestStatusWriterWritesWhileItLeads: a replica that stands by writes nothing,
-// and a write that failed does not stop those behind it.
-func TestStatusWriterWritesWhileItLeads(t *testing.T) {
-	var mu sync.Mutex
-	leads := errors.New("another replica decides")
-	asked, wrote := make(chan struct{}, 100), make(chan string, 100)
+// TestStatusWriterWritesInTerms: every term begins with all, between terms nothing is
+// written, and a write that failed does not stop those behind it.
+func TestStatusWriterWritesInTerms(t *testing.T) {
+	wrote := make(chan string, 100)
 	s := newStatusWriter(
 		func(_ context.Context, p *v1alpha1.InferenceProfile) error {
 			wrote <- p.Name
 			return errors.New("conflict")
 		},
-		func() error { mu.Lock(); defer mu.Unlock(); asked <- struct{}{}; return leads },
 		zerolog.New(zerolog.NewTestWriter(t)))
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.run(ctx) }()
 	s.set(profileNamed("a"))
-	<-asked
-	mu.Lock()
-	leads = nil
-	mu.Unlock()
-	s.set(profileNamed("b"))
-	s.set(profileNamed("c"))
-	for range 2 {
-		select {
-		case name := <-wrote:
-			if name == "a" {
-				t.Error("a status was written by a replica that does not lead")
+	for _, want := range [][]string{{"a", "b"}, {"a", "b", "c", "b"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.run(ctx) }()
+		for i, name := range want {
+			if i == len(want)-1 {
+				s.set(profileNamed("b")) // while it runs
 			}
-		case <-time.After(10 * time.Second):
-			t.Fatal("a status was not written")
+			select {
+			case got := <-wrote:
+				if got != name {
+					t.Errorf("%s was written, want %s", got, name)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s was not written", name)
+			}
 		}
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		s.set(profileNamed("c"))
+		if len(wrote) > 0 {
+			t.Errorf("%s was written between two terms", <-wrote)
+		}
 	}
 }

@@ -24,9 +24,7 @@ type Config struct {
 	// Identity is this replica's name, which its renewals are written under.
 	Identity string
 	Profiles *profile.Store
-	// Leads says why this replica does not carry out plans, nil if it does.
-	Leads func() error
-	Reach session.Reach
+	Reach    session.Reach
 	// Gateway is nil where no server is reached by one.
 	Gateway *Gateway
 	// Defaults are for profiles that say nothing.
@@ -36,19 +34,26 @@ type Config struct {
 	Log      zerolog.Logger
 }
 
-// Controller keeps sessions and servers. New makes one and Run runs it.
+// Controller keeps sessions and servers. New makes one, Run runs it, and Lead has it
+// carry out plans.
 type Controller struct {
 	Config
 	metrics *metrics
 	wake    chan struct{}
 	flush   chan struct{}
-	// tasks are the writes that are under way.
-	tasks   sync.WaitGroup
+	// writes are those of the term that are under way.
+	writes  sync.WaitGroup
 	writing chan struct{}
 	feeds   feeds
 
-	mu    sync.Mutex
-	table *session.Table
+	mu sync.Mutex
+	// term is the context of the term in which this replica carries out plans, nil
+	// when there is none.
+	term context.Context
+	// rebuilding is set while a term begins: then what the API server has replaces
+	// what the table was told of writes that have not become true.
+	rebuilding bool
+	table      *session.Table
 	// unwritten has how many writes of a session's server are under way. Its
 	// client is not told before: another leader might choose another server.
 	unwritten map[string]int
@@ -111,9 +116,8 @@ func (k *Controller) Synced() error {
 	return errors.Join(k.feeds.leases.Synced(), k.feeds.pods.Synced(), k.feeds.services.Synced(), k.feeds.nodes.Synced(), k.feeds.gatewaySynced())
 }
 
-// Run watches, and carries out plans while this replica leads, until ctx ends.
+// Run watches, and writes renewals, until ctx ends.
 func (k *Controller) Run(ctx context.Context) error {
-	defer k.tasks.Wait()
 	go func() { _ = k.feeds.leases.Run(ctx) }()
 	go func() { _ = k.feeds.pods.Run(ctx) }()
 	go func() { _ = k.feeds.services.Run(ctx) }()
@@ -122,41 +126,8 @@ func (k *Controller) Run(ctx context.Context) error {
 		go func() { _ = k.feeds.routes.Run(ctx) }()
 		go func() { _ = k.feeds.gateway.Run(ctx) }()
 	}
-	k.tasks.Go(func() { k.flushOften(ctx) })
-	due := time.NewTimer(0)
-	defer due.Stop()
-	var leading time.Time // since when
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-k.wake:
-		case <-due.C:
-		}
-		next := tick
-		if errors.Join(k.Synced(), k.Leads()) != nil {
-			leading, next = time.Time{}, 200*time.Millisecond
-		} else {
-			now := time.Now()
-			if leading.IsZero() {
-				leading = now
-				k.replan()
-			}
-			if at := k.step(ctx, now, leading.Add(takeover)); !at.IsZero() {
-				next = min(next, max(0, at.Sub(now)))
-			}
-		}
-		due.Reset(next)
-	}
-}
-
-// replan plans for every pool.
-func (k *Controller) replan() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, p := range k.table.Pools() {
-		k.dirty[p] = struct{}{}
-	}
+	k.flushOften(ctx)
+	return nil
 }
 
 // note is called with every change: the pool is planned for, and who watches one

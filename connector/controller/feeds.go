@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -42,6 +43,15 @@ func newFeeds(k *Controller) feeds {
 		k.watchGateway(&f)
 	}
 	return f
+}
+
+// all are those that there are.
+func (f *feeds) all() []interface{ Refresh(context.Context) error } {
+	all := []interface{ Refresh(context.Context) error }{f.leases, f.pods, f.services, f.nodes}
+	if f.routes != nil {
+		all = append(all, f.routes, f.gateway)
+	}
+	return all
 }
 
 // gatewaySynced says what of the Gateway API has not been seen yet. The rights to

@@ -48,11 +48,11 @@ func newMetrics(registry prometheus.Registerer, k *Controller) *metrics {
 		gauge("heteroaccel_connector_sessions_served", "Sessions that have a server.", func() int { _, served := k.table.Count(); return served }),
 		gauge("heteroaccel_connector_sessions_shared", "Sessions that have their server together with others.", k.table.Shared),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "heteroaccel_connector_session_longest_wait_seconds", Help: "How long the session that has waited longest has waited, 0 when none waits."}, k.longestWait),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "heteroaccel_connector_leading", Help: "1 if this replica creates and assigns servers, 0 if not. One of all replicas does."}, func() float64 {
-			if k.Leads() != nil {
-				return 0
+		gauge("heteroaccel_connector_leading", "1 if this replica creates and assigns servers, 0 if not. One of all replicas does.", func() int {
+			if k.leads() {
+				return 1
 			}
-			return 1
+			return 0
 		}),
 		gauge("heteroaccel_connector_servers", "Inference servers, ready or not.", k.table.Servers),
 	)

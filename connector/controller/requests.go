@@ -42,10 +42,13 @@ func (k *Controller) Create(ctx context.Context, s session.Session) (View, error
 	now := time.Now()
 	s.ID, s.Created, s.Renewed, s.Server, s.UID, s.Version = strings.ToLower(rand.Text()), now, now, "", "", ""
 	k.mu.Lock()
-	if v := k.table.Free(s.Pool, k.limits(s.Pool).PerServer); v != nil && k.Leads() == nil {
+	if v := k.table.Free(s.Pool, k.limits(s.Pool).PerServer); v != nil && k.leads() {
 		s.Server = v.Name
 		promised := s
 		k.table.Put(&promised)
+		var done func()
+		ctx, done = k.within(ctx) // only who leads assigns servers
+		defer done()
 	}
 	k.mu.Unlock()
 	lease, err := session.Lease(&s, k.Namespace)

@@ -48,7 +48,7 @@ func (k *Controller) setRoute(in *gatewayv1.HTTPRoute) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if old := k.table.Route(r.Server); old != nil && !newer(r.Version, old.Version) {
+	if old := k.table.Route(r.Server); old != nil && k.stale(r.Version, old.Version) {
 		return
 	}
 	before := k.table.Server(r.Server)
@@ -61,7 +61,7 @@ func (k *Controller) setRoute(in *gatewayv1.HTTPRoute) {
 // tellRefusal has an Event of the profile tell that a server's route is refused,
 // once it is ready otherwise. The caller holds the lock.
 func (k *Controller) tellRefusal(before, now *session.Server) {
-	if now != nil && now.Refused && (before == nil || !before.Refused) && k.Leads() == nil {
+	if now != nil && now.Refused && (before == nil || !before.Refused) && k.leads() {
 		k.event(now.Pool, "Route", "cannot reach an inference server: "+now.Pending, k.profileUID(now.Pool))
 	}
 }

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -23,7 +22,7 @@ import (
 )
 
 // unconnected is a controller with a Gateway that has yet to see the API server.
-func unconnected(t *testing.T, leads func() error) (*Controller, *events.FakeRecorder) {
+func unconnected(t *testing.T) (*Controller, *events.FakeRecorder) {
 	t.Helper()
 	config := &rest.Config{Host: "http://192.0.2.1"} // never asked
 	client, err := kubernetes.NewForConfig(config)
@@ -48,7 +47,7 @@ func unconnected(t *testing.T, leads func() error) (*Controller, *events.FakeRec
 	}
 	recorder := events.NewFakeRecorder(10)
 	return New(Config{
-		Client: client, Namespace: "sessions", Profiles: profiles, Leads: leads, Reach: session.ReachGateway,
+		Client: client, Namespace: "sessions", Profiles: profiles, Reach: session.ReachGateway,
 		Gateway: &Gateway{Client: gateway, Attachment: *a}, Recorder: recorder, Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	}), recorder
 }
@@ -58,15 +57,18 @@ func unconnected(t *testing.T, leads func() error) (*Controller, *events.FakeRec
 func TestRefusalIsTold(t *testing.T) {
 	for name, tt := range map[string]struct {
 		readyFirst bool
-		leads      error
+		follows    bool
 		want       int
 	}{
 		"ready first":   {readyFirst: true, want: 1},
 		"refused first": {want: 1},
-		"not leading":   {leads: errors.New("another does")},
+		"not leading":   {follows: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k, recorder := unconnected(t, func() error { return tt.leads })
+			k, recorder := unconnected(t)
+			if !tt.follows {
+				k.begin(t.Context())
+			}
 			version := 0
 			written := func(m *metav1.ObjectMeta) {
 				version++

@@ -19,7 +19,7 @@ func (k *Controller) setService(in *corev1.Service) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if old := k.table.Service(s.Server); old != nil && !newer(s.Version, old.Version) {
+	if old := k.table.Service(s.Server); old != nil && k.stale(s.Version, old.Version) {
 		return
 	}
 	k.table.PutService(s)

@@ -137,7 +137,10 @@ func (k *Controller) createServer(ctx context.Context, p session.Pool, now time.
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		if err != nil {
-			k.table.RemoveServer(name)
+			// It may be there all the same, and have been seen.
+			if v := k.table.Server(name); v != nil && v.Version == "" {
+				k.table.RemoveServer(name)
+			}
 			k.fail(p, time.Now(), err, string(known.UID))
 			return
 		}

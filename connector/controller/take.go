@@ -30,7 +30,7 @@ func (k *Controller) setLease(l *coordinationv1.Lease) {
 // The caller holds the lock.
 func (k *Controller) put(s *session.Session) {
 	old := k.table.Session(s.ID)
-	if old != nil && !newer(s.Version, old.Version) {
+	if old != nil && k.stale(s.Version, old.Version) {
 		return
 	}
 	if at := k.renewals.last(s.ID); at.After(s.Renewed) {
@@ -70,11 +70,11 @@ func (k *Controller) setPod(pod *corev1.Pod) {
 func (k *Controller) putServer(v *session.Server) {
 	old := k.table.Server(v.Name)
 	if old != nil {
-		if !newer(v.Version, old.Version) {
+		if k.stale(v.Version, old.Version) {
 			return
 		}
 		v.Device = old.Device
-		if old.Phase == session.Gone {
+		if old.Phase == session.Gone && !k.rebuilding {
 			v.Phase = session.Gone // a deletion is under way
 		}
 	}

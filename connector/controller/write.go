@@ -10,10 +10,10 @@ import (
 	"heteroaccel.io/connector/session"
 )
 
-// write runs a call of the API server, a bounded number at a time. The caller
-// holds the lock, which write does not wait with.
+// write runs a call of the API server in the term whose context ctx is, a bounded
+// number at a time. The caller holds the lock, which write does not wait with.
 func (k *Controller) write(ctx context.Context, call func(context.Context)) {
-	k.tasks.Go(func() {
+	k.writes.Go(func() {
 		k.writing <- struct{}{}
 		defer func() { <-k.writing }()
 		ctx, cancel := context.WithTimeout(ctx, callLimit)

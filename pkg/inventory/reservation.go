@@ -78,6 +78,16 @@ func (inv *Inventory) Abandon(c Caller, namespace, id string) {
 	}
 }
 
+// ReleaseAll releases every reservation. The pods of those that an earlier term of
+// ours made are there by now, or do not come: what is known of them is in the feeds.
+func (inv *Inventory) ReleaseAll() {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	for id := range inv.reservations {
+		inv.endReservation(id)
+	}
+}
+
 func (inv *Inventory) release(namespace, id string) {
 	if r := inv.reservations[id]; r != nil && r.namespace == namespace {
 		inv.endReservation(id)

@@ -71,6 +71,29 @@ func TestReservation(t *testing.T) {
 	}
 }
 
+// TestReleaseAll: what an earlier term reserved claims nothing in the next, and the
+// pods of it that came count as any.
+func TestReleaseAll(t *testing.T) {
+	w := newWorld()
+	w.SetNode(aNode("g", has(gpu, 4)))
+	for _, id := range []string{"a", "b", "c"} {
+		w.reserve(id, wants(gpu))
+	}
+	w.SetPod(aPod("p", asks(gpu, "1"), ours("GPU", "a")))
+	w.ReleaseAll()
+	if got := w.look(wants(gpu)).Claimed; got != 1 || w.Reservations() != 0 {
+		t.Errorf("%d claimed and %d reservations, want the one pod and none", got, w.Reservations())
+	}
+	if c := w.SetPod(aPod("late", asks(gpu, "1"), ours("GPU", "b"))); c.Admitted {
+		t.Error("a pod ended a reservation of an earlier term")
+	}
+	w.now = w.now.Add(time.Minute)
+	w.reserve("d", wants(gpu))
+	if got := w.look(wants(gpu)).Claimed; got != 3 {
+		t.Errorf("%d claimed, want two pods and a reservation", got)
+	}
+}
+
 // TestFromDecisionToFree follows a pod all the way: its device is never counted
 // twice, and never forgotten in between.
 func TestFromDecisionToFree(t *testing.T) {

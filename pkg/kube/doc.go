@@ -1,15 +1,15 @@
 // Package kube connects a program to the API server: the client's configuration,
-// the feeds, the election of the replica that decides, and the Secret with the key.
+// the feeds, and the Secret with the key.
 //
 // A kubeconfig and flags enter; events of nodes, pods, profiles, volumes and quotas
 // leave, to the inventory, to the stores, and to whoever registers. It decides
 // nothing, and keeps no object.
 //
 //	feed.go        one feed: a list, a watch, and consumers in order
+//	fresh.go       every object once more, as the API server has it now
 //	feeds.go       which feeds there are, and their first consumers
 //	podevent.go    what consumers of pods are given
 //	trim.go        which parts of an object are dropped
 //	readmission.go the ConfigMaps about re-admission
-//	leader.go      the Lease
 //	secret.go      the key that seals the records
 package kube

@@ -30,6 +30,7 @@ type Feed[T any] struct {
 	names     map[types.NamespacedName]struct{}
 	synced    atomic.Bool
 	relist    chan struct{}
+	lists     *consistent
 	// hint ends the sentence on a list that has not arrived.
 	hint string
 }
@@ -45,7 +46,8 @@ type consumer[T any] struct {
 // streams in.
 func newFeed[T any](resource string, lw cache.ListerWatcher, example runtime.Object, event func(runtime.Object) T, reduce cache.TransformFunc) *Feed[T] {
 	f := &Feed[T]{resource: resource, event: event, reduce: reduce, names: map[types.NamespacedName]struct{}{}, relist: make(chan struct{}, 1)}
-	f.reflector = cache.NewReflectorWithOptions(lw, example, f, cache.ReflectorOptions{Name: resource})
+	f.lists = newConsistent(lw)
+	f.reflector = cache.NewReflectorWithOptions(f.lists, example, f, cache.ReflectorOptions{Name: resource})
 	return f
 }
 
@@ -131,6 +133,7 @@ func (f *Feed[T]) Replace(list []any, _ string) error {
 		f.gone(name)
 	}
 	f.synced.Store(true)
+	f.lists.consume()
 	return errors.Join(errs...)
 }
 

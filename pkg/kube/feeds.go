@@ -40,6 +40,7 @@ type Feeds struct {
 type runner interface {
 	Run(ctx context.Context) error
 	Synced() error
+	Refresh(ctx context.Context) error
 }
 
 // NewFeeds prepares the feeds of inv and profiles, which are their first

@@ -26,8 +26,8 @@ type Config struct {
 	// Write adds runs to the status of a profile. again, with an error, asks
 	// for another try: see profile.Client.AddRuns.
 	Write func(ctx context.Context, name string, runs map[accel.Kind]profile.Runs) (again bool, err error)
-	// Leads returns nil on the replica that decides, the only one that learns: every
-	// run would count once for each replica otherwise.
+	// Leads returns nil on the replica that decides, the only one that counts runs:
+	// each would count once for every replica otherwise.
 	Leads func() error
 	// Offers reports whether a node is known that has an extended resource, or any
 	// node of the name for "".
@@ -199,19 +199,17 @@ func (l *Learner) DeleteProfile(name types.NamespacedName) {
 	maps.DeleteFunc(l.edited, func(k variantKey, _ time.Time) bool { return k.inference == name.Name })
 }
 
-// Run writes the collected runs until ctx ends, and once more then.
+// Run writes the collected runs until the term ends whose context ctx is, and once
+// more then, while the Lease is still held. What cannot be written any more is written
+// in the next term of this replica: no other one has counted it.
 func (l *Learner) Run(ctx context.Context) error {
 	tick := time.NewTicker(l.cfg.Interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if l.cfg.Leads() == nil {
-				l.write(ctx)
-			}
+			l.write(ctx)
 		case <-ctx.Done():
-			// What is left was collected while this replica led: no other one has
-			// it.
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 			defer cancel()
 			l.write(last)

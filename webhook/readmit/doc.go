@@ -34,6 +34,9 @@
 // that, an hour at most. The count is an annotation that admission writes from
 // the expectation.
 //
+// All of this is of one term, in which this replica leads, but the pending pods,
+// which follow the feed in every replica.
+//
 // State: pending owns the pods, replacement the expectations, attempts what is
 // being recreated, recreate what the feed shows of those pods, and barepod the
 // names of records, each behind a lock of its own that is never held while

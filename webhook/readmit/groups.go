@@ -23,7 +23,7 @@ type cachedOptions struct {
 
 // groups are the pending pods by template, with how their options stand. It
 // forgets what is known of pods and templates that are not pending any more.
-func (r *Readmitter) groups(now time.Time) []*pending.Group {
+func (r *term) groups(now time.Time) []*pending.Group {
 	r.expected.Expire(now)
 	byTemplate := map[*pending.Template]*pending.Group{}
 	pods := map[types.UID]bool{}
@@ -56,7 +56,7 @@ func (r *Readmitter) groups(now time.Time) []*pending.Group {
 // optionsOf are the options of a template with the service times of now: what is
 // learned replaces the profile, as an edit does. They are nil when the profile
 // has none for it any more.
-func (r *Readmitter) optionsOf(t *pending.Template) []inventory.Option {
+func (r *term) optionsOf(t *pending.Template) []inventory.Option {
 	p, _ := r.Options.Profiles.Get(t.Request.Inference)
 	known, rules := r.optionCache[t], r.Options.Rules.Version()
 	if known == nil || known.profile != p || known.rules != rules {

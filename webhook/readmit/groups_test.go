@@ -19,7 +19,7 @@ import (
 func TestOptionsFollowTheRules(t *testing.T) {
 	options := podtest.Source(t)
 	options.Rules = admission.NewStore()
-	r := &Readmitter{Config: Config{Options: options, Refusals: refusals.New(time.Now)}, optionCache: map[*pending.Template]*cachedOptions{}}
+	r := &term{Readmitter: &Readmitter{Config: Config{Options: options, Refusals: refusals.New(time.Now)}}, optionCache: map[*pending.Template]*cachedOptions{}}
 	p, ok := pending.Of(podtest.Admitted(t, "p", "r-1"), podtest.Key)
 	if !ok {
 		t.Fatal("the pod does not wait")

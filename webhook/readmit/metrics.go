@@ -51,7 +51,12 @@ func (m *metrics) register(reg prometheus.Registerer, r *Readmitter) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_readmission_records",
 			Help: "Bare pods that are being recreated, with their manifest in a Secret: 0 when idle.",
-		}, func() float64 { return float64(r.bare.Records()) }))
+		}, func() float64 {
+			if t := r.current.Load(); t != nil {
+				return float64(t.bare.Records())
+			}
+			return 0
+		}))
 }
 
 func (m *metrics) observe(owner pending.OwnerKind, err error) {

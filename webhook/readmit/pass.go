@@ -21,7 +21,7 @@ import (
 // The policy is evaluated once per stage: for a group, whether its last pod in
 // the queue gains; for a pod of such a group, at its own position; and in the
 // inventory's lock, when what it found is reserved.
-func (r *Readmitter) pass(ctx context.Context, now time.Time) (next time.Duration) {
+func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 	groups := r.groups(now)
 	var all []*pending.Pod
 	var contenders []choice.Contender
@@ -78,7 +78,7 @@ func sooner(a, b time.Duration) time.Duration {
 
 // gainOf is by how much the last pod of a group in the queue gains, 0 if it does
 // not.
-func (r *Readmitter) gainOf(g *pending.Group) time.Duration {
+func (r *term) gainOf(g *pending.Group) time.Duration {
 	_, gain := choice.Better(r.Policy, g.Candidates, g.Kind, r.Rules.Margin)
 	return gain
 }
@@ -86,7 +86,7 @@ func (r *Readmitter) gainOf(g *pending.Group) time.Duration {
 // better is the index of the candidate that is better for a pod with so many
 // ahead of it in the queue, -1 if none is. It takes no lock of the inventory:
 // most of a long queue may be better off waiting.
-func (r *Readmitter) better(candidates []inventory.Candidate, p *pending.Pod, ahead int64) int {
+func (r *term) better(candidates []inventory.Candidate, p *pending.Pod, ahead int64) int {
 	candidates = choice.AtPosition(candidates, p.Template.Kind, ahead)
 	for i := range candidates {
 		if c := &candidates[i]; c.Refused == nil {
@@ -98,7 +98,7 @@ func (r *Readmitter) better(candidates []inventory.Candidate, p *pending.Pod, ah
 }
 
 // waitsFor is how much longer a pod is left alone, 0 when it is not.
-func (r *Readmitter) waitsFor(p *pending.Pod, now time.Time) time.Duration {
+func (r *term) waitsFor(p *pending.Pod, now time.Time) time.Duration {
 	if !r.pending.HasOwnRecord(p) || p.OptOut || p.Owner == pending.OwnerNone && !r.BarePods {
 		return tick
 	}
@@ -114,7 +114,7 @@ func (r *Readmitter) waitsFor(p *pending.Pod, now time.Time) time.Duration {
 
 // move reserves what is better for a pod and starts to recreate it; false when
 // nothing is better any more.
-func (r *Readmitter) move(ctx context.Context, p *pending.Pod, g *pending.Group, ahead int64, now time.Time) bool {
+func (r *term) move(ctx context.Context, p *pending.Pod, g *pending.Group, ahead int64, now time.Time) bool {
 	q := g.Query()
 	q.Reservation = "readmit-" + rand.Text()
 	chosen, ok := r.Inventory.Reconsider(q, p.Name, p.UID, func(c []inventory.Candidate) int { return r.better(c, p, ahead) })
@@ -136,7 +136,7 @@ func (r *Readmitter) move(ctx context.Context, p *pending.Pod, g *pending.Group,
 
 // end takes the outcome of a recreation, and releases what was reserved if
 // nothing came of it.
-func (r *Readmitter) end(p *pending.Pod, e *replacement.Expected, to accel.Kind, err error) {
+func (r *term) end(p *pending.Pod, e *replacement.Expected, to accel.Kind, err error) {
 	// First of all, so that nothing else is expected in the pod's place while
 	// this still is.
 	withdrawn := err != nil && r.expected.Withdraw(p.Origin(), e)
@@ -152,7 +152,7 @@ func (r *Readmitter) end(p *pending.Pod, e *replacement.Expected, to accel.Kind,
 }
 
 // wake makes the loop look again.
-func (r *Readmitter) wake() {
+func (r *term) wake() {
 	select {
 	case r.woken <- struct{}{}:
 	default:

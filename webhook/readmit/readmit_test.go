@@ -19,9 +19,11 @@ func TestForgedReplacement(t *testing.T) {
 	c := Config{Key: podtest.Key, Options: podtest.Source(t)}
 	c.Inventory, c.Registry = inventory.New(inventory.Options{}), prometheus.NewRegistry()
 	r := New(c)
+	term := r.newTerm()
+	r.current.Store(term)
 	c.Inventory.Decide(inventory.Query{Namespace: "ns", Reservation: "held", Options: []inventory.Option{{Kind: "GPU"}}}, func([]inventory.Candidate) int { return 0 })
 	e := &replacement.Expected{Reservation: "held", Kind: "GPU", Count: 3}
-	r.expected.Add(replacement.OriginOf("ns", "", "p"), e, time.Now())
+	term.expected.Add(replacement.OriginOf("ns", "", "p"), e, time.Now())
 	for i := range 5 {
 		if got, ok := r.Replaces("ns", "", "p", fmt.Sprint("forged-", i), inventory.Suspect); !ok || got.Count != 3 {
 			t.Errorf("got %+v, %v: the caller may be the API server after all", got, ok)

@@ -45,6 +45,17 @@ func (m *Memory) Decided(o Owner, reservation string, kind accel.Kind) {
 	m.reservedFor[reservation] = o
 }
 
+// ForgetDecisions forgets the decisions whose pod has not been seen, at the start of
+// a term: another replica may have decided for the same owner since, and what is
+// reported then is about its decision. What is known against kinds stays: it is what
+// the API server and the scheduler said, to whoever led, and it expires.
+func (m *Memory) ForgetDecisions() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.pending)
+	clear(m.reservedFor)
+}
+
 // Admitted notes that the pod of a decision was created: nothing is against its
 // kind any more. The namespace must be that of the decision.
 func (m *Memory) Admitted(namespace, reservation string) {

@@ -67,12 +67,8 @@ const maxReview = 8 << 20
 
 // handle answers POST /mutate.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
-	if err := s.Ready(); err != nil {
-		// The API server keeps its connections: closed, and asked to try again, it
-		// connects to the replica that decides.
-		w.Header().Set("Connection", "close")
-		w.Header().Set("Retry-After", "1")
-		serve.Error(w, http.StatusServiceUnavailable, "this replica of the webhook does not decide now: %v; try again in a moment", err)
+	if err := s.Decides(); err != nil {
+		standBy(w, err)
 		return
 	}
 	serve.Body(w, r, maxReview, func(body []byte) {
@@ -88,7 +84,13 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			serve.JSON(w, http.StatusOK, a)
 			return
 		}
-		ops, warnings, refusal := s.admit(rev.Request, s.callerOf(r))
+		var ops []mutate.Op
+		var warnings []string
+		var refusal error
+		if err := s.inTerm(func() { ops, warnings, refusal = s.admit(rev.Request, s.callerOf(r)) }); err != nil {
+			standBy(w, err)
+			return
+		}
 		if refusal != nil {
 			serve.JSON(w, http.StatusOK, refuse(uid, refusal))
 			return

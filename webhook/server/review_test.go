@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -86,13 +85,5 @@ func TestMalformed(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %s, want 405", resp.Status)
-	}
-}
-
-func TestStartingUp(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.Ready = func() error { return errors.New("waiting for the list of nodes") } })
-	status, answer := r.post(t, reviewOf(t, pod("p", "face-recognition", "any")))
-	if status != http.StatusServiceUnavailable || !strings.Contains(answer, "waiting for the list of nodes") {
-		t.Errorf("%d: %s", status, answer)
 	}
 }

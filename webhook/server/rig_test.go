@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -73,7 +74,6 @@ func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)
 		Inventory: r.inv, Profiles: profiles, Policy: policy.EarliestFinish,
 		Refusals: refusals.New(func() time.Time { return inv.Now() }),
 		Key:      testKey,
-		Ready:    func() error { return nil },
 		Registry: prometheus.NewRegistry(),
 		Log:      zerolog.Nop(),
 	}
@@ -85,6 +85,7 @@ func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)
 		t.Fatal(err)
 	}
 	r.srv = srv
+	srv.Begin(context.Background()) // for as long as it is there
 	r.handler = srv.Handler()
 	s := httptest.NewServer(r.handler)
 	t.Cleanup(s.Close)

@@ -43,18 +43,16 @@ type Config struct {
 	Key []byte
 	// Authenticated is set when Handler is reached by nobody but the API server.
 	Authenticated bool
-	// Ready says why this replica cannot decide now: the cluster is not known yet,
-	// or another replica leads.
-	Ready    func() error
-	Registry prometheus.Registerer
-	Log      zerolog.Logger
+	Registry      prometheus.Registerer
+	Log           zerolog.Logger
 }
 
-// Server answers admission reviews.
+// Server answers admission reviews, in a term: see Begin.
 type Server struct {
 	Config
-	metrics *metrics
-	trials  *learning.Trials
+	metrics  *metrics
+	trials   *learning.Trials
+	deciding deciding
 }
 
 // New returns a server; Handler is what it serves.

@@ -107,7 +107,7 @@ func (r *Recreator) createNew(ctx context.Context, stored *corev1.Secret, rec *R
 				return true, nil
 			}
 			if podapi.Definite(err) {
-				r.noteRefused(stored.Name, rec, err, tries)
+				r.noteRefused(ctx, stored.Name, rec, err, tries)
 				if tries >= promptTries {
 					wait = refusedWait
 				}

@@ -92,7 +92,7 @@ func (r *Recreator) remove(ctx context.Context, stored *corev1.Secret) {
 		return err
 	})
 	if ctx.Err() == nil {
-		r.withdrawRefused(stored.Name)
+		r.withdrawRefused(ctx, stored.Name)
 		r.freeName(stored.Name)
 	}
 }

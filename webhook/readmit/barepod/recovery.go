@@ -17,7 +17,7 @@ func (r *Recreator) Recover(ctx context.Context) {
 	}
 	clear(r.refused)
 	r.mu.Unlock()
-	r.publish() // what the replica before this one published may be over
+	r.publish(ctx) // what the replica before this one published may be over
 	for _, name := range RecordNames {
 		r.Go(func() { r.resume(ctx, name) })
 	}

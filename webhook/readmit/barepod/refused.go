@@ -21,19 +21,19 @@ import (
 // noteRefused notes that the API server refused to create the pod of a record:
 // the next try is for another kind. Once all kinds were tried, an Event on the
 // profile reports it.
-func (r *Recreator) noteRefused(name string, rec *Record, err error, tries int) {
+func (r *Recreator) noteRefused(ctx context.Context, name string, rec *Record, err error, tries int) {
 	lost, _ := r.Refusals.CreateFailed(refusals.OwnerOf(rec.Namespace, "", rec.Name, ""), err.Error())
 	for _, id := range lost {
 		r.Release(rec.Namespace, id)
 	}
-	r.publishRefused(name, rec, err)
+	r.publishRefused(ctx, name, rec, err)
 	if tries == promptTries {
 		r.reportRefused(name, rec, err)
 	}
 }
 
 // publishRefused publishes that the API server refuses the pod of a record.
-func (r *Recreator) publishRefused(name string, rec *Record, err error) {
+func (r *Recreator) publishRefused(ctx context.Context, name string, rec *Record, err error) {
 	r.mu.Lock()
 	u := r.refused[name]
 	if u.Name == "" {
@@ -43,26 +43,26 @@ func (r *Recreator) publishRefused(name string, rec *Record, err error) {
 	u.Refused = fmt.Sprintf("%.900s", err.Error())
 	r.refused[name] = u
 	r.mu.Unlock()
-	r.publish()
+	r.publish(ctx)
 }
 
 // withdrawRefused withdraws that.
-func (r *Recreator) withdrawRefused(name string) {
+func (r *Recreator) withdrawRefused(ctx context.Context, name string) {
 	r.mu.Lock()
 	_, published := r.refused[name]
 	delete(r.refused, name)
 	r.mu.Unlock()
 	if published {
-		r.publish()
+		r.publish(ctx)
 	}
 }
 
 // publish writes the pods of refused records where the extender's pages read
 // them. Nothing depends on it: an error is only logged.
-func (r *Recreator) publish() {
+func (r *Recreator) publish(ctx context.Context) {
 	r.publishing.Lock()
 	defer r.publishing.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), podapi.CallLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), podapi.CallLimit)
 	defer cancel()
 	r.mu.Lock()
 	content, err := json.Marshal(r.refused)
