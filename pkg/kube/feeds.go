@@ -20,6 +20,7 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 	"heteroaccel.io/pkg/quota"
+	"heteroaccel.io/pkg/record"
 )
 
 // Feeds carry everything that we need of what the API server knows: nodes, pods
@@ -43,10 +44,10 @@ type runner interface {
 }
 
 // NewFeeds prepares the feeds of inv and profiles, which are their first
-// consumers; Run starts them. key verifies which pods are ours: when it returns
-// another one than before, relist Pods. unusable is called with what is wrong
+// consumers; Run starts them. keys verify which pods are ours: when others verify
+// than before, relist Pods. unusable is called with what is wrong
 // with a profile that no pod can ask for.
-func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *inventory.Inventory, profiles *profile.Store, key func() []byte, unusable func(error)) *Feeds {
+func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *inventory.Inventory, profiles *profile.Store, keys func() *record.Keys, unusable func(error)) *Feeds {
 	f := &Feeds{client: client}
 	nodes := watch(f, "nodes", &corev1.Node{}, fields.Everything(), itself[*corev1.Node], reduceNode)
 	nodes.Register(
@@ -55,7 +56,7 @@ func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *i
 
 	f.Pods = watch(f, "pods", &corev1.Pod{}, fields.Everything(), func(o runtime.Object) *PodEvent { return &PodEvent{Pod: o.(*corev1.Pod)} }, reducePod)
 	f.Pods.Register(
-		func(e *PodEvent) { e.PodChange = inv.SetPod(inventory.PodOf(e.Pod, key())) },
+		func(e *PodEvent) { e.PodChange = inv.SetPod(inventory.PodOf(e.Pod, keys())) },
 		func(n types.NamespacedName) { inv.DeletePod(n.Namespace, n.Name) })
 
 	claims := watch(f, "persistentvolumeclaims", &corev1.PersistentVolumeClaim{}, fields.Everything(), itself[*corev1.PersistentVolumeClaim], reduceClaim)

@@ -19,6 +19,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/record"
 )
 
 // startProfileServer answers a list of profiles, and one watch with the events
@@ -92,7 +93,7 @@ func TestProfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	store, reports := profile.NewStore(), make(chan error, 8)
-	feeds := NewFeeds(client, profiles, inventory.New(inventory.Options{}), store, func() []byte { return testKey }, func(err error) { reports <- err })
+	feeds := NewFeeds(client, profiles, inventory.New(inventory.Options{}), store, func() *record.Keys { return testKey }, func(err error) { reports <- err })
 	told := make(chan string, 8)
 	feeds.Profiles.Register(
 		func(in *v1alpha1.InferenceProfile) {

@@ -16,6 +16,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/readmit/barepod"
 	"heteroaccel.io/webhook/readmit/choice"
 	"heteroaccel.io/webhook/readmit/pending"
@@ -33,8 +34,8 @@ type Config struct {
 	Inventory *inventory.Inventory
 	Options   variant.Source
 	Policy    policy.Policy
-	// Key authenticates the records of what was replaced.
-	Key []byte
+	// Keys authenticate the records of what was replaced, as they are now.
+	Keys func() *record.Keys
 	// Namespace is ours, where the records of bare pods are kept.
 	Namespace string
 	// Ready says why nothing can be decided here now: the cluster is not known
@@ -89,7 +90,7 @@ const (
 func New(c Config) *Readmitter {
 	r := &Readmitter{
 		Config: c, woken: make(chan struct{}, 1), workers: make(chan struct{}, maxWorkers),
-		pending: pending.NewPods(c.Key), expected: &replacement.Expectations{}, attempts: newAttempts(), metrics: newMetrics(),
+		pending: pending.NewPods(c.Keys), expected: &replacement.Expectations{}, attempts: newAttempts(), metrics: newMetrics(),
 		optionCache: map[*pending.Template]*cachedOptions{},
 	}
 	pods := &podapi.Client{Interface: c.Client, Log: c.Log}
@@ -99,7 +100,7 @@ func New(c Config) *Readmitter {
 	})
 	r.recreator = recreate.New(recreate.Config{
 		Pods: pods, Options: c.Options, Inventory: c.Inventory, Refusals: c.Refusals, Expected: r.expected,
-		Bare: r.bare, Admitted: r.pending.Admitted, Key: c.Key, DryRun: c.DryRun, Verdicts: r.metrics.verdicts,
+		Bare: r.bare, Admitted: r.pending.Admitted, Keys: c.Keys, DryRun: c.DryRun, Verdicts: r.metrics.verdicts,
 	})
 	r.requeuer = requeue.New(requeue.Config{
 		Pods: pods, Refusals: c.Refusals, Requeues: r.metrics.requeues, Verdicts: r.metrics.verdicts, Go: r.tasks.Go,
