@@ -88,6 +88,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return err
 	}
 	profiles := profile.NewStore()
+	registry.MustRegister(crdGauge(profiles))
 	times := serviceTimes(profiles)
 	statuses := newStatusWriter(statusClient.WriteStatus, leads, log)
 	against := refusals.New(time.Now)

@@ -18,6 +18,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/record"
 )
 
@@ -164,6 +165,26 @@ func TestHealthOfDevices(t *testing.T) {
 func keyOf(p *corev1.Pod) string {
 	id, _ := record.KeyOf(p.Annotations[accel.OriginalAnnotation])
 	return id
+}
+
+// TestNoCRD: the pages say that the CRD is missing, and how to install it.
+func TestNoCRD(t *testing.T) {
+	r := newRig(t)
+	for _, p := range r.Profiles.All() {
+		r.Profiles.Delete(p.Name)
+	}
+	r.Profiles.SetCRD(profile.ErrNoCRD)
+	want := profile.ErrNoCRD.Error() + "\n"
+	if status, _, body := r.get(t, "/profiles"); status != http.StatusOK || body != want {
+		t.Errorf("/profiles: %d %q, want %q", status, body, want)
+	}
+	if status, _, body := r.get(t, "/profiles/faces"); status != http.StatusNotFound || body != `there is no InferenceProfile "faces": `+want {
+		t.Errorf("/profiles/faces: %d %q", status, body)
+	}
+	var page struct{ CRD string }
+	if _, _, body := r.get(t, "/profiles?format=json"); json.Unmarshal([]byte(body), &page) != nil || page.CRD+"\n" != want {
+		t.Errorf("as JSON: %s", body)
+	}
 }
 
 func TestNothingThere(t *testing.T) {

@@ -76,10 +76,22 @@ func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *i
 
 // Profiles returns the feed of the InferenceProfiles, whose first consumer is a
 // store. unusable is called with what is wrong with a profile that no pod can ask
-// for.
+// for, and when the CRD is found to be missing.
 func Profiles(client *profile.Client, profiles *profile.Store, unusable func(error)) *Feed[*v1alpha1.InferenceProfile] {
-	f := newFeed("InferenceProfiles", client.ListWatch(), &v1alpha1.InferenceProfile{}, profileEvent, nil)
-	f.hint = ": is the CRD installed?"
+	var f *Feed[*v1alpha1.InferenceProfile]
+	// Without a CRD there are no profiles, which is known for certain: whoever decides
+	// can report it. It is called by the reflector, which waits for its answer.
+	answered := func(err error) {
+		switch missing := errors.Is(profiles.CRD(), profile.ErrNoCRD); {
+		case errors.Is(err, profile.ErrNoCRD) && !missing:
+			profiles.SetCRD(err)
+			unusable(err)
+			_ = f.Replace(nil, "")
+		case err == nil && missing:
+			profiles.SetCRD(nil)
+		}
+	}
+	f = newFeed("InferenceProfiles", client.ListWatch(answered), &v1alpha1.InferenceProfile{}, profileEvent, nil)
 	f.Register(
 		func(in *v1alpha1.InferenceProfile) {
 			if err := profiles.Put(in); err != nil {
