@@ -107,8 +107,8 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := kube.Key(ctx, feedClient, stack.Namespace, "heteroaccel-webhook-key")
-	if err != nil {
+	keys := kube.NewKeys(feedClient, stack.Namespace, true, zerolog.Nop())
+	if err := keys.Wait(ctx, func(err error) { t.Log(err) }); err != nil {
 		t.Fatal(err)
 	}
 	profiles := profile.NewStore()
@@ -121,10 +121,10 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		return 0
 	}
 	inv := inventory.New(inventory.Options{ServiceTime: times})
-	feeds := kube.NewFeeds(feedClient, s.Profiles, inv, profiles, func() []byte { return key }, func(error) {})
+	feeds := kube.NewFeeds(feedClient, s.Profiles, inv, profiles, keys.Current, func(error) {})
 	r := readmit.New(readmit.Config{
 		Client: client, Inventory: inv, Options: variant.Source{Profiles: profiles},
-		Policy: policy.PricedFinish, Key: key, Namespace: stack.Namespace,
+		Policy: policy.PricedFinish, Keys: keys.Current, Namespace: stack.Namespace,
 		Rules:    choice.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
 		BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})

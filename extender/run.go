@@ -22,9 +22,6 @@ import (
 	"heteroaccel.io/pkg/serve"
 )
 
-// keySecret is where the webhook keeps the key of its records.
-const keySecret = "heteroaccel-webhook-key"
-
 // run wires the program together and runs it until ctx ends.
 func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
 	config, err := kube.Config(f.kube, "heteroaccel-extender")
@@ -41,9 +38,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	profiles := profile.NewStore()
 	inv := inventory.New(inventory.Options{MaxTelemetryAge: f.telemetry.MaxAge})
-	var feeds *kube.Feeds
-	key := kube.NewSharedKey(client, f.namespace, keySecret, func() { feeds.Pods.Relist() }, log)
-	feeds = kube.NewFeeds(client, profileClient, inv, profiles, key.Key, func(err error) {
+	keys := kube.NewKeys(client, f.namespace, false, log)
+	feeds := kube.NewFeeds(client, profileClient, inv, profiles, keys.Current, func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
 	})
 	exporters := monitor.NewPods(feeds.Pods.Synced)
@@ -85,7 +81,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	for address, pages := range serve.StatusPages("extender", f.metricsBindAddress, f.healthBindAddress, registry, ready, log) {
 		group.Go(func() error { return serve.Run(ctx, address, pages, nil, log) })
 	}
-	group.Go(func() error { return key.Run(ctx) })
+	group.Go(func() error { return keys.Run(ctx, feeds.Pods.Relist) })
 	group.Go(func() error { return suspension.Run(ctx) })
 	group.Go(func() error { return status.Run(ctx) })
 	group.Go(func() error { return feeds.Run(ctx) })

@@ -24,7 +24,6 @@ import (
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
-	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/readmit"
@@ -33,16 +32,11 @@ import (
 	"heteroaccel.io/webhook/variant"
 )
 
-// The Secrets and the Lease of the webhook, in its namespace.
+// The CA's Secret and the Lease of the webhook, in its namespace.
 const (
-	caSecret  = "heteroaccel-webhook-ca"
-	keySecret = "heteroaccel-webhook-key"
-	lease     = "heteroaccel-webhook"
+	caSecret = "heteroaccel-webhook-ca"
+	lease    = "heteroaccel-webhook"
 )
-
-// codeLength is how many characters of a namespace's code its runs are kept by: 72
-// bits.
-const codeLength = 12
 
 // run wires the program together and runs it until ctx ends.
 func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolog.Logger) error {
@@ -65,8 +59,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	for address, handler := range serve.StatusPages("webhook", f.metricsBindAddress, f.healthBindAddress, registry, ready.check, log) {
 		group.Go(func() error { return serve.Run(ctx, address, handler, nil, log) })
 	}
-	key, err := waitForKey(ctx, client, f.namespace, &ready, log)
-	if err != nil {
+	keys := kube.NewKeys(client, f.namespace, true, log)
+	if err := keys.Wait(ctx, func(err error) { ready.set(func() error { return err }) }); err != nil {
 		return errors.Join(err, group.Wait())
 	}
 
@@ -92,6 +86,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return err
 	}
 	profiles := profile.NewStore()
+	registry.MustRegister(crdGauge(profiles))
 	times := serviceTimes(profiles)
 	statuses := newStatusWriter(statusClient.WriteStatus, log)
 	against := refusals.New(time.Now)
@@ -103,12 +98,12 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	})
 	learner := learning.New(learning.Config{
 		Profiles: profiles, Write: statusClient.AddRuns, Leads: election.Leads, Offers: inv.Offers,
-		Code: func(inference, namespace string) string {
-			return record.Code(key, "learned", inference, namespace)[:codeLength]
+		Codes: func(inference, namespace string) []string {
+			return learnedCodes(keys.Current(), inference, namespace)
 		},
 		Registry: registry, Log: log,
 	})
-	feeds := kube.NewFeeds(client, profileClient, inv, profiles, func() []byte { return key }, func(err error) {
+	feeds := kube.NewFeeds(client, profileClient, inv, profiles, keys.Current, func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
 	})
 	rules, allowed := admission.NewStore(), namespaces.NewStore()
@@ -117,6 +112,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds.Pods.Register(kube.OnAdmitted(func(p *inventory.Pod) { against.Admitted(p.Namespace, p.Managed.Reservation) }), nil)
 	feeds.Pods.Register(kube.OnAdmitted(server.Announce(recorder)), nil)
 	feeds.Pods.Register(kube.OnFinished(learner.Finished), nil)
+	sealed := newSealedPods(keys, election.Leads, recorder)
+	registry.MustRegister(sealed)
+	feeds.Pods.Register(sealed.set, sealed.remove)
 	feeds.Profiles.Register(learner.SetProfile, learner.DeleteProfile)
 	feeds.Profiles.Register(statuses.set, statuses.remove)
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
@@ -136,14 +134,14 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	served := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy,
 		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers,
-		Refusals: against, Key: key, Registry: registry, Log: log,
+		Refusals: against, Keys: keys.Current, Registry: registry, Log: log,
 		Authenticated: f.clientCA != "",
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
 			Inventory: inv, Options: variant.Source{Profiles: profiles, Schedulers: f.schedulers, Rules: rules, Namespaces: allowed}, Policy: f.policy,
 			Refusals: against, Suspended: suspension.Suspended,
-			Key: key, Recorder: recorder, Registry: registry, Log: log,
+			Keys: keys.Current, Recorder: recorder, Registry: registry, Log: log,
 		})
 		if err != nil {
 			return err
@@ -176,6 +174,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return errors.Join(feeds.Synced(), telemetry.Synced(), srv.Decides(), certificate.Ready(certificates))
 	})
 
+	group.Go(func() error { return keys.Run(ctx, feeds.Pods.Relist) })
 	group.Go(func() error { return certificate.Renew(ctx, certificates) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return suspension.Run(ctx) })
@@ -239,27 +238,4 @@ func certificateSource(f flags, config *rest.Config, client kubernetes.Interface
 		WebhookConfiguration: f.webhookConfiguration,
 		Log:                  log,
 	}), nil
-}
-
-// waitForKey gets the key that seals the records, and tries until it does: at the
-// start the API server, or our namespace, may not be there yet. The gate, and the
-// log once, say what is missing.
-func waitForKey(ctx context.Context, client kubernetes.Interface, namespace string, ready *gate, log zerolog.Logger) ([]byte, error) {
-	logged := ""
-	for {
-		key, err := kube.Key(ctx, client, namespace, keySecret)
-		if err == nil {
-			return key, nil
-		}
-		ready.set(func() error { return err })
-		if err.Error() != logged {
-			logged = err.Error()
-			log.Warn().Err(err).Msg("waiting for the key that seals the records")
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(time.Second):
-		}
-	}
 }

@@ -3,6 +3,7 @@ package controller
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 
 	"heteroaccel.io/connector/session"
+	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
@@ -120,6 +122,10 @@ func (k *Controller) carryOut(ctx context.Context, p session.Pool, now time.Time
 // nothing to create one from. The caller holds the lock.
 func (k *Controller) createServer(ctx context.Context, p session.Pool, now time.Time) bool {
 	known, ok := k.Profiles.Get(p.Inference)
+	if missing := k.Profiles.CRD(); !ok && errors.Is(missing, profile.ErrNoCRD) {
+		k.fail(p, now, missing, "")
+		return false
+	}
 	if !ok || known.Template == nil {
 		k.fail(p, now, fmt.Errorf("InferenceProfile %s is not there, or has no template: give it spec.template", p.Inference), "")
 		return false

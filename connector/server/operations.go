@@ -214,6 +214,9 @@ func (s *server) read(client string, in *request) (session.Session, error) {
 // known lists the inferences that there are.
 func (s *server) known() string {
 	names := s.Profiles.Names()
+	if missing := s.Profiles.CRD(); errors.Is(missing, profile.ErrNoCRD) {
+		return missing.Error()
+	}
 	if len(names) == 0 {
 		return "there is no InferenceProfile yet"
 	}

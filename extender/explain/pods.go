@@ -170,6 +170,8 @@ func (s *Pages) pod(r *http.Request, who *viewer) (view, error) {
 	switch {
 	case p == nil:
 		return nil, missing(fmt.Sprintf("there is no pod %q in namespace %q: GET /pods lists all", name, namespace))
+	case p.Managed == nil && p.RecordKey != "":
+		return nil, missing(fmt.Sprintf("pod %q in namespace %q has a record that was sealed with key %s, which Secret %s does not have: it keeps the kind that it waits for or has, and is not recreated for another; restore the key from a backup of the Secret, or delete the pod and create it anew", name, namespace, p.RecordKey, kube.KeySecret))
 	case p.Managed == nil:
 		return nil, missing(fmt.Sprintf("pod %q in namespace %q was not admitted by HeteroAccel: annotate pods with %s before they are created", name, namespace, accel.InferenceAnnotation))
 	}

@@ -60,6 +60,8 @@ type profilesView struct {
 	// Bypassed are the resources that a scheduler does not ask the extender
 	// about.
 	Bypassed []bypass.Report `json:"bypassed,omitempty"`
+	// CRD is what is wrong with the CRD, "" for nothing.
+	CRD string `json:"crd,omitempty"`
 	omissions
 }
 
@@ -68,6 +70,9 @@ func (s *Pages) profileList(_ *http.Request, who *viewer) (view, error) {
 		return nil, err
 	}
 	v := &profilesView{Profiles: []*profileView{}, Bypassed: who.bypassed(s.Bypassed())}
+	if wrong := s.Profiles.CRD(); wrong != nil {
+		v.CRD = wrong.Error()
+	}
 	for _, p := range s.Profiles.All() {
 		v.Profiles = append(v.Profiles, s.viewProfile(p))
 	}
@@ -80,6 +85,9 @@ func (s *Pages) profile(r *http.Request, who *viewer) (view, error) {
 	}
 	name := param(r, "name")
 	p, ok := s.Profiles.Get(name)
+	if wrong := s.Profiles.CRD(); !ok && wrong != nil {
+		return nil, missing(fmt.Sprintf("there is no InferenceProfile %q: %v", name, wrong))
+	}
 	if !ok {
 		return nil, missing(fmt.Sprintf("there is no InferenceProfile %q: GET /profiles lists all", name))
 	}
@@ -167,7 +175,7 @@ func (v variantView) devices() string {
 
 func (v *profilesView) text(p *page) {
 	if len(v.Profiles) == 0 {
-		p.line("there are no InferenceProfiles: apply one with kubectl")
+		p.line(cmp.Or(v.CRD, "there are no InferenceProfiles: apply one with kubectl"))
 		return
 	}
 	var rows [][]string

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/extender/bypass"
 	"heteroaccel.io/extender/extendertest"
@@ -17,6 +18,8 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/record"
 )
 
 func TestPages(t *testing.T) {
@@ -158,14 +161,43 @@ func TestHealthOfDevices(t *testing.T) {
 	}
 }
 
+// keyOf is the id of the key of a pod's record.
+func keyOf(p *corev1.Pod) string {
+	id, _ := record.KeyOf(p.Annotations[accel.OriginalAnnotation])
+	return id
+}
+
+// TestNoCRD: the pages say that the CRD is missing, and how to install it.
+func TestNoCRD(t *testing.T) {
+	r := newRig(t)
+	for _, p := range r.Profiles.All() {
+		r.Profiles.Delete(p.Name)
+	}
+	r.Profiles.SetCRD(profile.ErrNoCRD)
+	want := profile.ErrNoCRD.Error() + "\n"
+	if status, _, body := r.get(t, "/profiles"); status != http.StatusOK || body != want {
+		t.Errorf("/profiles: %d %q, want %q", status, body, want)
+	}
+	if status, _, body := r.get(t, "/profiles/faces"); status != http.StatusNotFound || body != `there is no InferenceProfile "faces": `+want {
+		t.Errorf("/profiles/faces: %d %q", status, body)
+	}
+	var page struct{ CRD string }
+	if _, _, body := r.get(t, "/profiles?format=json"); json.Unmarshal([]byte(body), &page) != nil || page.CRD+"\n" != want {
+		t.Errorf("as JSON: %s", body)
+	}
+}
+
 func TestNothingThere(t *testing.T) {
 	r := newRig(t)
-	r.Inventory.SetPod(inventory.PodOf(extendertest.Managed("plain", "", "GPU", nil), []byte("another key")))
+	lost := extendertest.Managed("lost", "", "GPU", nil)
+	r.Inventory.SetPod(inventory.PodOf(lost, record.NewKeys([]byte("another key"))))
+	r.Inventory.SetPod(extendertest.Record(extendertest.Pinned("plain")))
 	tests := map[string]string{
 		"/nodes/nowhere":      "there is no node \"nowhere\": GET /nodes lists all\n",
 		"/nodes/a%2Fb%1B":     "there is no node \"a/b\\x1b\": GET /nodes lists all\n",
 		"/pods/default/none":  "there is no pod \"none\" in namespace \"default\": GET /pods lists all\n",
 		"/pods/default/plain": "pod \"plain\" in namespace \"default\" was not admitted by HeteroAccel: annotate pods with heteroaccel.io/inference before they are created\n",
+		"/pods/default/lost":  "pod \"lost\" in namespace \"default\" has a record that was sealed with key " + keyOf(lost) + ", which Secret heteroaccel-webhook-key does not have: it keeps the kind that it waits for or has, and is not recreated for another; restore the key from a backup of the Secret, or delete the pod and create it anew\n",
 		"/profiles/none":      "there is no InferenceProfile \"none\": GET /profiles lists all\n",
 	}
 	for path, want := range tests {

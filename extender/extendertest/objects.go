@@ -31,7 +31,7 @@ var Now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func Fixed() time.Time { return Now }
 
 // key seals the records of pods.
-var key = bytes.Repeat([]byte{7}, 32)
+var key = record.NewKeys(bytes.Repeat([]byte{7}, 32))
 
 // Managed is a pod of the face-recognition profile that the webhook admitted for
 // a kind, on a node if that is not "", with pairs of requests.

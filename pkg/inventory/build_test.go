@@ -101,7 +101,7 @@ func tainted(key string, effect corev1.TaintEffect) nodeOption {
 func cordoned(n *corev1.Node) { n.Spec.Unschedulable = true }
 
 // testKey seals the records of ours.
-var testKey = bytes.Repeat([]byte{7}, 32)
+var testKey = record.NewKeys(bytes.Repeat([]byte{7}, 32))
 
 type podOption func(*corev1.Pod)
 

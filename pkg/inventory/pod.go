@@ -28,6 +28,9 @@ type Pod struct {
 	Needs resources.Amounts
 	// Managed is set for a pod that the webhook admitted, by its verified record.
 	Managed *Managed
+	// RecordKey is the id of the key of its record, which is verified if Managed is
+	// set; else a key of that id is not known, if there ever was one. "" for none.
+	RecordKey string
 	// Run is set for a pod that wants an accelerator, ours or not.
 	Run *Run
 	// Constraints say where an unbound pod may run, in the inventory's own record
@@ -96,9 +99,9 @@ func (p *Pod) isPending() bool {
 // devices.
 func (p *Pod) wantsAccelerator() bool { return p.Managed != nil || len(p.Needs.Devices) > 0 }
 
-// PodOf reads a pod of the API server. key verifies which pods the webhook
-// admitted; without a key none is.
-func PodOf(pod *corev1.Pod, key []byte) *Pod {
+// PodOf reads a pod of the API server. keys verify which pods the webhook
+// admitted; without keys none is.
+func PodOf(pod *corev1.Pod, keys *record.Keys) *Pod {
 	p := &Pod{
 		Namespace: unique.Make(pod.Namespace).Value(),
 		Name:      pod.Name,
@@ -114,7 +117,10 @@ func PodOf(pod *corev1.Pod, key []byte) *Pod {
 	if len(p.Needs.Devices) > MaxDevices {
 		p.Needs.Devices = slices.Clone(p.Needs.Devices[:MaxDevices])
 	}
-	given, ours := record.Of(pod.Annotations, pod.Namespace, key)
+	given, ours := record.Of(pod.Annotations, pod.Namespace, keys)
+	if id, ok := record.KeyOf(pod.Annotations[accel.OriginalAnnotation]); ok && (ours || !keys.Has(id)) {
+		p.RecordKey = unique.Make(id).Value()
+	}
 	if ours {
 		p.Managed = &Managed{
 			Inference:   unique.Make(given.Inference).Value(),

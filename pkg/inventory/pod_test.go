@@ -18,6 +18,9 @@ import (
 
 type podObject = corev1.Pod
 
+// lostKeys are not among testKey.
+var lostKeys = record.NewKeys([]byte("another key, which nobody has now"))
+
 func TestPodOf(t *testing.T) {
 	start := time.Unix(1_700_000_000, 0)
 	p := aPod("p", asks(gpu, "1"), asks("cpu", "500m"), asks("memory", "1Gi"), asks("hugepages-2Mi", "4Mi"), ours("GPU", "r"), since(start))
@@ -26,6 +29,7 @@ func TestPodOf(t *testing.T) {
 		Namespace: "default", Name: "p", UID: "uid-p",
 		Needs:      resources.Amounts{CPU: 500, Memory: gi, Devices: []resources.Devices{{Resource: gpu, Count: 1}}},
 		Managed:    &Managed{Inference: "faces", Reservation: "r", Kind: "GPU"},
+		RecordKey:  testKey.Sealing(),
 		Run:        &Run{Phase: corev1.PodRunning, Started: start, Ends: true},
 		quotaUsage: unique.Make(quota.Usage{Unset: quota.UnsetLimitCPU | quota.UnsetLimitMemory}),
 	}
@@ -42,8 +46,14 @@ func TestPodOf(t *testing.T) {
 		ours("GPU", "r")(p)
 		p.Annotations[accel.ReservationAnnotation] = "another"
 	})
-	if forged.Managed != nil {
+	if forged.Managed != nil || forged.RecordKey != "" {
 		t.Error("a record that does not verify makes a pod ours")
+	}
+	p = aPod("p", ours("GPU", "r"), func(p *corev1.Pod) {
+		p.Annotations[accel.OriginalAnnotation] = record.Seal("{}", lostKeys, p.Namespace, "r")
+	})
+	if p.Managed != nil || p.RecordKey != lostKeys.Sealing() {
+		t.Errorf("a record of a lost key: managed %+v, key %q, want none, %q", p.Managed, p.RecordKey, lostKeys.Sealing())
 	}
 	said := aPod("p", ours("GPU", "r"), func(p *corev1.Pod) {
 		p.Annotations[accel.SelectedAnnotation] = "NPU"

@@ -1,5 +1,5 @@
 // Package kube connects a program to the API server: the client's configuration,
-// the feeds, and the Secret with the key.
+// the feeds, and the Secret with the keys.
 //
 // A kubeconfig and flags enter; events of nodes, pods, profiles, volumes and quotas
 // leave, to the inventory, to the stores, and to whoever registers. It decides
@@ -11,5 +11,5 @@
 //	podevent.go    what consumers of pods are given
 //	trim.go        which parts of an object are dropped
 //	readmission.go the ConfigMaps about re-admission
-//	secret.go      the key that seals the records
+//	secret.go      the keys that seal the records
 package kube

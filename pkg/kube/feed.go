@@ -31,8 +31,6 @@ type Feed[T any] struct {
 	synced    atomic.Bool
 	relist    chan struct{}
 	lists     *consistent
-	// hint ends the sentence on a list that has not arrived.
-	hint string
 }
 
 type consumer[T any] struct {
@@ -91,7 +89,7 @@ func (f *Feed[T]) Relist() {
 // Synced says what is missing until the first complete list has been consumed.
 func (f *Feed[T]) Synced() error {
 	if !f.synced.Load() {
-		return fmt.Errorf("waiting for the API server's list of %s%s", f.resource, f.hint)
+		return fmt.Errorf("waiting for the API server's list of %s", f.resource)
 	}
 	return nil
 }

@@ -131,7 +131,7 @@ func TestFeedGoesOnAfterAnObjectItCannotRead(t *testing.T) {
 }
 
 // testKey seals the records of ours.
-var testKey = bytes.Repeat([]byte{7}, 32)
+var testKey = record.NewKeys(bytes.Repeat([]byte{7}, 32))
 
 // ours is the annotations of a pod of namespace that the webhook admitted, with
 // the given container for the inference.

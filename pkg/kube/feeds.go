@@ -20,6 +20,7 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 	"heteroaccel.io/pkg/quota"
+	"heteroaccel.io/pkg/record"
 )
 
 // Feeds carry everything that we need of what the API server knows: nodes, pods
@@ -44,10 +45,10 @@ type runner interface {
 }
 
 // NewFeeds prepares the feeds of inv and profiles, which are their first
-// consumers; Run starts them. key verifies which pods are ours: when it returns
-// another one than before, relist Pods. unusable is called with what is wrong
+// consumers; Run starts them. keys verify which pods are ours: when others verify
+// than before, relist Pods. unusable is called with what is wrong
 // with a profile that no pod can ask for.
-func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *inventory.Inventory, profiles *profile.Store, key func() []byte, unusable func(error)) *Feeds {
+func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *inventory.Inventory, profiles *profile.Store, keys func() *record.Keys, unusable func(error)) *Feeds {
 	f := &Feeds{client: client}
 	nodes := watch(f, "nodes", &corev1.Node{}, fields.Everything(), itself[*corev1.Node], reduceNode)
 	nodes.Register(
@@ -56,7 +57,7 @@ func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *i
 
 	f.Pods = watch(f, "pods", &corev1.Pod{}, fields.Everything(), func(o runtime.Object) *PodEvent { return &PodEvent{Pod: o.(*corev1.Pod)} }, reducePod)
 	f.Pods.Register(
-		func(e *PodEvent) { e.PodChange = inv.SetPod(inventory.PodOf(e.Pod, key())) },
+		func(e *PodEvent) { e.PodChange = inv.SetPod(inventory.PodOf(e.Pod, keys())) },
 		func(n types.NamespacedName) { inv.DeletePod(n.Namespace, n.Name) })
 
 	claims := watch(f, "persistentvolumeclaims", &corev1.PersistentVolumeClaim{}, fields.Everything(), itself[*corev1.PersistentVolumeClaim], reduceClaim)
@@ -76,10 +77,22 @@ func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *i
 
 // Profiles returns the feed of the InferenceProfiles, whose first consumer is a
 // store. unusable is called with what is wrong with a profile that no pod can ask
-// for.
+// for, and when the CRD is found to be missing.
 func Profiles(client *profile.Client, profiles *profile.Store, unusable func(error)) *Feed[*v1alpha1.InferenceProfile] {
-	f := newFeed("InferenceProfiles", client.ListWatch(), &v1alpha1.InferenceProfile{}, profileEvent, nil)
-	f.hint = ": is the CRD installed?"
+	var f *Feed[*v1alpha1.InferenceProfile]
+	// Without a CRD there are no profiles, which is known for certain: whoever decides
+	// can report it. It is called by the reflector, which waits for its answer.
+	answered := func(err error) {
+		switch missing := errors.Is(profiles.CRD(), profile.ErrNoCRD); {
+		case errors.Is(err, profile.ErrNoCRD) && !missing:
+			profiles.SetCRD(err)
+			unusable(err)
+			_ = f.Replace(nil, "")
+		case err == nil && missing:
+			profiles.SetCRD(nil)
+		}
+	}
+	f = newFeed("InferenceProfiles", client.ListWatch(answered), &v1alpha1.InferenceProfile{}, profileEvent, nil)
 	f.Register(
 		func(in *v1alpha1.InferenceProfile) {
 			if err := profiles.Put(in); err != nil {

@@ -3,8 +3,11 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +22,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/record"
 )
 
 // startProfileServer answers a list of profiles, and one watch with the events
@@ -51,6 +55,126 @@ func startProfileServer(t *testing.T, events chan metav1.WatchEvent, items ...v1
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// crdServer is an API server whose CRD comes and goes.
+type crdServer struct {
+	installed atomic.Bool
+	lists     atomic.Int32
+	mu        sync.Mutex
+	watches   []func() // end them
+}
+
+func (s *crdServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	streams := r.URL.Query().Get("sendInitialEvents") != ""
+	switch {
+	case !s.installed.Load(): // as the API server answers for a path that it does not know
+		if !streams {
+			s.lists.Add(1)
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		http.Error(w, "404 page not found", http.StatusNotFound)
+	case streams:
+		w.WriteHeader(http.StatusUnprocessableEntity)
+	case r.URL.Query().Get("watch") == "":
+		list := v1alpha1.InferenceProfileList{Items: []v1alpha1.InferenceProfile{*profileOf("face")}}
+		list.APIVersion, list.Kind, list.ResourceVersion = v1alpha1.SchemeGroupVersion.String(), "InferenceProfileList", "1"
+		_ = json.NewEncoder(w).Encode(list)
+	default:
+		ctx, end := context.WithCancel(r.Context())
+		defer end()
+		s.mu.Lock()
+		s.watches = append(s.watches, end)
+		s.mu.Unlock()
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		<-ctx.Done()
+	}
+}
+
+// uninstall deletes the CRD; the API server then ends all watches.
+func (s *crdServer) uninstall() {
+	s.installed.Store(false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, end := range s.watches {
+		end()
+	}
+	s.watches = nil
+}
+
+// TestProfilesWithoutCRD: that there are none is known and said once, and profiles come
+// back when the CRD does.
+func TestProfilesWithoutCRD(t *testing.T) {
+	var api crdServer
+	server := httptest.NewServer(&api)
+	t.Cleanup(server.Close)
+	client, err := profile.NewClient(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, reports := profile.NewStore(), make(chan error, 8)
+	feed := Profiles(client, store, func(err error) { reports <- err })
+	if feed.Synced() == nil {
+		t.Error("profiles are known before the API server was asked")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = feed.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+
+	want := func(when string, installed bool) {
+		t.Helper()
+		poll(t, when, func() bool {
+			_, stored := store.Get("face")
+			return feed.Synced() == nil && stored == installed && errors.Is(store.CRD(), profile.ErrNoCRD) != installed
+		})
+	}
+	for range 2 {
+		lists := api.lists.Load()
+		want("the CRD is missing", false)
+		poll(t, "it asks again", func() bool { return api.lists.Load() >= lists+2 })
+		api.installed.Store(true)
+		want("the CRD is installed", true)
+		api.uninstall()
+	}
+	want("the CRD was deleted", false)
+	if n := len(reports); n != 3 {
+		t.Errorf("it was reported %d times, want 3", n)
+	}
+	if err := <-reports; err.Error() != "the CRD inferenceprofiles.heteroaccel.io is not installed: install it with kubectl apply --server-side -k deploy/base/crd" {
+		t.Errorf("report %q", err)
+	}
+}
+
+// TestProfilesUnreadable: an API server that does not answer is not one without the CRD.
+func TestProfilesUnreadable(t *testing.T) {
+	for _, code := range []int{http.StatusForbidden, http.StatusServiceUnavailable, http.StatusInternalServerError} {
+		asked := make(chan struct{}, 100)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			asked <- struct{}{}
+		}))
+		client, err := profile.NewClient(&rest.Config{Host: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := profile.NewStore()
+		feed := Profiles(client, store, func(err error) { t.Error(err) })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = feed.Run(ctx) }()
+		for range 3 {
+			<-asked
+		}
+		if feed.Synced() == nil || store.CRD() != nil {
+			t.Errorf("%d: synced %v, CRD %v", code, feed.Synced(), store.CRD())
+		}
+		cancel()
+		<-done
+		server.Close()
+	}
 }
 
 // watchEvent is a watch event about in.
@@ -92,7 +216,7 @@ func TestProfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	store, reports := profile.NewStore(), make(chan error, 8)
-	feeds := NewFeeds(client, profiles, inventory.New(inventory.Options{}), store, func() []byte { return testKey }, func(err error) { reports <- err })
+	feeds := NewFeeds(client, profiles, inventory.New(inventory.Options{}), store, func() *record.Keys { return testKey }, func(err error) { reports <- err })
 	told := make(chan string, 8)
 	feeds.Profiles.Register(
 		func(in *v1alpha1.InferenceProfile) {

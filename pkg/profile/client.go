@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -54,14 +55,33 @@ func NewClient(cfg *rest.Config) (*Client, error) {
 	)}, nil
 }
 
-// ListWatch lists and watches all profiles, for a reflector.
-func (c *Client) ListWatch() cache.ListerWatcher {
+// missingInterval is how often profiles are listed while their CRD is missing.
+const missingInterval = 2 * time.Second
+
+// ListWatch lists and watches all profiles, for a reflector. answered is called with
+// the result of each attempt, which is ErrNoCRD while the API server knows no
+// profiles. A list then waits until it does: a reflector's own pauses grow up to a
+// minute.
+func (c *Client) ListWatch(answered func(error)) cache.ListerWatcher {
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return c.List(ctx, o)
+			for {
+				list, err := c.List(ctx, o)
+				answered(known(err))
+				if !apierrors.IsNotFound(err) {
+					return list, err
+				}
+				select {
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				case <-time.After(missingInterval):
+				}
+			}
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return c.Watch(ctx, o)
+			w, err := c.Watch(ctx, o)
+			answered(known(err))
+			return w, err
 		},
 	}, c.GetClient())
 }

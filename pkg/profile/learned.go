@@ -25,6 +25,9 @@ type Runs struct {
 	Hash string
 	// By are the runs of each namespace, by whatever stands for it.
 	By map[string]servicetime.Estimate
+	// Formerly is what stood for a namespace of By before, nil for nothing: what was
+	// learned by that is its too, or else it would count twice.
+	Formerly map[string][]string
 }
 
 // hash is equal for equal variants. Any edit changes it, of the image, the hint or
@@ -82,6 +85,9 @@ func merge(in *v1alpha1.InferenceProfile, runs map[accel.Kind]Runs) []v1alpha1.L
 		own, known := learnedOf(v, kind, in.Status.Learned)
 		if r, ok := runs[kind]; ok && r.Hash == own {
 			for _, namespace := range slices.Sorted(maps.Keys(r.By)) {
+				for _, formerly := range r.Formerly[namespace] {
+					known = known.Rename(formerly, namespace)
+				}
 				known = known.Add(namespace, r.By[namespace])
 			}
 		}

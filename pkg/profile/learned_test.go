@@ -208,3 +208,23 @@ func TestStatusByHand(t *testing.T) {
 		}
 	}
 }
+
+// TestAddRunsAfterRotation: a namespace that another code stands for now does not
+// count twice.
+func TestAddRunsAfterRotation(t *testing.T) {
+	in := gpuAndCPU()
+	r, c := startRegistry(t, in)
+	before, after := ranIn(t, "before", in, "GPU", 3, time.Second), ranIn(t, "after", in, "GPU", 2, time.Second)
+	gpu := after["GPU"]
+	gpu.Formerly = map[string][]string{"after": {"before"}}
+	after["GPU"] = gpu
+	for _, runs := range []map[accel.Kind]profile.Runs{before, after} {
+		if _, err := c.AddRuns(t.Context(), in.Name, runs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	learned := variant(t, r.read(), "GPU").Learned
+	if len(learned) != 1 || learned[0].Namespace != "after" || learned.Runs() != 5 {
+		t.Errorf("learned %+v, want 5 runs of one namespace", learned)
+	}
+}

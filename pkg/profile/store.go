@@ -17,6 +17,7 @@ import (
 type Store struct {
 	writing sync.Mutex // one writer at a time
 	current atomic.Pointer[version]
+	crd     atomic.Pointer[error] // what is wrong with the CRD
 }
 
 // version is one state of the store; it never changes.
@@ -63,6 +64,19 @@ func (s *Store) ResourceKinds() map[corev1.ResourceName][]accel.Kind {
 // Invalid is why the profile called name exists but cannot be used; nil for one
 // that can be, or that does not exist.
 func (s *Store) Invalid(name string) error { return s.current.Load().invalid[name] }
+
+// SetCRD notes what is wrong with the CRD, so that there are no profiles, or that
+// they are not as they were written; nil for nothing.
+func (s *Store) SetCRD(wrong error) { s.crd.Store(&wrong) }
+
+// CRD is what is wrong with the CRD: a sentence that says what to do, nil for
+// nothing. It is ErrNoCRD while there is none.
+func (s *Store) CRD() error {
+	if wrong := s.crd.Load(); wrong != nil {
+		return *wrong
+	}
+	return nil
+}
 
 // Set adds p, or replaces the profile of the same name.
 func (s *Store) Set(p *Profile) {

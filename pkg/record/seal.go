@@ -6,15 +6,16 @@
 // annotations, so one that does not verify counts as absent. The package never
 // reads what a mutation replaced, and never decides anything.
 //
+// Keys change while the records of earlier ones are still in use: what is sealed
+// names its key. Where the keys are kept, and since when the newest seals, is
+// package kube's matter.
+//
 // A record is bound to its namespace and reservation, not to its pod: at admission
 // a pod has no UID and perhaps no name. Users who may create pods in a namespace
 // can therefore copy a record within it.
 package record
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"hash"
@@ -30,7 +31,7 @@ const MaxContent = 128 << 10
 
 // version is part of what is authenticated: a record of another format does
 // not verify.
-const version = "heteroaccel.io/original.v2"
+const version = "heteroaccel.io/original.v3"
 
 // Given is the part of a record that says what a pod was given. The rest of its
 // content belongs to package mutate.
@@ -49,8 +50,8 @@ type Given struct {
 
 // Of returns what a pod of a namespace was given, by the record among its
 // annotations; ok is false for a pod without one that verifies.
-func Of(annotations map[string]string, namespace string, key []byte) (g Given, ok bool) {
-	content, ok := Unseal(annotations[accel.OriginalAnnotation], key, namespace, annotations[accel.ReservationAnnotation])
+func Of(annotations map[string]string, namespace string, keys *Keys) (g Given, ok bool) {
+	content, ok := Unseal(annotations[accel.OriginalAnnotation], keys, namespace, annotations[accel.ReservationAnnotation])
 	if !ok || json.Unmarshal([]byte(content), &g) != nil {
 		return Given{}, false
 	}
@@ -58,33 +59,22 @@ func Of(annotations map[string]string, namespace string, key []byte) (g Given, o
 }
 
 // Seal returns the value of the annotation: a code, a space, the content. Equal
-// content gives equal bytes. key must not be empty.
-func Seal(content string, key []byte, namespace, reservation string) string {
-	return Code(key, version, namespace, reservation, content) + " " + content
+// content gives equal bytes. keys must not be nil.
+func Seal(content string, keys *Keys, namespace, reservation string) string {
+	return keys.Code(version, namespace, reservation, content) + " " + content
 }
 
 // Unseal returns the content that Seal was given; ok is false for anything
-// that was not sealed with this key for this namespace and reservation.
-func Unseal(sealed string, key []byte, namespace, reservation string) (content string, ok bool) {
-	if len(key) == 0 || len(sealed) > 2*MaxContent {
+// that was not sealed with one of keys for this namespace and reservation.
+func Unseal(sealed string, keys *Keys, namespace, reservation string) (content string, ok bool) {
+	if len(sealed) > 2*MaxContent {
 		return "", false
 	}
 	code, content, found := strings.Cut(sealed, " ")
-	if !found || !hmac.Equal([]byte(code), []byte(Code(key, version, namespace, reservation, content))) {
+	if !found || !keys.Verify(code, version, namespace, reservation, content) {
 		return "", false
 	}
 	return content, true
-}
-
-// Code is an HMAC-SHA-256 over parts, in URL-safe base64. The first part names
-// what is authenticated, so that a code for one purpose serves no other.
-func Code(key []byte, parts ...string) string {
-	h := hmac.New(sha256.New, key)
-	for _, p := range parts {
-		WritePart(h, p)
-	}
-	var sum [sha256.Size]byte
-	return base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0]))
 }
 
 // WritePart writes the length of s and s, so that different sequences of parts

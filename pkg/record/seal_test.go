@@ -10,7 +10,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 )
 
-var key = bytes.Repeat([]byte{7}, 32)
+var key = NewKeys(bytes.Repeat([]byte{7}, 32))
 
 func TestOf(t *testing.T) {
 	const content = `{"container":"main","inference":"faces","kind":"GPU","image":{"was":"a","now":"b"}}`
@@ -18,14 +18,14 @@ func TestOf(t *testing.T) {
 	given := Given{Container: "main", Inference: "faces", Kind: "GPU"}
 	tests := map[string]struct {
 		original, reservation, namespace string
-		key                              []byte
+		key                              *Keys
 		want                             Given
 		ok                               bool
 	}{
 		"sealed":                  {sealed, "r1", "shop", key, given, true},
 		"another namespace":       {sealed, "r1", "till", key, Given{}, false},
 		"another reservation":     {sealed, "r2", "shop", key, Given{}, false},
-		"another key":             {sealed, "r1", "shop", bytes.Repeat([]byte{8}, 32), Given{}, false},
+		"another key":             {sealed, "r1", "shop", NewKeys(bytes.Repeat([]byte{8}, 32)), Given{}, false},
 		"no key":                  {sealed, "r1", "shop", nil, Given{}, false},
 		"no record":               {"", "r1", "shop", key, Given{}, false},
 		"the kind changed":        {strings.Replace(sealed, "GPU", "NPU", 1), "r1", "shop", key, Given{}, false},
@@ -50,7 +50,7 @@ func TestCode(t *testing.T) {
 	for name, parts := range map[string][]string{
 		"a, bc": {"p", "a", "bc"}, "ab, c": {"p", "ab", "c"}, "abc": {"p", "abc"}, "other purpose": {"q", "abc"}, "none": {"p"},
 	} {
-		code := Code(key, parts...)
+		code := key.Code(parts...)
 		if other, ok := codes[code]; ok {
 			t.Errorf("%s and %s have the same code", name, other)
 		}

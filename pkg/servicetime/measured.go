@@ -65,6 +65,29 @@ func (m Measured) Add(namespace string, later Estimate) Measured {
 	return out.current()
 }
 
+// Rename makes the runs of one namespace those of another: what stands for it has
+// changed.
+func (m Measured) Rename(from, to string) Measured {
+	is := func(name string) func(NamespaceRuns) bool {
+		return func(n NamespaceRuns) bool { return n.Namespace == name }
+	}
+	i, j := slices.IndexFunc(m, is(from)), slices.IndexFunc(m, is(to))
+	if i < 0 || from == to {
+		return m
+	}
+	out := slices.Clone(m)
+	if j < 0 {
+		out[i].Namespace = to
+		return out
+	}
+	earlier, later := out[i].Estimate, out[j].Estimate
+	if later.Last.Before(earlier.Last) {
+		earlier, later = later, earlier
+	}
+	out[j].Estimate = earlier.Append(later)
+	return slices.Delete(out, i, i+1)
+}
+
 // idlest is the index of the namespace whose latest run is oldest.
 func (m Measured) idlest() int {
 	oldest := 0

@@ -168,6 +168,31 @@ func TestNamespacesAreBounded(t *testing.T) {
 	}
 }
 
+// TestRename: a namespace that something else stands for now counts once.
+func TestRename(t *testing.T) {
+	run := func(took, at time.Duration) servicetime.Estimate {
+		return servicetime.Estimate{}.Observe(took, epoch.Add(at))
+	}
+	both := func(took ...time.Duration) servicetime.Estimate {
+		return servicetime.Estimate{Recent: took, Runs: int64(len(took)), Last: epoch.Add(2)}
+	}
+	for name, tt := range map[string]struct{ in, want servicetime.Measured }{
+		"of nothing":     {nil, nil},
+		"the other only": {servicetime.Measured{{"new", run(1, 1)}}, servicetime.Measured{{"new", run(1, 1)}}},
+		"it only":        {servicetime.Measured{{"old", run(second, 1)}, {"b", run(second, 1)}}, servicetime.Measured{{"new", run(second, 1)}, {"b", run(second, 1)}}},
+		"both":           {servicetime.Measured{{"old", run(second, 1)}, {"new", run(2*second, 2)}}, servicetime.Measured{{"new", both(second, 2*second)}}},
+		"both, reversed": {servicetime.Measured{{"new", run(second, 1)}, {"old", run(2*second, 2)}}, servicetime.Measured{{"new", both(second, 2*second)}}},
+	} {
+		before := slices.Clone(tt.in)
+		if diff := cmp.Diff(tt.want, tt.in.Rename("old", "new")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(before, tt.in); diff != "" {
+			t.Errorf("%s: it was changed:\n%s", name, diff)
+		}
+	}
+}
+
 // TestEarlier: runs recorded without their namespace count until a namespace's
 // own can be relied on.
 func TestEarlier(t *testing.T) {

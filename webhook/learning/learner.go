@@ -32,9 +32,10 @@ type Config struct {
 	// Offers reports whether a node is known that has an extended resource, or any
 	// node of the name for "".
 	Offers func(node, resource string) bool
-	// Code stands for a namespace in the status of a profile, which more people may
-	// read than may know the namespace.
-	Code func(inference, namespace string) string
+	// Codes stand for a namespace in the status of a profile, which more people may
+	// read than may know the namespace: the one that is used now, and those that
+	// were, with earlier keys.
+	Codes func(inference, namespace string) []string
 	// Registry, if not nil, gets the metrics.
 	Registry prometheus.Registerer
 	// Interval is how often runs are written. Default 2 s.
@@ -121,7 +122,8 @@ func (l *Learner) learn(p *inventory.Pod) outcome {
 	}
 	v := of.Variant(p.Managed.Kind)
 	took, _ := p.Run.Duration()
-	namespace := l.cfg.Code(of.Name, p.Namespace)
+	codes := l.cfg.Codes(of.Name, p.Namespace)
+	namespace := codes[0]
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// A pod that was created before the variant was edited ran the old one. The API
@@ -130,7 +132,7 @@ func (l *Learner) learn(p *inventory.Pod) outcome {
 		return edit
 	}
 	one := map[string]servicetime.Estimate{namespace: servicetime.Estimate{}.Observe(took, p.Run.Ended)}
-	l.add(of.Name, map[accel.Kind]profile.Runs{v.Kind: {Hash: v.Hash, By: one}})
+	l.add(of.Name, map[accel.Kind]profile.Runs{v.Kind: {Hash: v.Hash, By: one, Formerly: map[string][]string{namespace: codes[1:]}}})
 	return learned
 }
 
@@ -151,7 +153,7 @@ func (l *Learner) add(name string, more map[accel.Kind]profile.Runs) {
 		}
 		for namespace, e := range later.By {
 			if before, ok := sum.By[namespace]; ok || len(sum.By) < maxNamespaces {
-				sum.By[namespace] = before.Append(e)
+				sum.By[namespace], sum.Formerly[namespace] = before.Append(e), later.Formerly[namespace]
 			}
 		}
 	}

@@ -53,7 +53,7 @@ func newRig(t *testing.T) *rig {
 		Write: r.write,
 		// Each node of these tests offers the resource that it is called after.
 		Offers: func(node, resource string) bool { return node == resource },
-		Code:   func(inference, namespace string) string { return namespace + " of " + inference },
+		Codes:  func(inference, namespace string) []string { return []string{namespace + " of " + inference} },
 	})
 	return r
 }

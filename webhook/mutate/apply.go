@@ -37,8 +37,8 @@ type Input struct {
 	// Known reports whether an extended resource is some profile's
 	// accelerator. May be nil: then none is but the variant's own.
 	Known func(corev1.ResourceName) bool
-	// Key authenticates the record of what was replaced. Not empty.
-	Key []byte
+	// Keys authenticate the record of what was replaced. Not nil.
+	Keys *sealed.Keys
 	// Namespace is the review's: the pod's own may be empty at admission.
 	Namespace string
 }
@@ -68,7 +68,7 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 	}
 	r.Unwritten, r.Note = warnings.Unwritten, warnings.Note()
 	out.Warnings = warnings.Texts()
-	original, err := r.seal(in.Key, in.Namespace, in.Decision.Reservation)
+	original, err := r.seal(in.Keys, in.Namespace, in.Decision.Reservation)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func largePod(b *testing.B) *Pod {
 func benchInput(b *testing.B, kind accel.Kind) Input {
 	p := testProfile(b)
 	return Input{
-		Profile: p, Variant: p.Variant(kind), Known: knownResource, Key: testKey, Namespace: "default",
+		Profile: p, Variant: p.Variant(kind), Known: knownResource, Keys: testKey, Namespace: "default",
 		Decision: Decision{Kind: kind, Reason: "idle on node g", Reservation: "r-1"},
 	}
 }

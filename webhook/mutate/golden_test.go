@@ -15,11 +15,12 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
+	sealed "heteroaccel.io/pkg/record"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected pods in testdata")
 
-var testKey = []byte("a key for tests, of 32 bytes long")
+var testKey = sealed.NewKeys([]byte("a key for tests, of 32 bytes long"))
 
 // ask is the first document of a golden file; the second is the pod or the
 // workload whose template it is, the third the pod that must come out, and the

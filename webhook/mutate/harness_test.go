@@ -86,7 +86,7 @@ func mutateOnce(pod *Pod, p *profile.Profile, kind accel.Kind) (*Pod, []Op, erro
 		Request: req, Profile: p, Variant: p.Variant(kind), Target: target,
 		Decision:  Decision{Kind: kind, Reason: string(kind) + " is idle on node g", Reservation: "r-1"},
 		Known:     knownResource,
-		Key:       testKey,
+		Keys:      testKey,
 		Namespace: "default",
 	})
 	if err != nil {

@@ -39,7 +39,7 @@ func TestPreview(t *testing.T) {
 			for i := range p.Variants {
 				in := Input{Request: req, Profile: p, Variant: &p.Variants[i], Target: target, Known: knownResource, Namespace: "default"}
 				shown, refused := Preview(pod, in)
-				in.Key, in.Decision = testKey, Decision{Kind: p.Variants[i].Kind, Reservation: "r-1"}
+				in.Keys, in.Decision = testKey, Decision{Kind: p.Variants[i].Kind, Reservation: "r-1"}
 				made, err := Apply(pod, in)
 				if err != nil {
 					if refused == nil || refused.Error() != err.Error() {

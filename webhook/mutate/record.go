@@ -51,8 +51,8 @@ type text struct {
 // seal encodes r as the value of the annotation. The same record gives the same
 // bytes. The error is a sentence for the person
 // who wrote the pod, or says that the key is missing.
-func (r *record) seal(key []byte, namespace, reservation string) (string, error) {
-	if len(key) == 0 {
+func (r *record) seal(keys *sealed.Keys, namespace, reservation string) (string, error) {
+	if keys == nil {
 		return "", errors.New("seal the record of a mutation: no key")
 	}
 	content, err := json.Marshal(r) // maps come sorted by key
@@ -63,13 +63,13 @@ func (r *record) seal(key []byte, namespace, reservation string) (string, error)
 		return "", fmt.Errorf("container %q has too many device flags or too large variables to be recorded: the record would be %d KiB and may be %d",
 			r.Container, len(content)>>10, sealed.MaxContent>>10)
 	}
-	return sealed.Seal(string(content), key, namespace, reservation), nil
+	return sealed.Seal(string(content), keys, namespace, reservation), nil
 }
 
 // unseal returns the record that seal encoded; ok is false for anything that
-// was not sealed with this key, for this namespace and reservation.
-func unseal(original string, key []byte, namespace, reservation string) (r *record, ok bool) {
-	content, ok := sealed.Unseal(original, key, namespace, reservation)
+// was not sealed with one of keys, for this namespace and reservation.
+func unseal(original string, keys *sealed.Keys, namespace, reservation string) (r *record, ok bool) {
+	content, ok := sealed.Unseal(original, keys, namespace, reservation)
 	if !ok {
 		return nil, false
 	}

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	sealed "heteroaccel.io/pkg/record"
 )
 
 // Undo returns pod as it was before Apply: what was replaced is restored where it
@@ -16,10 +17,10 @@ import (
 // that Apply wrote are removed.
 //
 // Anyone who may write the pod may write its annotations. So the record is
-// accepted only when it was sealed with key for this namespace and for the
+// accepted only when it was sealed with one of keys for this namespace and for the
 // reservation that the pod carries. Otherwise ok is false, and only our
 // annotations are removed. pod is never changed.
-func Undo(pod *Pod, key []byte, namespace string) (undone *Pod, ok bool) {
+func Undo(pod *Pod, keys *sealed.Keys, namespace string) (undone *Pod, ok bool) {
 	a := pod.Metadata.Annotations
 	ours := false
 	for _, name := range annotations {
@@ -33,7 +34,7 @@ func Undo(pod *Pod, key []byte, namespace string) (undone *Pod, ok bool) {
 	out := *pod
 	out.Recorded, out.Noted, out.Warnings = "", "", nil
 	out.Metadata.Annotations = withoutKeys(a, annotations[:]...)
-	r, ok := unseal(a[accel.OriginalAnnotation], key, namespace, a[accel.ReservationAnnotation])
+	r, ok := unseal(a[accel.OriginalAnnotation], keys, namespace, a[accel.ReservationAnnotation])
 	if !ok {
 		return &out, false
 	}

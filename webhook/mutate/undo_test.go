@@ -47,9 +47,9 @@ func TestForgedRecord(t *testing.T) {
 	huge := strings.Repeat("x", 3*sealed.MaxContent)
 	cases := map[string]struct {
 		original, reservation, namespace string
-		key                              []byte
+		key                              *sealed.Keys
 	}{
-		"other key":             {original, "r-1", "default", []byte("another key")},
+		"other key":             {original, "r-1", "default", sealed.NewKeys([]byte("another key"))},
 		"no key":                {original, "r-1", "default", nil},
 		"other namespace":       {original, "r-1", "kube-system", testKey},
 		"other reservation":     {original, "r-2", "default", testKey},
@@ -197,6 +197,7 @@ func TestRecordTooLarge(t *testing.T) {
 func TestRecordIsPlain(t *testing.T) {
 	pod := mutated(t, asked(corev1.Container{Image: "a:1"}), "GPU")
 	code, content, _ := strings.Cut(pod.Metadata.Annotations[accel.OriginalAnnotation], " ")
+	_, code, _ = strings.Cut(code, ".") // after the id of the key
 	if raw, err := base64.RawURLEncoding.DecodeString(code); err != nil || len(raw) != 32 {
 		t.Errorf("code %q: %d bytes, %v", code, len(raw), err)
 	}
@@ -213,10 +214,10 @@ func TestApplyWithoutKey(t *testing.T) {
 	if err == nil {
 		t.Error("no error")
 	}
-	if _, err := Apply(asked(corev1.Container{}), Input{Profile: p, Key: testKey}); err == nil {
+	if _, err := Apply(asked(corev1.Container{}), Input{Profile: p, Keys: testKey}); err == nil {
 		t.Error("no variant, and no error")
 	}
-	if _, err := Apply(&Pod{}, Input{Profile: p, Variant: p.Variant("GPU"), Key: testKey}); err == nil {
+	if _, err := Apply(&Pod{}, Input{Profile: p, Variant: p.Variant("GPU"), Keys: testKey}); err == nil {
 		t.Error("no container, and no error")
 	}
 }

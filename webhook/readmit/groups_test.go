@@ -20,7 +20,7 @@ func TestOptionsFollowTheRules(t *testing.T) {
 	options := podtest.Source(t)
 	options.Rules = admission.NewStore()
 	r := &term{Readmitter: &Readmitter{Config: Config{Options: options, Refusals: refusals.New(time.Now)}}, optionCache: map[*pending.Template]*cachedOptions{}}
-	p, ok := pending.Of(podtest.Admitted(t, "p", "r-1"), podtest.Key)
+	p, ok := pending.Of(podtest.Admitted(t, "p", "r-1"), podtest.Keys)
 	if !ok {
 		t.Fatal("the pod does not wait")
 	}

@@ -16,6 +16,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/readmit/choice"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/refusals"
@@ -29,8 +30,8 @@ type Config struct {
 	Inventory *inventory.Inventory
 	Options   variant.Source
 	Policy    policy.Policy
-	// Key authenticates the records of what was replaced.
-	Key []byte
+	// Keys authenticate the records of what was replaced, as they are now.
+	Keys func() *record.Keys
 	// Namespace is ours, where the records of bare pods are kept.
 	Namespace string
 	Rules     choice.Rules
@@ -60,7 +61,7 @@ type Readmitter struct {
 
 // New returns a readmitter; Run runs a term.
 func New(c Config) *Readmitter {
-	r := &Readmitter{Config: c, pending: pending.NewPods(c.Key), metrics: newMetrics()}
+	r := &Readmitter{Config: c, pending: pending.NewPods(c.Keys), metrics: newMetrics()}
 	r.metrics.register(c.Registry, r)
 	return r
 }

@@ -16,7 +16,7 @@ import (
 // TestForgedReplacement: whoever announces a pod that is expected, and is not known
 // to be the API server, takes nothing from the pod that comes.
 func TestForgedReplacement(t *testing.T) {
-	c := Config{Key: podtest.Key, Options: podtest.Source(t)}
+	c := Config{Keys: podtest.CurrentKeys, Options: podtest.Source(t)}
 	c.Inventory, c.Registry = inventory.New(inventory.Options{}), prometheus.NewRegistry()
 	r := New(c)
 	term := r.newTerm()
@@ -47,7 +47,7 @@ func TestForgedReplacement(t *testing.T) {
 // TestOtherScheduler: a pod whose scheduler does not ask our extender is not
 // ours to recreate, but what it carries counts.
 func TestOtherScheduler(t *testing.T) {
-	c := Config{Key: podtest.Key, Options: podtest.Source(t)}
+	c := Config{Keys: podtest.CurrentKeys, Options: podtest.Source(t)}
 	c.Options.Schedulers = []string{"default-scheduler"}
 	c.Inventory, c.Registry = inventory.New(inventory.Options{}), prometheus.NewRegistry()
 	r := New(c)

@@ -55,7 +55,7 @@ func (r *Readmitter) newTerm() *term {
 	})
 	t.recreator = recreate.New(recreate.Config{
 		Pods: pods, Options: r.Options, Inventory: r.Inventory, Refusals: r.Refusals, Expected: t.expected,
-		Bare: t.bare, Admitted: r.pending.Admitted, Key: r.Key, DryRun: r.DryRun, Verdicts: r.metrics.verdicts,
+		Bare: t.bare, Admitted: r.pending.Admitted, Keys: r.Keys, DryRun: r.DryRun, Verdicts: r.metrics.verdicts,
 	})
 	t.requeuer = requeue.New(requeue.Config{
 		Pods: pods, Refusals: r.Refusals, Requeues: r.metrics.requeues, Verdicts: r.metrics.verdicts, Go: t.tasks.Go,

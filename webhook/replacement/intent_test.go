@@ -7,9 +7,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 )
 
-var testKey = []byte(strings.Repeat("k", 32))
+var testKey = record.NewKeys([]byte(strings.Repeat("k", 32)))
 
 // TestIntendedKind: only what was sealed for this very origin is accepted.
 func TestIntendedKind(t *testing.T) {

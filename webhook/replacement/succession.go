@@ -1,7 +1,6 @@
 package replacement
 
 import (
-	"crypto/hmac"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -25,23 +24,23 @@ type Succession struct {
 
 // Seal is the annotation's value for the new pod of a name. It is valid for no
 // other pod: a copy of it deletes and adopts nobody's pod.
-func (s Succession) Seal(key []byte, namespace, name string) string {
-	return strings.Join([]string{s.SetName, string(s.SetUID), s.Hash, s.OldName, string(s.OldUID), s.code(key, namespace, name)}, "/")
+func (s Succession) Seal(keys *record.Keys, namespace, name string) string {
+	return strings.Join([]string{s.SetName, string(s.SetUID), s.Hash, s.OldName, string(s.OldUID), keys.Code(s.parts(namespace, name)...)}, "/")
 }
 
-func (s Succession) code(key []byte, namespace, name string) string {
-	return record.Code(key, successorPurpose, namespace, name, s.SetName, string(s.SetUID), s.Hash, s.OldName, string(s.OldUID))
+func (s Succession) parts(namespace, name string) []string {
+	return []string{successorPurpose, namespace, name, s.SetName, string(s.SetUID), s.Hash, s.OldName, string(s.OldUID)}
 }
 
 // SuccessionOf reads a pod's annotation; ok is false when it has none that we
 // wrote for it.
-func SuccessionOf(annotations map[string]string, key []byte, namespace, name string) (s Succession, ok bool) {
+func SuccessionOf(annotations map[string]string, keys *record.Keys, namespace, name string) (s Succession, ok bool) {
 	parts := strings.Split(annotations[accel.SuccessorAnnotation], "/")
 	if len(parts) != 6 {
 		return Succession{}, false
 	}
 	s = Succession{parts[0], types.UID(parts[1]), parts[2], parts[3], types.UID(parts[4])}
-	if !hmac.Equal([]byte(parts[5]), []byte(s.code(key, namespace, name))) {
+	if !keys.Verify(parts[5], s.parts(namespace, name)...) {
 		return Succession{}, false
 	}
 	return s, true

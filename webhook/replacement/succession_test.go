@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 )
 
 // TestSuccession: what stands on a pod that was created first is accepted of
@@ -19,7 +20,7 @@ func TestSuccession(t *testing.T) {
 		"another name":      {sealed, "ns", "other", false},
 		"another namespace": {sealed, "other", "next", false},
 		"another set":       {"x" + sealed, "ns", "next", false},
-		"another key":       {want.Seal([]byte("another"), "ns", "next"), "ns", "next", false},
+		"another key":       {want.Seal(record.NewKeys([]byte("another")), "ns", "next"), "ns", "next", false},
 		"no code":           {"set/set-uid/hash/old/old-uid/", "ns", "next", false},
 		"too few parts":     {"set", "ns", "next", false},
 		"nothing":           {"", "ns", "next", false},

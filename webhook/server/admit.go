@@ -27,7 +27,7 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 	incoming := r.Object
 	// What an earlier review of this pod changed is undone first, so that a second
 	// review returns the same pod and not one mutated twice.
-	pod, verified := mutate.Undo(incoming, s.Key, r.Namespace)
+	pod, verified := mutate.Undo(incoming, s.Keys(), r.Namespace)
 	req, ours, err := accel.ParseRequest(pod.Metadata.Annotations)
 	if !ours {
 		return nil, nil, nil
@@ -43,7 +43,7 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 	if err != nil {
 		return nil, nil, err
 	}
-	in.Key = s.Key
+	in.Keys = s.Keys()
 
 	var earlier mutate.Decision
 	reserved := "" // by this call
@@ -110,4 +110,4 @@ func allowed(options []inventory.Option, kind accel.Kind) bool {
 	return slices.ContainsFunc(options, func(o inventory.Option) bool { return o.Kind == kind })
 }
 
-var errKey = errors.New("a webhook needs a key of at least 32 bytes for its records")
+var errKeys = errors.New("a webhook needs keys for its records")

@@ -33,7 +33,7 @@ func (s *Server) decide(r *request, by inventory.Caller, inference string, optio
 	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id, Caller: &by, Lent: trust != inventory.Trusted}
 	controller := r.controller()
 	owner := refusals.OwnerOf(r.Namespace, controller, r.Object.Metadata.Name, r.Object.Metadata.GenerateName)
-	if created, ok := replacement.SuccessionOf(r.Object.Metadata.Annotations, s.Key, r.Namespace, r.Object.Metadata.Name); ok && controller == "" {
+	if created, ok := replacement.SuccessionOf(r.Object.Metadata.Annotations, s.Keys(), r.Namespace, r.Object.Metadata.Name); ok && controller == "" {
 		owner = refusals.OwnerOf(r.Namespace, created.SetUID, "", "") // the ReplicaSet that will adopt it
 	}
 	asked := owner
@@ -54,7 +54,7 @@ func (s *Server) decide(r *request, by inventory.Caller, inference string, optio
 	query.Release = expected.Reservation
 	intended := expected.Kind
 	if r.DryRun {
-		if kind, ok := replacement.IntendedKind(r.Object.Metadata.Annotations, s.Key, r.Namespace, controller, r.Object.Metadata.Name); ok {
+		if kind, ok := replacement.IntendedKind(r.Object.Metadata.Annotations, s.Keys(), r.Namespace, controller, r.Object.Metadata.Name); ok {
 			intended = kind
 		}
 	}
@@ -112,7 +112,7 @@ func ends(spec *corev1.PodSpec) bool {
 func (s *Server) bar(options []inventory.Option, owner, asked refusals.Owner, r *request) {
 	group := ""
 	if s.Refusals.HasVerdicts() {
-		pod, _ := mutate.Undo(r.Object, s.Key, r.Namespace)
+		pod, _ := mutate.Undo(r.Object, s.Keys(), r.Namespace)
 		if req, ours, err := accel.ParseRequest(pod.Metadata.Annotations); ours && err == nil {
 			named := *pod
 			named.Metadata.Namespace = r.Namespace

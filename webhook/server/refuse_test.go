@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/profile"
 )
 
 // TestRefusedAfterDeciding refuses a pod whose record would be too large: its
@@ -103,6 +104,28 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("a refusal reserved %d", n)
 			}
 		})
+	}
+}
+
+// TestWithoutCRD: the webhook answers without the CRD, and whose pod is refused learns
+// what is missing and how to install it.
+func TestWithoutCRD(t *testing.T) {
+	empty := profile.NewStore()
+	r := newRig(t, func(c *Config) { c.Profiles = empty }).paper()
+	for name, c := range map[string]struct {
+		crd  error
+		want string
+	}{
+		"missing":   {profile.ErrNoCRD, `there is no InferenceProfile "face-recognition", nor any other: the CRD inferenceprofiles.heteroaccel.io is not installed: install it with kubectl apply --server-side -k deploy/base/crd`},
+		"installed": {nil, `there is no InferenceProfile "face-recognition", nor any other: create one first`},
+	} {
+		empty.SetCRD(c.crd)
+		if _, resp := r.admit(t, pod("p", "face-recognition", "any")); resp.Allowed || resp.Result.Message != c.want {
+			t.Errorf("%s: %+v, want a refusal: %s", name, resp.Result, c.want)
+		}
+		if _, resp := r.admit(t, pod("p", "", "")); name == "missing" && resp.Allowed {
+			t.Error("an annotated pod is admitted without its inference")
+		}
 	}
 }
 

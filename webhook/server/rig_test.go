@@ -27,6 +27,7 @@ import (
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/refusals"
 )
 
@@ -38,7 +39,7 @@ const (
 )
 
 // testKey seals the records.
-var testKey = []byte(strings.Repeat("k", 32))
+var testKey = record.NewKeys([]byte(strings.Repeat("k", 32)))
 
 // rig is a webhook over an inventory that the test fills.
 type rig struct {
@@ -73,7 +74,7 @@ func newRigOver(t testing.TB, inv *inventory.Inventory, options ...func(*Config)
 	c := Config{
 		Inventory: r.inv, Profiles: profiles, Policy: policy.EarliestFinish,
 		Refusals: refusals.New(func() time.Time { return inv.Now() }),
-		Key:      testKey,
+		Keys:     func() *record.Keys { return testKey },
 		Registry: prometheus.NewRegistry(),
 		Log:      zerolog.Nop(),
 	}

@@ -14,6 +14,7 @@ import (
 	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/refusals"
@@ -39,8 +40,8 @@ type Config struct {
 	Replaces func(namespace string, owner types.UID, name, reservation string, trust inventory.Trust) (replacement.Expected, bool)
 	// Refusals is which kinds the API server or kube-scheduler turned down.
 	Refusals *refusals.Memory
-	// Key authenticates the records of what was replaced.
-	Key []byte
+	// Keys authenticate the records of what was replaced, as they are now; never nil.
+	Keys func() *record.Keys
 	// Authenticated is set when Handler is reached by nobody but the API server.
 	Authenticated bool
 	Registry      prometheus.Registerer
@@ -57,8 +58,8 @@ type Server struct {
 
 // New returns a server; Handler is what it serves.
 func New(c Config) (*Server, error) {
-	if len(c.Key) < 32 {
-		return nil, errKey
+	if c.Keys == nil || c.Keys() == nil {
+		return nil, errKeys
 	}
 	// Compile the decoder now rather than during the first review.
 	if err := sonic.Pretouch(reflect.TypeFor[review]()); err != nil {

@@ -2,6 +2,7 @@ package variant
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -160,6 +161,9 @@ func (s Source) known() func(corev1.ResourceName) bool {
 
 // unknownInference names the known ones, a handful of them.
 func (s Source) unknownInference(name string) error {
+	if missing := s.Profiles.CRD(); errors.Is(missing, profile.ErrNoCRD) {
+		return fmt.Errorf("there is no InferenceProfile %q, nor any other: %w", name, missing)
+	}
 	const limit = 20
 	names := s.Profiles.Names()
 	if len(names) == 0 {

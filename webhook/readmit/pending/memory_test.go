@@ -29,7 +29,7 @@ func heap() int64 {
 // kept, and their options are those of the whole pods.
 func TestLargePodsArePending(t *testing.T) {
 	const pods, size = 200, 250 << 10
-	b := NewPods(podtest.Key)
+	b := NewPods(podtest.CurrentKeys)
 	large := func(i int) *corev1.Pod {
 		return podtest.Admitted(t, fmt.Sprint("p", i), fmt.Sprint("r", i), func(p *corev1.Pod) {
 			text := func(n int) string { return strings.Repeat(string(rune('a'+i%26)), n) }
@@ -72,7 +72,7 @@ func TestLargePodsArePending(t *testing.T) {
 // TestPendingIsBounded: a pod that is large all the same waits for the kind that it
 // got, and so do those of a namespace past its bound; no other's.
 func TestPendingIsBounded(t *testing.T) {
-	b := NewPods(podtest.Key)
+	b := NewPods(podtest.CurrentKeys)
 	of := func(namespace string, i, kib int) *corev1.Pod {
 		return podtest.Admitted(t, fmt.Sprint("p", i), "r", func(p *corev1.Pod) {
 			p.Namespace = namespace
@@ -113,7 +113,7 @@ func TestPendingIsBounded(t *testing.T) {
 
 // asRequested is a pod without its mutation, and what it asks for.
 func asRequested(pod *corev1.Pod) (*mutate.Pod, accel.Request, error) {
-	whole, verified := mutate.Undo(AsMutated(pod), podtest.Key, pod.Namespace)
+	whole, verified := mutate.Undo(AsMutated(pod), podtest.Keys, pod.Namespace)
 	if !verified {
 		return nil, accel.Request{}, errors.New("its record does not verify")
 	}
@@ -132,7 +132,7 @@ func TestImplausibleOwners(t *testing.T) {
 		"a long name":    {func(o *metav1.OwnerReference) { o.Name = strings.Repeat("n", 1<<20) }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := NewPods(podtest.Key)
+			b := NewPods(podtest.CurrentKeys)
 			pod := podtest.Admitted(t, "p", "r", podtest.OwnedBy("apps/v1", "ReplicaSet"))
 			c.change(&pod.OwnerReferences[0])
 			b.Set(pod, time.Now())

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/text"
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/refusals"
@@ -65,8 +66,8 @@ func (p *Pod) Key() types.NamespacedName {
 }
 
 // Of reads a pod; ok is false when it is not pending, when its record does not
-// verify with key, or when we do not know how to recreate it.
-func Of(pod *corev1.Pod, key []byte) (p *Pod, ok bool) {
+// verify with keys, or when we do not know how to recreate it.
+func Of(pod *corev1.Pod, keys *record.Keys) (p *Pod, ok bool) {
 	if pod.Spec.NodeName != "" || pod.DeletionTimestamp != nil || len(pod.Spec.SchedulingGates) > 0 ||
 		pod.Status.NominatedNodeName != "" || cmp.Or(pod.Status.Phase, corev1.PodPending) != corev1.PodPending {
 		return nil, false
@@ -83,7 +84,7 @@ func Of(pod *corev1.Pod, key []byte) (p *Pod, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	undone, verified := mutate.Undo(AsMutated(pod), key, pod.Namespace)
+	undone, verified := mutate.Undo(AsMutated(pod), keys, pod.Namespace)
 	req, ours, err := accel.ParseRequest(pod.Annotations)
 	if !verified || !ours || err != nil || undone.Recorded == "" {
 		return nil, false

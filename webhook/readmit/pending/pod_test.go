@@ -51,7 +51,7 @@ func TestOf(t *testing.T) {
 			if c.after != nil {
 				c.after(pod)
 			}
-			got, ok := Of(pod, podtest.Key)
+			got, ok := Of(pod, podtest.Keys)
 			if ok != (c.want != "") || ok && got.Owner != c.want {
 				t.Errorf("got %+v, %v, want %q", got, ok, c.want)
 			}

@@ -18,7 +18,7 @@ import (
 // Pods are the pending pods by name, and which pod carries which reservation.
 // Its methods may be called from any goroutine. Use NewPods.
 type Pods struct {
-	key []byte // verifies records
+	keys func() *record.Keys // verify records
 
 	mu        sync.Mutex
 	pending   map[types.NamespacedName]*Pod
@@ -58,10 +58,10 @@ type observation struct {
 	changed bool
 }
 
-// NewPods returns an empty set; key verifies the records of pods.
-func NewPods(key []byte) *Pods {
+// NewPods returns an empty set; keys, as they are now, verify the records of pods.
+func NewPods(keys func() *record.Keys) *Pods {
 	return &Pods{
-		key:     key,
+		keys:    keys,
 		pending: map[types.NamespacedName]*Pod{}, templates: map[string]*members{}, sizes: map[string]int{},
 		carriers: map[reservation]int{}, observed: map[types.NamespacedName]observation{}, admitted: map[precedent]int{},
 	}
@@ -73,7 +73,7 @@ func (s *Pods) Set(pod *corev1.Pod, now time.Time) {
 	defer s.mu.Unlock()
 	before := s.pending[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}]
 	s.observe(pod)
-	p, ok := Of(pod, s.key)
+	p, ok := Of(pod, s.keys())
 	if !ok {
 		return
 	}
@@ -144,7 +144,7 @@ func (s *Pods) Admitted(controller types.UID, kind accel.Kind) bool {
 func (s *Pods) observe(pod *corev1.Pod) {
 	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 	s.remove(name)
-	s.record(name, observation{uid: pod.UID, reservation: carried(pod), precedent: precedentOf(pod, s.key)})
+	s.record(name, observation{uid: pod.UID, reservation: carried(pod), precedent: precedentOf(pod, s.keys())})
 }
 
 // carried is the reservation that a pod carries, or a digest of what somebody wrote
@@ -200,12 +200,12 @@ func (s *Pods) record(name types.NamespacedName, o observation) {
 }
 
 // precedentOf is what a live pod shows its controller's pods to be admitted with.
-func precedentOf(pod *corev1.Pod, key []byte) precedent {
+func precedentOf(pod *corev1.Pod, keys *record.Keys) precedent {
 	controller := metav1.GetControllerOfNoCopy(pod)
 	if controller == nil || !plausible(controller) || pod.DeletionTimestamp != nil {
 		return precedent{}
 	}
-	given, ok := record.Of(pod.Annotations, pod.Namespace, key)
+	given, ok := record.Of(pod.Annotations, pod.Namespace, keys)
 	if !ok {
 		return precedent{}
 	}

@@ -20,7 +20,7 @@ func TestTemplates(t *testing.T) {
 			p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "kube-api-access-" + suffix, MountPath: "/var/run/secrets/kubernetes.io/serviceaccount"}}
 		}
 	}
-	b := NewPods(podtest.Key)
+	b := NewPods(podtest.CurrentKeys)
 	b.Set(podtest.Admitted(t, "a", "1", token("abcde")), time.Now())
 	b.Set(podtest.Admitted(t, "b", "2", token("fghij")), time.Now())
 	if len(b.templates) != 1 {
@@ -49,7 +49,7 @@ func TestTemplates(t *testing.T) {
 // TestHasOwnRecord: a record is accepted of one live pod that never carried
 // another.
 func TestHasOwnRecord(t *testing.T) {
-	b := NewPods(podtest.Key)
+	b := NewPods(podtest.CurrentKeys)
 	mine := podtest.Admitted(t, "mine", "r")
 	b.Set(mine, time.Now())
 	w := b.pending[types.NamespacedName{Namespace: "ns", Name: "mine"}]

@@ -12,12 +12,16 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/variant"
 )
 
-// Key seals the records.
-var Key = []byte(strings.Repeat("k", 32))
+// Keys seal the records.
+var Keys = record.NewKeys([]byte(strings.Repeat("k", 32)))
+
+// CurrentKeys returns Keys.
+func CurrentKeys() *record.Keys { return Keys }
 
 // Source has one inference with a GPU and an NPU variant.
 func Source(t *testing.T) variant.Source {
@@ -72,7 +76,7 @@ func Admitted(t *testing.T, name, reservation string, change ...func(*corev1.Pod
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.Variant, in.Key, in.Namespace = in.Profile.Variant("GPU"), Key, pod.Namespace
+	in.Variant, in.Keys, in.Namespace = in.Profile.Variant("GPU"), Keys, pod.Namespace
 	in.Decision = mutate.Decision{Kind: "GPU", Reason: "because", Reservation: reservation}
 	out, err := mutate.Apply(undone, in)
 	if err != nil {

@@ -52,7 +52,7 @@ func (r *Recreator) tryToAdopt(ctx context.Context, s replacement.Succession, na
 	if err != nil {
 		return err
 	}
-	if now, isPending := pending.Of(old, r.Key); !isPending || now.UID != s.OldUID {
+	if now, isPending := pending.Of(old, r.Keys()); !isPending || now.UID != s.OldUID {
 		return fmt.Errorf("%w: it is not pending any more", podapi.ErrChanged)
 	}
 	if old.Annotations[corev1.PodDeletionCost] != deletedFirst {
@@ -68,7 +68,7 @@ func (r *Recreator) tryToAdopt(ctx context.Context, s replacement.Succession, na
 
 // isOrphan reports whether a pod was created first and is not adopted yet.
 func (r *Recreator) isOrphan(pod *corev1.Pod) bool {
-	_, ours := replacement.SuccessionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name)
+	_, ours := replacement.SuccessionOf(pod.Annotations, r.Keys(), pod.Namespace, pod.Name)
 	return ours && metav1.GetControllerOfNoCopy(pod) == nil
 }
 

@@ -25,7 +25,7 @@ func (r *Recreator) recreateBare(ctx context.Context, p *pending.Pod, e *replace
 	}
 	// Nothing is deleted that could not be created: in a dry run the API server
 	// must find nothing wrong but that the pod exists already.
-	asked, err := annotated(manifest, accel.IntendedAnnotation, replacement.SealIntent(r.Key, p.Origin(), to))
+	asked, err := annotated(manifest, accel.IntendedAnnotation, replacement.SealIntent(r.Keys(), p.Origin(), to))
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (r *Recreator) createFirst(ctx context.Context, p *pending.Pod, e *replacem
 	if cost := old.Annotations[corev1.PodDeletionCost]; old.GenerateName == "" || cost != "" && cost != deletedFirst {
 		return errDeleteFirst // somebody else sets which pod is deleted first
 	}
-	pod := c.successor(p, old, r.Key)
+	pod := c.successor(p, old, r.Keys())
 	name := nameOf(pod)
 	there := replacement.OriginOf(pod.Namespace, "", pod.Name)
 	if !r.Expected.Move(e, p.Origin(), there, time.Now()) {
@@ -85,7 +85,7 @@ func (r *Recreator) createFirst(ctx context.Context, p *pending.Pod, e *replacem
 		}
 		return err
 	}
-	s, _ := replacement.SuccessionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name)
+	s, _ := replacement.SuccessionOf(pod.Annotations, r.Keys(), pod.Namespace, pod.Name)
 	if err := r.adopt(ctx, s, name); err != nil {
 		if ctx.Err() == nil {
 			r.discardAndRestore(ctx, s, name)

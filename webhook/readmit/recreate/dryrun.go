@@ -36,7 +36,7 @@ func (r *Recreator) dryRun(ctx context.Context, p *pending.Pod, old *corev1.Pod,
 			p.Controller.Kind, accel.ReadmissionAnnotation)}
 	}
 	pod := c.replacement(old)
-	pod.Annotations[accel.IntendedAnnotation] = replacement.SealIntent(r.Key, p.Origin(), to)
+	pod.Annotations[accel.IntendedAnnotation] = replacement.SealIntent(r.Keys(), p.Origin(), to)
 	_, err = r.Pods.Create(ctx, pod, true)
 	if podapi.Unauthorized(err) {
 		return r.precedent(p, to)

@@ -3,8 +3,6 @@ package recreate
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -13,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/readmit/pending"
 )
 
@@ -28,7 +27,7 @@ func (r *Recreator) release(ctx context.Context, p *pending.Pod, to accel.Kind) 
 	if err := r.dryRun(ctx, p, pod, to); err != nil {
 		return err
 	}
-	if err := r.Pods.PatchMetadata(ctx, pod, releasePatch(pod, r.Key)); err != nil {
+	if err := r.Pods.PatchMetadata(ctx, pod, releasePatch(pod, r.Keys())); err != nil {
 		return fmt.Errorf("release the pod from its Job: %w", err)
 	}
 	// From here on the pod has no owner, bound in between or not.
@@ -42,8 +41,8 @@ func (r *Recreator) release(ctx context.Context, p *pending.Pod, to accel.Kind) 
 
 // releasePatch is the merge patch of the metadata that releases a pod from its
 // Job.
-func releasePatch(pod *corev1.Pod, key []byte) map[string]any {
-	labels := map[string]any{accel.ReleasedLabel: releaseCode(pod, key)}
+func releasePatch(pod *corev1.Pod, keys *record.Keys) map[string]any {
+	labels := map[string]any{accel.ReleasedLabel: releaseMarks(pod, keys)[0]}
 	for _, name := range pending.JobLabels {
 		labels[name] = nil
 	}
@@ -52,10 +51,22 @@ func releasePatch(pod *corev1.Pod, key []byte) map[string]any {
 	return map[string]any{"labels": labels, "ownerReferences": owners, "finalizers": finalizers}
 }
 
-// releaseCode marks one pod as released by us. A copy on another pod, or a
-// forged one, does not verify: nobody can make us delete a pod.
-func releaseCode(pod *corev1.Pod, key []byte) string {
-	h := hmac.New(sha256.New, key)
-	fmt.Fprintf(h, "heteroaccel.io/released.v1\x00%s\x00%s", pod.Namespace, pod.UID)
-	return hex.EncodeToString(h.Sum(nil)[:16])
+// releasePurpose is what the code of a release is for.
+const releasePurpose = "heteroaccel.io/released.v2"
+
+// releaseMarks are the values of the label that marks one pod as released by us, with
+// each key, that of the key that seals first. A copy on another pod, or a forged one,
+// is none of them: nobody can make us delete a pod.
+func releaseMarks(pod *corev1.Pod, keys *record.Keys) []string {
+	marks := keys.Codes(releasePurpose, pod.Namespace, string(pod.UID))
+	for i, code := range marks {
+		marks[i] = "r" + code + "r" // a label begins and ends with a letter or a digit
+	}
+	return marks
+}
+
+// released reports whether we released a pod.
+func released(pod *corev1.Pod, keys *record.Keys) bool {
+	label := []byte(pod.Labels[accel.ReleasedLabel])
+	return slices.ContainsFunc(releaseMarks(pod, keys), func(mark string) bool { return hmac.Equal(label, []byte(mark)) })
 }

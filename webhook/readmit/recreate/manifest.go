@@ -33,7 +33,7 @@ import (
 // ConfigMap that no variable of the live pod reads.
 func (r *Recreator) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	incoming := pending.AsMutated(pod)
-	undone, verified := mutate.Undo(incoming, r.Key, pod.Namespace)
+	undone, verified := mutate.Undo(incoming, r.Keys(), pod.Namespace)
 	req, ours, err := accel.ParseRequest(undone.Metadata.Annotations)
 	if !verified || !ours || err != nil {
 		return nil, podapi.ErrChanged
@@ -50,7 +50,8 @@ func (r *Recreator) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	if in.Variant = in.Profile.Variant(kind); in.Variant == nil {
 		return nil, podapi.Rejection{Reason: fmt.Sprintf("inference %s has no variant for %s any more", in.Profile.Name, kind)}
 	}
-	in.Key, in.Namespace = r.Key, pod.Namespace
+	// The key of the record seals it again, whichever key seals by now.
+	in.Keys, in.Namespace = r.Keys().As(a[accel.OriginalAnnotation]), pod.Namespace
 	in.Decision = mutate.Decision{
 		Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: a[accel.ReservationAnnotation], Readmissions: replacement.Count(a),
 	}

@@ -1,13 +1,17 @@
 package recreate
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/readmit/podapi"
 	"heteroaccel.io/webhook/readmit/podtest"
@@ -17,7 +21,7 @@ import (
 // fields unknown to us included; and a record copied from another pod gives
 // none.
 func TestManifest(t *testing.T) {
-	r := New(Config{Key: podtest.Key, Options: podtest.Source(t)})
+	r := New(Config{Keys: podtest.CurrentKeys, Options: podtest.Source(t)})
 	raw := func(pod *corev1.Pod) []byte {
 		content, err := json.Marshal(pod)
 		if err != nil {
@@ -97,7 +101,7 @@ func fromSecret(name string) func(*corev1.Pod) {
 // TestSecretsThatStay: a Secret that the live pod reads may be restored to
 // another of its variables.
 func TestSecretsThatStay(t *testing.T) {
-	r := New(Config{Key: podtest.Key, Options: podtest.Source(t)})
+	r := New(Config{Keys: podtest.CurrentKeys, Options: podtest.Source(t)})
 	pod := podtest.Admitted(t, "p", "r", fromSecret("PASSWORD_2"), fromSecret(accel.DeviceEnv))
 	got := restored(t, r, pod)
 	env := got.Spec.Containers[0].Env
@@ -126,7 +130,7 @@ func restored(t *testing.T, r *Recreator, pod *corev1.Pod) (got corev1.Pod) {
 // TestManifestNamesContainer: what is recreated has no record that names
 // its container.
 func TestManifestNamesContainer(t *testing.T) {
-	r := New(Config{Key: podtest.Key, Options: podtest.Source(t)})
+	r := New(Config{Keys: podtest.CurrentKeys, Options: podtest.Source(t)})
 	for name, c := range map[string]struct {
 		words    []string
 		injected bool
@@ -154,5 +158,32 @@ func TestManifestNamesContainer(t *testing.T) {
 				t.Errorf("recreated it would be %+v, %v", in.Target, err)
 			}
 		})
+	}
+}
+
+// TestManifestAfterRotation: a bare pod whose record is of an earlier key is created
+// from the same manifest, and one whose key is lost is left alone.
+func TestManifestAfterRotation(t *testing.T) {
+	pod := podtest.Admitted(t, "p", "r")
+	raw, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := New(Config{Keys: podtest.CurrentKeys, Options: podtest.Source(t)}).manifest(raw, pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := bytes.Repeat([]byte{1}, 32)
+	rotated := record.NewKeys(next, []byte(strings.Repeat("k", 32)))
+	after, err := New(Config{Keys: func() *record.Keys { return rotated }, Options: podtest.Source(t)}).manifest(raw, pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(before), string(after)); diff != "" {
+		t.Errorf("manifest (-before +after the rotation):\n%s", diff)
+	}
+	lost := func() *record.Keys { return record.NewKeys(next) }
+	if got, err := New(Config{Keys: lost, Options: podtest.Source(t)}).manifest(raw, pod); !errors.Is(err, podapi.ErrChanged) {
+		t.Errorf("without its key: %s, %v, want ErrChanged", got, err)
 	}
 }

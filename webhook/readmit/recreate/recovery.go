@@ -2,7 +2,6 @@ package recreate
 
 import (
 	"context"
-	"crypto/hmac"
 	"errors"
 	"fmt"
 	"time"
@@ -52,7 +51,7 @@ func (r *Recreator) sweepReleased(ctx context.Context) error {
 	}
 	for i := range pods.Items {
 		pod := &pods.Items[i]
-		if !hmac.Equal([]byte(pod.Labels[accel.ReleasedLabel]), []byte(releaseCode(pod, r.Key))) || metav1.GetControllerOf(pod) != nil {
+		if !released(pod, r.Keys()) || metav1.GetControllerOf(pod) != nil {
 			continue
 		}
 		if err := r.Pods.Delete(ctx, nameOf(pod), metav1.Preconditions{UID: &pod.UID}); err != nil && !apierrors.IsNotFound(err) {
@@ -74,7 +73,7 @@ func (r *Recreator) sweepSuccessors(ctx context.Context) error {
 	for i := range pods.Items {
 		pod := &pods.Items[i]
 		name := nameOf(pod)
-		s, ours := replacement.SuccessionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name)
+		s, ours := replacement.SuccessionOf(pod.Annotations, r.Keys(), pod.Namespace, pod.Name)
 		if !ours || !r.isOrphan(pod) || pod.DeletionTimestamp != nil || r.isWatched(name) {
 			continue
 		}

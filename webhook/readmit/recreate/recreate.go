@@ -15,6 +15,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/readmit/barepod"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/readmit/podapi"
@@ -36,8 +37,8 @@ type Config struct {
 	// Admitted reports whether a live pod of a controller was admitted with a
 	// kind.
 	Admitted func(controller types.UID, kind accel.Kind) bool
-	// Key authenticates what we write on pods.
-	Key []byte
+	// Keys authenticate what we write on pods, as they are now.
+	Keys func() *record.Keys
 	// DryRun asks the API server before a pod is deleted. Without it pods move
 	// only to kinds that their controller has already.
 	DryRun bool
@@ -104,13 +105,13 @@ func (r *Recreator) current(ctx context.Context, p *pending.Pod) (*corev1.Pod, e
 // same checks that a pod is the one we know, and requests what the kind takes
 // that it waits for by its annotation, which anybody may write.
 func (r *Recreator) same(pod *corev1.Pod, p *pending.Pod) error {
-	now, ok := pending.Of(pod, r.Key)
+	now, ok := pending.Of(pod, r.Keys())
 	if !ok || now.UID != p.UID || now.Template.Key != p.Template.Key || now.Reservation != p.Reservation || now.Owner != p.Owner {
 		return podapi.ErrChanged
 	}
 	_, options, err := r.Options.Of(p.Namespace, now.Template.Pod, now.Template.Request)
 	i := slices.IndexFunc(options, func(o inventory.Option) bool { return o.Kind == now.Template.Kind })
-	if err != nil || i < 0 || !slices.Equal(options[i].Needs.Devices, inventory.PodOf(pod, r.Key).Needs.Devices) {
+	if err != nil || i < 0 || !slices.Equal(options[i].Needs.Devices, inventory.PodOf(pod, r.Keys()).Needs.Devices) {
 		return podapi.Rejection{Reason: fmt.Sprintf("it requests other resources than the %s variant has now: delete it, and it is created with those", now.Template.Kind)}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/replacement"
 )
@@ -16,7 +17,7 @@ import (
 // successor is the pod that c would create in the place of old, without what
 // lets c adopt it. We choose its name, of the same form as c's: by its name
 // admission finds what is expected.
-func (c *controller) successor(p *pending.Pod, old *corev1.Pod, key []byte) *corev1.Pod {
+func (c *controller) successor(p *pending.Pod, old *corev1.Pod, keys *record.Keys) *corev1.Pod {
 	const suffix, maxLength = 5, 63 // as the API server completes generateName
 	pod := c.replacement(old)
 	base := pod.GenerateName
@@ -26,7 +27,7 @@ func (c *controller) successor(p *pending.Pod, old *corev1.Pod, key []byte) *cor
 	delete(pod.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
 	pod.Labels[accel.SuccessorLabel] = "true"
 	s := replacement.Succession{SetName: p.Controller.Name, SetUID: p.Controller.UID, Hash: p.Hash, OldName: old.Name, OldUID: old.UID}
-	pod.Annotations[accel.SuccessorAnnotation] = s.Seal(key, pod.Namespace, pod.Name)
+	pod.Annotations[accel.SuccessorAnnotation] = s.Seal(keys, pod.Namespace, pod.Name)
 	return pod
 }
 

@@ -21,12 +21,12 @@ func TestSuccessor(t *testing.T) {
 		p.GenerateName, p.Labels = "set-", map[string]string{"app": "a", appsv1.DefaultDeploymentUniqueLabelKey: "hash"}
 		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "set", UID: "set-uid", Controller: new(true)}}
 	})
-	w, ok := pending.Of(old, podtest.Key)
+	w, ok := pending.Of(old, podtest.Keys)
 	if !ok || w.Hash != "hash" {
 		t.Fatalf("the pod waits: %v, hash %q", ok, w.Hash)
 	}
 	c := &controller{kind: "ReplicaSet", uid: "set-uid", hash: "hash", template: corev1.PodTemplateSpec{Spec: old.Spec}}
-	next := c.successor(w, old, podtest.Key)
+	next := c.successor(w, old, podtest.Keys)
 	if len(next.Name) != len("set-")+5 || next.GenerateName != "set-" || len(next.OwnerReferences) != 0 {
 		t.Errorf("it is named %q of %q and owned by %v", next.Name, next.GenerateName, next.OwnerReferences)
 	}
@@ -36,13 +36,13 @@ func TestSuccessor(t *testing.T) {
 	if old.Labels[appsv1.DefaultDeploymentUniqueLabelKey] != "hash" {
 		t.Error("the pod that waits was changed")
 	}
-	got, ok := replacement.SuccessionOf(next.Annotations, podtest.Key, "ns", next.Name)
+	got, ok := replacement.SuccessionOf(next.Annotations, podtest.Keys, "ns", next.Name)
 	if want := (replacement.Succession{SetName: "set", SetUID: "set-uid", Hash: "hash", OldName: "set-abcde", OldUID: "uid-set-abcde"}); !ok || got != want {
 		t.Errorf("it comes in the place of %+v, %v, want %+v", got, ok, want)
 	}
 	marked := podtest.Admitted(t, next.Name, "r2")
 	marked.Annotations[accel.SuccessorAnnotation] = next.Annotations[accel.SuccessorAnnotation]
-	if _, waits := pending.Of(marked, podtest.Key); waits {
+	if _, waits := pending.Of(marked, podtest.Keys); waits {
 		t.Error("it would be recreated itself")
 	}
 }

@@ -62,7 +62,7 @@ func (r *Recreator) SetPod(pod *corev1.Pod) {
 	w := r.watched[name]
 	if w == nil {
 		if pod.Annotations[accel.SuccessorAnnotation] != "" && pod.DeletionTimestamp == nil {
-			if _, ours := replacement.SuccessionOf(pod.Annotations, r.Key, pod.Namespace, pod.Name); ours {
+			if _, ours := replacement.SuccessionOf(pod.Annotations, r.Keys(), pod.Namespace, pod.Name); ours {
 				notify(r.orphaned)
 			}
 		}

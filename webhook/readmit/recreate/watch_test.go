@@ -14,11 +14,11 @@ import (
 // TestWatch: the news of watched pods arrives, and a pod created first that
 // nobody watches is reported once.
 func TestWatch(t *testing.T) {
-	r := New(Config{Key: podtest.Key})
+	r := New(Config{Keys: podtest.CurrentKeys})
 	name := types.NamespacedName{Namespace: "ns", Name: "p"}
 	f := r.watch(name)
 	pod := podtest.Admitted(t, "p", "r", func(p *corev1.Pod) {
-		p.Annotations[accel.SuccessorAnnotation] = replacement.Succession{}.Seal(podtest.Key, "ns", "p")
+		p.Annotations[accel.SuccessorAnnotation] = replacement.Succession{}.Seal(podtest.Keys, "ns", "p")
 	})
 	r.SetPod(pod)
 	if got := r.seen(f, name); got != (sighting{uid: "uid-p"}) || len(f.news) != 1 || len(r.orphaned) != 0 {
