@@ -14,7 +14,7 @@ import (
 // TestTermsShareNothing: a replacement that was expected in one term is expected
 // neither between terms nor in the next. The pending pods stay.
 func TestTermsShareNothing(t *testing.T) {
-	c := Config{Key: podtest.Keys, Options: podtest.Source(t)}
+	c := Config{Keys: podtest.CurrentKeys, Options: podtest.Source(t)}
 	c.Inventory, c.Registry = inventory.New(inventory.Options{}), prometheus.NewRegistry()
 	r := New(c)
 	first := r.newTerm()
