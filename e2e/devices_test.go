@@ -16,7 +16,6 @@ import (
 
 // TestFailures is what happens when devices, nodes and our own programs fail.
 func TestFailures(t *testing.T) {
-	t.Parallel()
 	s := start(t, stack.Config{
 		Race:     true,
 		Webhook:  []string{"--reservation-ttl=10s", "--max-telemetry-age=4s"},

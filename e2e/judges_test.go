@@ -19,7 +19,6 @@ import (
 // What they are against is found out before anything is deleted, or made up for
 // at once.
 func TestJudges(t *testing.T) {
-	t.Parallel()
 	s := start(t, stack.Config{Machines: []*machine.Machine{
 		machine.Fleet(1, machine.Shape{GPUs: 2, Cores: 8})[0],
 		machine.Fleet(2, machine.Shape{Sticks: 1, FPGAs: 1, Cores: 8})[1],
