@@ -42,11 +42,11 @@ unit: ## Test the packages, with the race detector
 
 # Tests that compile and run programs, or read the whole tree, are never cached:
 # the result may be that of another program.
-UNCACHED := ./e2e ./e2e/cluster ./e2e/conventions
 e2e: prepare ## Test the programs on local control planes, with the race detector
 	@./e2e/needs.sh cc venv
 	go test -race $(E2E_FLAGS) $$(go list ./e2e/... | grep -vE '/e2e(/cluster|/conventions)?$$')
-	go test -race -count 1 $(E2E_FLAGS) -p 2 $(UNCACHED)
+	go test -count 1 ./e2e/conventions # in one goroutine
+	go test -race -count 1 $(E2E_FLAGS) -p 2 ./e2e ./e2e/cluster
 
 e2e-long: E2E_FLAGS += -tags long ## The same, with the tests that take minutes: bursts of 500 pods, 200 cameras, every step of every race
 e2e-long: e2e
