@@ -25,8 +25,8 @@ import (
 type setup struct {
 	name     string
 	machines func() []*machine.Machine
-	// webhook are further flags of it.
-	webhook []string
+	// webhook and extender are further flags of theirs.
+	webhook, extender []string
 	// prepare, if set, adds what has to be written to files first.
 	prepare func(*testing.T, *stack.Config)
 	// plain leaves the race detector out of the programs: nothing happens at once.
@@ -50,7 +50,13 @@ var (
 		webhook: []string{"--scheduler-names=default-scheduler,edge-scheduler"},
 	}
 	authenticated = setup{name: "an API server that authenticates itself", machines: oneGPUEach, plain: true, prepare: withClientCA}
-	setups        = []setup{paper, fourNodes, oneNode, hundred, authenticated, fourOfEach, unattended}
+	twoShapes     = setup{name: "two GPUs, and a stick and an FPGA", machines: twoShapesOfNodes, plain: true}
+	// What is stale is so in seconds.
+	impatient = setup{
+		name: "the paper's nodes, soon stale", machines: machine.Paper,
+		webhook: []string{"--reservation-ttl=10s", "--max-telemetry-age=4s"}, extender: []string{"--max-telemetry-age=4s"},
+	}
+	setups = []setup{paper, twoShapes, impatient, fourNodes, hundred, authenticated, oneNode, fourOfEach, unattended}
 )
 
 // pool has the installations that nobody uses, and how many tests have yet to
@@ -70,7 +76,7 @@ func borrow(t *testing.T, want setup) *stack.Stack {
 	s := take(want.name)
 	if s == nil {
 		var out bytes.Buffer
-		cfg := stack.Config{Out: &out, Race: !want.plain, Machines: want.machines(), Webhook: want.webhook, Scrape: want.scrape}
+		cfg := stack.Config{Out: &out, Race: !want.plain, Machines: want.machines(), Webhook: want.webhook, Extender: want.extender, Scrape: want.scrape}
 		if want.prepare != nil {
 			want.prepare(t, &cfg)
 		}
@@ -176,24 +182,6 @@ func launch(ctx context.Context, cfg stack.Config) (*stack.Stack, error) {
 	// TestTimeout and extenderVanishes have the shipped time.
 	cfg.ExtenderTimeout = 5 * time.Second
 	return stack.Start(ctx, cfg)
-}
-
-// start makes the test a parallel one and runs an installation of its own for it.
-// Tests in which things happen at once set Race.
-func start(t *testing.T, cfg stack.Config) *stack.Stack {
-	t.Helper()
-	turn(t, t.Name())
-	var out bytes.Buffer
-	cfg.Out = &out
-	s, err := launch(t.Context(), cfg)
-	if err != nil {
-		t.Fatalf("start the cluster: %v\n%s", err, out.String())
-	}
-	t.Cleanup(func() {
-		noRaces(t, s)
-		s.Stop()
-	})
-	return s
 }
 
 // noRaces fails a test whose programs the race detector caught, or that
