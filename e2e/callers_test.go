@@ -30,32 +30,8 @@ import (
 // TestClientCA: the API server, with the files of deploy/apiserver, is served, and
 // nobody else is.
 func TestClientCA(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	selfSigned(t, filepath.Join(dir, "front-proxy-client"), "front-proxy-client")
-	other := selfSigned(t, filepath.Join(dir, "other"), "front-proxy-client")
-	root, err := cluster.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, paths := range map[string]*strings.Replacer{
-		"admission.yaml": strings.NewReplacer("/etc/kubernetes/admission", dir),
-		// The registration here is by URL, and its port is not known yet.
-		"webhooks.kubeconfig": strings.NewReplacer("/etc/kubernetes/pki", dir, "name: heteroaccel-webhook.heteroaccel-system.svc", `name: "*"`),
-	} {
-		shipped, err := os.ReadFile(filepath.Join(root, "deploy", "apiserver", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(paths.Replace(string(shipped))), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s := start(t, stack.Config{
-		Machines:  oneOfEach(),
-		APIServer: []string{"--admission-control-config-file=" + filepath.Join(dir, "admission.yaml")},
-		Webhook:   []string{"--client-ca-file=" + filepath.Join(dir, "front-proxy-client.crt"), "--client-allowed-names=front-proxy-client"},
-	})
+	s := borrow(t, authenticated)
+	other := selfSigned(t, filepath.Join(t.TempDir(), "other"), "front-proxy-client")
 	p := create(t, s, anyPod("served", "face-recognition", "any"))
 	wantKind(t, p, "GPU")
 	roots := webhookClient(t, s).Transport.(*http.Transport).TLSClientConfig.RootCAs
@@ -74,6 +50,33 @@ func TestClientCA(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+}
+
+// withClientCA configures the API server by the files of deploy/apiserver, and the
+// webhook to serve nobody else.
+func withClientCA(t *testing.T, cfg *stack.Config) {
+	t.Helper()
+	dir := scratch
+	selfSigned(t, filepath.Join(dir, "front-proxy-client"), "front-proxy-client")
+	root, err := cluster.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, paths := range map[string]*strings.Replacer{
+		"admission.yaml": strings.NewReplacer("/etc/kubernetes/admission", dir),
+		// The registration here is by URL, and its port is not known yet.
+		"webhooks.kubeconfig": strings.NewReplacer("/etc/kubernetes/pki", dir, "name: heteroaccel-webhook.heteroaccel-system.svc", `name: "*"`),
+	} {
+		shipped, err := os.ReadFile(filepath.Join(root, "deploy", "apiserver", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(paths.Replace(string(shipped))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg.APIServer = []string{"--admission-control-config-file=" + filepath.Join(dir, "admission.yaml")}
+	cfg.Webhook = []string{"--client-ca-file=" + filepath.Join(dir, "front-proxy-client.crt"), "--client-allowed-names=front-proxy-client"}
 }
 
 // selfSigned writes BASE.crt and BASE.key of a client, which is its own CA.

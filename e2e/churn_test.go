@@ -23,7 +23,6 @@ import (
 // GPUs never do. Each device that frees moves one pod at most, each pod that
 // moves runs, and no pod moves more often than its back-off allows.
 func TestNoChurn(t *testing.T) {
-	t.Parallel()
 	machines := machine.Fleet(2, machine.Shape{GPUs: 2, Sticks: 2, Cores: 16})
 	s := start(t, stack.Config{Machines: machines})
 	const quick, each = 60, 4 // pods, and devices of each kind

@@ -16,12 +16,7 @@ import (
 
 // TestFailures is what happens when devices, nodes and our own programs fail.
 func TestFailures(t *testing.T) {
-	t.Parallel()
-	s := start(t, stack.Config{
-		Race:     true,
-		Webhook:  []string{"--reservation-ttl=10s", "--max-telemetry-age=4s"},
-		Extender: []string{"--max-telemetry-age=4s"},
-	})
+	s := borrow(t, impatient)
 	tests := []shared{
 		{"quota", quota},
 		{"unhealthy", unhealthy},

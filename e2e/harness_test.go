@@ -191,6 +191,24 @@ func metricOf(ctx context.Context, s *stack.Stack, program, name string) (float6
 	return v, nil
 }
 
+// manyOfEach is a cluster of one node with four GPUs and sticks and an FPGA.
+func manyOfEach() []*machine.Machine {
+	return machine.Fleet(1, machine.Shape{GPUs: 4, Sticks: 4, FPGAs: 1, Cores: 16})
+}
+
+// paperAndTwo are the paper's nodes and one with two GPUs.
+func paperAndTwo() []*machine.Machine {
+	return append(machine.Paper(), machine.Shape{GPUs: 2}.Machine("two"))
+}
+
+// twoShapesOfNodes is a node with two GPUs and one with a stick and an FPGA.
+func twoShapesOfNodes() []*machine.Machine {
+	return []*machine.Machine{
+		machine.Fleet(1, machine.Shape{GPUs: 2, Cores: 8})[0],
+		machine.Fleet(2, machine.Shape{Sticks: 1, FPGAs: 1, Cores: 8})[1],
+	}
+}
+
 // fleet is a cluster of 100 devices on 10 nodes.
 func fleet() []*machine.Machine {
 	return machine.Fleet(10, machine.Shape{GPUs: 4, Sticks: 3, FPGAs: 3, Cores: 16})

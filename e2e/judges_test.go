@@ -11,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -19,12 +18,7 @@ import (
 // What they are against is found out before anything is deleted, or made up for
 // at once.
 func TestJudges(t *testing.T) {
-	t.Parallel()
-	s := start(t, stack.Config{Machines: []*machine.Machine{
-		machine.Fleet(1, machine.Shape{GPUs: 2, Cores: 8})[0],
-		machine.Fleet(2, machine.Shape{Sticks: 1, FPGAs: 1, Cores: 8})[1],
-	}})
-	runShared(t, s, []shared{
+	runShared(t, borrow(t, twoShapes), []shared{
 		{"asked before it is deleted", askedBeforeDeleted},
 		{"refused all the same", refusedAllTheSame},
 		{"refused from the start", refusedFromTheStart},

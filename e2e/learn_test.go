@@ -98,9 +98,9 @@ spec:
 // TestLearned: what pods took replaces what the profile hints, survives a
 // restart, and ends when the variant is edited.
 func TestLearned(t *testing.T) {
-	t.Parallel()
-	s := start(t, stack.Config{})
+	s := borrow(t, fourNodes)
 	const inference = "face-recognition"
+	forget(t, s, "0")                                          // of what others ran here
 	eventuallyWould(t, s, anyPod("", inference, "any"), "GPU") // 76 ms by its hint, the NPU 146 ms
 
 	// A pod that is deleted while it runs tells nothing.
@@ -149,8 +149,12 @@ func TestLearned(t *testing.T) {
 
 	// An edited variant starts over from its hint.
 	kinds := strings.Fields(kubectl(t, s, "get", "infp", inference, "-o", "jsonpath={.spec.variants[*].accelerator}"))
-	kubectl(t, s, "patch", "infp", inference, "--type=json", "-p", fmt.Sprintf(
-		`[{"op":"replace","path":"/spec/variants/%d/image","value":"heteroaccel/face-recognition:npu-2"}]`, slices.Index(kinds, "NPU")))
+	edit := func(image string) {
+		kubectl(t, s, "patch", "infp", inference, "--type=json", "-p", fmt.Sprintf(
+			`[{"op":"replace","path":"/spec/variants/%d/image","value":"heteroaccel/face-recognition:%s"}]`, slices.Index(kinds, "NPU"), image))
+	}
+	edit("npu-2")
+	defer edit("npu")
 	eventuallyWould(t, s, anyPod("", inference, "gpu,npu"), "NPU")
 	eventually(t, func(ctx context.Context) error {
 		left, err := s.Kubectl(ctx, "get", "infp", inference, "-o", "jsonpath={.status.learned[*].accelerator}")
@@ -175,22 +179,7 @@ func reset(t *testing.T, s *stack.Stack) {
 		p.Annotations[cluster.DurationAnnotation] = "10s"
 	}))
 	running(t, s, before)
-	kubectl(t, s, "annotate", "infp", "face-recognition", accel.ResetLearnedAnnotation+"=1", "--overwrite")
-	none := func(ctx context.Context) error {
-		v, err := learnedOf(ctx, s, "GPU")
-		if err == nil && (v.Runs != 0 || v.UsedSeconds != v.HintSeconds) {
-			err = fmt.Errorf("after a reset: %+v", v)
-		}
-		return err
-	}
-	eventually(t, none)
-	eventually(t, func(ctx context.Context) error {
-		left, err := s.Kubectl(ctx, "get", "infp", "face-recognition", "-o", "jsonpath={.status.learnedReset},{.status.learned}")
-		if err == nil && left != "1," {
-			err = fmt.Errorf("the status has %q", left)
-		}
-		return err
-	})
+	none := forget(t, s, "1")
 	eventually(t, func(ctx context.Context) error {
 		n, err := metricOf(ctx, s, "webhook status", `heteroaccel_webhook_finished_runs_total{outcome="edited"}`)
 		if err == nil && n != 1 {
@@ -201,4 +190,32 @@ func reset(t *testing.T, s *stack.Stack) {
 	if err := none(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// forget sets the annotation and waits until nothing is learned; the function that it
+// returns checks that this is still so.
+func forget(t *testing.T, s *stack.Stack, value string) (none func(context.Context) error) {
+	t.Helper()
+	kubectl(t, s, "annotate", "infp", "face-recognition", accel.ResetLearnedAnnotation+"="+value, "--overwrite")
+	none = func(ctx context.Context) error {
+		for _, kind := range []string{"GPU", "NPU", "CPU"} {
+			v, err := learnedOf(ctx, s, kind)
+			if err == nil && (v.Runs != 0 || v.UsedSeconds != v.HintSeconds) {
+				err = fmt.Errorf("after a reset: %+v", v)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	eventually(t, none)
+	eventually(t, func(ctx context.Context) error {
+		left, err := s.Kubectl(ctx, "get", "infp", "face-recognition", "-o", "jsonpath={.status.learnedReset},{.status.learned}")
+		if err == nil && left != value+"," {
+			err = fmt.Errorf("the status has %q", left)
+		}
+		return err
+	})
+	return none
 }

@@ -3,6 +3,8 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -13,55 +15,74 @@ import (
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
+	"heteroaccel.io/pkg/monitor"
 )
 
-// setup is an installation that several tests need alike, whose programs have the
-// race detector. A test that borrows
+// setup is an installation that several tests need alike. A test that borrows
 // one may find it used by others before: with no pods, all nodes in order and
 // every program running, but with their namespaces and Events. It leaves it the
 // same way, and profiles as they were.
 type setup struct {
 	name     string
 	machines func() []*machine.Machine
-	webhook  []string
+	// webhook and extender are further flags of theirs.
+	webhook, extender []string
+	// prepare, if set, adds what has to be written to files first.
+	prepare func(*testing.T, *stack.Config)
+	// plain leaves the race detector out of the programs: nothing happens at once.
+	plain bool
+	// scrape is how often each program reads every exporter; 0 for half a second.
+	scrape time.Duration
 }
 
+// The setups in the order in which their tests begin, those that take longest
+// first.
 var (
 	paper      = setup{name: "the paper's nodes", machines: machine.Paper}
 	oneNode    = setup{name: "one of each", machines: oneOfEach}
 	unattended = setup{name: "one of each, not recreated", machines: oneOfEach, webhook: []string{"--readmission=false"}}
-	hundred    = setup{name: "a hundred devices", machines: fleet}
+	// What breaks is not what its tests look at, and twenty pages are read at a time.
+	hundred = setup{name: "a hundred devices", machines: fleet, scrape: monitor.DefaultInterval}
+	// A reservation that no pod takes is soon forgotten.
+	fourOfEach = setup{name: "four of each", machines: manyOfEach, webhook: []string{"--reservation-ttl=10s"}}
+	fourNodes  = setup{
+		name: "the paper's nodes and one more", machines: paperAndTwo, plain: true,
+		webhook: []string{"--scheduler-names=default-scheduler,edge-scheduler"},
+	}
+	authenticated = setup{name: "an API server that authenticates itself", machines: oneGPUEach, plain: true, prepare: withClientCA}
+	twoShapes     = setup{name: "two GPUs, and a stick and an FPGA", machines: twoShapesOfNodes, plain: true}
+	// What is stale is so in seconds.
+	impatient = setup{
+		name: "the paper's nodes, soon stale", machines: machine.Paper,
+		webhook: []string{"--reservation-ttl=10s", "--max-telemetry-age=4s"}, extender: []string{"--max-telemetry-age=4s"},
+	}
+	setups = []setup{paper, twoShapes, impatient, fourNodes, hundred, authenticated, oneNode, fourOfEach, unattended}
 )
 
-// maxIdle is how many installations nobody uses are kept for the next test: an
-// idle one takes a tenth of a processor and half a GiB.
-const maxIdle = 2
-
-// pool has the installations that nobody uses, the latest last, and how many
-// tests have yet to release each setup: what nobody waits for is stopped.
+// pool has the installations that nobody uses, and how many tests have yet to
+// release each setup: what nobody waits for is stopped.
 var pool = struct {
 	mu      sync.Mutex
-	idle    []pooled
+	idle    map[string]*stack.Stack
 	pending map[string]int
-}{pending: map[string]int{}}
-
-type pooled struct {
-	setup string
-	*stack.Stack
-}
+}{idle: map[string]*stack.Stack{}, pending: map[string]int{}}
 
 // borrow makes the test a parallel one and returns an installation for its time.
 func borrow(t *testing.T, want setup) *stack.Stack {
 	t.Helper()
 	expect(want.name, 1)
-	t.Parallel() // goes on once every test has said what it will borrow
+	turn(t, want.name)
 	t.Cleanup(func() { expect(want.name, -1) })
 	s := take(want.name)
 	if s == nil {
 		var out bytes.Buffer
+		cfg := stack.Config{Out: &out, Race: !want.plain, Machines: want.machines(), Webhook: want.webhook, Extender: want.extender, Scrape: want.scrape}
+		if want.prepare != nil {
+			want.prepare(t, &cfg)
+		}
 		var err error
 		// Not the test's context: the next test goes on with it.
-		if s, err = launch(context.Background(), stack.Config{Out: &out, Race: true, Machines: want.machines(), Webhook: want.webhook}); err != nil {
+		if s, err = launch(context.Background(), cfg); err != nil {
 			t.Fatalf("start the cluster: %v\n%s", err, out.String())
 		}
 	}
@@ -82,18 +103,17 @@ func borrow(t *testing.T, want setup) *stack.Stack {
 	return s
 }
 
-// expect counts the tests that have yet to release a setup, and stops those
-// installations that no test will borrow any more.
+// expect counts the tests that have yet to release a setup, and stops its
+// installation once no test will borrow it any more.
 func expect(name string, tests int) {
 	pool.mu.Lock()
 	pool.pending[name] += tests
 	last := pool.pending[name] == 0
 	pool.mu.Unlock()
-	for last {
-		s := take(name)
-		if s == nil {
-			return
-		}
+	if !last {
+		return
+	}
+	if s := take(name); s != nil {
 		s.Stop() // takes seconds: not under the lock
 	}
 }
@@ -102,37 +122,35 @@ func expect(name string, tests int) {
 func take(name string) *stack.Stack {
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
-	i := slices.IndexFunc(pool.idle, func(p pooled) bool { return p.setup == name })
-	if i < 0 {
-		return nil
-	}
-	s := pool.idle[i].Stack
-	pool.idle = slices.Delete(pool.idle, i, i+1)
+	s := pool.idle[name]
+	delete(pool.idle, name)
 	return s
 }
 
-// release puts an installation into the pool, and stops the one that was idle
-// longest if there are too many.
+// release puts an installation into the pool.
 func release(name string, s *stack.Stack) {
 	pool.mu.Lock()
-	pool.idle = append(pool.idle, pooled{name, s})
-	var stop *stack.Stack
-	if len(pool.idle) > maxIdle {
-		stop = pool.idle[0].Stack
-		pool.idle = slices.Delete(pool.idle, 0, 1)
-	}
-	pool.mu.Unlock()
-	if stop != nil {
-		stop.Stop()
-	}
+	defer pool.mu.Unlock()
+	pool.idle[name] = s
 }
+
+// scratch is a directory for files of installations.
+var scratch string
 
 // TestMain stops what the pool has once all tests have ended.
 func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, p := range pool.idle {
-		p.Stop()
+	flag.Parse()
+	takeTurns()
+	var err error
+	if scratch, err = os.MkdirTemp("", "e2e-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
+	code := m.Run()
+	for _, s := range pool.idle {
+		s.Stop()
+	}
+	_ = os.RemoveAll(scratch)
 	os.Exit(code)
 }
 
@@ -164,23 +182,6 @@ func launch(ctx context.Context, cfg stack.Config) (*stack.Stack, error) {
 	// TestTimeout and extenderVanishes have the shipped time.
 	cfg.ExtenderTimeout = 5 * time.Second
 	return stack.Start(ctx, cfg)
-}
-
-// start runs an installation of its own for one test. Tests in which things
-// happen at once set Race.
-func start(t *testing.T, cfg stack.Config) *stack.Stack {
-	t.Helper()
-	var out bytes.Buffer
-	cfg.Out = &out
-	s, err := launch(t.Context(), cfg)
-	if err != nil {
-		t.Fatalf("start the cluster: %v\n%s", err, out.String())
-	}
-	t.Cleanup(func() {
-		noRaces(t, s)
-		s.Stop()
-	})
-	return s
 }
 
 // noRaces fails a test whose programs the race detector caught, or that

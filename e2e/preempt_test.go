@@ -21,8 +21,7 @@ import (
 // with pods that are pinned to them by hand and pods of ours: nobody is evicted
 // for one, and nobody is put on one.
 func TestBrokenDevices(t *testing.T) {
-	t.Parallel()
-	s := start(t, stack.Config{Machines: append(machine.Paper(), machine.Shape{GPUs: 2}.Machine("two"))})
+	s := borrow(t, fourNodes)
 	for name, value := range map[string]int32{"mid": 500, "high": 1000} {
 		class := &schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Value: value}
 		if _, err := s.Client().SchedulingV1().PriorityClasses().Create(t.Context(), class, metav1.CreateOptions{}); err != nil {

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -84,9 +83,7 @@ func nothingRefused(t *testing.T, s *stack.Stack, ns string) {
 // TestQuota is what becomes of pods in namespaces with a ResourceQuota, which
 // the API server enforces after the webhook has chosen.
 func TestQuota(t *testing.T) {
-	t.Parallel()
-	machines := machine.Fleet(1, machine.Shape{GPUs: 4, Sticks: 4, FPGAs: 1, Cores: 16})
-	runShared(t, start(t, stack.Config{Race: true, Machines: machines, Webhook: []string{"--reservation-ttl=10s"}}), []shared{
+	runShared(t, borrow(t, fourOfEach), []shared{
 		{"next kind", quotaNextKind},
 		{"burst under a quota of 1", func(t *testing.T, s *stack.Stack) { quotaBurst(t, s, 1) }},
 		{"burst under a quota of 3", func(t *testing.T, s *stack.Stack) { quotaBurst(t, s, 3) }},

@@ -24,13 +24,13 @@ func oneGPUEach() []*machine.Machine {
 // TestReach: cameras are given addresses outside the cluster, on the node that
 // they are attached to if there is a device.
 func TestReach(t *testing.T) {
-	t.Parallel()
-	s := start(t, stack.Config{Machines: oneGPUEach()})
+	s := borrow(t, authenticated)
 	if err := s.InstallConnector(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	gatewayAPI(t, s)
 	nodePort(t, s)
+	defer func() { s.Process("connector").Kill() }() // it was started anew meanwhile
 	for _, scene := range []shared{
 		{"node port", reachByNodePort},
 		{"external address of the node", reachByExternalAddress},

@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -31,10 +30,12 @@ func createdFirst(p *corev1.Pod) bool {
 // TestCreatedFirst: the next pod of a Deployment is created before the one that
 // waits is gone, where the namespace's quota has room for both.
 func TestCreatedFirst(t *testing.T) {
-	t.Parallel()
-	s := start(t, stack.Config{Race: true, Machines: machine.Fleet(1, machine.Shape{GPUs: 2, Sticks: 2, Cores: 8})})
-	for range 2 {
+	s := borrow(t, fourOfEach)
+	for range 4 {
 		occupy(t, s, gpuResource)
+	}
+	for range 2 {
+		occupy(t, s, stickResource)
 	}
 	t.Run("two at once", func(t *testing.T) {
 		replicas(t, s, 2, true)
@@ -51,8 +52,9 @@ func TestCreatedFirst(t *testing.T) {
 		replicas(t, s, 1, false)
 	})
 	t.Run("no quota for both", func(t *testing.T) {
-		// Those that hold the GPUs and the other stick, and the one that waits.
-		replicas(t, s, 1, false, func() { limited(t, s, metav1.NamespaceDefault, map[string]string{"pods": "4"}) })
+		defer kubectl(t, s, "delete", "resourcequota", "--all")
+		// Those that hold the GPUs and the other sticks, and the one that waits.
+		replicas(t, s, 1, false, func() { limited(t, s, metav1.NamespaceDefault, map[string]string{"pods": "8"}) })
 	})
 	vacate(t, s, third)
 }

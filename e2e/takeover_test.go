@@ -24,7 +24,6 @@ import (
 // of 500 requests, while 100 devices free that are waited for by the wrong
 // pods. Every request runs exactly once, and no device is given out twice.
 func TestTakeover(t *testing.T) {
-	t.Parallel()
 	const (
 		jobs, bare = 250, 250
 		nodes      = 5   // with ten devices of two kinds each

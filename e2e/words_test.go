@@ -23,16 +23,17 @@ import (
 // the README's: on the real API server, which completes and judges what the
 // webhook makes of them.
 func TestWords(t *testing.T) {
-	t.Parallel()
-	s := start(t, stack.Config{Webhook: []string{"--scheduler-names=default-scheduler,edge-scheduler"}})
-	for _, profile := range []string{"model-server", "nvr", "parking"} {
+	s := borrow(t, fourNodes)
+	profiles := []string{"model-server", "nvr", "parking"}
+	defer kubectl(t, s, append([]string{"delete", "inferenceprofiles"}, profiles...)...)
+	for _, profile := range profiles {
 		said, err := s.Kubectl(t.Context(), "apply", "--server-side", "-f", wordsFile(t, "profile-"+profile))
 		if err != nil {
 			t.Fatal(said)
 		}
 	}
 	eventually(t, func(ctx context.Context) error {
-		for _, inference := range []string{"model-server", "nvr", "parking"} {
+		for _, inference := range profiles {
 			known := anyPod("", inference, "any", func(p *corev1.Pod) { p.Spec.Containers[0].Command = []string{"run", "$(HETEROACCEL_DEVICE)"} })
 			if _, err := would(ctx, s, known); err != nil {
 				return err

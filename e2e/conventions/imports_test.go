@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -22,10 +23,12 @@ type pkg struct {
 	TestImports           []string
 }
 
+// listed is what the go command knows of our packages, asked once.
+var listed = sync.OnceValues(exec.Command("go", "list", "-json=ImportPath,Dir,Name,GoFiles,Imports,TestImports", module+"/...").Output)
+
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Name,GoFiles,Imports,TestImports", module+"/...")
-	out, err := cmd.Output()
+	out, err := listed()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}

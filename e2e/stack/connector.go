@@ -48,9 +48,7 @@ func (s *Stack) StartConnector(ctx context.Context, name string, further ...stri
 		"--health-probe-bind-address", status,
 		"--metrics-bind-address", status,
 		"--anonymous",
-		telemetry,
-		"--telemetry-interval", "500ms",
-	}, further...)
+	}, append(telemetry, further...)...)
 	if err := s.run(name, "connector", args...); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,21 +49,22 @@ func (s *Stack) port(name string) (int, error) {
 	return s.ports[name], nil
 }
 
-// telemetry is the flag that names every exporter, or one that changes nothing
-// where there is none.
-func (s *Stack) telemetry() (string, error) {
+// telemetry are the flags that name every exporter, if there is one, and how
+// often it is scraped.
+func (s *Stack) telemetry() ([]string, error) {
 	var urls []string
 	for _, m := range s.Machines {
 		port, err := s.port("exporter-" + m.Name)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
-	if len(urls) == 0 {
-		return "--telemetry-interval=500ms", nil
+	flags := []string{"--telemetry-interval", s.cfg.Scrape.String()}
+	if len(urls) > 0 {
+		flags = append(flags, "--exporter-endpoints="+strings.Join(urls, ","))
 	}
-	return "--exporter-endpoints=" + strings.Join(urls, ","), nil
+	return flags, nil
 }
 
 // StartExtender runs the extender, with further flags after those of the
@@ -83,10 +85,8 @@ func (s *Stack) StartExtender(ctx context.Context, further ...string) error {
 		"--pages-bind-address", fmt.Sprintf("127.0.0.1:%d", s.ports["extender"]),
 		"--health-probe-bind-address", status,
 		"--metrics-bind-address", status,
-		telemetry,
-		"--telemetry-interval", "500ms",
-	}, s.cfg.Extender...)
-	if err := s.run("extender", "extender", append(args, further...)...); err != nil {
+	}, slices.Concat(telemetry, s.cfg.Extender, further)...)
+	if err := s.run("extender", "extender", args...); err != nil {
 		return err
 	}
 	return s.ready(ctx, "extender", s.URL("extender status", "/readyz"))
@@ -132,9 +132,7 @@ func (s *Stack) StartReplica(name string) error {
 		"--bind-address", fmt.Sprintf("127.0.0.1:%d", port),
 		"--health-probe-bind-address", status,
 		"--metrics-bind-address", status,
-		telemetry,
-		"--telemetry-interval", "500ms",
-	}, s.cfg.Webhook...)
+	}, append(telemetry, s.cfg.Webhook...)...)
 	return s.run(name, "webhook", args...)
 }
 

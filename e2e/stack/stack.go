@@ -28,6 +28,9 @@ type Config struct {
 	// ExtenderTimeout is how long the scheduler waits for the extender; 0 for what is
 	// shipped.
 	ExtenderTimeout time.Duration
+	// Scrape is how often the webhook, the extender and the connector each scrape
+	// every exporter; 0 for half a second.
+	Scrape time.Duration
 	// Keep leaves the work directory, with the logs, after Stop.
 	Keep bool
 }
@@ -82,6 +85,9 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 	}
 	if cfg.Machines == nil {
 		cfg.Machines = machine.Paper()
+	}
+	if cfg.Scrape == 0 {
+		cfg.Scrape = 500 * time.Millisecond
 	}
 	s := &Stack{cfg: cfg, Machines: cfg.Machines, ports: map[string]int{}, running: map[string]*cluster.Process{}}
 	if s.root, err = cluster.Root(); err != nil {
