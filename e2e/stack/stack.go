@@ -42,7 +42,7 @@ type Stack struct {
 	bin     string
 	root    string
 	ports   map[string]int // by what listens there: see URL
-	running map[string]*cluster.Process
+	servers map[string]string
 }
 
 // programs are what is compiled from this tree.
@@ -83,7 +83,7 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 	if cfg.Machines == nil {
 		cfg.Machines = machine.Paper()
 	}
-	s := &Stack{cfg: cfg, Machines: cfg.Machines, ports: map[string]int{}, running: map[string]*cluster.Process{}}
+	s := &Stack{cfg: cfg, Machines: cfg.Machines, ports: map[string]int{}, servers: map[string]string{}}
 	if s.root, err = cluster.Root(); err != nil {
 		return nil, err
 	}
