@@ -93,9 +93,6 @@ func (x *site) sessions(t *testing.T, w wave) {
 			<-c.done
 		}
 	}()
-	if w.during != nil {
-		w.during()
-	}
 	for i := range each + 3 {
 		wg.Go(func() {
 			c, err := x.camera(ctx, replicas[i%len(replicas)], []string{"gpu", "gpu", "any"}[i%3])
@@ -113,13 +110,21 @@ func (x *site) sessions(t *testing.T, w wave) {
 		t.FailNow()
 	}
 	served := func(context.Context) error { return x.served(cameras) }
-	x.try(t, w, served)
+	if w.during == nil { // what breaks has broken from the start
+		x.try(t, w, served)
+	} else {
+		eventually(t, served)
+		w.during()
+	}
 	first, _ := cameras[0].session()
 	if first.Pod != "" {
-		err := x.client.CoreV1().Pods(stack.SessionNamespace).Delete(ctx, first.Pod, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
-		if err != nil && !apierrors.IsNotFound(err) {
-			t.Fatal(err)
-		}
+		eventually(t, func(ctx context.Context) error {
+			err := x.client.CoreV1().Pods(stack.SessionNamespace).Delete(ctx, first.Pod, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
+			if apierrors.IsNotFound(err) {
+				return nil
+			}
+			return err
+		})
 	}
 	x.try(t, w, func(ctx context.Context) error {
 		if s, _ := cameras[0].session(); first.Pod != "" && s.Pod == first.Pod {
