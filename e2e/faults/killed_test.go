@@ -23,12 +23,12 @@ func (x *site) killedEverywhere(t *testing.T, v *victim, load func(*testing.T, w
 		v.alive(t)
 	}
 	for quiet := 0; quiet < 2; {
-		before := v.points.Kills()
+		before, points := v.points.Kills(), v.points.Points()
 		v.points.Allow(killsOfAWave)
 		load(t, wave{mended: mend})
 		mend()
 		t.Logf("wave %d: killed %d times, %d sorts of calls so far", x.waves, v.points.Kills()-before, v.points.Sorts())
-		if quiet++; v.points.Kills() > before+1 { // every 40th call kills as well
+		if quiet++; v.points.Points() > points {
 			quiet = 0
 		}
 		if x.waves >= mostWaves {

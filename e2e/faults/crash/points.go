@@ -97,6 +97,18 @@ func (p *Points) Open() (open []string) {
 	return open
 }
 
+// Points are how many of them the program has died at: each sort of call in each phase
+// before and after.
+func (p *Points) Points() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, died := range p.died {
+		n += len(died)
+	}
+	return n
+}
+
 // Sorts is how many sorts of calls there were, each phase counted apart.
 func (p *Points) Sorts() int {
 	p.mu.Lock()

@@ -73,7 +73,7 @@ func TestAllowedAgain(t *testing.T) {
 			t.Errorf("call %d: %s, want %s", i, got, want)
 		}
 	}
-	if s := fmt.Sprint(p.Sorts(), p.Open()); s != "1 []" {
+	if s := fmt.Sprint(p.Sorts(), p.Points(), p.Open()); s != "1 2 []" {
 		t.Errorf("it has %s", s)
 	}
 }
