@@ -11,7 +11,7 @@ GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./connector ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster test test-all test-cluster lint unit e2e e2e-long fuzz soak bench experiment simulate generate vulnerabilities prepare
+.PHONY: help build demo cluster test test-all test-cluster lint unit e2e e2e-long fuzz faults soak bench experiment simulate generate vulnerabilities prepare
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ cluster: privileged ## Run four real inferences on three real kubelets, as root 
 
 test: lint unit e2e ## Run the tests of every change, in less than 8 minutes once all is compiled
 
-test-all: lint unit e2e-long fuzz soak ## Run every test that needs no root: also the long ones, the fuzz tests and the soak
+test-all: lint unit e2e-long fuzz faults soak ## Run every test that needs no root: also the long ones, the fuzz tests, the faults and the soak
 
 test-cluster: privileged ## Run the tests on real kubelets, as root
 	@./e2e/needs.sh cc venv
@@ -54,6 +54,11 @@ e2e-long: e2e
 FUZZTIME := 30s
 fuzz: ## Fuzz each decoder for half a minute (FUZZTIME=1h for longer)
 	@./e2e/fuzz.sh $(FUZZTIME)
+
+FAULTS := .
+faults: prepare ## Kill, pause and cut off every program under load, and look for lost and doubled pods (FAULTS=TestWebhookKilled for one)
+	@./e2e/needs.sh cc
+	go test -race -count 1 -tags faults -timeout 2h -v -run '$(FAULTS)' ./e2e/faults
 
 soak: prepare ## Run 200 pods for five minutes while devices fail, and look for lost and stuck ones (SOAK=-help shows its flags)
 	@go run ./e2e/soak $(SOAK)

@@ -42,12 +42,14 @@ type renewals struct {
 	dirty   map[int]bool
 	// stored are our own parts that the API server has an object of.
 	stored map[int]bool
+	// wrote is when the replica of each Lease wrote it, by that replica's clock.
+	wrote map[string]time.Time
 }
 
 func newRenewals() renewals {
 	return renewals{
 		leases: map[string]map[string]time.Time{}, latest: map[string]time.Time{},
-		written: map[string]time.Time{}, dirty: map[int]bool{}, stored: map[int]bool{},
+		written: map[string]time.Time{}, dirty: map[int]bool{}, stored: map[int]bool{}, wrote: map[string]time.Time{},
 	}
 }
 
@@ -67,8 +69,10 @@ func (r *renewals) last(id string) time.Time { return r.latest[id] }
 // of are the renewals of one Lease.
 func (r *renewals) of(lease string) map[string]time.Time { return r.leases[lease] }
 
-// take reads a replica's Lease. Our own is read once, after a restart.
-func (r *renewals) take(l *coordinationv1.Lease, identity string) {
+// take reads a replica's Lease at a time by our clock. Our own is read once, after a
+// restart. Another's clock may be hours from ours: what it has written since we looked
+// last is of now, and nothing was renewed in the future.
+func (r *renewals) take(l *coordinationv1.Lease, identity string, now time.Time) {
 	var seconds map[string]int64
 	if json.Unmarshal([]byte(l.Annotations[renewalsAnnotation]), &seconds) != nil {
 		return
@@ -77,11 +81,26 @@ func (r *renewals) take(l *coordinationv1.Lease, identity string) {
 	if own && r.leases[l.Name] != nil {
 		return
 	}
+	late := time.Duration(0) // their clock
+	if wrote := l.Spec.RenewTime; !own && wrote != nil {
+		before, known := r.wrote[l.Name]
+		if known && before.Equal(wrote.Time) {
+			return
+		}
+		if known {
+			late = now.Sub(wrote.Time)
+		}
+		r.wrote[l.Name] = wrote.Time
+	}
 	times := make(map[string]time.Time, len(seconds))
 	for id, at := range seconds {
 		times[id] = time.Unix(at, 0)
-		if times[id].After(r.latest[id]) {
-			r.latest[id] = times[id]
+		renewed := times[id].Add(late)
+		if renewed.After(now) {
+			renewed = now
+		}
+		if renewed.After(r.latest[id]) {
+			r.latest[id] = renewed
 		}
 		if own {
 			r.written[id] = times[id]
@@ -92,7 +111,10 @@ func (r *renewals) take(l *coordinationv1.Lease, identity string) {
 }
 
 // drop forgets a Lease that is gone.
-func (r *renewals) drop(lease string) { delete(r.leases, lease) }
+func (r *renewals) drop(lease string) {
+	delete(r.leases, lease)
+	delete(r.wrote, lease)
+}
 
 // obsolete are the Leases of other replicas that speak of no session any more:
 // a replica that is gone for good deletes none of its own. known says which

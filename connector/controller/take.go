@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"time"
+
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 
@@ -12,7 +14,7 @@ func (k *Controller) setLease(l *coordinationv1.Lease) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l.Labels[session.Label] == session.LabelRenewals {
-		k.renewals.take(l, k.Identity)
+		k.renewals.take(l, k.Identity, time.Now())
 		for id := range k.renewals.of(l.Name) {
 			k.renewed(id)
 		}
@@ -23,7 +25,20 @@ func (k *Controller) setLease(l *coordinationv1.Lease) {
 		k.Log.Warn().Err(err).Msg("a lease is not a session's, and is left alone")
 		return
 	}
+	s.Renewed = since(s.Renewed, l.CreationTimestamp.Time, time.Now())
 	k.put(s)
+}
+
+// since is when a session was last renewed, of which the clock may be hours from
+// ours: not before the API server was given it, and not in the future.
+func since(renewed, created, now time.Time) time.Time {
+	if renewed.Before(created) {
+		renewed = created
+	}
+	if renewed.After(now) {
+		return now
+	}
+	return renewed
 }
 
 // put takes a session as the API server has it, unless what is known is newer.

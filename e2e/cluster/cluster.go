@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -45,14 +44,19 @@ type Config struct {
 // Cluster is a running cluster. Its methods may be called from several
 // goroutines, but for Stop, which is the last one to be called.
 type Cluster struct {
-	dir     string
-	keep    bool
-	out     io.Writer
-	bin     Binaries
-	at      Place
-	ca      *authority
-	lock    *os.File // held while the cluster lives: see sweep
-	server  string   // URL of the API server
+	dir    string
+	keep   bool
+	out    io.Writer
+	bin    Binaries
+	at     Place
+	ca     *authority
+	lock   *os.File // held while the cluster lives: see sweep
+	server string   // URL of the API server
+	// What it is started with.
+	serverPort  int
+	serverFlags []string
+	extenders   []schedulerv1.Extender
+
 	etcdURL string
 	rest    *rest.Config
 	client  kubernetes.Interface
@@ -241,35 +245,6 @@ func (c *Cluster) Server() string { return c.server }
 
 // Kubeconfig is the path of the administrator's.
 func (c *Cluster) Kubeconfig() string { return c.path("admin.kubeconfig") }
-
-// KubeconfigFor returns the path of a kubeconfig for a user, with the rights
-// that RBAC gives the user and the groups: none to begin with. A service
-// account is the user system:serviceaccount:NAMESPACE:NAME in the groups
-// system:serviceaccounts and system:serviceaccounts:NAMESPACE. Called again
-// for a user it makes new credentials, with the groups given then.
-func (c *Cluster) KubeconfigFor(user string, groups ...string) (string, error) {
-	name := strings.NewReplacer(":", "_", "/", "_").Replace(user)
-	path := c.path("etc", name+".kubeconfig")
-	return path, c.ca.kubeconfig(path, c.server, user, groups)
-}
-
-// Certificate writes NAME.crt and NAME.key, PEM, for a server at the hosts:
-// names or addresses. The cluster's CA, which CA has the path of, vouches for
-// it.
-func (c *Cluster) Certificate(name string, hosts ...string) (cert, key string, err error) {
-	base := c.path("pki", name)
-	return base + ".crt", base + ".key", c.ca.writeServer(base, hosts...)
-}
-
-// ClientCertificate writes NAME.crt and NAME.key, PEM, that make their holder the
-// user. The cluster's CA vouches for it.
-func (c *Cluster) ClientCertificate(name, user string) (cert, key string, err error) {
-	base := c.path("pki", name)
-	return base + ".crt", base + ".key", c.ca.writeClient(base, user)
-}
-
-// CA is the path of the certificate of the cluster's CA.
-func (c *Cluster) CA() string { return c.path("pki", "ca.crt") }
 
 // connect makes the administrator's kubeconfig and clients.
 func (c *Cluster) connect() error {

@@ -32,13 +32,14 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 	return nil
 }
 
-func (c *Cluster) startAPIServer(ctx context.Context, further []string) error {
+// startAPIServer starts it, at the port that it must have, if any is given.
+func (c *Cluster) startAPIServer(ctx context.Context, further []string, at ...int) error {
 	// Whom the kubelets let read logs.
 	if err := c.ca.writeClient(c.path("pki", kubeletClient), "kube-apiserver", adminGroup); err != nil {
 		return err
 	}
 	ports, err := c.serve(ctx, service{
-		name: "kube-apiserver", path: c.bin.APIServer, ports: 1, health: "/readyz",
+		name: "kube-apiserver", path: c.bin.APIServer, ports: 1, at: at, health: "/readyz",
 		args: func(ports []int) []string {
 			return append([]string{
 				fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=" + c.at.Address, "--advertise-address=" + c.at.Address,
@@ -58,7 +59,10 @@ func (c *Cluster) startAPIServer(ctx context.Context, further []string) error {
 	if err != nil {
 		return err
 	}
-	c.server = c.at.url(ports[0])
+	if len(at) > 0 {
+		return nil // everybody knows it
+	}
+	c.server, c.serverPort, c.serverFlags = c.at.url(ports[0]), ports[0], further
 	return c.connect()
 }
 

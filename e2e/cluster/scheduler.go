@@ -13,6 +13,7 @@ import (
 
 // startScheduler writes the scheduler's configuration and starts it.
 func (c *Cluster) startScheduler(ctx context.Context, extenders []schedulerv1.Extender) error {
+	c.extenders = extenders
 	kubeconfig, err := c.KubeconfigFor("system:kube-scheduler")
 	if err != nil {
 		return err

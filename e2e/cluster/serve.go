@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,21 +28,19 @@ func (c *Cluster) StartProcess(name, path string, args, env []string) (*Process,
 	if c.stopped {
 		return nil, fmt.Errorf("start %s: the cluster is stopped", name)
 	}
-	for i, p := range c.processes {
-		if p.Name() != name {
-			continue
-		}
-		if !p.Ended() {
-			return nil, fmt.Errorf("start %s: a process of that name runs already", name)
-		}
-		c.processes = append(c.processes[:i:i], c.processes[i+1:]...)
-		break
+	before := slices.IndexFunc(c.processes, func(p *Process) bool { return p.Name() == name })
+	if before >= 0 && !c.processes[before].Ended() {
+		return nil, fmt.Errorf("start %s: a process of that name runs already", name)
 	}
 	p, err := process.Start(process.Spec{Name: name, Path: path, Args: args, Env: env, Dir: c.dir, Log: c.path("logs", name+".log")})
 	if err != nil {
 		return nil, err
 	}
-	c.processes = append(c.processes, p)
+	if before >= 0 {
+		c.processes[before] = p // it ends when its predecessor would have
+	} else {
+		c.processes = append(c.processes, p)
+	}
 	return p, nil
 }
 
@@ -57,7 +56,7 @@ func (c *Cluster) Process(name string) *Process {
 }
 
 // Processes returns the latest process of each name, running or not, in the
-// order of their start.
+// order in which the names were first started.
 func (c *Cluster) Processes() []*Process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,8 +67,10 @@ func (c *Cluster) Processes() []*Process {
 // 200.
 type service struct {
 	name, path string
-	// ports is how many ports it needs.
+	// ports is how many ports it needs, at what those that it must have, as
+	// when others know its address from an earlier start.
 	ports int
+	at    []int
 	args  func(ports []int) []string
 	// health is the path on its first port that tells whether it is ready;
 	// plain says that it is served without TLS.
@@ -88,8 +89,8 @@ func (c *Cluster) serve(ctx context.Context, s service) (ports []int, err error)
 	}
 	defer client.CloseIdleConnections()
 	for range 5 {
-		ports = nil
-		for range s.ports {
+		ports = slices.Clone(s.at)
+		for range s.ports - len(ports) {
 			port, err := FreePort()
 			if err != nil {
 				return nil, err
@@ -111,7 +112,7 @@ func (c *Cluster) serve(ctx context.Context, s service) (ports []int, err error)
 			c.sayf("%-24s ready in %.1f s", s.name, time.Since(begin).Seconds())
 			return ports, nil
 		}
-		if !p.Ended() || !strings.Contains(p.Said(), "address already in use") {
+		if !p.Ended() || len(s.at) > 0 || !strings.Contains(p.Said(), "address already in use") {
 			return nil, err
 		}
 	}

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +58,7 @@ func (s *soak) report(ctx context.Context, owners []*judge.Owner, left []string,
 		fmt.Fprintf(s.out, "\nleft behind: %s\n", what)
 		failures++
 	}
-	for _, what := range s.crashes() {
+	for _, what := range s.Crashes() {
 		fmt.Fprintf(s.out, "\n%s\n", what)
 		failures++
 	}
@@ -92,24 +89,4 @@ func (s *soak) counted(ctx context.Context) []string {
 		}
 	}
 	return lines
-}
-
-// crashes are panics and data races in the programs' logs.
-func (s *soak) crashes() (found []string) {
-	for _, p := range s.Processes() {
-		if name, _, _ := strings.Cut(p.Name(), "-"); !slices.Contains([]string{"webhook", "extender", "exporter"}, name) {
-			continue
-		}
-		log, err := os.ReadFile(p.Log())
-		if err != nil {
-			found = append(found, fmt.Sprintf("the log of the %s could not be read: %v", p.Name(), err))
-			continue
-		}
-		for _, bad := range []string{"DATA RACE", "panic:", `"panic"`} {
-			if i := bytes.Index(log, []byte(bad)); i >= 0 {
-				found = append(found, fmt.Sprintf("the %s's log has %q:\n%s", p.Name(), bad, log[max(0, i-500):min(len(log), i+2000)]))
-			}
-		}
-	}
-	return found
 }

@@ -22,7 +22,7 @@ func (s *Stack) InstallConnector(ctx context.Context) error {
 // StartConnector runs a replica of the connector, which knows no client by
 // default but anonymous, and waits until it is ready.
 func (s *Stack) StartConnector(ctx context.Context, name string, further ...string) error {
-	kubeconfig, err := s.identity("heteroaccel-connector")
+	kubeconfig, err := s.identity(name, "heteroaccel-connector")
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (s *Stack) telemetry() ([]string, error) {
 // StartExtender runs the extender, with further flags after those of the
 // configuration, and waits until it is ready.
 func (s *Stack) StartExtender(ctx context.Context, further ...string) error {
-	kubeconfig, err := s.identity("heteroaccel-extender")
+	kubeconfig, err := s.identity("extender", "heteroaccel-extender")
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (s *Stack) StartWebhook(ctx context.Context) error {
 // the one that decides becomes ready. The registration stays where it is: see
 // Register. The replicas' addresses are those of name and of name + " status".
 func (s *Stack) StartReplica(name string) error {
-	kubeconfig, err := s.identity("heteroaccel-webhook")
+	kubeconfig, err := s.identity(name, "heteroaccel-webhook")
 	if err != nil {
 		return err
 	}
@@ -136,10 +136,18 @@ func (s *Stack) StartReplica(name string) error {
 	return s.run(name, "webhook", args...)
 }
 
-// identity is the kubeconfig of a service account of the manifests, so that
-// their RBAC is what the programs run under.
-func (s *Stack) identity(account string) (string, error) {
+// Through has a program, from its next start on, reach the API server at another
+// URL, where something stands between the two. It is called before anything else
+// happens at the same time.
+func (s *Stack) Through(program, server string) { s.servers[program] = server }
+
+// identity is a kubeconfig of a service account of the manifests for a program,
+// so that their RBAC is what the programs run under.
+func (s *Stack) identity(program, account string) (string, error) {
 	user, groups := serviceAccount(account)
+	if server := s.servers[program]; server != "" {
+		return s.KubeconfigAt(program, server, user, groups...)
+	}
 	return s.KubeconfigFor(user, groups...)
 }
 
@@ -158,24 +166,18 @@ func serviceAccount(name string) (user string, groups []string) {
 		[]string{"system:serviceaccounts", "system:serviceaccounts:" + Namespace, "system:authenticated"}
 }
 
-// Process returns a running program: "webhook" or another replica's name,
-// "extender", "exporter-NODE".
-func (s *Stack) Process(name string) *cluster.Process { return s.running[name] }
-
+// run starts a program. Process knows it by its name: "webhook" or another
+// replica's, "extender", "exporter-NODE".
 func (s *Stack) run(name, program string, args ...string) error {
-	p, err := s.StartProcess(name, filepath.Join(s.bin, program), args, nil)
-	if err != nil {
-		return err
-	}
-	s.running[name] = p
-	return nil
+	_, err := s.StartProcess(name, filepath.Join(s.bin, program), args, nil)
+	return err
 }
 
 // ready waits for a program's /readyz, and gives up when the program ends.
 func (s *Stack) ready(ctx context.Context, program, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
-	p := s.running[program]
+	p := s.Process(program)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go func() {

@@ -45,7 +45,7 @@ type Stack struct {
 	bin     string
 	root    string
 	ports   map[string]int // by what listens there: see URL
-	running map[string]*cluster.Process
+	servers map[string]string
 }
 
 // programs are what is compiled from this tree.
@@ -89,7 +89,7 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 	if cfg.Scrape == 0 {
 		cfg.Scrape = 500 * time.Millisecond
 	}
-	s := &Stack{cfg: cfg, Machines: cfg.Machines, ports: map[string]int{}, running: map[string]*cluster.Process{}}
+	s := &Stack{cfg: cfg, Machines: cfg.Machines, ports: map[string]int{}, servers: map[string]string{}}
 	if s.root, err = cluster.Root(); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
@@ -69,6 +70,10 @@ func (r *Recreator) createFirst(ctx context.Context, p *pending.Pod, e *replacem
 	w := r.watch(name, p.Key())
 	defer r.unwatch(w)
 	created, err := r.Pods.Create(ctx, pod, false)
+	if apierrors.IsAlreadyExists(err) { // or the one of an earlier try is not gone yet
+		r.revoke(p.Namespace, e, there)
+		return fmt.Errorf("%w: another replica recreates it", podapi.ErrChanged)
+	}
 	if err != nil {
 		return r.notCreated(ctx, p, e, there, chosen.Kind, name, err)
 	}

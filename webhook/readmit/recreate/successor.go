@@ -1,6 +1,7 @@
 package recreate
 
 import (
+	"crypto/sha256"
 	"maps"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,12 +17,18 @@ import (
 
 // successor is the pod that c would create in the place of old, without what
 // lets c adopt it. We choose its name, of the same form as c's: by its name
-// admission finds what is expected.
+// admission finds what is expected. It follows from the old pod, so that of two
+// replicas that both take themselves for the leader one alone can create it.
 func (c *controller) successor(p *pending.Pod, old *corev1.Pod, keys *record.Keys) *corev1.Pod {
 	const suffix, maxLength = 5, 63 // as the API server completes generateName
 	pod := c.replacement(old)
 	base := pod.GenerateName
-	pod.Name = base[:min(len(base), maxLength-suffix)] + rand.String(suffix)
+	sum := sha256.Sum256([]byte(old.UID))
+	letters := sum[:suffix]
+	for i := range letters {
+		letters[i] &= 0x7f // a character each
+	}
+	pod.Name = base[:min(len(base), maxLength-suffix)] + rand.SafeEncodeString(string(letters))
 	pod.OwnerReferences = nil
 	pod.Labels = maps.Clone(old.Labels)
 	delete(pod.Labels, appsv1.DefaultDeploymentUniqueLabelKey)

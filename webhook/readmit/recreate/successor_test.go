@@ -30,6 +30,14 @@ func TestSuccessor(t *testing.T) {
 	if len(next.Name) != len("set-")+5 || next.GenerateName != "set-" || len(next.OwnerReferences) != 0 {
 		t.Errorf("it is named %q of %q and owned by %v", next.Name, next.GenerateName, next.OwnerReferences)
 	}
+	if again := c.successor(w, old, podtest.Keys); again.Name != next.Name {
+		t.Errorf("two leaders create %s and %s in the place of one pod", next.Name, again.Name)
+	}
+	other := old.DeepCopy()
+	other.UID = "another"
+	if second := c.successor(w, other, podtest.Keys); second.Name == next.Name {
+		t.Error("another pod's has the same name")
+	}
 	if diff := cmp.Diff(map[string]string{"app": "a", accel.SuccessorLabel: "true"}, next.Labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
 	}

@@ -1,0 +1,81 @@
+//go:build faults
+
+package faults
+
+import (
+	"context"
+	"testing"
+)
+
+// waves at most, and how many kills one has: more, and nothing would come to an end
+// in it.
+const (
+	mostWaves    = 40
+	killsOfAWave = 24
+)
+
+// killedEverywhere kills a program at every sort of call, before and after the call
+// is carried out, until two waves of load in a row have come to no new one.
+func (x *site) killedEverywhere(t *testing.T, v *victim, load func(*testing.T, wave)) {
+	t.Helper()
+	mend := func() {
+		v.points.Allow(0)
+		v.alive(t)
+	}
+	for quiet := 0; quiet < 2; {
+		before, points := v.points.Kills(), v.points.Points()
+		v.points.Allow(killsOfAWave)
+		load(t, wave{mended: mend})
+		mend()
+		t.Logf("wave %d: killed %d times, %d sorts of calls so far", x.waves, v.points.Kills()-before, v.points.Sorts())
+		if quiet++; v.points.Points() > points {
+			quiet = 0
+		}
+		if x.waves >= mostWaves {
+			t.Errorf("after %d waves it is not over: %v", x.waves, v.points.Open())
+			return
+		}
+	}
+	if v.points.Kills() < 2*v.points.Sorts()/3 {
+		t.Errorf("the %s was killed %d times at %d sorts of calls: it proves too little", v.name, v.points.Kills(), v.points.Sorts())
+	}
+	for _, open := range v.points.Open() {
+		t.Logf("came once and not again: %s", open)
+	}
+}
+
+func TestWebhookKilled(t *testing.T) {
+	x := start(t, "webhook")
+	v := x.victim(t, "webhook", x.URL("webhook status", "/readyz"), func(context.Context) error { return x.StartReplica("webhook") })
+	x.proxies["webhook"].Set(v.dies)
+	x.killedEverywhere(t, v, x.wave)
+	x.released(t, "webhook")
+	count(t, "webhook: killed at %d calls of %d sorts, %d restarts, %d pods, 0 lost, 0 doubled", v.points.Kills(), v.points.Sorts(), v.restarts.Load(), x.pods)
+}
+
+func TestExtenderKilled(t *testing.T) {
+	x := start(t, "extender")
+	v := x.victim(t, "extender", x.URL("extender status", "/readyz"), func(ctx context.Context) error { return x.StartExtender(ctx) })
+	x.proxies["extender"].Set(v.dies)
+	x.killedEverywhere(t, v, x.wave)
+	count(t, "extender: killed at %d calls of %d sorts, %d restarts, %d pods, 0 lost, 0 doubled", v.points.Kills(), v.points.Sorts(), v.restarts.Load(), x.pods)
+}
+
+// TestStockKilled kills kube-scheduler and the controllers in the middle of a wave.
+func TestStockKilled(t *testing.T) {
+	x := start(t)
+	for name, kill := range map[string]func(context.Context) error{"kube-scheduler": x.KillScheduler, "kube-controller-manager": x.KillControllerManager} {
+		before := x.pods
+		killed := make(chan error, 1)
+		x.wave(t, wave{
+			during: func() { go func() { killed <- kill(t.Context()) }() },
+			mended: func() {
+				if err := <-killed; err != nil {
+					t.Error(err)
+				}
+			},
+		})
+		count(t, "%s: killed once, 1 restart, %d pods, 0 lost, 0 doubled", name, x.pods-before)
+	}
+	x.released(t, "webhook")
+}
