@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -26,14 +27,15 @@ var behind = []string{"webhook", "extender", "connector"}
 // waits, and the load goes on when it returns.
 func (x *site) under(t *testing.T, name string, breaks func(context.Context) (string, error), loads ...func(*testing.T, wave)) {
 	t.Run(name, func(t *testing.T) {
-		before, said := x.pods, ""
+		before := x.pods
+		var said []string // of each load
 		for _, load := range loads {
 			broken := make(chan error, 1)
 			load(t, wave{
 				during: func() {
 					go func() {
 						what, err := breaks(t.Context())
-						said = what
+						said = append(said, what)
 						broken <- err
 					}()
 				},
@@ -44,7 +46,7 @@ func (x *site) under(t *testing.T, name string, breaks func(context.Context) (st
 				},
 			})
 		}
-		count(t, "%s: %s, %d pods and sessions, 0 lost, 0 doubled", name, said, x.pods-before)
+		count(t, "%s: %s, %d pods and sessions, 0 lost, 0 doubled", name, strings.Join(said, "; "), x.pods-before)
 	})
 }
 

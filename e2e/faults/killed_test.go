@@ -4,7 +4,10 @@ package faults
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 )
 
 // waves at most, and how many kills one has: more, and nothing would come to an end
@@ -19,12 +22,14 @@ const (
 func (x *site) killedEverywhere(t *testing.T, v *victim, load func(*testing.T, wave)) {
 	t.Helper()
 	mend := func() {
+		v.killedWhileStarting(t)
 		v.points.Allow(0)
 		v.alive(t)
 	}
 	for quiet := 0; quiet < 2; {
 		before, points := v.points.Kills(), v.points.Points()
 		v.points.Allow(killsOfAWave)
+		v.kill(x.Process(v.name)) // what only watches makes its calls when it starts
 		load(t, wave{mended: mend})
 		mend()
 		t.Logf("wave %d: killed %d times, %d sorts of calls so far", x.waves, v.points.Kills()-before, v.points.Sorts())
@@ -36,12 +41,30 @@ func (x *site) killedEverywhere(t *testing.T, v *victim, load func(*testing.T, w
 			return
 		}
 	}
-	if v.points.Kills() < 2*v.points.Sorts()/3 {
+	if v.points.Sorts() == 0 || v.points.Points() < v.points.Sorts() {
 		t.Errorf("the %s was killed %d times at %d sorts of calls: it proves too little", v.name, v.points.Kills(), v.points.Sorts())
 	}
 	for _, open := range v.points.Open() {
 		t.Logf("came once and not again: %s", open)
 	}
+}
+
+// killedWhileStarting waits until the program was killed at every sort of call that it
+// makes when it starts, or comes to no further one: some it makes once for all.
+func (v *victim) killedWhileStarting(t *testing.T) {
+	t.Helper()
+	kills, since := v.points.Kills(), time.Now()
+	eventually(t, func(context.Context) error {
+		if now := v.points.Kills(); now != kills {
+			kills, since = now, time.Now()
+		}
+		for _, open := range v.points.Open() {
+			if strings.HasPrefix(open, starting) && v.points.Left() > 0 && time.Since(since) < 8*time.Second {
+				return fmt.Errorf("the %s was not killed at %s", v.name, open)
+			}
+		}
+		return nil
+	})
 }
 
 func TestWebhookKilled(t *testing.T) {

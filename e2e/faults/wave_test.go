@@ -52,6 +52,8 @@ func (x *site) wave(t *testing.T, w wave) {
 	eventually(t, func(ctx context.Context) error { return x.waits(ctx, append(slices.Clone(waiting), last)) })
 	all(t, anywhere, func(ctx context.Context, o owner) error { return o.create(ctx, x) })
 	if w.during != nil {
+		// The Job controller creates a second pod where the API server dies of the first.
+		eventually(t, func(context.Context) error { return x.created(anywhere) })
 		w.during()
 	}
 	for _, s := range sticks {
@@ -95,6 +97,16 @@ func (x *site) waits(ctx context.Context, owners []owner) error {
 		}
 		if said != o.pods {
 			return fmt.Errorf("%d of the pods of %s wait, want %d", said, o.name, o.pods)
+		}
+	}
+	return nil
+}
+
+// created checks that each owner has its pods.
+func (x *site) created(owners []owner) error {
+	for _, o := range owners {
+		if n := len(x.watch.of(o.name)); n < o.pods {
+			return fmt.Errorf("%s has %d pods, want %d", o.name, n, o.pods)
 		}
 	}
 	return nil

@@ -41,6 +41,13 @@ func (p *Points) Allow(kills int) {
 	p.left = kills
 }
 
+// Left is how many more kills are allowed.
+func (p *Points) Left() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.left
+}
+
 // Call takes a call of a sort in a phase.
 func (p *Points) Call(phase, sort string) When {
 	p.mu.Lock()
