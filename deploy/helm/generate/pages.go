@@ -62,6 +62,7 @@ func pages() []page {
 		{from: "deploy/connector-node/service.yaml", to: "connector/node-service.yaml", when: onNodes, edits: []edit{
 			{old: "nodePort: 30090", new: "nodePort: {{ .Values.connector.node.nodePort }}"},
 		}},
+		{from: "deploy/connector-gateway/policy.yaml", to: "connector/gateway-policy.yaml", when: byGateway},
 		{from: "deploy/connector-gateway/rbac.yaml", to: "connector/gateway-rbac.yaml", when: byGateway, edits: []edit{
 			{old: "resourceNames: [heteroaccel]", new: "resourceNames: [{{ .Values.connector.gateway.name | quote }}]"},
 			{old: "  name: heteroaccel-connector-gateway\n  namespace: heteroaccel-system\n", times: 2,
