@@ -17,6 +17,7 @@ import (
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"github.com/google/go-cmp/cmp"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -48,6 +49,9 @@ func files(t *testing.T) []string {
 	var out []string
 	for _, root := range []string{".", "../certs"} {
 		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+			if path == "helm" {
+				return fs.SkipDir // templates
+			}
 			if filepath.Ext(path) == ".yaml" {
 				out = append(out, path)
 			}
@@ -67,7 +71,7 @@ func decode(t *testing.T, data []byte) []runtime.Object {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, certmanagerv1.AddToScheme,
-		schedulerv1.AddToScheme, v1alpha1.AddToScheme, apiserverv1.AddToScheme,
+		schedulerv1.AddToScheme, v1alpha1.AddToScheme, apiserverv1.AddToScheme, monitoringv1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
