@@ -31,7 +31,7 @@ func checkCommand(c *cluster) *cobra.Command {
 		Short: "Check that HeteroAccel works, and say what mends it where it does not",
 		Long: `Check looks at each part of an installation, with your own rights, and prints a line for
 each: OK, WRONG with the command that mends it, or NOT CHECKED with the reason. It ends
-with 1 if anything is wrong, and with 2 if it could not look.
+with 1 if anything is wrong, and with 2 if the command line is.
 
 It has the API server say, in dry runs, what it would make of two pods, and has
 kube-scheduler place one pod, of which nothing runs, to see that the extender is asked. The

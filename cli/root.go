@@ -55,7 +55,10 @@ func command() *cobra.Command {
 		},
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.NoArgs,
+		// With it a command that there is not is an error, and no help.
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	root.PersistentFlags().SortFlags = false
 	c.add(root.PersistentFlags())
 	root.AddCommand(checkCommand(c), schedulerConfigCommand(c), versionCommand())

@@ -70,6 +70,8 @@ type Workload struct {
 type Canary struct {
 	// Err is why there was none, or why nothing was seen of it.
 	Err error
+	// Left is why it could not be removed.
+	Left error
 	// Resource is what it requested.
 	Resource string
 	// Node is where it was bound; Verdict is why it was not.
@@ -96,9 +98,12 @@ type Right struct {
 
 // Run judges a cluster.
 func Run(c *Cluster) []Line {
-	var lines []Line
+	lines := server(c)
+	if c.Server.Err != nil && Failed(lines) {
+		return lines // nobody answers: every other line would say the same
+	}
 	for _, judge := range []func(*Cluster) []Line{
-		server, crd, profiles, devices, registration, webhook, trials, backstop,
+		crd, profiles, devices, registration, webhook, trials, backstop,
 		extender, exporters, telemetry, scheduler, rights, versions,
 	} {
 		lines = append(lines, judge(c)...)

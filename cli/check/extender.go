@@ -84,12 +84,16 @@ func canary(c *Cluster) Line {
 		last = fmt.Sprintf("the last question, about %s, was %s ago", k.LastPod, k.Last.Round(time.Second))
 	}
 	switch {
+	case k.Left != nil:
+		return wrong(check, fmt.Sprintf("kubectl -n %s delete pods -l heteroaccel.io/check", c.Namespace), "the pod that was to show whether the extender is asked is still there: %v", k.Left)
+	case c.Replicas.Err != nil || len(c.Replicas.Value) == 0:
+		return notChecked(check, "the extender's pages, which say whether it was asked, could not be read")
+	case c.Mutated.Err != nil:
+		return notChecked(check, "not provable while no pod can be admitted in namespace %s", c.Namespace)
+	case mayNotCreate(k.Err):
+		return notChecked(check, "you may not create pods in namespace %s: choose another with --namespace", c.Namespace)
 	case k.Err != nil:
-		l := c.tried(check, k.Err)
-		if l.Result == Wrong { // the check of admission says what is wrong there
-			l = notChecked(check, "no pod could be placed to see whether the extender is asked: %v", k.Err)
-		}
-		return l
+		return notChecked(check, "not provable now: %v", k.Err)
 	case k.NothingFree:
 		return notChecked(check, "not provable now, since no device is free for a pod that would show it: %s", last)
 	case k.Node == "":

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -105,8 +106,8 @@ func (c *Cluster) tried(check string, err error) Line {
 		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 	}
 	switch {
-	case err == ErrNotAsked:
-		return notChecked(check, "%v: there is no usable profile to ask for", err)
+	case errors.Is(err, ErrNotAsked):
+		return notChecked(check, "%v", err)
 	case has("ValidatingAdmissionPolicy '" + BackstopName + "'"):
 		return wrong(check, apply, "nobody asked the webhook, and the backstop policy refused the pod: the registration is missing, or leaves out namespace %s", c.Namespace)
 	case has("failed calling webhook") && has("x509:", "certificate"):
@@ -115,12 +116,17 @@ func (c *Cluster) tried(check string, err error) Line {
 		return wrong(check, fmt.Sprintf("kubectl -n %s get pods,endpointslices", c.System), "the API server cannot reach the webhook: %s", text)
 	case isDenial(err):
 		return wrong(check, "kubectl get inferenceprofiles", "the webhook refused a pod that asks for a profile that there is: %s", text)
-	case apierrors.IsForbidden(err) && has("cannot create resource"):
+	case mayNotCreate(err):
 		return notChecked(check, "you may not create pods in namespace %s: choose another with --namespace", c.Namespace)
 	case apierrors.IsNotFound(err):
 		return wrong(check, "", "there is no namespace %s: choose another with --namespace", c.Namespace)
 	}
 	return notChecked(check, "somebody else refused the pod: choose another namespace with --namespace. The API server says: %s", text)
+}
+
+// mayNotCreate reports whether the caller has no right to create pods.
+func mayNotCreate(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "cannot create resource")
 }
 
 // backstop judges the policy that refuses pods which nobody chose a kind for.

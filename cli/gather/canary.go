@@ -55,9 +55,7 @@ func (g *Gatherer) canary(ctx context.Context, c *check.Cluster, clients []*page
 		return k
 	}
 	defer func() {
-		if err := g.remove(ctx, created.Name); err != nil && k.Err == nil {
-			k.Err = err
-		}
+		k.Left = g.remove(ctx, created.Name)
 	}()
 	// What ends the wait is in found: no error but that of reading it counts.
 	found := created
@@ -119,7 +117,7 @@ func (g *Gatherer) remove(ctx context.Context, name string) error {
 		return last == nil || apierrors.IsNotFound(last), nil
 	})
 	if err != nil {
-		return fmt.Errorf("pod %s was not removed, so delete it: kubectl -n %s delete pod %s: %w", name, g.Namespace, name, errors.Join(err, last))
+		return fmt.Errorf("remove pod %s: %w", name, errors.Join(err, last))
 	}
 	return nil
 }

@@ -68,13 +68,13 @@ func (g *Gatherer) Gather(ctx context.Context) *check.Cluster {
 	defer stop()
 	clients, err := g.extenders(ctx, c.Programs[check.Extender].Value.Args)
 	if err != nil {
-		c.Replicas.Err, c.Canary.Err = err, err
+		c.Replicas.Err = err
 		return c
 	}
 	for _, client := range clients {
 		r, err := client.Replica(ctx)
 		if err != nil {
-			c.Replicas.Err, c.Canary.Err = err, err
+			c.Replicas.Err = err
 			return c
 		}
 		c.Replicas.Value = append(c.Replicas.Value, r)

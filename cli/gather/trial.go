@@ -2,6 +2,7 @@ package gather
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -59,7 +60,7 @@ func pod(namespace, inference, kinds string) *corev1.Pod {
 // that must be refused.
 func (g *Gatherer) trials(ctx context.Context, c *check.Cluster) {
 	dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
-	c.Mutated.Err = check.ErrNotAsked
+	c.Mutated.Err = fmt.Errorf("%w: there is no usable profile to ask for", check.ErrNotAsked)
 	for _, p := range c.Profiles.Value {
 		if _, err := profile.New(&p); err != nil {
 			continue
