@@ -23,14 +23,19 @@ type fault struct {
 	check, says string
 }
 
-// quick are the faults that harm nobody else who uses the installation later.
+// quick are the faults that are noticed at once, and harm nobody who uses the
+// installation later.
 var quick = map[string]fault{
 	"registration deleted":         {deleteRegistration, "registration", "the webhook is not registered"},
 	"backstop unbound":             {unbindBackstop, "backstop", "is not bound"},
 	"profile that no node can run": {unrunnable, "devices", "profile nowhere can run nowhere"},
-	"rights removed":               {removeRights, "rights", "heteroaccel-webhook may not delete pods"},
-	"extender of another version":  {otherVersion, "versions", "the programs are of different versions"},
-	"exporter missing on a node":   {keepExporterOff, "exporters", "no exporter runs on node g"},
+}
+
+// slow are those that take the controllers a moment.
+var slow = map[string]fault{
+	"rights removed":              {removeRights, "rights", "heteroaccel-webhook may not delete pods"},
+	"extender of another version": {otherVersion, "versions", "the programs are of different versions"},
+	"exporter missing on a node":  {keepExporterOff, "exporters", "no exporter runs on node g"},
 }
 
 // broken breaks an installation in each way, and mends it again.

@@ -31,6 +31,9 @@ func TestCheck(t *testing.T) {
 	t.Run("program", func(t *testing.T) { programChecks(t, s) })
 	t.Run("kube-scheduler takes its configuration", func(t *testing.T) { kubeadmTook(t, s) })
 	broken(t, s, quick)
+	if long {
+		broken(t, s, slow)
+	}
 	t.Run("caller without rights", func(t *testing.T) { uncheckable(t, s) })
 	t.Run("interrupted", func(t *testing.T) { interrupted(t, s) })
 }

@@ -18,16 +18,19 @@ import (
 )
 
 var (
-	missing   = apierrors.NewNotFound(schema.GroupResource{Resource: "things"}, "thing")
-	forbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "thing", errors.New("no right"))
+	errMissing   = apierrors.NewNotFound(schema.GroupResource{Resource: "things"}, "thing")
+	errForbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "thing", errors.New("no right"))
 	// As the API server says it.
-	denied     = errors.New(`admission webhook "pods.heteroaccel.io" denied the request: there is no inference "x"`)
-	untrusted  = errors.New(`Internal error occurred: failed calling webhook "pods.heteroaccel.io": failed to call webhook: Post "https://heteroaccel-webhook.heteroaccel-system.svc:443/mutate?timeout=5s": tls: failed to verify certificate: x509: certificate signed by unknown authority`)
-	refusedTCP = errors.New(`Internal error occurred: failed calling webhook "pods.heteroaccel.io": failed to call webhook: Post "https://heteroaccel-webhook.heteroaccel-system.svc:443/mutate?timeout=5s": dial tcp 10.96.0.7:443: connect: connection refused`)
-	backstops  = errors.New(`pods "x" is forbidden: ValidatingAdmissionPolicy 'heteroaccel-backstop' with binding 'heteroaccel-backstop' denied request: this pod asks for an accelerator`)
-	noCreate   = apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New(`User "somebody" cannot create resource "pods" in API group "" in the namespace "default"`))
-	quota      = apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New("exceeded quota: small"))
+	errDenied     = said(`admission webhook "pods.heteroaccel.io" denied the request: there is no inference "x"`)
+	errUntrusted  = said(`Internal error occurred: failed calling webhook "pods.heteroaccel.io": failed to call webhook: Post "https://heteroaccel-webhook.heteroaccel-system.svc:443/mutate?timeout=5s": tls: failed to verify certificate: x509: certificate signed by unknown authority`)
+	errNotReached = said(`Internal error occurred: failed calling webhook "pods.heteroaccel.io": failed to call webhook: Post "https://heteroaccel-webhook.heteroaccel-system.svc:443/mutate?timeout=5s": dial tcp 10.96.0.7:443: connect: connection refused`)
+	errBackstop   = said(`pods "x" is forbidden: ValidatingAdmissionPolicy 'heteroaccel-backstop' with binding 'heteroaccel-backstop' denied request: this pod asks for an accelerator`)
+	errNoCreate   = apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", said(`User "somebody" cannot create resource "pods" in API group "" in the namespace "default"`))
+	errQuota      = apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New("exceeded quota: small"))
 )
+
+// said is an error in the words of the API server.
+func said(words string) error { return errors.New(words) }
 
 // TestSound: with everything right every line is OK, and each check has one.
 func TestSound(t *testing.T) {
@@ -54,47 +57,47 @@ func TestStates(t *testing.T) {
 	for name, tt := range map[string]state{
 		"old Kubernetes":            {func(c *Cluster) { c.Server.Value = "v1.29.9" }, "kubernetes", Wrong, "needs 1.30 or newer"},
 		"a provider's version":      {func(c *Cluster) { c.Server.Value = "v1.34.3-eks-1234" }, "kubernetes", OK, "v1.34.3-eks-1234"},
-		"no CRD":                    {func(c *Cluster) { c.CRD.Err = missing }, "crd", Wrong, "inferenceprofiles.heteroaccel.io is missing"},
+		"no CRD":                    {func(c *Cluster) { c.CRD.Err = errMissing }, "crd", Wrong, "inferenceprofiles.heteroaccel.io is missing"},
 		"CRD not established":       {func(c *Cluster) { c.CRD.Value.Status.Conditions = nil }, "crd", Wrong, "not established"},
-		"CRD unreadable":            {func(c *Cluster) { c.CRD.Err = forbidden }, "crd", NotChecked, "you may not read CustomResourceDefinitions"},
+		"CRD unreadable":            {func(c *Cluster) { c.CRD.Err = errForbidden }, "crd", NotChecked, "you may not read CustomResourceDefinitions"},
 		"older CRD":                 {olderCRD, "crd", Wrong, "it lacks spec.serverAddress, spec.variants[].device"},
 		"CRD of another version":    {func(c *Cluster) { c.CRD.Value.Spec.Versions[0].Name = "v1" }, "crd", Wrong, "does not serve v1alpha1"},
 		"no profile":                {func(c *Cluster) { c.Profiles.Value = nil }, "profiles", Wrong, "there is no InferenceProfile"},
-		"profiles unreadable":       {func(c *Cluster) { c.Profiles.Err = forbidden }, "profiles", NotChecked, "you may not list InferenceProfiles"},
+		"profiles unreadable":       {func(c *Cluster) { c.Profiles.Err = errForbidden }, "profiles", NotChecked, "you may not list InferenceProfiles"},
 		"profile that is not valid": {func(c *Cluster) { c.Profiles.Value[0].Spec.DeviceFlags = []string{"-d GPU"} }, "profiles", Wrong, `device flag "-d GPU"`},
 		"profile not usable":        {func(c *Cluster) { condition(c).Status, condition(c).Message = metav1.ConditionFalse, "why" }, "profiles", Wrong, "face-recognition is not usable: why"},
 		"profile just changed":      {func(c *Cluster) { c.Profiles.Value[0].Generation = 2 }, "profiles", Wrong, "has not looked at profile face-recognition"},
-		"nodes unreadable":          {func(c *Cluster) { c.Nodes.Err = forbidden }, "devices", NotChecked, "you may not list nodes"},
+		"nodes unreadable":          {func(c *Cluster) { c.Nodes.Err = errForbidden }, "devices", NotChecked, "you may not list nodes"},
 		"device nobody has":         {func(c *Cluster) { c.Profiles.Value = append(c.Profiles.Value, *usable("x", "example.com/dla")) }, "devices", Wrong, "profile x can run nowhere"},
 		"a kind nobody has":         {func(*Cluster) {}, "devices", OK, "no node offers npu.intel.com/accel"},
 		"no device plugin":          {func(c *Cluster) { c.Nodes.Value = []corev1.Node{*node("g", "npu.intel.com/accel")} }, "devices", Wrong, "node g has the GPU 0000:00:02.0, and no gpu.intel.com/i915"},
-		"not registered":            {func(c *Cluster) { c.Registration.Err = missing }, "registration", Wrong, "is not registered"},
+		"not registered":            {func(c *Cluster) { c.Registration.Err = errMissing }, "registration", Wrong, "is not registered"},
 		"no caBundle":               {func(c *Cluster) { c.Registration.Value.Webhooks[0].ClientConfig.CABundle = nil }, "registration", Wrong, "no caBundle"},
 		"failures ignored":          {func(c *Cluster) { c.Registration.Value.Webhooks[0].FailurePolicy = new(admissionv1.Ignore) }, "registration", Wrong, "failurePolicy is Ignore"},
 		"registered by URL":         {byURL, "webhook", OK, "registered at https://localhost:1/mutate"},
 		"webhook not ready":         {func(c *Cluster) { c.Ready[Webhook] = Read(0, nil) }, "webhook", Wrong, "no pod of heteroaccel-webhook is ready"},
-		"webhook not installed":     {func(c *Cluster) { c.Programs[Webhook] = Fact[Workload]{Err: missing} }, "webhook", Wrong, "Deployment heteroaccel-webhook is missing"},
-		"no Service":                {func(c *Cluster) { c.Ready[Webhook] = Fact[int]{Err: missing} }, "webhook", Wrong, "Service heteroaccel-webhook is missing"},
+		"webhook not installed":     {func(c *Cluster) { c.Programs[Webhook] = Fact[Workload]{Err: errMissing} }, "webhook", Wrong, "Deployment heteroaccel-webhook is missing"},
+		"no Service":                {func(c *Cluster) { c.Ready[Webhook] = Fact[int]{Err: errMissing} }, "webhook", Wrong, "Service heteroaccel-webhook is missing"},
 		"nobody asked":              {func(c *Cluster) { c.Mutated.Value.Annotations = nil }, "admission", Wrong, "nobody asked the webhook"},
-		"wrong caBundle":            {func(c *Cluster) { c.Mutated.Err = untrusted }, "admission", Wrong, "does not trust the webhook's certificate"},
-		"webhook away":              {func(c *Cluster) { c.Mutated.Err = refusedTCP }, "admission", Wrong, "cannot reach the webhook"},
-		"backstop refuses":          {func(c *Cluster) { c.Mutated.Err = backstops }, "admission", Wrong, "backstop policy refused the pod"},
-		"webhook refuses":           {func(c *Cluster) { c.Mutated.Err = denied }, "admission", Wrong, "refused a pod that asks for a profile that there is"},
-		"no right to create":        {func(c *Cluster) { c.Mutated.Err = noCreate }, "admission", NotChecked, "you may not create pods in namespace default"},
-		"quota in the way":          {func(c *Cluster) { c.Mutated.Err = quota }, "admission", NotChecked, "exceeded quota"},
+		"wrong caBundle":            {func(c *Cluster) { c.Mutated.Err = errUntrusted }, "admission", Wrong, "does not trust the webhook's certificate"},
+		"webhook away":              {func(c *Cluster) { c.Mutated.Err = errNotReached }, "admission", Wrong, "cannot reach the webhook"},
+		"backstop refuses":          {func(c *Cluster) { c.Mutated.Err = errBackstop }, "admission", Wrong, "backstop policy refused the pod"},
+		"webhook refuses":           {func(c *Cluster) { c.Mutated.Err = errDenied }, "admission", Wrong, "refused a pod that asks for a profile that there is"},
+		"no right to create":        {func(c *Cluster) { c.Mutated.Err = errNoCreate }, "admission", NotChecked, "you may not create pods in namespace default"},
+		"quota in the way":          {func(c *Cluster) { c.Mutated.Err = errQuota }, "admission", NotChecked, "exceeded quota"},
 		"nothing to ask for":        {func(c *Cluster) { c.Mutated.Err = fmt.Errorf("%w: no usable profile", ErrNotAsked) }, "admission", NotChecked, "no usable profile"},
-		"no such namespace":         {func(c *Cluster) { c.Mutated.Err = missing }, "admission", Wrong, "there is no namespace default"},
+		"no such namespace":         {func(c *Cluster) { c.Mutated.Err = errMissing }, "admission", Wrong, "there is no namespace default"},
 		"nothing refused":           {func(c *Cluster) { c.Unknown.Err = nil }, "refusal", Wrong, "would be created"},
-		"refused by the backstop":   {func(c *Cluster) { c.Unknown.Err = backstops }, "refusal", Wrong, "backstop policy refused the pod"},
-		"no backstop":               {func(c *Cluster) { c.Policy.Err = missing }, "backstop", Wrong, "policy heteroaccel-backstop is missing"},
-		"backstop not bound":        {func(c *Cluster) { c.Binding.Err = missing }, "backstop", Wrong, "is not bound"},
+		"refused by the backstop":   {func(c *Cluster) { c.Unknown.Err = errBackstop }, "refusal", Wrong, "backstop policy refused the pod"},
+		"no backstop":               {func(c *Cluster) { c.Policy.Err = errMissing }, "backstop", Wrong, "policy heteroaccel-backstop is missing"},
+		"backstop not bound":        {func(c *Cluster) { c.Binding.Err = errMissing }, "backstop", Wrong, "is not bound"},
 		"backstop only warns":       {func(c *Cluster) { c.Binding.Value.Spec.ValidationActions[0] = admissionv1.Warn }, "backstop", Wrong, "does not deny"},
-		"backstop unreadable":       {func(c *Cluster) { c.Binding.Err = forbidden }, "backstop", NotChecked, "you may not read ValidatingAdmissionPolicyBindings"},
+		"backstop unreadable":       {func(c *Cluster) { c.Binding.Err = errForbidden }, "backstop", NotChecked, "you may not read ValidatingAdmissionPolicyBindings"},
 		"extender not ready":        {func(c *Cluster) { c.Ready[Extender] = Read(0, nil) }, "extender", Wrong, "no pod of heteroaccel-extender is ready"},
 		"no exporter":               {func(c *Cluster) { c.ExporterPods.Value = nil }, "exporters", Wrong, "no exporter runs on node g"},
 		"exporter not ready":        {func(c *Cluster) { c.ExporterPods.Value[0].Status.Conditions = nil }, "exporters", Wrong, "on node g is not ready"},
-		"no DaemonSet":              {func(c *Cluster) { c.Programs[Exporter] = Fact[Workload]{Err: missing} }, "exporters", Wrong, "DaemonSet heteroaccel-exporter is missing"},
-		"exporters unreadable":      {func(c *Cluster) { c.ExporterPods.Err = forbidden }, "exporters", NotChecked, "you may not list pods in heteroaccel-exporter"},
+		"no DaemonSet":              {func(c *Cluster) { c.Programs[Exporter] = Fact[Workload]{Err: errMissing} }, "exporters", Wrong, "DaemonSet heteroaccel-exporter is missing"},
+		"exporters unreadable":      {func(c *Cluster) { c.ExporterPods.Err = errForbidden }, "exporters", NotChecked, "you may not list pods in heteroaccel-exporter"},
 		"no telemetry":              {func(c *Cluster) { c.Replicas.Value[0].Nodes[0].Telemetry = nil }, "telemetry", Wrong, "no telemetry of node g"},
 		"old telemetry":             {func(c *Cluster) { c.Replicas.Value[0].Nodes[0].Telemetry.Fresh = false }, "telemetry", Wrong, "telemetry of node g is 2s old"},
 		"two exporters of a node":   {func(c *Cluster) { c.Replicas.Value[0].Nodes[0].Conflict = "two speak for it" }, "telemetry", Wrong, "node g: two speak for it"},
@@ -105,16 +108,16 @@ func TestStates(t *testing.T) {
 		"every device held":         {func(c *Cluster) { c.Canary = Canary{NothingFree: true, Last: c.Canary.Last, LastPod: "default/a"} }, "scheduler", NotChecked, "not provable now, since no device is free for a pod that would show it: the last question, about default/a, was 1m0s ago"},
 		"never asked before":        {func(c *Cluster) { c.Canary = Canary{NothingFree: true} }, "scheduler", NotChecked, "no question about a pod that exists is remembered"},
 		"not placed":                {func(c *Cluster) { c.Canary.Node, c.Canary.Verdict = "", "0/1 nodes are available" }, "scheduler", NotChecked, "0/1 nodes are available"},
-		"no canary":                 {func(c *Cluster) { c.Canary.Err = noCreate }, "scheduler", NotChecked, "you may not create pods"},
-		"pages denied":              {func(c *Cluster) { c.Replicas = Fact[[]pages.Replica]{Err: forbidden} }, "extender pages", NotChecked, "you may not forward a port to pods in heteroaccel-system"},
+		"no canary":                 {func(c *Cluster) { c.Canary.Err = errNoCreate }, "scheduler", NotChecked, "you may not create pods"},
+		"pages denied":              {func(c *Cluster) { c.Replicas = Fact[[]pages.Replica]{Err: errForbidden} }, "extender pages", NotChecked, "you may not forward a port to pods in heteroaccel-system"},
 		"pages broken":              {func(c *Cluster) { c.Replicas = Fact[[]pages.Replica]{Err: errors.New("connection refused")} }, "extender pages", Wrong, "connection refused"},
 		"pages of nobody":           {func(c *Cluster) { c.Replicas.Value = nil }, "scheduler", NotChecked, "could not be read"},
-		"no admission, no canary":   {func(c *Cluster) { c.Mutated.Err = quota }, "scheduler", NotChecked, "while no pod can be admitted"},
+		"no admission, no canary":   {func(c *Cluster) { c.Mutated.Err = errQuota }, "scheduler", NotChecked, "while no pod can be admitted"},
 		"canary left":               {func(c *Cluster) { c.Canary.Left = errors.New("remove pod x: timeout") }, "scheduler", Wrong, "is still there: remove pod x"},
 		"canary not seen":           {func(c *Cluster) { c.Canary.Err = errors.New("a page is gone") }, "scheduler", NotChecked, "not provable now: a page is gone"},
 		"bypassed":                  {func(c *Cluster) { c.Replicas.Value[0].Bypassed = []string{"add x to managedResources"} }, "scheduler", Wrong, "add x to managedResources"},
 		"a right is missing":        {func(c *Cluster) { c.Rights.Value[0].Allowed = false }, "rights", Wrong, "heteroaccel-webhook may not list pods, which it needs for"},
-		"rights unreadable":         {func(c *Cluster) { c.Rights.Err = forbidden }, "rights", NotChecked, "you may not ask for others' rights"},
+		"rights unreadable":         {func(c *Cluster) { c.Rights.Err = errForbidden }, "rights", NotChecked, "you may not ask for others' rights"},
 		"two versions":              {func(c *Cluster) { c.Programs[Extender] = Read(Workload{Image: "x:v0.2.0"}, nil) }, "versions", Wrong, "v0.2.0 (heteroaccel-extender)"},
 		"another version than this": {func(c *Cluster) { c.Version = "v0.3.0" }, "versions", Wrong, "this program is v0.3.0"},
 		"development build":         {func(c *Cluster) { c.Version, c.Release = "development", false }, "versions", OK, "not compared"},

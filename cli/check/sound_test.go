@@ -2,6 +2,7 @@ package check
 
 import (
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,13 +40,13 @@ func sound(t *testing.T) *Cluster {
 			PolicyName: BackstopName, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
 		}}, nil),
 		Programs: map[string]Fact[Workload]{
-			Webhook: Read(image, nil), Extender: Read(image, nil), Exporter: Read(image, nil), Connector: {Err: missing},
+			Webhook: Read(image, nil), Extender: Read(image, nil), Exporter: Read(image, nil), Connector: {Err: errMissing},
 		},
 		Ready:        map[string]Fact[int]{Webhook: Read(1, nil), Extender: Read(1, nil)},
 		ExporterPods: Read([]corev1.Pod{{Spec: corev1.PodSpec{NodeName: "g"}, Status: corev1.PodStatus{Conditions: ready}}}, nil),
 		Replicas:     Read([]pages.Replica{{Name: "extender-1", Nodes: []pages.Node{page(t, `{"name":"g","telemetry":{"ageSeconds":2,"fresh":true},"devices":[{"kind":"GPU","id":"0000:00:02.0","resource":"gpu.intel.com/i915","healthy":true}]}`)}}}, nil),
 		Mutated:      Read(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{accel.InferenceAnnotation: "face-recognition", accel.SelectedAnnotation: "GPU", accel.OriginalAnnotation: "sealed"}}}, nil),
-		Unknown:      Fact[*corev1.Pod]{Err: denied},
+		Unknown:      Fact[*corev1.Pod]{Err: errDenied},
 		Canary:       Canary{Resource: gpu, Node: "g", Answers: []pages.Asked{{Asked: "yes", Message: "asked 0s ago about 1 node: 1 passed, 0 rejected"}}, Last: time.Minute, LastPod: "default/a"},
 	}
 	c.Rights.Value = Needed(c.System, nil)
@@ -55,19 +56,24 @@ func sound(t *testing.T) *Cluster {
 	return c
 }
 
-// shippedCRD is the one in the manifests, as the API server serves it.
+// readCRD reads the one in the manifests, as the API server serves it, once.
+var readCRD = sync.OnceValues(func() (*apiextensionsv1.CustomResourceDefinition, error) {
+	data, err := os.ReadFile("../../deploy/base/crd/heteroaccel.io_inferenceprofiles.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var crd apiextensionsv1.CustomResourceDefinition
+	crd.Status.Conditions = []apiextensionsv1.CustomResourceDefinitionCondition{{Type: apiextensionsv1.Established, Status: apiextensionsv1.ConditionTrue}}
+	return &crd, yaml.UnmarshalStrict(data, &crd)
+})
+
 func shippedCRD(t *testing.T) *apiextensionsv1.CustomResourceDefinition {
 	t.Helper()
-	data, err := os.ReadFile("../../deploy/base/crd/heteroaccel.io_inferenceprofiles.yaml")
+	crd, err := readCRD()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var crd apiextensionsv1.CustomResourceDefinition
-	if err := yaml.UnmarshalStrict(data, &crd); err != nil {
-		t.Fatal(err)
-	}
-	crd.Status.Conditions = []apiextensionsv1.CustomResourceDefinitionCondition{{Type: apiextensionsv1.Established, Status: apiextensionsv1.ConditionTrue}}
-	return &crd
+	return crd.DeepCopy()
 }
 
 // usable is a profile with a variant for each resource.

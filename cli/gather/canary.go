@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"heteroaccel.io/cli/check"
@@ -49,14 +50,16 @@ func (g *Gatherer) canary(ctx context.Context, c *check.Cluster, clients []*page
 		return k
 	}
 	pods := g.client.CoreV1().Pods(g.Namespace)
-	created, err := pods.Create(ctx, pod(g.Namespace, profile, kind), metav1.CreateOptions{})
+	created, err := g.create(ctx, pod(g.Namespace, profile, kind))
+	defer func() {
+		if created != nil {
+			k.Left = g.remove(ctx, created.Name)
+		}
+	}()
 	if err != nil {
 		k.Err = err
 		return k
 	}
-	defer func() {
-		k.Left = g.remove(ctx, created.Name)
-	}()
 	// What ends the wait is in found: no error but that of reading it counts.
 	found := created
 	err = wait.PollUntilContextTimeout(ctx, interval, placeLimit, true, func(ctx context.Context) (bool, error) {
@@ -82,6 +85,22 @@ func (g *Gatherer) canary(ctx context.Context, c *check.Cluster, clients []*page
 		k.Answers = append(k.Answers, answer)
 	}
 	return k
+}
+
+// create creates the pod, under a name of our own and also when ctx ends meanwhile: so
+// what is to be removed is known. It is nil if the API server refused it.
+func (g *Gatherer) create(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), placeLimit)
+	defer cancel()
+	p.Name, p.GenerateName = p.GenerateName+rand.String(5), ""
+	created, err := g.client.CoreV1().Pods(g.Namespace).Create(ctx, p, metav1.CreateOptions{})
+	switch {
+	case err == nil:
+		return created, nil
+	case errors.As(err, new(*apierrors.StatusError)) && !apierrors.IsTimeout(err) && !apierrors.IsServerTimeout(err):
+		return nil, err
+	}
+	return p, err // it may have been created
 }
 
 // ask waits until an extender has seen that the pod is bound, and returns what it says
