@@ -81,7 +81,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	})
 	group.Go(func() error { return profileFeed.Run(ctx) })
 	allowed := namespaces.NewStore()
-	namespace := kube.Namespace(client[1], f.sessionNamespace)
+	namespace := kube.Named(client[1].CoreV1().RESTClient(), "namespaces", types.NamespacedName{Name: f.sessionNamespace}, &corev1.Namespace{})
 	namespace.Register(
 		func(ns *corev1.Namespace) { allowed.Set(namespaces.Of(ns)) },
 		func(n types.NamespacedName) { allowed.Delete(n.Name) })

@@ -14,7 +14,7 @@ import (
 // names an account of nobody's holds nobody.
 func TestPoliciesAreBound(t *testing.T) {
 	policies, bound, accounts := map[string]*admissionv1.ValidatingAdmissionPolicy{}, map[string]bool{}, map[string]bool{}
-	for _, obj := range decode(t, render(t, "testdata/connector-node")) {
+	for _, obj := range decode(t, render(t, "testdata/connector-gateway")) {
 		switch o := obj.(type) {
 		case *admissionv1.ValidatingAdmissionPolicy:
 			policies[o.Name] = o
@@ -24,7 +24,7 @@ func TestPoliciesAreBound(t *testing.T) {
 			accounts["system:serviceaccount:"+o.Namespace+":"+o.Name] = true
 		}
 	}
-	if len(policies) != 6 {
+	if len(policies) != 7 {
 		t.Errorf("there are %d policies", len(policies))
 	}
 	user := regexp.MustCompile(`system:serviceaccount:[\w:-]+`)

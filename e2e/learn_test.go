@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -173,7 +172,7 @@ func reset(t *testing.T, s *stack.Stack) {
 	t.Helper()
 	before := create(t, s, anyPod("before", "face-recognition", "gpu", func(p *corev1.Pod) {
 		p.Spec.RestartPolicy = corev1.RestartPolicyNever
-		p.Annotations[cluster.DurationAnnotation] = "3s"
+		p.Annotations[cluster.DurationAnnotation] = "10s"
 	}))
 	running(t, s, before)
 	kubectl(t, s, "annotate", "infp", "face-recognition", accel.ResetLearnedAnnotation+"=1", "--overwrite")
@@ -193,9 +192,9 @@ func reset(t *testing.T, s *stack.Stack) {
 		return err
 	})
 	eventually(t, func(ctx context.Context) error {
-		text, err := stack.Get(ctx, s.URL("webhook status", "/metrics"))
-		if err == nil && !strings.Contains(text, `heteroaccel_webhook_finished_runs_total{outcome="edited"} 1`) {
-			err = errors.New("the pod from before the reset was not counted as such")
+		n, err := metricOf(ctx, s, "webhook status", `heteroaccel_webhook_finished_runs_total{outcome="edited"}`)
+		if err == nil && n != 1 {
+			err = fmt.Errorf("%v pods from before a reset were counted, want the one", n)
 		}
 		return err
 	})

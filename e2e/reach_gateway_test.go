@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,22 +16,9 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"heteroaccel.io/connector/gatewayapi"
+	"heteroaccel.io/e2e/gateway"
 	"heteroaccel.io/e2e/stack"
 )
-
-// gatewayCRDs are the files of the Gateway API's CRDs, of the module that the
-// connector has its types of.
-func gatewayCRDs(t *testing.T, names ...string) (args []string) {
-	t.Helper()
-	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api").Output()
-	if err != nil {
-		t.Fatalf("find the Gateway API's module: %v", err)
-	}
-	for _, name := range names {
-		args = append(args, "-f", filepath.Join(strings.TrimSpace(string(dir)), "config/crd/standard/gateway.networking.k8s.io_"+name+".yaml"))
-	}
-	return args
-}
 
 // theGateway is the flag that names the Gateway of the manifests.
 const theGateway = "--gateway=heteroaccel-system/heteroaccel"
@@ -49,8 +34,16 @@ func gatewayAPI(t *testing.T, s *stack.Stack) {
 	if log, err := os.ReadFile(s.Process(early).Log()); err != nil || !strings.Contains(string(log), "this cluster has no Gateway API (gateway.networking.k8s.io/v1): install its CRDs") {
 		t.Errorf("its log does not tell why, %v:\n%s", err, log)
 	}
+	crds, err := gateway.CRDs(t.Context(), "gateways", "httproutes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply := []string{"apply", "--server-side"}
+	for _, file := range append(crds, "../deploy/connector-gateway/rbac.yaml", "../deploy/connector-gateway/policy.yaml") {
+		apply = append(apply, "-f", file)
+	}
 	for _, args := range [][]string{
-		append([]string{"apply", "--server-side", "-f", filepath.Join("..", "deploy", "connector-gateway", "rbac.yaml")}, gatewayCRDs(t, "gateways", "httproutes")...),
+		apply,
 		{"wait", "--for=condition=Established", "crd/gateways.gateway.networking.k8s.io", "crd/httproutes.gateway.networking.k8s.io"},
 	} {
 		if said, err := s.Kubectl(t.Context(), args...); err != nil {
@@ -100,8 +93,51 @@ func reachByGateway(t *testing.T, s *stack.Stack) {
 	if now := c.becomes(t, a.ID, at(a.Address)); now.Pod != a.Pod || now.Moves != 0 {
 		t.Errorf("it was %+v and is %+v, want it where it was", a, now)
 	}
+	routesToWrite(t, s, next)
 	c.end(t, a.ID)
 	by.gone(t)
+}
+
+// routesToWrite: of what its rights let it create, the connector's account creates
+// routes to servers alone.
+func routesToWrite(t *testing.T, s *stack.Stack, of *gatewayv1.HTTPRoute) {
+	client, err := gatewayapi.New(s.RESTAs("heteroaccel-connector"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type spec = gatewayv1.HTTPRouteSpec
+	for name, c := range map[string]struct {
+		change func(*spec)
+		want   string
+	}{
+		"its own":        {func(*spec) {}, ""},
+		"another's path": {func(r *spec) { r.Rules[0].Matches[0].Path.Value = new("/sessions/other") }, "no HTTPRoute for a path but that"},
+		"all paths":      {func(r *spec) { r.Rules[0].Matches = nil }, "no HTTPRoute for a path but that"},
+		"an exact path": {func(r *spec) {
+			r.Rules[0].Matches[0].Path.Type = new(gatewayv1.PathMatchExact)
+			r.Rules[0].Filters = nil // the Gateway API allows these for prefixes alone
+		}, "no HTTPRoute for a path but that"},
+		"more rules":        {func(r *spec) { r.Rules = append(r.Rules, r.Rules[0]) }, "no HTTPRoute for a path but that"},
+		"another Service":   {func(r *spec) { r.Rules[0].BackendRefs[0].Name = "other" }, "to anything but the Service"},
+		"another namespace": {func(r *spec) { r.Rules[0].BackendRefs[0].Namespace = new(gatewayv1.Namespace("default")) }, "to anything but the Service"},
+		"a mirror": {func(r *spec) {
+			r.Rules[0].Filters = []gatewayv1.HTTPRouteFilter{{Type: gatewayv1.HTTPRouteFilterRequestMirror, RequestMirror: &gatewayv1.HTTPRequestMirrorFilter{
+				BackendRef: gatewayv1.BackendObjectReference{Name: "other", Port: new(gatewayv1.PortNumber(80))},
+			}}}
+		}, "to anything but the Service"},
+		"two Gateways": {func(r *spec) {
+			second := *r.ParentRefs[0].DeepCopy()
+			second.Name = "other"
+			r.ParentRefs = append(r.ParentRefs, second)
+		}, "to one Gateway each"},
+	} {
+		route := &gatewayv1.HTTPRoute{ObjectMeta: named(stack.SessionNamespace, "svc-of-nobody"), Spec: *of.Spec.DeepCopy()}
+		route.Spec.Rules[0].Matches[0].Path.Value = new("/sessions/of-nobody")
+		route.Spec.Rules[0].BackendRefs[0].Name = gatewayv1.ObjectName(route.Name)
+		c.change(&route.Spec)
+		_, err := client.Routes(stack.SessionNamespace).Create(t.Context(), route, dry)
+		judged(t, "HTTPRoute: "+name, err, c.want)
+	}
 }
 
 // waitsAndSays is an error unless a session waits and says for what.

@@ -59,14 +59,13 @@ var errNone = errors.New("this cluster has no Gateway API (" + gatewayv1.GroupNa
 // until it answers or ctx ends. It fails when the answer is no.
 func (c *Client) Installed(ctx context.Context) error {
 	const pause = 2 * time.Second
-	var last error
 	err := wait.PollUntilContextCancel(ctx, pause, true, func(ctx context.Context) (bool, error) {
 		var known metav1.APIResourceList
-		last = c.rest.Get().AbsPath("/apis/" + gatewayv1.GroupVersion.String()).Do(ctx).Into(&known)
-		if apierrors.IsNotFound(last) {
+		err := c.rest.Get().AbsPath("/apis/" + gatewayv1.GroupVersion.String()).Do(ctx).Into(&known)
+		if apierrors.IsNotFound(err) {
 			return false, errNone
 		}
-		if last != nil {
+		if err != nil {
 			return false, nil // it may be starting, too
 		}
 		kinds := map[string]bool{}

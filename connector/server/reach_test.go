@@ -11,11 +11,13 @@ import (
 // TestGatewayMissing: who would be reached by a Gateway that the connector does
 // not have is told so, whether the flag says it or the profile.
 func TestGatewayMissing(t *testing.T) {
-	byProfile := func(c *Config) {
-		p, _ := c.Profiles.Get("face-recognition")
-		next := *p
-		next.ServerAddress = string(session.ReachGateway)
-		c.Profiles.Set(&next)
+	byProfile := func(reach session.Reach) func(*Config) {
+		return func(c *Config) {
+			p, _ := c.Profiles.Get("face-recognition")
+			next := *p
+			next.ServerAddress = string(reach)
+			c.Profiles.Set(&next)
+		}
 	}
 	with := func(c *Config) { c.Gateway = true }
 	tests := map[string]struct {
@@ -23,10 +25,10 @@ func TestGatewayMissing(t *testing.T) {
 		status int
 	}{
 		"flag":               {[]func(*Config){func(c *Config) { c.Reach = session.ReachGateway }}, http.StatusConflict},
-		"profile":            {[]func(*Config){byProfile}, http.StatusConflict},
-		"profile, Gateway":   {[]func(*Config){byProfile, with}, http.StatusCreated},
+		"profile":            {[]func(*Config){byProfile(session.ReachGateway)}, http.StatusConflict},
+		"profile, Gateway":   {[]func(*Config){byProfile(session.ReachGateway), with}, http.StatusCreated},
 		"Gateway, no use":    {[]func(*Config){with}, http.StatusCreated},
-		"profile overrides":  {[]func(*Config){func(c *Config) { c.Reach = session.ReachPodIP }, byProfile}, http.StatusConflict},
+		"profile overrides":  {[]func(*Config){func(c *Config) { c.Reach = session.ReachGateway }, byProfile(session.ReachPodIP)}, http.StatusCreated},
 		"neither, no matter": {nil, http.StatusCreated},
 	}
 	for name, tt := range tests {

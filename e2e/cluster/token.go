@@ -1,16 +1,13 @@
 package cluster
 
 import (
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"k8s.io/client-go/util/keyutil"
 )
 
 // Reissued is a service account's token as the API server would have issued it at
@@ -25,9 +22,9 @@ func (c *Cluster) Reissued(token string, issued, expires time.Time) (string, err
 		return "", fmt.Errorf("read the token: %w", err)
 	}
 	maps.Copy(claims, map[string]any{"iat": issued.Unix(), "nbf": issued.Unix(), "exp": expires.Unix()})
-	key, err := c.tokenKey()
+	key, err := keyutil.PrivateKeyFromFile(c.path("pki", "tokens.key"))
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("read the key that signs tokens: %w", err)
 	}
 	options := (&jose.SignerOptions{}).WithHeader("kid", parsed.Headers[0].KeyID)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, options)
@@ -39,21 +36,4 @@ func (c *Cluster) Reissued(token string, issued, expires time.Time) (string, err
 		return "", fmt.Errorf("sign the token: %w", err)
 	}
 	return reissued, nil
-}
-
-// tokenKey is the key with which the API server signs tokens.
-func (c *Cluster) tokenKey() (any, error) {
-	data, err := os.ReadFile(c.path("pki", "tokens.key"))
-	if err != nil {
-		return nil, fmt.Errorf("read the service-account key: %w", err)
-	}
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return nil, errors.New("read the service-account key: it is not PEM")
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("read the service-account key: %w", err)
-	}
-	return key, nil
 }

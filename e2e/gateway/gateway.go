@@ -60,10 +60,24 @@ func Start(ctx context.Context, c *cluster.Cluster, at cluster.Place) (string, e
 	return s.Spec.ClusterIP, p.run(ctx, c, at.Network, s.Spec.ClusterIP)
 }
 
+// CRDs are the files of the Gateway API's CRDs with these plural names, of the module
+// that the connector has its types of.
+func CRDs(ctx context.Context, names ...string) ([]string, error) {
+	dir, err := moduleDir(ctx, "", "sigs.k8s.io/gateway-api")
+	if err != nil {
+		return nil, err
+	}
+	files := make([]string, len(names))
+	for i, name := range names {
+		files[i] = filepath.Join(dir, "config/crd/standard/gateway.networking.k8s.io_"+name+".yaml")
+	}
+	return files, nil
+}
+
 // crds installs those of the Gateway API that the connector has its types of, and
 // Contour's own.
 func crds(ctx context.Context, c *cluster.Cluster) error {
-	api, err := moduleDir(ctx, "", "sigs.k8s.io/gateway-api")
+	api, err := CRDs(ctx, "gatewayclasses", "gateways", "httproutes", "referencegrants")
 	if err != nil {
 		return err
 	}
@@ -72,8 +86,8 @@ func crds(ctx context.Context, c *cluster.Cluster) error {
 		return err
 	}
 	args := []string{"apply", "--server-side", "-f", filepath.Join(contour, "examples/contour/01-crds.yaml")}
-	for _, name := range []string{"gatewayclasses", "gateways", "httproutes", "referencegrants"} {
-		args = append(args, "-f", filepath.Join(api, "config/crd/standard/gateway.networking.k8s.io_"+name+".yaml"))
+	for _, file := range api {
+		args = append(args, "-f", file)
 	}
 	if said, err := c.Kubectl(ctx, args...); err != nil {
 		return fmt.Errorf("install the Gateway API: %w: %s", err, said)

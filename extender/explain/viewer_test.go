@@ -28,7 +28,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	}{
 		"everything":                {[]string{"pods", "nodes", "inferenceprofiles.heteroaccel.io"}, "/pods", 200, []string{"lab        mine", "default    face-0", "default/gone"}, []string{"NOT SHOWN"}},
 		"one namespace's pods":      {[]string{"pods/lab"}, "/pods", 200, []string{"lab        mine", "NOT SHOWN    " + omitted}, []string{"face-0", "gone"}},
-		"no namespace's pods":       {nil, "/pods", 200, []string{"NOT SHOWN"}, []string{"face-0", "mine", "gone"}},
+		"no namespace's pods":       {nil, "/pods", 200, []string{"NOT SHOWN"}, []string{"face-0", "mine", "gone", "admitted no pod"}},
 		"nodes, not all pods":       {[]string{"nodes", "pods/lab"}, "/nodes", 200, []string{"lab/mine-too", "busy", hidden, "NOT SHOWN    " + omitted}, []string{"face-0", "face-3", "share-1"}},
 		"a node, not its pods":      {[]string{"nodes"}, "/nodes/node-g", 200, []string{"held by      " + hidden, "NOT SHOWN"}, []string{"face-0", "face-3", "lab"}},
 		"its pods, not nodes":       {[]string{"pods"}, "/nodes", 403, []string{"you may not list nodes"}, []string{"node-g"}},

@@ -52,6 +52,11 @@ func (c *Constraints) Err() error {
 	return fmt.Errorf("the pod's nodeSelector, node affinity and tolerations take %d KiB, and may take %d: select nodes by a label that they share", c.size>>10, MaxConstraints>>10)
 }
 
+// tooLargeConstraints stand for those that are past a bound.
+func tooLargeConstraints(size int) *Constraints {
+	return &Constraints{nodeNames: []string{}, key: "too large", size: max(size, MaxConstraints+1)}
+}
+
 // ConstraintsOf reads the constraints of a pod.
 func ConstraintsOf(spec *corev1.PodSpec) *Constraints {
 	alike := corev1.PodSpec{NodeSelector: spec.NodeSelector, Tolerations: spec.Tolerations}

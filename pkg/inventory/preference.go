@@ -17,6 +17,8 @@ type Preference struct {
 	nodeNames []string
 	// key is equal for equal terms.
 	key string
+	// size is what they take, in bytes as the API server encodes them.
+	size int
 }
 
 // MaxPreference bounds the preferred terms of a pod's node affinity that count, in
@@ -33,7 +35,7 @@ func PreferenceOf(terms []corev1.PreferredSchedulingTerm) *Preference {
 	if len(key) > MaxPreference {
 		return nil
 	}
-	p := &Preference{terms: terms}
+	p := &Preference{terms: terms, size: len(key)}
 	p.key = keyOf(key, err, p)
 	p.nodeNames = nodeNamesOf(func(yield func(*corev1.NodeSelectorTerm) bool) {
 		for i := range terms {

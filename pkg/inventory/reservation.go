@@ -5,6 +5,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/quota"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // reservation is a decision whose pod the API server has not shown us yet. It
@@ -37,7 +38,7 @@ const (
 	maxUnproven = 256
 	// maxName is the length of the longest name that the API server accepts: it checks
 	// a pod after us.
-	maxName = 253
+	maxName = validation.DNS1123SubdomainMaxLength
 	// maxStrangers bounds all that are kept for callers that are not Trusted.
 	maxStrangers = 4096
 )

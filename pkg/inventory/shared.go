@@ -1,7 +1,5 @@
 package inventory
 
-import corev1 "k8s.io/api/core/v1"
-
 // maxConstraintsOf bounds the constraints that are kept for the pods of a namespace,
 // and for the classes of its claims, in bytes as the API server encodes them: pods of
 // one template share theirs. Those of a DaemonSet of 5,000 nodes take half of it.
@@ -22,19 +20,6 @@ func constraintsKeyOf(p *Pod, c *Constraints) constraintsKey {
 type sharedConstraints struct {
 	*Constraints
 	pods, kept int
-}
-
-// size is what the terms take, in bytes as the API server encodes them; p may be nil.
-func (p *Preference) size() int {
-	if p == nil {
-		return 0
-	}
-	return (&corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: p.terms}).Size()
-}
-
-// tooLargeConstraints stand for those that are past a bound.
-func tooLargeConstraints(size int) *Constraints {
-	return &Constraints{nodeNames: []string{}, key: "too large", size: max(size, MaxConstraints+1)}
 }
 
 // own are the constraints of a pod without those of its volumes; nil when it has none.
@@ -59,7 +44,10 @@ func (inv *Inventory) share(p *Pod) *Pod {
 	key := constraintsKeyOf(p, c)
 	s := inv.shared[key]
 	if s == nil {
-		s = &sharedConstraints{Constraints: c, kept: c.size + c.preferred.size()}
+		s = &sharedConstraints{Constraints: c, kept: c.size}
+		if c.preferred != nil {
+			s.kept += c.preferred.size
+		}
 		if inv.constraintsOf[p.Namespace]+s.kept > maxConstraintsOf {
 			return inv.constrained(p, tooLargeConstraints(c.size))
 		}

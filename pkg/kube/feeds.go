@@ -127,11 +127,6 @@ func (f *Feeds) WatchRules(rules *admission.Store, allowed *namespaces.Store, in
 		func(n types.NamespacedName) { allowed.Delete(n.Name) })
 }
 
-// Namespace returns a feed of one namespace. Its rights can be bound to that name.
-func Namespace(client kubernetes.Interface, name string) *Feed[*corev1.Namespace] {
-	return newFeed("namespace "+name, listWatch(client, "namespaces", fields.OneTermEqualSelector("metadata.name", name)), &corev1.Namespace{}, itself[*corev1.Namespace], reduceNamespace)
-}
-
 // failedCreate is the reason of the Events with which Kubernetes' controllers
 // report that the API server denied a pod of theirs, in its words
 // (FailedCreatePodReason in pkg/controller of Kubernetes).

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"heteroaccel.io/pkg/telemetry"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 	// slack is by how much an answer may be later than its query's time.
 	slack = 2 * time.Second
 	// maxName bounds a node's name, as Kubernetes does.
-	maxName = 253
+	maxName = validation.DNS1123SubdomainMaxLength
 )
 
 // exported begins the name of a page's label that the target has too.

@@ -1,6 +1,10 @@
 package text
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
 
 const ellipsis = "…"
 
@@ -12,4 +16,14 @@ func Shorten(s string, limit int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:limit-len(ellipsis)], "") + ellipsis
+}
+
+// Digested returns s if it has at most limit bytes, and else the digest of it, 64
+// hexadecimal digits of SHA-256: equal for equal texts alone, but not to be read.
+func Digested(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
 }

@@ -30,3 +30,16 @@ func TestShorten(t *testing.T) {
 		})
 	}
 }
+
+func TestDigested(t *testing.T) {
+	long := strings.Repeat("x", 65)
+	for name, tt := range map[string]struct{ s, want string }{
+		"empty":   {"", ""},
+		"as long": {long[:64], long[:64]},
+		"longer":  {long, "9537c5fdf120482f7d58d25e9ed583f52c02b4e304ea814db1633ad565aed7e9"},
+	} {
+		if got := Digested(tt.s, 64); got != tt.want {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}

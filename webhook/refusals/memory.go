@@ -1,16 +1,16 @@
 package refusals
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/text"
 )
 
 const (
@@ -59,12 +59,7 @@ func OwnerOf(namespace string, controller types.UID, name, generateName string) 
 // shortened is a name, or a digest of one that is longer than the API server accepts:
 // it checks a pod's after us, and a controller's UID not at all.
 func shortened(name string) string {
-	const longest = 253
-	if len(name) > longest {
-		sum := sha256.Sum256([]byte(name))
-		name = hex.EncodeToString(sum[:])
-	}
-	return name
+	return text.Digested(name, validation.DNS1123SubdomainMaxLength)
 }
 
 // Memory is what is known against kinds. Its methods may be called from any goroutine.

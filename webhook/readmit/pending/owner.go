@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // OwnerKind says how a pod is recreated.
@@ -30,7 +31,7 @@ var JobLabels = []string{"batch.kubernetes.io/controller-uid", "controller-uid",
 // plausible reports whether a pod's reference to its controller is no longer than any
 // that there is: the API server does not check that it exists.
 func plausible(o *metav1.OwnerReference) bool {
-	const longestUID, longestName = 64, 253
+	const longestUID, longestName = 64, validation.DNS1123SubdomainMaxLength
 	return len(o.UID) <= longestUID && len(o.Name) <= longestName && len(o.APIVersion) <= longestName
 }
 

@@ -1,8 +1,6 @@
 package pending
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"maps"
 	"slices"
 	"sync"
@@ -14,6 +12,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/record"
+	"heteroaccel.io/pkg/text"
 )
 
 // Pods are the pending pods by name, and which pod carries which reservation.
@@ -152,12 +151,7 @@ func (s *Pods) observe(pod *corev1.Pod) {
 // there that is longer than any.
 func carried(pod *corev1.Pod) string {
 	const longest = 64
-	id := pod.Annotations[accel.ReservationAnnotation]
-	if len(id) > longest {
-		sum := sha256.Sum256([]byte(id))
-		id = hex.EncodeToString(sum[:])
-	}
-	return id
+	return text.Digested(pod.Annotations[accel.ReservationAnnotation], longest)
 }
 
 func (s *Pods) remove(name types.NamespacedName) {
