@@ -18,6 +18,7 @@ help: ## Show this help
 
 build: ## Compile the programs into bin/
 	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $(BIN)/ $(PROGRAMS)
+	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $(BIN)/heteroaccel ./cli
 
 demo: prepare ## Run four inferences on four accelerators of a simulated cluster (DEMO_EXIT=1 ends by itself)
 	@go run ./e2e/demo

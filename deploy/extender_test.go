@@ -12,7 +12,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
-	"heteroaccel.io/extender/schedulerconfig"
+	"heteroaccel.io/pkg/schedulerconfig"
 )
 
 // installed is what an installation has of the extender.

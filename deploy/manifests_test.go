@@ -31,10 +31,10 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
-	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/schedulerconfig"
 )
 
 // patches are parts of objects, and so are decoded only after they are merged.

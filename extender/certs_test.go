@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"heteroaccel.io/extender/schedulerconfig"
+	"heteroaccel.io/pkg/schedulerconfig"
 )
 
 // authority is a CA whose certificates are files.

@@ -12,10 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/extender/access"
-	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/program"
+	"heteroaccel.io/pkg/schedulerconfig"
 )
 
 // flags are the command line; main alone reads it and the environment.

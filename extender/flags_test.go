@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/pkg/program"
+	"heteroaccel.io/pkg/schedulerconfig"
 )
 
 func parse(t *testing.T, args ...string) (flags, error) {

@@ -26,7 +26,12 @@ func (c *Cluster) startScheduler(ctx context.Context, extenders []schedulerv1.Ex
 	if err := os.WriteFile(config, data, 0o600); err != nil {
 		return fmt.Errorf("write the scheduler's configuration: %w", err)
 	}
-	_, err = c.serve(ctx, service{
+	return c.runScheduler(ctx, config)
+}
+
+// runScheduler starts the scheduler with a file of its configuration.
+func (c *Cluster) runScheduler(ctx context.Context, config string) error {
+	_, err := c.serve(ctx, service{
 		name: "kube-scheduler", path: c.bin.Scheduler, ports: 1, health: "/readyz",
 		args: func(ports []int) []string {
 			return []string{
@@ -41,10 +46,21 @@ func (c *Cluster) startScheduler(ctx context.Context, extenders []schedulerv1.Ex
 
 // RestartScheduler stops the scheduler and starts it with other extenders.
 func (c *Cluster) RestartScheduler(ctx context.Context, extenders []schedulerv1.Extender) error {
+	c.stopScheduler()
+	return c.startScheduler(ctx, extenders)
+}
+
+// RestartSchedulerWith stops the scheduler and starts it with a file of its
+// configuration, as it is.
+func (c *Cluster) RestartSchedulerWith(ctx context.Context, config string) error {
+	c.stopScheduler()
+	return c.runScheduler(ctx, config)
+}
+
+func (c *Cluster) stopScheduler() {
 	if p := c.Process("kube-scheduler"); p != nil {
 		p.Stop()
 	}
-	return c.startScheduler(ctx, extenders)
 }
 
 // schedulerConfig is the scheduler's own default but for the extenders, leader

@@ -166,8 +166,8 @@ var (
 	makeTarget     = regexp.MustCompile(`(?:^|[\s;&|])make ((?:[a-z][a-z0-9-]*\s?)+)`)
 	makefileTarget = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
 	// path is one of the repository: a folder of its root, and more.
-	repositoryPath = regexp.MustCompile(`^(?:\./)?((?:certs|deploy|docs|e2e|exporter|extender|pkg|webhook)/[\w./-]*[\w/])$`)
-	// ourFlag is how a flag of the three programs is declared.
+	repositoryPath = regexp.MustCompile(`^(?:\./)?((?:certs|cli|deploy|docs|e2e|exporter|extender|pkg|webhook)/[\w./-]*[\w/])$`)
+	// ourFlag is how a flag of a program is declared.
 	ourFlag       = regexp.MustCompile(`\.\w+Var\([^,]+, "([a-z][a-z.-]+)"`)
 	flagWord      = regexp.MustCompile(`^--([a-z][a-z.-]+)(?:=.*)?$`)
 	metricWord    = regexp.MustCompile(`(?:^|[^:\w])(heteroaccel_[a-z_]+)`)
@@ -176,7 +176,7 @@ var (
 
 // otherFlags are those of other programs that the pages speak of.
 var otherFlags = []string{
-	"admission-control-config-file", "annotations", "as", "body-timeout", "cert", "cacert", "config", "config_path", "dry-run", "for", "from-file", "from-literal", "help", "image", "json", "key", "kubeconfig", "list",
+	"admission-control-config-file", "annotations", "as", "body-timeout", "cert", "cacert", "config", "config_path", "context", "dry-run", "for", "from-file", "from-literal", "help", "image", "json", "key", "kubeconfig", "list",
 	"leader-elect", "model_name", "model_path", "name", "namespace", "overwrite", "port", "restart", "server-side", "target_device", "timeout", "batch_size", "version",
 }
 

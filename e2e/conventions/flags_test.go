@@ -31,6 +31,9 @@ func TestFlagsPage(t *testing.T) {
 	for _, program := range []string{"webhook", "extender", "exporter", "connector", "connector/camera"} {
 		fmt.Fprintf(&page, "\n## %s\n\n```text\n%s\n```\n", path.Base(program), help(t, program))
 	}
+	for _, command := range []string{"", "check", "scheduler-config"} {
+		fmt.Fprintf(&page, "\n## %s\n\n```text\n%s\n```\n", strings.TrimSpace("heteroaccel "+command), commandHelp(t, command))
+	}
 	if *update {
 		if err := os.WriteFile(filepath.Join(root, flagsPage), []byte(page.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -40,6 +43,25 @@ func TestFlagsPage(t *testing.T) {
 	if diff := cmp.Diff(page.String(), read(t, flagsPage)); diff != "" {
 		t.Errorf("%s is not what the programs print; write it with make generate (-want +got):\n%s", flagsPage, diff)
 	}
+}
+
+// commandHelp are the flags of a command of the command line program, without those
+// that all its commands have; of no command, these.
+func commandHelp(t *testing.T, command string) string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"run", "./cli"}, append(strings.Fields(command), "--help")...)...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("heteroaccel %s --help: %v\n%s", command, err, out)
+	}
+	_, below, ok := strings.Cut(string(out), "\nFlags:\n")
+	below, _, _ = strings.Cut(below, "\nGlobal Flags:\n")
+	below, _, _ = strings.Cut(below, "\nUse \"")
+	if !ok || !strings.Contains(below, "--") {
+		t.Fatalf("heteroaccel %s --help names no flags:\n%s", command, out)
+	}
+	return strings.Trim(below, "\n")
 }
 
 // help is what a program's --help prints below the line of its usage.

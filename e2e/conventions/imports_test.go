@@ -61,7 +61,8 @@ var forbidden = []struct {
 	{[]string{"extender"}, []string{module + "/webhook", module + "/exporter", module + "/connector"}, "a program imports no other program"},
 	{[]string{"webhook"}, []string{module + "/extender", module + "/exporter", module + "/connector"}, "a program imports no other program"},
 	{[]string{"exporter"}, []string{module + "/extender", module + "/webhook", module + "/connector"}, "a program imports no other program"},
-	{[]string{"extender", "webhook", "exporter", "connector", "pkg"}, []string{module + "/e2e"}, "nothing that ships imports the tests"},
+	{[]string{"cli"}, []string{module + "/extender", module + "/webhook", module + "/exporter", module + "/connector"}, "a program imports no other program"},
+	{[]string{"extender", "webhook", "exporter", "connector", "cli", "pkg"}, []string{module + "/e2e"}, "nothing that ships imports the tests"},
 	{
 		[]string{
 			"pkg/accel", "pkg/inventory", "pkg/quota", "pkg/resources", "pkg/servicetime", "pkg/policy", "extender/placement",

@@ -8,10 +8,10 @@ import (
 
 	"heteroaccel.io/extender/bypass"
 	"heteroaccel.io/extender/history"
-	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/schedulerconfig"
 )
 
 // Config is what the pages show. All of it is needed.

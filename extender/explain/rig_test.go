@@ -16,9 +16,9 @@ import (
 	"heteroaccel.io/extender/bypass"
 	"heteroaccel.io/extender/extendertest"
 	"heteroaccel.io/extender/history"
-	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/kube"
+	"heteroaccel.io/pkg/schedulerconfig"
 	"heteroaccel.io/pkg/serve"
 )
 

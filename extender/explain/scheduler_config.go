@@ -6,7 +6,7 @@ import (
 
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 
-	"heteroaccel.io/extender/schedulerconfig"
+	"heteroaccel.io/pkg/schedulerconfig"
 )
 
 // configView is what /scheduler/config shows: the part of a

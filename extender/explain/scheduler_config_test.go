@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"heteroaccel.io/extender/extendertest"
-	"heteroaccel.io/extender/schedulerconfig"
+	"heteroaccel.io/pkg/schedulerconfig"
 )
 
 // The page can be pasted: as YAML it says what its JSON does, the well-known

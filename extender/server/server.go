@@ -13,11 +13,11 @@ import (
 	"heteroaccel.io/extender/bypass"
 	"heteroaccel.io/extender/explain"
 	"heteroaccel.io/extender/history"
-	"heteroaccel.io/extender/schedulerconfig"
 	"heteroaccel.io/extender/verbs"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/schedulerconfig"
 	"heteroaccel.io/pkg/serve"
 )
 

@@ -1,0 +1,182 @@
+package gather
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"heteroaccel.io/cli/check"
+	"heteroaccel.io/cli/pages"
+)
+
+const (
+	// placeLimit is how long kube-scheduler may take to place the pod, and askLimit how
+	// long an extender may take to know of it.
+	placeLimit = 15 * time.Second
+	askLimit   = 5 * time.Second
+	// removeLimit is how long the removal of the pod is tried.
+	removeLimit = 10 * time.Second
+	interval    = 100 * time.Millisecond
+)
+
+// canary has kube-scheduler place a pod where a device is free, and asks every extender
+// whether it was asked.
+func (g *Gatherer) canary(ctx context.Context, c *check.Cluster, clients []*pages.Client) (k check.Canary) {
+	if !g.Canary {
+		k.Err = fmt.Errorf("%w: no pod is placed with --canary=false", check.ErrNotAsked)
+		return k
+	}
+	if c.Mutated.Err != nil {
+		k.Err = c.Mutated.Err
+		return k
+	}
+	g.sweep(ctx)
+	profile, kind, resource := free(c)
+	k.Resource = resource
+	for _, client := range clients {
+		if ago, name, err := client.LastQuestion(ctx); err == nil && name != "" && (k.LastPod == "" || ago < k.Last) {
+			k.Last, k.LastPod = ago, name
+		}
+	}
+	if resource == "" {
+		k.NothingFree = true
+		return k
+	}
+	pods := g.client.CoreV1().Pods(g.Namespace)
+	created, err := g.create(ctx, pod(g.Namespace, profile, kind))
+	defer func() {
+		if created != nil {
+			k.Left = g.remove(ctx, created.Name)
+		}
+	}()
+	if err != nil {
+		k.Err = err
+		return k
+	}
+	// What ends the wait is in found: no error but that of reading it counts.
+	found := created
+	err = wait.PollUntilContextTimeout(ctx, interval, placeLimit, true, func(ctx context.Context) (bool, error) {
+		found, err = pods.Get(ctx, created.Name, metav1.GetOptions{})
+		return err == nil && (found.Spec.NodeName != "" || verdict(found) != ""), err
+	})
+	if err != nil && !wait.Interrupted(err) {
+		k.Err = err
+		return k
+	}
+	if k.Node, k.Verdict = found.Spec.NodeName, verdict(found); k.Node == "" {
+		if k.Verdict == "" {
+			k.Verdict = fmt.Sprintf("it has said nothing for %s", placeLimit)
+		}
+		return k
+	}
+	for _, client := range clients {
+		answer, err := ask(ctx, client, created)
+		if err != nil {
+			k.Err = err
+			return k
+		}
+		k.Answers = append(k.Answers, answer)
+	}
+	return k
+}
+
+// create creates the pod, under a name of our own and also when ctx ends meanwhile: so
+// what is to be removed is known. It is nil if the API server refused it.
+func (g *Gatherer) create(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), placeLimit)
+	defer cancel()
+	p.Name, p.GenerateName = p.GenerateName+rand.String(5), ""
+	created, err := g.client.CoreV1().Pods(g.Namespace).Create(ctx, p, metav1.CreateOptions{})
+	switch {
+	case err == nil:
+		return created, nil
+	case errors.As(err, new(*apierrors.StatusError)) && !apierrors.IsTimeout(err) && !apierrors.IsServerTimeout(err):
+		return nil, err
+	}
+	return p, err // it may have been created
+}
+
+// ask waits until an extender has seen that the pod is bound, and returns what it says
+// then: whether it was asked is decided before a pod is bound.
+func ask(ctx context.Context, client *pages.Client, p *corev1.Pod) (answer pages.Asked, err error) {
+	err = wait.PollUntilContextTimeout(ctx, interval, askLimit, true, func(ctx context.Context) (bool, error) {
+		answer, err = client.Asked(ctx, p.Namespace, p.Name)
+		return answer.Asked == "yes" || answer.Node != "", err
+	})
+	if wait.Interrupted(err) && ctx.Err() == nil {
+		err = nil
+	}
+	return answer, err
+}
+
+// verdict is kube-scheduler's reason for finding no node.
+func verdict(p *corev1.Pod) string {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			return c.Message
+		}
+	}
+	return ""
+}
+
+// remove deletes the pod at once, also when ctx has ended.
+func (g *Gatherer) remove(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeLimit)
+	defer cancel()
+	var last error
+	err := wait.PollUntilContextCancel(ctx, interval, true, func(ctx context.Context) (bool, error) {
+		last = g.client.CoreV1().Pods(g.Namespace).Delete(ctx, name, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
+		return last == nil || apierrors.IsNotFound(last), nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove pod %s: %w", name, errors.Join(err, last))
+	}
+	return nil
+}
+
+// sweepAge is how old a pod of ours is that nobody waits for any more.
+const sweepAge = 2 * time.Minute
+
+// sweep removes pods of checks that were killed. It may fail: the next one tries again.
+func (g *Gatherer) sweep(ctx context.Context) {
+	left, err := g.client.CoreV1().Pods(g.Namespace).List(ctx, metav1.ListOptions{LabelSelector: canaryLabel + "=canary"})
+	if err != nil {
+		return
+	}
+	for _, p := range left.Items {
+		if time.Since(p.CreationTimestamp.Time) > sweepAge {
+			_ = g.remove(ctx, p.Name)
+		}
+	}
+}
+
+// free is a profile and a kind of it for which a device is free now, by the extenders'
+// pages; resource is "" if there is none.
+func free(c *check.Cluster) (profile, kind, resource string) {
+	if len(c.Replicas.Value) == 0 {
+		return "", "", ""
+	}
+	for _, n := range c.Replicas.Value[0].Nodes {
+		if n.Cordoned || len(n.Taints) > 0 {
+			continue
+		}
+		for _, r := range n.Resources {
+			if r.Usable <= 0 {
+				continue
+			}
+			for _, p := range c.Profiles.Value {
+				if k := kindsOf(p)[r.Resource]; k != "" {
+					return p.Name, k, r.Resource
+				}
+			}
+		}
+	}
+	return "", "", ""
+}

@@ -1,0 +1,87 @@
+package gather
+
+import (
+	"errors"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	psa "k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/yaml"
+
+	"heteroaccel.io/cli/check"
+	"heteroaccel.io/cli/pages"
+	"heteroaccel.io/pkg/profile/v1alpha1"
+)
+
+// TestFree: the canary asks for what is free on a node that takes any pod, and is in a
+// profile.
+func TestFree(t *testing.T) {
+	profiles := []v1alpha1.InferenceProfile{{
+		ObjectMeta: metav1.ObjectMeta{Name: "face"},
+		Spec: v1alpha1.InferenceProfileSpec{Variants: []v1alpha1.Variant{
+			{Accelerator: "CPU", Limits: map[corev1.ResourceName]v1alpha1.Amount{"cpu": resource.MustParse("1")}},
+			{Accelerator: "NPU", Limits: map[corev1.ResourceName]v1alpha1.Amount{"npu.intel.com/accel": resource.MustParse("1")}},
+		}},
+	}}
+	for name, tt := range map[string]struct{ node, resource string }{
+		"free":               {`{"resources":[{"resource":"npu.intel.com/accel","usable":1}]}`, "npu.intel.com/accel"},
+		"held":               {`{"resources":[{"resource":"npu.intel.com/accel","usable":0}]}`, ""},
+		"in no profile":      {`{"resources":[{"resource":"nvidia.com/gpu","usable":1}]}`, ""},
+		"on a cordoned node": {`{"cordoned":true,"resources":[{"resource":"npu.intel.com/accel","usable":1}]}`, ""},
+		"on a tainted node":  {`{"taints":["a:NoSchedule"],"resources":[{"resource":"npu.intel.com/accel","usable":1}]}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var n pages.Node
+			if err := yaml.Unmarshal([]byte(tt.node), &n); err != nil {
+				t.Fatal(err)
+			}
+			c := &check.Cluster{Profiles: check.Read(profiles, nil), Replicas: check.Read([]pages.Replica{{Nodes: []pages.Node{n}}}, nil)}
+			profile, kind, got := free(c)
+			if got != tt.resource || got != "" && (profile != "face" || kind != "NPU") {
+				t.Errorf("%s of %s for %s", kind, profile, got)
+			}
+		})
+	}
+	if _, _, got := free(&check.Cluster{}); got != "" {
+		t.Error(got)
+	}
+}
+
+// TestPodSecurity: the canary may be created in a namespace of the level restricted.
+func TestPodSecurity(t *testing.T) {
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := pod("default", "face", "any")
+	for _, result := range evaluator.EvaluatePod(psa.LevelVersion{Level: psa.LevelRestricted, Version: psa.LatestVersion()}, &p.ObjectMeta, &p.Spec) {
+		if !result.Allowed {
+			t.Errorf("%s: %s", result.ForbiddenReason, result.ForbiddenDetail)
+		}
+	}
+}
+
+// TestPort: where the pages are, by the extender's arguments.
+func TestPort(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args []string
+		port int
+		err  error
+	}{
+		"default":          {nil, 8889, nil},
+		"another":          {[]string{"--pages-bind-address=127.0.0.1:9000"}, 9000, nil},
+		"the last counts":  {[]string{"--pages-bind-address=:8889", "--pages-bind-address=localhost:1"}, 1, nil},
+		"for everybody":    {[]string{"--pages-bind-address=:8889"}, 0, check.ErrNotAsked},
+		"for one network":  {[]string{"--pages-bind-address=10.0.0.1:8889"}, 0, check.ErrNotAsked},
+		"loopback of IPv6": {[]string{"--pages-bind-address=[::1]:8889"}, 8889, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if port, err := portOf(tt.args); port != tt.port || !errors.Is(err, tt.err) {
+				t.Errorf("%d, %v", port, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,179 @@
+package gather
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/cli/check"
+	"heteroaccel.io/cli/pages"
+)
+
+// workloads reads the programs that run, and the endpoints of their Services.
+func (g *Gatherer) workloads(ctx context.Context, c *check.Cluster) {
+	for _, name := range []string{check.Webhook, check.Extender, check.Connector} {
+		d, err := g.client.AppsV1().Deployments(g.System).Get(ctx, name, metav1.GetOptions{})
+		w := check.Workload{}
+		if err == nil {
+			w = workload(d.Spec.Template.Spec)
+			w.Ready = d.Status.ReadyReplicas
+			if d.Spec.Replicas != nil {
+				w.Desired = *d.Spec.Replicas
+			}
+		}
+		c.Programs[name] = check.Read(w, err)
+	}
+	d, err := g.client.AppsV1().DaemonSets(g.Exporters).Get(ctx, check.Exporter, metav1.GetOptions{})
+	w := check.Workload{}
+	if err == nil {
+		w = workload(d.Spec.Template.Spec)
+		w.Desired, w.Ready = d.Status.DesiredNumberScheduled, d.Status.NumberReady
+	}
+	c.Programs[check.Exporter] = check.Read(w, err)
+	for _, name := range []string{check.Webhook, check.Extender} {
+		c.Ready[name] = check.Read(g.ready(ctx, name))
+	}
+	if pods, err := g.client.CoreV1().Pods(g.Exporters).List(ctx, selecting(check.Exporter)); err != nil {
+		c.ExporterPods.Err = err
+	} else {
+		c.ExporterPods.Value = pods.Items
+	}
+}
+
+func selecting(name string) metav1.ListOptions {
+	return metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + name}
+}
+
+func workload(spec corev1.PodSpec) check.Workload {
+	if len(spec.Containers) == 0 {
+		return check.Workload{}
+	}
+	return check.Workload{Image: spec.Containers[0].Image, Args: spec.Containers[0].Args}
+}
+
+// ready counts the ready endpoints of a Service.
+func (g *Gatherer) ready(ctx context.Context, service string) (int, error) {
+	if _, err := g.client.CoreV1().Services(g.System).Get(ctx, service, metav1.GetOptions{}); err != nil {
+		return 0, err
+	}
+	slices, err := g.client.DiscoveryV1().EndpointSlices(g.System).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
+	if err != nil {
+		return 0, err
+	}
+	ready := map[string]bool{}
+	for _, s := range slices.Items {
+		for _, e := range s.Endpoints {
+			if len(e.Addresses) > 0 && (e.Conditions.Ready == nil || *e.Conditions.Ready) {
+				ready[e.Addresses[0]] = true
+			}
+		}
+	}
+	return len(ready), nil
+}
+
+// rights asks the API server about each right.
+func (g *Gatherer) rights(ctx context.Context, needed []check.Right) ([]check.Right, error) {
+	for i, r := range needed {
+		resource, sub, _ := strings.Cut(r.Resource, "/")
+		review, err := g.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
+			Spec: authorizationv1.SubjectAccessReviewSpec{
+				User:   "system:serviceaccount:" + g.System + ":" + r.Account,
+				Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + g.System, "system:authenticated"},
+				ResourceAttributes: &authorizationv1.ResourceAttributes{
+					Verb: r.Verb, Group: r.Group, Resource: resource, Subresource: sub, Namespace: r.Namespace, Name: r.Name,
+				},
+			},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			return nil, err
+		}
+		needed[i].Allowed = review.Status.Allowed
+	}
+	return needed, nil
+}
+
+// pagesFlag is the extender's flag that says where its pages are, and pagesPort the
+// port where it does not say.
+const (
+	pagesFlag = "--pages-bind-address="
+	pagesPort = 8889
+)
+
+// extenders are clients of the pages of every extender that is ready.
+func (g *Gatherer) extenders(ctx context.Context, args []string) ([]*pages.Client, error) {
+	if g.Pages != "" {
+		return []*pages.Client{pages.At(g.Pages)}, nil
+	}
+	port, err := portOf(args)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.mayForward(ctx); err != nil {
+		return nil, err
+	}
+	pods, err := g.client.CoreV1().Pods(g.System).List(ctx, selecting(check.Extender))
+	if err != nil {
+		return nil, err
+	}
+	var clients []*pages.Client
+	for _, p := range pods.Items {
+		ready := slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		})
+		if !ready || p.DeletionTimestamp != nil {
+			continue
+		}
+		client, err := pages.Forward(ctx, g.REST, g.System, p.Name, port)
+		if err != nil {
+			return nil, err
+		}
+		clients = append(clients, client)
+	}
+	return clients, nil
+}
+
+// mayForward is the error that the caller may not forward ports. A refused upgrade of
+// the connection does not say why it was refused.
+func (g *Gatherer) mayForward(ctx context.Context) error {
+	review, err := g.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
+		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: "create", Resource: "pods", Subresource: "portforward", Namespace: g.System,
+		}},
+	}, metav1.CreateOptions{})
+	if err == nil && !review.Status.Allowed {
+		err = apierrors.NewForbidden(corev1.Resource("pods/portforward"), "", errors.New(review.Status.Reason))
+	}
+	return err
+}
+
+// portOf is the port of the pages, by the extender's arguments. Of two flags of a name
+// the last one counts.
+func portOf(args []string) (int, error) {
+	address := ""
+	for _, a := range args {
+		if at, ok := strings.CutPrefix(a, pagesFlag); ok {
+			address = at
+		}
+	}
+	if address == "" {
+		return pagesPort, nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0, fmt.Errorf("the extender's %s%s is no address: %w", pagesFlag, address, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return 0, fmt.Errorf("%w: the extender serves its pages over HTTPS to whoever shows a token (deploy/extender-pages), which this program does not read", check.ErrNotAsked)
+	}
+	return strconv.Atoi(port)
+}
