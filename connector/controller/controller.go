@@ -184,7 +184,8 @@ func signal(ch chan struct{}) {
 // limits are what the profile of a pool says, or the defaults.
 func (k *Controller) limits(p session.Pool) session.Limits {
 	l := k.Defaults
-	if known, ok := k.Profiles.Get(p.Inference); ok {
+	known, ok := k.Profiles.Get(p.Inference)
+	if l.Unknown = !ok; ok {
 		if known.SessionsPerPod > 0 {
 			l.PerServer = known.SessionsPerPod
 		}

@@ -78,6 +78,9 @@ func (k *Controller) leave() {
 	k.term = nil
 	k.mu.Unlock()
 	k.writes.Wait()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.failures) // who leads now knows better
 }
 
 // leads reports whether this replica carries out plans. The caller holds the lock.

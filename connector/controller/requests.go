@@ -59,9 +59,11 @@ func (k *Controller) Create(ctx context.Context, s session.Session) (View, error
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil {
-		// It may have been created all the same: then it comes by the watch, and
-		// expires, as nobody knows its id.
-		k.remove(s.ID)
+		// It may have been created all the same: then it comes by the watch, if it
+		// has not yet, and expires, as nobody knows its id.
+		if now := k.table.Session(s.ID); now != nil && now.Version == "" {
+			k.remove(s.ID)
+		}
 		return View{}, fmt.Errorf("keep the session: %w", err)
 	}
 	s.UID, s.Version = string(created.UID), created.ResourceVersion

@@ -162,6 +162,9 @@ func (k *Controller) createServer(ctx context.Context, p session.Pool, now time.
 
 // fail notes why a server could not be created. The caller holds the lock.
 func (k *Controller) fail(p session.Pool, now time.Time, err error, uid string) {
+	if !k.leads() {
+		return // the term is over, and no fault of the API server's
+	}
 	f := k.failures[p]
 	pause := min(firstPause<<min(f.tries, 10), longestPause)
 	f = failure{err: err, tries: f.tries + 1, until: now.Add(pause)}

@@ -29,6 +29,7 @@ func (k *Controller) change(ctx context.Context, s *session.Session) {
 		k.Log.Error().Err(err).Msg("cannot write a session")
 		return
 	}
+	before := k.table.Session(s.ID)
 	k.table.Put(s)
 	k.unwritten[s.ID]++
 	k.note(s.Pool, s.ID)
@@ -39,7 +40,7 @@ func (k *Controller) change(ctx context.Context, s *session.Session) {
 		defer k.written(s.ID)
 		if err != nil {
 			k.Log.Info().Err(err).Str("session", s.ID).Msg("a session was changed by somebody else, or could not be written: it is read again")
-			k.reread(ctx, s.ID)
+			k.reread(ctx, s, before)
 			return
 		}
 		k.mu.Lock()
@@ -63,17 +64,25 @@ func (k *Controller) written(id string) {
 }
 
 // reread replaces what is known of a session by what the API server has. One
-// that has been removed meanwhile has ended, and stays so.
-func (k *Controller) reread(ctx context.Context, id string) {
+// that has been removed meanwhile has ended, and stays so. If nothing is known, it is
+// as before what was to be written: if that was written, its event will tell.
+func (k *Controller) reread(ctx context.Context, wanted, before *session.Session) {
+	id := wanted.ID
 	s, err := k.read(ctx, id)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now := k.table.Session(id)
 	switch {
 	case apierrors.IsNotFound(err):
 		k.remove(id)
 	case err != nil:
 		k.Log.Warn().Err(err).Str("session", id).Msg("cannot read a session; its next event will tell")
-	case k.table.Session(id) != nil:
+		if now == wanted && before != nil {
+			k.table.Put(before)
+			k.note(before.Pool, id)
+		}
+	case now != nil:
+		s.Renewed = now.Renewed // by our clock, as it was seen first
 		k.table.Remove(id)
 		k.put(s)
 	}

@@ -12,6 +12,9 @@ type Limits struct {
 	PerServer int
 	// Idle is how long a ready server without a session is kept.
 	Idle time.Duration
+	// Unknown is that nobody knows the profile: then no session leaves a server that
+	// others share.
+	Unknown bool
 }
 
 // Plan is what to do in one pool.
@@ -45,7 +48,7 @@ func (t *Table) Plan(p Pool, limits Limits, now time.Time) Plan {
 	if m == nil {
 		return Plan{}
 	}
-	plan := Plan{Assign: map[string]string{}, Requeue: m.stranded(limits.PerServer, now)}
+	plan := Plan{Assign: map[string]string{}, Requeue: m.stranded(limits, now)}
 	m.assign(&plan, limits.PerServer)
 	m.scale(&plan, limits, now)
 	t.expose(&plan, m)
@@ -70,7 +73,7 @@ func (m *members) lost(v *Server, now time.Time) (lost bool, again time.Time) {
 
 // stranded are the sessions of servers that are gone or lost, and the youngest
 // of servers that have too many: two replicas that decided at the same time.
-func (m *members) stranded(perServer int, now time.Time) (out []*Session) {
+func (m *members) stranded(limits Limits, now time.Time) (out []*Session) {
 	for name, sessions := range m.served {
 		v := m.servers[name]
 		lost := v == nil || v.Phase == Gone
@@ -83,7 +86,7 @@ func (m *members) stranded(perServer int, now time.Time) (out []*Session) {
 			}
 			continue
 		}
-		if over := len(sessions) - perServer; over > 0 {
+		if over := len(sessions) - limits.PerServer; over > 0 && !limits.Unknown {
 			all := make([]*Session, 0, len(sessions))
 			for _, s := range sessions {
 				all = append(all, s)

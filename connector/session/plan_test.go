@@ -172,6 +172,20 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestProfileUnknown: while a profile is away, sessions that share a server stay.
+func TestProfileUnknown(t *testing.T) {
+	table := NewTable()
+	table.Put(waits("a", 0, servedBy("x")))
+	table.Put(waits("b", 1, servedBy("x")))
+	table.PutServer(server("x", Ready))
+	for unknown, want := range map[bool]done{true: {}, false: {Requeue: []string{"b"}, Create: 1}} {
+		got := doneOf(table.Plan(faces, Limits{PerServer: 1, Idle: time.Minute, Unknown: unknown}, start))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("unknown %v (-want +got):\n%s", unknown, diff)
+		}
+	}
+}
+
 func TestExpired(t *testing.T) {
 	table := NewTable()
 	table.Put(waits("a", 0))

@@ -84,10 +84,12 @@ func Profiles(client *profile.Client, profiles *profile.Store, unusable func(err
 	// can report it. It is called by the reflector, which waits for its answer.
 	answered := func(err error) {
 		switch missing := errors.Is(profiles.CRD(), profile.ErrNoCRD); {
-		case errors.Is(err, profile.ErrNoCRD) && !missing:
-			profiles.SetCRD(err)
-			unusable(err)
-			_ = f.Replace(nil, "")
+		case errors.Is(err, profile.ErrNoCRD):
+			if !missing {
+				profiles.SetCRD(err)
+				unusable(err)
+			}
+			_ = f.Replace(nil, "") // each time: whoever refreshes waits for it
 		case err == nil && missing:
 			profiles.SetCRD(nil)
 		}

@@ -134,6 +134,9 @@ func TestProfilesWithoutCRD(t *testing.T) {
 	for range 2 {
 		lists := api.lists.Load()
 		want("the CRD is missing", false)
+		if err := feed.Refresh(ctx); err != nil {
+			t.Errorf("a term that begins without the CRD: %v", err)
+		}
 		poll(t, "it asks again", func() bool { return api.lists.Load() >= lists+2 })
 		api.installed.Store(true)
 		want("the CRD is installed", true)

@@ -72,7 +72,11 @@ func (r *Recreator) createFirst(ctx context.Context, p *pending.Pod, e *replacem
 	created, err := r.Pods.Create(ctx, pod, false)
 	if apierrors.IsAlreadyExists(err) { // or the one of an earlier try is not gone yet
 		r.revoke(p.Namespace, e, there)
-		return fmt.Errorf("%w: another replica recreates it", podapi.ErrChanged)
+		err = fmt.Errorf("%w: another replica recreates it", podapi.ErrChanged)
+		if other, got := r.Pods.Get(ctx, name); got == nil && !r.isOrphan(other) {
+			return NotAdopted{err} // its name stays taken: this pod is deleted first
+		}
+		return err
 	}
 	if err != nil {
 		return r.notCreated(ctx, p, e, there, chosen.Kind, name, err)
