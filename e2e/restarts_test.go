@@ -219,7 +219,7 @@ func twoReplicas(t *testing.T, s *stack.Stack) {
 	standby := s.Process(second)
 	readyz := s.URL(second+" status", "/readyz")
 	eventually(t, func(ctx context.Context) error {
-		if text, err := stack.Get(ctx, readyz); err == nil || strings.TrimSpace(text) != "standing by: another replica decides" {
+		if text, err := stack.Get(ctx, readyz); err == nil || strings.TrimSpace(text) != "standing by: another replica decides, or this one is about to" {
 			return fmt.Errorf("/readyz of the second replica says %q (%v)", text, err)
 		}
 		return nil
