@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func wantLearned(t *testing.T, s *stack.Stack, kind string, runs int64, took tim
 	var v learnedView
 	eventually(t, func(ctx context.Context) (err error) {
 		if v, err = learnedOf(ctx, s, kind); err == nil && v.Runs != runs {
-			err = fmt.Errorf("%s was learned from %d runs, want %d", kind, v.Runs, runs)
+			err = fmt.Errorf("%s was learned from %d runs, want %d; outcomes: %s", kind, v.Runs, runs, outcomes(ctx, s))
 		}
 		return err
 	})
@@ -95,10 +96,22 @@ spec:
 	})
 }
 
+// outcomes are what became of the runs that ended.
+func outcomes(ctx context.Context, s *stack.Stack) string {
+	all, err := stack.Metrics(ctx, s.URL("webhook status", "/metrics"))
+	if err != nil {
+		return err.Error()
+	}
+	maps.DeleteFunc(all, func(name string, _ float64) bool {
+		return !strings.HasPrefix(name, "heteroaccel_webhook_finished_runs_total")
+	})
+	return fmt.Sprint(all)
+}
+
 // TestLearned: what pods took replaces what the profile hints, survives a
 // restart, and ends when the variant is edited.
 func TestLearned(t *testing.T) {
-	s := borrow(t, fourNodes)
+	s := borrow(t, learns)
 	const inference = "face-recognition"
 	forget(t, s, "0")                                          // of what others ran here
 	eventuallyWould(t, s, anyPod("", inference, "any"), "GPU") // 76 ms by its hint, the NPU 146 ms

@@ -49,6 +49,8 @@ var (
 		name: "the paper's nodes and one more", machines: paperAndTwo, plain: true,
 		webhook: []string{"--scheduler-names=default-scheduler,edge-scheduler"},
 	}
+	// What others ran, broke or deleted has a say in what is learned.
+	learns        = setup{name: "the paper's nodes, for what is learned", machines: machine.Paper, plain: true}
 	authenticated = setup{name: "an API server that authenticates itself", machines: oneGPUEach, plain: true, prepare: withClientCA}
 	twoShapes     = setup{name: "two GPUs, and a stick and an FPGA", machines: twoShapesOfNodes, plain: true}
 	// What is stale is so in seconds.
@@ -56,7 +58,7 @@ var (
 		name: "the paper's nodes, soon stale", machines: machine.Paper,
 		webhook: []string{"--reservation-ttl=10s", "--max-telemetry-age=4s"}, extender: []string{"--max-telemetry-age=4s"},
 	}
-	setups = []setup{paper, twoShapes, impatient, fourNodes, hundred, authenticated, oneNode, fourOfEach, unattended}
+	setups = []setup{paper, twoShapes, impatient, fourNodes, learns, hundred, authenticated, oneNode, fourOfEach, unattended}
 )
 
 // pool has the installations that nobody uses, and how many tests have yet to
