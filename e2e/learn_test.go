@@ -113,7 +113,6 @@ func outcomes(ctx context.Context, s *stack.Stack) string {
 func TestLearned(t *testing.T) {
 	s := borrow(t, learns)
 	const inference = "face-recognition"
-	forget(t, s, "0")                                          // of what others ran here
 	eventuallyWould(t, s, anyPod("", inference, "any"), "GPU") // 76 ms by its hint, the NPU 146 ms
 
 	// A pod that is deleted while it runs tells nothing.
