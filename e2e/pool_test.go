@@ -6,13 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/monitor"
@@ -190,24 +187,7 @@ func launch(ctx context.Context, cfg stack.Config) (*stack.Stack, error) {
 // panicked in a request.
 func noRaces(t *testing.T, s *stack.Stack) {
 	t.Helper()
-	for _, p := range s.Processes() {
-		if name, _, _ := strings.Cut(p.Name(), "-"); slices.Contains([]string{"webhook", "extender", "exporter", "connector"}, name) {
-			noRace(t, p)
-		}
-	}
-}
-
-// noRace looks at one program's log.
-func noRace(t *testing.T, p *cluster.Process) {
-	t.Helper()
-	log, err := os.ReadFile(p.Log())
-	if err != nil {
-		t.Errorf("read the log of the %s: %v", p.Name(), err)
-		return
-	}
-	for _, bad := range []string{"DATA RACE", "panic:", `"panic"`} {
-		if i := bytes.Index(log, []byte(bad)); i >= 0 {
-			t.Errorf("the %s's log has %q:\n%s", p.Name(), bad, log[max(0, i-500):min(len(log), i+3000)])
-		}
+	for _, what := range s.Crashes() {
+		t.Error(what)
 	}
 }

@@ -9,13 +9,6 @@ import (
 // crdGauge is whether the CRD of the profiles is there. The webhook is ready without
 // it, so that a pod is refused with a sentence that names it.
 func crdGauge(profiles *profile.Store) prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "heteroaccel_webhook_profile_crd_installed",
-		Help: "1 if the API server knows InferenceProfiles, as far as was seen last, 0 if their CRD is missing: pods that request an accelerator are refused.",
-	}, func() float64 {
-		if profiles.CRD() != nil {
-			return 0
-		}
-		return 1
-	})
+	return gaugeOf("heteroaccel_webhook_profile_crd_installed",
+		"1 if the API server knows InferenceProfiles, as far as was seen last, 0 if their CRD is missing: pods that request an accelerator are refused.", profiles.CRD)
 }

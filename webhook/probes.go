@@ -24,11 +24,13 @@ func (g *gate) check() error {
 // gauge is the result of /readyz, for Prometheus: an alert on it is the only way to
 // notice that no replica decides, and so annotated pods are refused.
 func (g *gate) gauge() prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "heteroaccel_webhook_ready",
-		Help: "Whether this replica is ready and decides: 1 for one of the replicas, 0 for the others.",
-	}, func() float64 {
-		if g.check() != nil {
+	return gaugeOf("heteroaccel_webhook_ready", "Whether this replica is ready and decides: 1 for one of the replicas, 0 for the others.", g.check)
+}
+
+// gaugeOf is 1 while a check passes, 0 while it does not.
+func gaugeOf(name, help string, check func() error) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+		if check() != nil {
 			return 0
 		}
 		return 1

@@ -75,7 +75,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	if err != nil {
 		return err
 	}
-	registry.MustRegister(election.Gauge("heteroaccel_webhook_leading"), election.Terms("heteroaccel_webhook_terms_total"))
+	registry.MustRegister(gaugeOf("heteroaccel_webhook_leading", "Whether this replica leads: 1 for one of the replicas, 0 for the others.", election.Leads), election.Terms("heteroaccel_webhook_terms_total"))
 	profileClient, err := profile.NewClient(config)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"heteroaccel.io/connector/camera/cameratest"
 	"heteroaccel.io/connector/camera/playback"
 	"heteroaccel.io/pkg/program"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // frames is a folder with one frame.
@@ -94,7 +95,7 @@ func TestRun(t *testing.T) {
 	var out bytes.Buffer
 	done := make(chan error, 1)
 	go func() { done <- run(ctx, f, &out, zerolog.Nop()) }()
-	cameratest.Eventually(t, "frames are inferred on", func() bool { n, _ := s.Inferred(); return n > 3*cameras && door.Sessions() == cameras })
+	servetest.Eventually(t, "frames are inferred on", func() bool { n, _ := s.Inferred(); return n > 3*cameras && door.Sessions() == cameras })
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)

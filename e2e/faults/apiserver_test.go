@@ -46,7 +46,7 @@ func (x *site) under(t *testing.T, name string, breaks func(context.Context) (st
 				},
 			})
 		}
-		count(t, "%s: %s, %d pods and sessions, 0 lost, 0 doubled", name, strings.Join(said, "; "), x.pods-before)
+		count(t, "%s: %s, %d pods and sessions", name, strings.Join(said, "; "), x.pods-before)
 	})
 }
 

@@ -76,5 +76,5 @@ func TestExporterKilled(t *testing.T) {
 	go func() { _ = server.Serve(listener) }() // it ends by Stop
 	t.Cleanup(server.Stop)
 	x.killedEverywhere(t, v, x.wave)
-	count(t, "exporter: killed at %d calls of the kubelet of %d sorts, %d restarts, %d pods, 0 lost, 0 doubled", v.points.Kills(), v.points.Sorts(), v.restarts.Load(), x.pods)
+	count(t, "exporter: killed %d times at calls of the kubelet, at %d of %d points, %d restarts, %d pods", v.points.Kills(), v.points.Points(), 2*v.points.Sorts(), v.restarts.Load(), x.pods)
 }

@@ -80,7 +80,7 @@ func (l lease) broken(t *testing.T, name string, f leaseFault, load func(*testin
 			eventually(t, func(ctx context.Context) error { _, err := l.leader(ctx); return err })
 		},
 	})
-	count(t, "lease %s %s: %d times, %d pods, 0 lost, 0 doubled", l.name, name, times, l.pods-before)
+	count(t, "lease %s %s: %d times, %d pods or sessions", l.name, name, times, l.pods-before)
 }
 
 func (l lease) get(ctx context.Context) (*coordinationv1.Lease, error) {

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -23,6 +22,7 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 	"heteroaccel.io/pkg/record"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // startProfileServer answers a list of profiles, and one watch with the events
@@ -126,7 +126,7 @@ func TestProfilesWithoutCRD(t *testing.T) {
 
 	want := func(when string, installed bool) {
 		t.Helper()
-		poll(t, when, func() bool {
+		servetest.Eventually(t, when, func() bool {
 			_, stored := store.Get("face")
 			return feed.Synced() == nil && stored == installed && errors.Is(store.CRD(), profile.ErrNoCRD) != installed
 		})
@@ -137,7 +137,7 @@ func TestProfilesWithoutCRD(t *testing.T) {
 		if err := feed.Refresh(ctx); err != nil {
 			t.Errorf("a term that begins without the CRD: %v", err)
 		}
-		poll(t, "it asks again", func() bool { return api.lists.Load() >= lists+2 })
+		servetest.Eventually(t, "it asks again", func() bool { return api.lists.Load() >= lists+2 })
 		api.installed.Store(true)
 		want("the CRD is installed", true)
 		api.uninstall()
@@ -238,16 +238,16 @@ func TestProfiles(t *testing.T) {
 	defer func() { cancel(); <-done }()
 
 	stored := func(name string) func() bool { return func() bool { _, ok := store.Get(name); return ok } }
-	poll(t, "the listed profile", stored("face"))
-	poll(t, "the end of the list", func() bool { return feeds.Profiles.Synced() == nil })
+	servetest.Eventually(t, "the listed profile", stored("face"))
+	servetest.Eventually(t, "the end of the list", func() bool { return feeds.Profiles.Synced() == nil })
 
 	text := profileOf("text")
 	events <- watchEvent(t, "ADDED", text, "2")
-	poll(t, "the added profile", stored("text"))
+	servetest.Eventually(t, "the added profile", stored("text"))
 
 	text.Spec.Variants = nil
 	events <- watchEvent(t, "MODIFIED", text, "3")
-	poll(t, "the invalid profile to go", func() bool { return !stored("text")() })
+	servetest.Eventually(t, "the invalid profile to go", func() bool { return !stored("text")() })
 	select {
 	case err := <-reports:
 		t.Log(err)
@@ -256,7 +256,7 @@ func TestProfiles(t *testing.T) {
 	}
 
 	events <- watchEvent(t, "DELETED", profileOf("face"), "4")
-	poll(t, "the deleted profile to go", func() bool { return len(store.Names()) == 0 })
+	servetest.Eventually(t, "the deleted profile to go", func() bool { return len(store.Names()) == 0 })
 	for _, want := range []string{"set face", "set text", "set text", "remove face"} {
 		select {
 		case got := <-told:
@@ -266,15 +266,5 @@ func TestProfiles(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatalf("nobody was told %q", want)
 		}
-	}
-}
-
-// poll waits for what until a deadline.
-func poll(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, 10*time.Second, true,
-		func(context.Context) (bool, error) { return done(), nil })
-	if err != nil {
-		t.Fatalf("waited in vain for %s", what)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // hands is a clock that the test sets.
@@ -134,15 +136,15 @@ func TestClockJumps(t *testing.T) {
 		jump += by
 	}
 	r.run(t)
-	eventually(t, "it leads", func() bool { return s.worked("a") > 3 })
+	servetest.Eventually(t, "it leads", func() bool { return s.worked("a") > 3 })
 	set(-time.Hour)
 	before := s.worked("a")
-	eventually(t, "it leads on", func() bool { return s.worked("a") > before+100 })
+	servetest.Eventually(t, "it leads on", func() bool { return s.worked("a") > before+100 })
 	if n := r.begun.Load(); n != 1 {
 		t.Errorf("%d terms have begun", n)
 	}
 	set(2 * time.Hour)
-	eventually(t, "it leads again", func() bool { return r.begun.Load() == 2 })
+	servetest.Eventually(t, "it leads again", func() bool { return r.begun.Load() == 2 })
 	if why, _ := r.why.Load().(error); !errors.Is(why, errExpired) {
 		t.Errorf("the term ended because %v", why)
 	}

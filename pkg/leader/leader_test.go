@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // replica is a leader whose terms write all the time.
@@ -80,18 +82,18 @@ func TestLostAndRegained(t *testing.T) {
 			r := s.replica("a", f)
 			r.linger = 300 * time.Millisecond
 			r.run(t)
-			eventually(t, "it leads", func() bool { return s.worked("a") > 3 && r.Leads() == nil })
+			servetest.Eventually(t, "it leads", func() bool { return s.worked("a") > 3 && r.Leads() == nil })
 			lose(s)
-			eventually(t, "it knows", func() bool { return r.why.Load() != nil })
+			servetest.Eventually(t, "it knows", func() bool { return r.why.Load() != nil })
 			if why, _ := r.why.Load().(error); !errors.Is(why, errLost) {
 				t.Errorf("the term ended because %v", why)
 			}
 			before := s.worked("a")
-			eventually(t, "the work has returned, or another term has begun", func() bool { return r.running.Load() == 0 || r.begun.Load() > 1 })
+			servetest.Eventually(t, "the work has returned, or another term has begun", func() bool { return r.running.Load() == 0 || r.begun.Load() > 1 })
 			if n := s.worked("a"); r.begun.Load() == 1 && n > before+1 { // one may have been on its way
 				t.Errorf("%d writes after the end of the term", n-before)
 			}
-			eventually(t, "it leads again", func() bool { return r.begun.Load() == 2 && s.worked("a") > before+1 })
+			servetest.Eventually(t, "it leads again", func() bool { return r.begun.Load() == 2 && s.worked("a") > before+1 })
 		})
 	}
 }
@@ -115,10 +117,10 @@ func TestRenewalsStall(t *testing.T) {
 			s := newLeases(t)
 			a, b := s.replica("a", quick("a")), s.replica("b", quick("b"))
 			a.run(t)
-			eventually(t, "one leads", func() bool { return s.worked("a") > 3 })
+			servetest.Eventually(t, "one leads", func() bool { return s.worked("a") > 3 })
 			b.run(t)
 			s.fail("a", stalled)
-			eventually(t, "the other leads", func() bool { return s.worked("b") > 3 })
+			servetest.Eventually(t, "the other leads", func() bool { return s.worked("b") > 3 })
 			if a.Leads() == nil {
 				t.Error("both say that they lead")
 			}
@@ -126,7 +128,7 @@ func TestRenewalsStall(t *testing.T) {
 			// The one that stalled stands by, and leads again once the other is gone.
 			s.fail("b", func(_ http.ResponseWriter, r *http.Request, _ http.HandlerFunc) { <-r.Context().Done() })
 			before := s.worked("a")
-			eventually(t, "the first leads again", func() bool { return s.worked("a") > before+3 })
+			servetest.Eventually(t, "the first leads again", func() bool { return s.worked("a") > before+3 })
 			if n := a.begun.Load(); n != 2 {
 				t.Errorf("the first has begun %d terms, want 2", n)
 			}
@@ -159,7 +161,7 @@ func TestShutdown(t *testing.T) {
 	a, b := s.replica("a", quick("a")), s.replica("b", quick("b"))
 	a.linger = 4 * time.Second // longer than the lease would last
 	stop := a.run(t)
-	eventually(t, "one leads", func() bool { return s.worked("a") > 3 })
+	servetest.Eventually(t, "one leads", func() bool { return s.worked("a") > 3 })
 	b.run(t)
 	before := s.worked("a")
 	stop()
@@ -172,7 +174,7 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("the lease was released %d times", s.released)
 	}
 	s.mu.Unlock()
-	eventually(t, "the other leads", func() bool { return s.worked("b") > 3 })
+	servetest.Eventually(t, "the other leads", func() bool { return s.worked("b") > 3 })
 	t.Logf("the other led %s later", time.Since(ended))
 }
 

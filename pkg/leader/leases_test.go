@@ -198,16 +198,6 @@ func (s *leases) candidate(replica string, f Flags) *Leader {
 	return l
 }
 
-// eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain until %s", what)
-		}
-	}
-}
-
 // sender sends a term's writes, one at a time.
 type sender struct {
 	client *http.Client

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // What a process of its own is told that takes part in an election of a test.
@@ -55,7 +57,7 @@ func TestPaused(t *testing.T) {
 	t.Parallel()
 	s := newLeases(t)
 	a := s.process("a")
-	eventually(t, "one leads", func() bool { return s.worked("a") > 3 })
+	servetest.Eventually(t, "one leads", func() bool { return s.worked("a") > 3 })
 	b := s.process("b")
 	var asked atomic.Int32
 	s.fail("a", func(w http.ResponseWriter, r *http.Request, answer http.HandlerFunc) { asked.Add(1); answer(w, r) })
@@ -78,17 +80,17 @@ func TestPaused(t *testing.T) {
 	s.mu.Unlock()
 	<-stopped
 	written := s.worked("a")
-	eventually(t, "the other leads", func() bool { return s.worked("b") > 3 })
+	servetest.Eventually(t, "the other leads", func() bool { return s.worked("b") > 3 })
 	asked.Store(0)
 	if err := a.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the first goes on", func() bool { return asked.Load() > 5 })
+	servetest.Eventually(t, "the first goes on", func() bool { return asked.Load() > 5 })
 	if n := s.worked("a") - written; n != 0 {
 		t.Errorf("%d writes of a term that is over", n)
 	}
 	if err := b.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the first leads again", func() bool { return s.worked("a") > written+3 })
+	servetest.Eventually(t, "the first leads again", func() bool { return s.worked("a") > written+3 })
 }

@@ -1,7 +1,6 @@
 package cameratest
 
 import (
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -140,16 +139,3 @@ func (c *Connector) Calls() (created, renewed, ended int) {
 // Sessions is how many there are.
 func (c *Connector) Sessions() int { return c.kept.Len() }
 
-// errLimit is that something did not come about.
-var errLimit = errors.New("it did not come about in half a minute")
-
-// Eventually polls until what is wanted is so.
-func Eventually(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	const limit, often = 30 * time.Second, 5 * time.Millisecond
-	for end := time.Now().Add(limit); !so(); time.Sleep(often) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: %v", what, errLimit)
-		}
-	}
-}

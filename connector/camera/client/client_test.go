@@ -13,6 +13,7 @@ import (
 
 	"heteroaccel.io/connector/camera/cameratest"
 	"heteroaccel.io/connector/camera/client"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // held is a session that is held, and what was told of it.
@@ -72,16 +73,16 @@ func hold(t *testing.T, c *client.Client) *held {
 func TestHold(t *testing.T) {
 	door := cameratest.NewConnector(t)
 	h := hold(t, newClient(t, door.URL))
-	cameratest.Eventually(t, "it waits", func() bool { s := h.last(); return s.State == "waiting" && s.Position == 1 })
+	servetest.Eventually(t, "it waits", func() bool { s := h.last(); return s.State == "waiting" && s.Position == 1 })
 	id := h.last().ID
 	for moves, address := range []string{"10.0.0.7:8080", "10.0.0.8:8080"} {
 		door.Serve(address)
-		cameratest.Eventually(t, "it is at "+address, func() bool {
+		servetest.Eventually(t, "it is at "+address, func() bool {
 			s := h.last()
 			return s.ID == id && s.URL == "http://"+address && s.Kind == "GPU" && s.Moves == moves
 		})
 	}
-	cameratest.Eventually(t, "it is renewed", func() bool { _, renewed, _ := door.Calls(); return renewed >= 2 })
+	servetest.Eventually(t, "it is renewed", func() bool { _, renewed, _ := door.Calls(); return renewed >= 2 })
 	if err := h.stop(); err != nil {
 		t.Error(err)
 	}
@@ -95,10 +96,10 @@ func TestEndedEarly(t *testing.T) {
 	door := cameratest.NewConnector(t)
 	door.Serve("10.0.0.7:8080")
 	h := hold(t, newClient(t, door.URL))
-	cameratest.Eventually(t, "it is served", func() bool { return h.last().Address != "" })
+	servetest.Eventually(t, "it is served", func() bool { return h.last().Address != "" })
 	first := h.last().ID
 	door.End()
-	cameratest.Eventually(t, "it has another", func() bool { s := h.last(); return s.ID != "" && s.ID != first && s.Address != "" })
+	servetest.Eventually(t, "it has another", func() bool { s := h.last(); return s.ID != "" && s.ID != first && s.Address != "" })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	none := false
@@ -115,12 +116,12 @@ func TestConnectorRestarts(t *testing.T) {
 	door := cameratest.NewConnector(t)
 	door.Serve("10.0.0.7:8080")
 	h := hold(t, newClient(t, door.URL))
-	cameratest.Eventually(t, "it is served", func() bool { return h.last().Address != "" })
+	servetest.Eventually(t, "it is served", func() bool { return h.last().Address != "" })
 	id := h.last().ID
 	door.Stop()
 	door.Serve("10.0.0.8:8080") // meanwhile
 	door.Start(t)
-	cameratest.Eventually(t, "it hears of the move", func() bool { return h.last().Address == "10.0.0.8:8080" })
+	servetest.Eventually(t, "it hears of the move", func() bool { return h.last().Address == "10.0.0.8:8080" })
 	if created, _, _ := door.Calls(); h.last().ID != id || created != 1 {
 		t.Errorf("it has session %s of %d, want %s", h.last().ID, created, id)
 	}
@@ -155,7 +156,7 @@ func TestBacksOff(t *testing.T) {
 				pauses = append(pauses, pause)
 			}
 			h := hold(t, c)
-			cameratest.Eventually(t, "it is served", func() bool { return h.last().Address != "" })
+			servetest.Eventually(t, "it is served", func() bool { return h.last().Address != "" })
 			mu.Lock()
 			defer mu.Unlock()
 			if len(pauses) != 1 || pauses[0] < tt.least {

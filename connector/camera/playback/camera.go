@@ -127,6 +127,9 @@ func (c *Camera) play(ctx context.Context) error {
 			return err
 		case <-tick.C:
 		}
+		if ctx.Err() != nil {
+			return nil // it was this that freed the frame under way
+		}
 		s := c.current.Load()
 		if s == nil {
 			c.Tally.lost(Waiting)

@@ -14,6 +14,7 @@ import (
 	"heteroaccel.io/connector/camera/cameratest"
 	"heteroaccel.io/connector/camera/client"
 	"heteroaccel.io/connector/camera/frame"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // grey is a frame of one value.
@@ -63,13 +64,16 @@ func TestCamera(t *testing.T) {
 	c := aCamera(t, door)
 	stop := start(t, c)
 	lost := func(why Loss) int64 { return c.Tally.Report(1).Frames.Lost[why] }
-	cameratest.Eventually(t, "frames are lost while it waits", func() bool { return lost(Waiting) >= 3 })
-	for _, s := range []*cameratest.Server{
+	servetest.Eventually(t, "frames are lost while it waits", func() bool { return lost(Waiting) >= 3 })
+	for i, s := range []*cameratest.Server{
 		cameratest.NewServer(t, true, "FP32", 1, 3, 2, 2),
 		cameratest.NewServer(t, false, "UINT8", 1, 2, 2, 3),
 	} {
 		door.Serve(s.Address)
-		cameratest.Eventually(t, "frames are inferred on", func() bool { n, _ := s.Inferred(); return n >= 3 })
+		servetest.Eventually(t, "frames are inferred on, and answered", func() bool {
+			n, _ := s.Inferred()
+			return n >= 3 && c.Tally.Report(1).Frames.Answered >= int64(3*(i+1))
+		})
 		defer s.Close()
 	}
 	r := stop()
@@ -91,7 +95,7 @@ func TestValues(t *testing.T) {
 	s := cameratest.NewServer(t, true, "FP32", 1, 3, -1, -1)
 	door.Serve(s.Address)
 	stop := start(t, aCamera(t, door))
-	cameratest.Eventually(t, "a frame is inferred on", func() bool { n, _ := s.Inferred(); return n > 0 })
+	servetest.Eventually(t, "a frame is inferred on", func() bool { n, _ := s.Inferred(); return n > 0 })
 	stop()
 	if _, mean := s.Inferred(); mean != 50 {
 		t.Errorf("the mean is %v, want half of 100", mean)
@@ -108,9 +112,9 @@ func TestBusy(t *testing.T) {
 	door.Serve(slow.Address)
 	c := aCamera(t, door)
 	stop := start(t, c)
-	cameratest.Eventually(t, "frames are lost while one is under way", func() bool { return c.Tally.Report(1).Frames.Lost[Busy] >= 3 })
+	servetest.Eventually(t, "frames are lost while one is under way", func() bool { return c.Tally.Report(1).Frames.Lost[Busy] >= 3 })
 	door.Serve(fast.Address)
-	cameratest.Eventually(t, "the next server infers", func() bool { n, _ := fast.Inferred(); return n > 0 })
+	servetest.Eventually(t, "the next server infers", func() bool { n, _ := fast.Inferred(); return n > 0 })
 	if r := stop(); r.Frames.Lost[Failed] != 1 || r.Moves != 1 {
 		t.Errorf("%+v, want the frame that was under way lost", r)
 	}
@@ -143,9 +147,9 @@ func TestServerAway(t *testing.T) {
 	door.Serve(gone.Address)
 	c := aCamera(t, door)
 	stop := start(t, c)
-	cameratest.Eventually(t, "frames are lost", func() bool { return c.Tally.Report(1).Frames.Lost[Failed] >= 3 })
+	servetest.Eventually(t, "frames are lost", func() bool { return c.Tally.Report(1).Frames.Lost[Failed] >= 3 })
 	door.Serve(s.Address)
-	cameratest.Eventually(t, "the next server infers", func() bool { n, _ := s.Inferred(); return n > 0 })
+	servetest.Eventually(t, "the next server infers", func() bool { n, _ := s.Inferred(); return n > 0 })
 	if r := stop(); r.Frames.Sent < r.Frames.Answered {
 		t.Errorf("%+v", r)
 	}
@@ -171,7 +175,7 @@ func TestOnlySessions(t *testing.T) {
 	c.Reel = nil
 	stop := start(t, c)
 	door.Serve("192.0.2.1:8080") // nobody is there
-	cameratest.Eventually(t, "it has a server", func() bool { return c.Tally.Report(1).Waits.Count == 1 })
+	servetest.Eventually(t, "it has a server", func() bool { return c.Tally.Report(1).Waits.Count == 1 })
 	if r := stop(); r.Sessions != 1 || r.Frames.Sent+r.Frames.Lost[Waiting]+r.Frames.Lost[Failed] != 0 {
 		t.Errorf("%+v", r)
 	}

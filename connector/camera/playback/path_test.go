@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"heteroaccel.io/connector/camera/cameratest"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 // TestBasePath: frames are shown to a server that is a path of its address, as
@@ -32,7 +33,7 @@ func TestBasePath(t *testing.T) {
 	door := cameratest.NewConnector(t)
 	stop := start(t, aCamera(t, door))
 	door.Serve(strings.TrimPrefix(gateway.URL, "http://") + path)
-	cameratest.Eventually(t, "frames are inferred", func() bool { n, _ := s.Inferred(); return n >= 3 })
+	servetest.Eventually(t, "frames are inferred", func() bool { n, _ := s.Inferred(); return n >= 3 })
 	if r := stop(); r.Frames.Lost[Failed] != 0 {
 		t.Errorf("%+v", r.Frames)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -91,11 +92,7 @@ func (r *Refusals) choose(c Call) (code int, after bool) {
 func (r *Refusals) Made() map[int]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	made := map[int]int{}
-	for code, n := range r.made {
-		made[code] = n
-	}
-	return made
+	return maps.Clone(r.made)
 }
 
 var reasons = map[int]metav1.StatusReason{

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -127,11 +128,7 @@ func (p *Proxy) Stall() int { return p.conns.each((*conn).stall) }
 func (p *Proxy) Calls() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	calls := map[string]int{}
-	for sort, n := range p.calls {
-		calls[sort] = n
-	}
-	return calls
+	return maps.Clone(p.calls)
 }
 
 // Gone is how often the API server said that what a watch, or a list, begins

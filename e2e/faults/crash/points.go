@@ -29,7 +29,7 @@ type Points struct {
 	// left is how many more kills are allowed.
 	left  int
 	since int
-	seen  map[string]int
+	seen  map[string]bool
 	died  map[string]map[When]bool
 	kills int
 }
@@ -54,9 +54,9 @@ func (p *Points) Call(phase, sort string) When {
 	defer p.mu.Unlock()
 	key := phase + ": " + sort
 	if p.seen == nil {
-		p.seen, p.died = map[string]int{}, map[string]map[When]bool{}
+		p.seen, p.died = map[string]bool{}, map[string]map[When]bool{}
 	}
-	p.seen[key]++
+	p.seen[key] = true
 	if p.died[key] == nil {
 		p.died[key] = map[When]bool{}
 	}

@@ -1,6 +1,7 @@
 package servetest
 
 import (
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func FreeAddress(t *testing.T) string {
 func Until(t *testing.T, check func() error) {
 	t.Helper()
 	deadline := time.After(time.Minute)
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := check()
@@ -34,4 +35,15 @@ func Until(t *testing.T, check func() error) {
 		case <-tick.C:
 		}
 	}
+}
+
+// Eventually waits until what is wanted is so; it fails the test after a minute.
+func Eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	Until(t, func() error {
+		if !so() {
+			return errors.New("waited in vain until " + what)
+		}
+		return nil
+	})
 }
