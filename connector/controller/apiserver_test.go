@@ -72,7 +72,7 @@ func (a *apiServer) serve(w http.ResponseWriter, r *http.Request) {
 		resource = collections[r.URL.Path[:strings.LastIndex(r.URL.Path, "/")]]
 	}
 	var in wireObject
-	if r.Method == http.MethodPost || r.Method == http.MethodPut {
+	if r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodDelete {
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 			a.t.Errorf("%s %s: %v", r.Method, r.URL, err)
 		}
@@ -110,6 +110,8 @@ func (a *apiServer) handle(method, path string, in wireObject) (int, wireObject)
 		return refusal(http.StatusNotFound, metav1.StatusReasonNotFound)
 	case method == http.MethodGet:
 		return http.StatusOK, old
+	case method == http.MethodDelete && !asWanted(in, old):
+		return refusal(http.StatusConflict, metav1.StatusReasonConflict)
 	case method == http.MethodDelete:
 		delete(a.objects, path)
 		a.tell(path, "DELETED", old)
@@ -127,6 +129,12 @@ func (a *apiServer) handle(method, path string, in wireObject) (int, wireObject)
 	}
 	a.tell(path, kind, in)
 	return http.StatusOK, in
+}
+
+// asWanted reports whether an object has the version that is to be deleted.
+func asWanted(options, old wireObject) bool {
+	preconditions, ok := options["preconditions"].(wireObject)
+	return !ok || preconditions["resourceVersion"] == metaOf(old)["resourceVersion"]
 }
 
 // put stores an object that somebody else writes.

@@ -20,6 +20,7 @@ import (
 	"heteroaccel.io/connector/session"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
+	"heteroaccel.io/pkg/serve/servetest"
 )
 
 const (
@@ -99,16 +100,13 @@ func lead(t *testing.T, k *Controller, what string, holds func() bool) {
 	term, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- k.Lead(term) }()
-	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Errorf("waited in vain until %s", what)
-			break
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	}()
+	servetest.Eventually(t, what, holds)
 }
 
 // served is the server of the one session, as the API server has it.
@@ -136,6 +134,12 @@ func TestAssignmentIsLost(t *testing.T) {
 	if got := served(t, k); got != "" {
 		t.Fatalf("%s serves it", got)
 	}
+	// Its client may ask this replica, whoever leads now.
+	k.mu.Lock()
+	if s := k.table.Session("s"); s == nil || s.Server != "" {
+		t.Errorf("between the terms it is %+v, want it to wait", s)
+	}
+	k.mu.Unlock()
 	lead(t, k, "the session is served", func() bool { return served(t, k) == "face-x" })
 	if n := a.count(pods); n != 1 {
 		t.Errorf("there are %d servers", n)
@@ -201,5 +205,38 @@ func TestAnotherLedBetween(t *testing.T) {
 	}
 	if n := a.written("POST pods"); n != 1 {
 		t.Errorf("%d servers were created for one session", n)
+	}
+}
+
+// TestSessionsThatChangedAreNotEnded: what a leader of the past takes to have
+// expired stays, if another has served it since.
+func TestSessionsThatChangedAreNotEnded(t *testing.T) {
+	a := newAPIServer(t)
+	l := waiting(t)
+	a.put(leases, l)
+	k := connected(t, a)
+	var old *session.Session
+	servetest.Eventually(t, "the session is known", func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		old = k.table.Session("s")
+		return old != nil
+	})
+	a.stall()
+	l.Spec.HolderIdentity = new("face-y")
+	a.put(leases, l)
+	for _, left := range []int{1, 0} {
+		k.mu.Lock()
+		k.endLocked(t.Context(), old)
+		k.mu.Unlock()
+		k.writes.Wait()
+		if n := a.count(leases); n != left {
+			t.Errorf("%d sessions are left, want %d", n, left)
+		}
+		now, err := k.read(t.Context(), "s")
+		if left == 1 && err != nil {
+			t.Fatal(err)
+		}
+		old = now
 	}
 }

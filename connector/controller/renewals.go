@@ -81,21 +81,24 @@ func (r *renewals) take(l *coordinationv1.Lease, identity string, now time.Time)
 	if own && r.leases[l.Name] != nil {
 		return
 	}
-	late := time.Duration(0) // their clock
-	if wrote := l.Spec.RenewTime; !own && wrote != nil {
-		before, known := r.wrote[l.Name]
-		if known && before.Equal(wrote.Time) {
+	wrote, known := l.Spec.RenewTime, false
+	if !own && wrote != nil {
+		var before time.Time
+		if before, known = r.wrote[l.Name]; known && before.Equal(wrote.Time) {
 			return
-		}
-		if known {
-			late = now.Sub(wrote.Time)
 		}
 		r.wrote[l.Name] = wrote.Time
 	}
 	times := make(map[string]time.Time, len(seconds))
 	for id, at := range seconds {
 		times[id] = time.Unix(at, 0)
-		renewed := times[id].Add(late)
+		renewed := times[id]
+		switch {
+		case known && renewed.After(wrote.Time):
+			continue // their clock was set back since: this was told before
+		case known:
+			renewed = now.Add(renewed.Sub(wrote.Time)) // so that setting our clock moves nothing
+		}
 		if renewed.After(now) {
 			renewed = now
 		}

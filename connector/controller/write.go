@@ -104,7 +104,8 @@ func (k *Controller) endLocked(ctx context.Context, s *session.Session) {
 	}
 	k.remove(s.ID)
 	k.write(ctx, func(ctx context.Context) {
-		err := k.Client.CoordinationV1().Leases(k.Namespace).Delete(ctx, session.LeaseName(s.ID), metav1.DeleteOptions{})
+		// Of a version that the API server does not have any more, the next leader decides.
+		err := k.Client.CoordinationV1().Leases(k.Namespace).Delete(ctx, session.LeaseName(s.ID), asSeen(s.UID, s.Version))
 		if err == nil || apierrors.IsNotFound(err) {
 			return
 		}
