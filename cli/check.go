@@ -35,7 +35,10 @@ with 1 if anything is wrong, and with 2 if the command line is.
 
 It has the API server say, in dry runs, what it would make of two pods, and has
 kube-scheduler place one pod, of which nothing runs, to see that the extender is asked. The
-pod holds a free device for a moment, and is removed again. --namespace is where.`,
+pod holds a free device for a moment, and is removed again. --namespace is where.
+
+In a command that it prints OVERLAY is the folder that you applied, deploy/base or your own,
+and DISTRIBUTION one that scheduler-config knows.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {

@@ -109,7 +109,7 @@ func TestExtenderTLS(t *testing.T) {
 	}
 	certificates := extenderIn(t, "testdata/cert-manager").certificates
 	own, client := certificates["heteroaccel-extender"], certificates["heteroaccel-extender-client"]
-	if !slices.Contains(own.DNSNames, schedulerconfig.ServiceName) || own.SecretName != "heteroaccel-extender-tls" {
+	if !slices.Contains(own.DNSNames, schedulerconfig.ServiceName("heteroaccel-system")) || own.SecretName != "heteroaccel-extender-tls" {
 		t.Errorf("the extender's certificate: %+v", own)
 	}
 	if client.CommonName != "kube-scheduler" || !slices.Contains(client.Usages, certmanagerv1.UsageClientAuth) || client.IssuerRef != own.IssuerRef {

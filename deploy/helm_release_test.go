@@ -127,15 +127,19 @@ func TestChartRefuses(t *testing.T) {
 	}
 }
 
-// TestChartNotes name the Service that kube-scheduler is to call.
+// TestChartNotes name the Service that kube-scheduler is to call, and the commands for
+// this release.
 func TestChartNotes(t *testing.T) {
 	rendered := renderChart(t, []chart.Release{
-		{Namespace: "accel-core", Values: values{}.tree()},
+		{Namespace: "accel-core", Values: values{"namespaces.exporter.name": "accel-nodes"}.tree()},
 		{Values: values{"extender.tls.enabled": true, "extender.clusterIP": "10.96.0.88"}.tree()},
 	})
 	for n, want := range [][]string{
-		{"kubectl -n accel-core get service heteroaccel-extender", "urlPrefix: http://ADDRESS:8888/scheduler", "deploy/scheduler/README.md"},
-		{"urlPrefix: https://10.96.0.88:8888/scheduler", "enableHTTPS: true", "serverName: heteroaccel-extender.heteroaccel-system.svc"},
+		{"kubectl -n accel-core get service heteroaccel-extender", "urlPrefix: http://ADDRESS:8888/scheduler", "deploy/scheduler/README.md",
+			"heteroaccel scheduler-config --system-namespace accel-core --for DISTRIBUTION\n",
+			"3. Check", "heteroaccel check --system-namespace accel-core --exporter-namespace accel-nodes --wait 2m\n"},
+		{"urlPrefix: https://10.96.0.88:8888/scheduler", "enableHTTPS: true", "serverName: heteroaccel-extender.heteroaccel-system.svc",
+			"heteroaccel scheduler-config --system-namespace heteroaccel-system --for DISTRIBUTION --mtls\n"},
 	} {
 		if missing := slices.IndexFunc(want, func(s string) bool { return !strings.Contains(rendered[n].Notes, s) }); missing >= 0 {
 			t.Errorf("there is no %q in\n%s", want[missing], rendered[n].Notes)

@@ -268,7 +268,7 @@ func TestSchedulerAsksAboutEveryProfile(t *testing.T) {
 	if len(added) > 0 {
 		t.Errorf("the shipped profiles use %v, which is not among the well-known resources", added)
 	}
-	want := []schedulerv1.Extender{schedulerconfig.Entry(schedulerconfig.Endpoint{URL: "http://" + schedulerconfig.ServiceName + ":8888/scheduler"}, all)}
+	want := []schedulerv1.Extender{schedulerconfig.Entry(schedulerconfig.Endpoint{URL: "http://" + schedulerconfig.ServiceName("heteroaccel-system") + ":8888/scheduler"}, all)}
 	if diff := cmp.Diff(want, config.Extenders); diff != "" {
 		t.Errorf("extenders (-want +got):\n%s", diff)
 	}

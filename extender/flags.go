@@ -49,7 +49,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	f.hostname, _ = os.Hostname() // "" is no pod's
 	f.telemetry.Add(fs)
 	fs.BoolVar(&f.unmanaged, "unmanaged-pods", true, "also keep pods that HeteroAccel did not admit, such as those pinned to an accelerator by hand, off devices that are unhealthy or used outside Kubernetes; false leaves those pods alone")
-	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of the webhook, whose key verifies which pods are ours")
+	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of the webhook, whose key verifies which pods are ours, and of the Service heteroaccel-extender")
 	f.kube.Add(fs)
 }
 
@@ -88,7 +88,11 @@ func (f *flags) verbsURL(host string) string {
 
 // endpoint is how kube-scheduler calls the verbs.
 func (f *flags) endpoint() schedulerconfig.Endpoint {
-	e := schedulerconfig.Endpoint{URL: f.schedulerURL, TLS: f.tlsCert != "", ClientCertificate: f.clientCA != ""}
+	e := schedulerconfig.Endpoint{URL: f.schedulerURL, ClientCertificate: f.clientCA != ""}
+	service := schedulerconfig.ServiceName(f.namespace) // which is the webhook's too
+	if f.tlsCert != "" {
+		e.ServerName = service
+	}
 	if e.URL != "" {
 		return e
 	}
@@ -102,7 +106,7 @@ func (f *flags) endpoint() schedulerconfig.Endpoint {
 		e.URL = f.scheme() + "://" + net.JoinHostPort(f.serviceHost, f.servicePort) + "/scheduler"
 		return e
 	}
-	e.URL = f.verbsURL(schedulerconfig.ServiceName)
+	e.URL = f.verbsURL(service)
 	return e
 }
 

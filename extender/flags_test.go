@@ -54,6 +54,7 @@ func TestListenFlags(t *testing.T) {
 // TestEndpoint: the configuration names an address at which kube-scheduler reaches
 // the verbs.
 func TestEndpoint(t *testing.T) {
+	pair := []string{"--tls-cert-file=c", "--tls-private-key-file=k"}
 	for name, tt := range map[string]struct {
 		args       []string
 		host, port string
@@ -63,7 +64,9 @@ func TestEndpoint(t *testing.T) {
 		"a pod":              {nil, "10.96.0.9", "8888", schedulerconfig.Endpoint{URL: "http://10.96.0.9:8888/scheduler"}},
 		"a pod, IPv6":        {[]string{"--bind-address=[::]:9000"}, "fd00::1", "8888", schedulerconfig.Endpoint{URL: "http://[fd00::1]:8888/scheduler"}},
 		"before the Service": {nil, "", "", schedulerconfig.Endpoint{URL: "http://heteroaccel-extender.heteroaccel-system.svc:8888/scheduler"}},
-		"mutual TLS":         {[]string{"--tls-cert-file=c", "--tls-private-key-file=k", "--client-ca-file=ca"}, "10.96.0.9", "8888", schedulerconfig.Endpoint{URL: "https://10.96.0.9:8888/scheduler", TLS: true, ClientCertificate: true}},
+		"mutual TLS":         {[]string{"--tls-cert-file=c", "--tls-private-key-file=k", "--client-ca-file=ca"}, "10.96.0.9", "8888", schedulerconfig.Endpoint{URL: "https://10.96.0.9:8888/scheduler", ServerName: "heteroaccel-extender.heteroaccel-system.svc", ClientCertificate: true}},
+		"elsewhere":          {[]string{"--namespace=ours"}, "", "", schedulerconfig.Endpoint{URL: "http://heteroaccel-extender.ours.svc:8888/scheduler"}},
+		"elsewhere, TLS":     {append(pair, "--namespace=ours"), "10.96.0.9", "8888", schedulerconfig.Endpoint{URL: "https://10.96.0.9:8888/scheduler", ServerName: "heteroaccel-extender.ours.svc"}},
 		"as told":            {[]string{"--scheduler-url=http://edge:80/scheduler"}, "10.96.0.9", "8888", schedulerconfig.Endpoint{URL: "http://edge:80/scheduler"}},
 	} {
 		t.Run(name, func(t *testing.T) {

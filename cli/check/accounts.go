@@ -24,7 +24,7 @@ func rights(c *Cluster) []Line {
 		if r.Namespace != "" {
 			what += " in " + r.Namespace
 		}
-		lines = append(lines, wrong(check, apply, "%s may not %s %s, which it needs for %s", r.Account, r.Verb, what, r.For))
+		lines = append(lines, wrong(check, c.install(), "%s may not %s %s, which it needs for %s", r.Account, r.Verb, what, r.For))
 	}
 	if len(lines) == 0 {
 		lines = append(lines, ok(check, "our accounts have the %d rights that were asked about", len(c.Rights.Value)))
@@ -88,11 +88,11 @@ func versions(c *Cluster) []Line {
 		for _, v := range found {
 			all = append(all, fmt.Sprintf("%s (%s)", v, strings.Join(of[v], ", ")))
 		}
-		return []Line{wrong(check, apply, "the programs are of different versions: %s", strings.Join(all, ", "))}
+		return []Line{wrong(check, c.install(), "the programs are of different versions: %s", strings.Join(all, ", "))}
 	case !c.Release:
 		return []Line{ok(check, "the programs are %s; this program is a development build, which is not compared", found[0])}
 	case found[0] != c.Version:
-		return []Line{wrong(check, apply, "the programs are %s, and this program is %s: use the one of their version, or upgrade them", found[0], c.Version)}
+		return []Line{wrong(check, c.install(), "the programs are %s, and this program is %s: use the one of their version, or upgrade them", found[0], c.Version)}
 	}
 	return []Line{ok(check, "the programs and this one are %s", found[0])}
 }

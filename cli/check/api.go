@@ -35,7 +35,7 @@ func server(c *Cluster) []Line {
 // crd judges the definition of InferenceProfiles.
 func crd(c *Cluster) []Line {
 	const check = "crd"
-	const mend = "kubectl apply --server-side -k deploy/base/crd"
+	mend := c.install()
 	if c.CRD.Err != nil {
 		return []Line{unread(check, c.CRD.Err, "read CustomResourceDefinitions", "the CustomResourceDefinition "+CRDName+" is missing", mend)}
 	}

@@ -11,10 +11,12 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"heteroaccel.io/cli/pages"
+	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
 var (
@@ -78,7 +80,7 @@ func TestStates(t *testing.T) {
 		"webhook not ready":         {func(c *Cluster) { c.Ready[Webhook] = Read(0, nil) }, "webhook", Wrong, "no pod of heteroaccel-webhook is ready"},
 		"webhook not installed":     {func(c *Cluster) { c.Programs[Webhook] = Fact[Workload]{Err: errMissing} }, "webhook", Wrong, "Deployment heteroaccel-webhook is missing"},
 		"no Service":                {func(c *Cluster) { c.Ready[Webhook] = Fact[int]{Err: errMissing} }, "webhook", Wrong, "Service heteroaccel-webhook is missing"},
-		"nobody asked":              {func(c *Cluster) { c.Mutated.Value.Annotations = nil }, "admission", Wrong, "nobody asked the webhook"},
+		"nobody asked":              {func(c *Cluster) { c.Mutated.Value.Annotations = nil }, "admission", Wrong, "the API server did not call the webhook"},
 		"wrong caBundle":            {func(c *Cluster) { c.Mutated.Err = errUntrusted }, "admission", Wrong, "does not trust the webhook's certificate"},
 		"webhook away":              {func(c *Cluster) { c.Mutated.Err = errNotReached }, "admission", Wrong, "cannot reach the webhook"},
 		"backstop refuses":          {func(c *Cluster) { c.Mutated.Err = errBackstop }, "admission", Wrong, "backstop policy refused the pod"},
@@ -102,6 +104,14 @@ func TestStates(t *testing.T) {
 		"old telemetry":             {func(c *Cluster) { c.Replicas.Value[0].Nodes[0].Telemetry.Fresh = false }, "telemetry", Wrong, "telemetry of node g is 2s old"},
 		"two exporters of a node":   {func(c *Cluster) { c.Replicas.Value[0].Nodes[0].Conflict = "two speak for it" }, "telemetry", Wrong, "node g: two speak for it"},
 		"Windows needs none":        {windows, "exporters", OK, "ready on 1 node"},
+		"no telemetry of Windows":   {windows, "telemetry", OK, "of 1 node,"},
+		"left out of the DaemonSet": {leftOut, "exporters", OK, "ready on 1 node"},
+		"no telemetry of left out":  {leftOut, "telemetry", OK, "of 1 node,"},
+		"plugin gone":               {pluginGone, "exporters", OK, "ready on 1 node"},
+		"exporters not created":     {func(c *Cluster) { c.Programs[Exporter] = Read(Workload{Image: "x:v0.1.0", Desired: 2}, nil) }, "exporters", Wrong, "the DaemonSet is for 2 nodes, and exporters run on 1"},
+		"exporter not bound":        {unbound, "exporters", Wrong, "the DaemonSet is for 2 nodes, and exporters run on 1"},
+		"no telemetry needed":       {noDevices, "telemetry", OK, "of no node, and none has an exporter"},
+		"silent on a CPU node":      {silent, "telemetry", Wrong, "no telemetry of node cpu"},
 		"not asked":                 {func(c *Cluster) { c.Canary.Answers[0].Asked = "no" }, "scheduler", Wrong, "without asking the extender"},
 		"other replica asked":       {otherReplica, "scheduler", OK, "asked the extender"},
 		"forgotten":                 {func(c *Cluster) { c.Canary.Answers[0] = pages.Asked{Asked: "unknown", Message: "unknown whether"} }, "scheduler", NotChecked, "not provable now: unknown whether"},
@@ -153,10 +163,51 @@ func byURL(c *Cluster) {
 	h.Service, h.URL = nil, new("https://localhost:1/mutate")
 }
 
+// windows adds a node of another system, with a GPU, about which the extender knows as
+// much as about any other.
 func windows(c *Cluster) {
-	w := node("w")
+	w := node("w", gpu)
 	w.Labels[corev1.LabelOSStable] = "windows"
-	c.Nodes.Value = append(c.Nodes.Value, *w)
+	without(c, w)
+}
+
+// leftOut adds a node without a device, which the DaemonSet leaves out.
+func leftOut(c *Cluster) { without(c, node("cpu")) }
+
+// pluginGone adds a node whose device was removed.
+func pluginGone(c *Cluster) {
+	n := node("cpu", gpu)
+	n.Status.Capacity[gpu] = resource.MustParse("0")
+	without(c, n)
+}
+
+// silent adds a node without a device whose exporter does not answer.
+func silent(c *Cluster) {
+	leftOut(c)
+	p := c.ExporterPods.Value[0]
+	p.Spec.NodeName = "cpu"
+	c.ExporterPods.Value = append(c.ExporterPods.Value, p)
+}
+
+// noDevices has the only node have no device, and no exporter.
+func noDevices(c *Cluster) {
+	c.Nodes.Value, c.ExporterPods.Value, c.Replicas.Value[0].Nodes = nil, nil, nil
+	cpu := &c.Profiles.Value[0].Spec.Variants[0]
+	cpu.Accelerator, cpu.Limits = "CPU", map[corev1.ResourceName]v1alpha1.Amount{corev1.ResourceCPU: resource.MustParse("1")}
+	leftOut(c)
+}
+
+// unbound adds a node without a device whose exporter is not bound.
+func unbound(c *Cluster) {
+	leftOut(c)
+	c.ExporterPods.Value = append(c.ExporterPods.Value, corev1.Pod{})
+	c.Programs[Exporter] = Read(Workload{Image: "x:v0.1.0", Desired: 2}, nil)
+}
+
+// without adds a node on which no exporter runs.
+func without(c *Cluster, n *corev1.Node) {
+	c.Nodes.Value = append(c.Nodes.Value, *n)
+	c.Replicas.Value[0].Nodes = append(c.Replicas.Value[0].Nodes, pages.Node{Name: n.Name})
 }
 
 func otherReplica(c *Cluster) {

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
+	"heteroaccel.io/cli/installer"
 	"heteroaccel.io/cli/pages"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
@@ -53,17 +54,19 @@ type Cluster struct {
 	Rights Fact[[]Right]
 
 	// Mutated is what the API server would make of a pod that asks for any
-	// accelerator, in a dry run, and Unknown of one that asks for an inference that
-	// there is not.
+	// accelerator, in a dry run, and Unknown of one that asks for an unknown
+	// inference.
 	Mutated, Unknown Fact[*corev1.Pod]
 	Canary           Canary
 }
 
 // Workload is a Deployment or a DaemonSet.
 type Workload struct {
-	Image          string
-	Args           []string
-	Desired, Ready int32
+	Annotations map[string]string
+	Image       string
+	Args        []string
+	// Desired is how many nodes a DaemonSet is for.
+	Desired int
 }
 
 // Canary is what became of a pod that kube-scheduler placed for us.
@@ -121,5 +124,22 @@ func Failed(lines []Line) bool {
 	return false
 }
 
-// apply is what puts everything back that the manifests have.
-const apply = "kubectl apply --server-side -k deploy/base"
+// install is the command that puts back what was installed, by the annotations of the
+// first of our objects that is there. The CustomResourceDefinition comes last: Helm leaves
+// it behind, with its annotations, when a release is removed.
+func (c *Cluster) install() string {
+	for _, name := range []string{Webhook, Extender, Exporter, Connector} {
+		if p, asked := c.Programs[name]; asked && p.Err == nil {
+			return installer.Command(p.Value.Annotations)
+		}
+	}
+	switch {
+	case c.Registration.Err == nil && c.Registration.Value != nil:
+		return installer.Command(c.Registration.Value.Annotations)
+	case c.Policy.Err == nil && c.Policy.Value != nil:
+		return installer.Command(c.Policy.Value.Annotations)
+	case c.CRD.Err == nil && c.CRD.Value != nil:
+		return installer.Command(c.CRD.Value.Annotations)
+	}
+	return installer.Command(nil)
+}

@@ -28,18 +28,22 @@ func telemetry(c *Cluster) []Line {
 	var lines []Line
 	var oldest time.Duration
 	known := map[string]bool{}
+	fresh := 0
+	concerned := c.concerned()
 	for _, n := range c.Replicas.Value[0].Nodes {
 		known[n.Name] = true
 		mend := fmt.Sprintf("kubectl -n %s get pods -o wide --field-selector spec.nodeName=%s", c.Exporters, n.Name)
 		switch {
 		case n.Conflict != "":
 			lines = append(lines, wrong(check, mend, "node %s: %s", n.Name, n.Conflict))
+		case n.Telemetry != nil && n.Telemetry.Fresh:
+			fresh++
+			oldest = max(oldest, time.Duration(n.Telemetry.AgeSeconds*float64(time.Second)))
+		case !concerned[n.Name]:
 		case n.Telemetry == nil:
 			lines = append(lines, wrong(check, mend, "there is no telemetry of node %s: the extender cannot read the exporter there", n.Name))
-		case !n.Telemetry.Fresh:
-			lines = append(lines, wrong(check, mend, "the telemetry of node %s is %s old: the extender cannot read the exporter there any more", n.Name, seconds(n.Telemetry.AgeSeconds)))
 		default:
-			oldest = max(oldest, time.Duration(n.Telemetry.AgeSeconds*float64(time.Second)))
+			lines = append(lines, wrong(check, mend, "the telemetry of node %s is %s old: the extender cannot read the exporter there any more", n.Name, seconds(n.Telemetry.AgeSeconds)))
 		}
 	}
 	for _, n := range c.Nodes.Value {
@@ -47,18 +51,28 @@ func telemetry(c *Cluster) []Line {
 			lines = append(lines, wrong(check, c.logs(Extender), "the extender does not know node %s", n.Name))
 		}
 	}
-	if len(lines) == 0 {
-		lines = append(lines, ok(check, "of %s, the oldest %s old", count(len(known), "node"), oldest.Round(100*time.Millisecond)))
+	switch {
+	case len(lines) > 0:
+		return lines
+	case fresh == 0:
+		return []Line{ok(check, "of no node, and none has an exporter or a device that needs one")}
 	}
-	return lines
+	return []Line{ok(check, "of %s, the oldest %s old", count(fresh, "node"), oldest.Round(100*time.Millisecond))}
 }
 
 func seconds(s float64) time.Duration {
 	return time.Duration(s * float64(time.Second)).Round(time.Second)
 }
 
-// configure is the command that shows what kube-scheduler needs.
-const configure = "heteroaccel scheduler-config --for kubeadm|kind|k3s|rke2|k0s|minikube|talos"
+// configure is the command that shows what kube-scheduler needs. DISTRIBUTION stands for
+// one that docs/cli.md lists.
+func (c *Cluster) configure() string {
+	command := "heteroaccel scheduler-config --system-namespace " + c.System + " --for DISTRIBUTION"
+	if has(c.Programs[Extender].Value.Args, "--tls-cert-file", "") {
+		command += " --mtls"
+	}
+	return command
+}
 
 // scheduler judges whether kube-scheduler asks the extender.
 func scheduler(c *Cluster) []Line {
@@ -68,7 +82,7 @@ func scheduler(c *Cluster) []Line {
 		for _, message := range r.Bypassed {
 			if !seen[message] {
 				seen[message] = true
-				lines = append(lines, wrong("scheduler", configure, "%s", message))
+				lines = append(lines, wrong("scheduler", c.configure(), "%s", message))
 			}
 		}
 	}
@@ -99,12 +113,13 @@ func canary(c *Cluster) Line {
 	case k.Node == "":
 		return notChecked(check, "not provable now: kube-scheduler did not place a pod that requests %s (%s); %s", k.Resource, k.Verdict, last)
 	}
-	return asked(k)
+	return c.asked()
 }
 
 // asked judges the answers about a pod that was bound.
-func asked(k Canary) Line {
+func (c *Cluster) asked() Line {
 	const check = "scheduler"
+	k := c.Canary
 	unknown := ""
 	for _, a := range k.Answers {
 		switch a.Asked {
@@ -121,7 +136,7 @@ func asked(k Canary) Line {
 	case unknown != "":
 		return notChecked(check, "not provable now: %s", unknown)
 	}
-	return wrong(check, configure, "kube-scheduler bound a pod that requests %s without asking the extender: its configuration has no extender, another address, or not this resource", k.Resource)
+	return wrong(check, c.configure(), "kube-scheduler bound a pod that requests %s without asking the extender: its configuration has no extender, another address, or not this resource", k.Resource)
 }
 
 func answer(a pages.Asked) string {

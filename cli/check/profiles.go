@@ -11,7 +11,6 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
-	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
 // profiles judges the InferenceProfiles by themselves.
@@ -19,7 +18,7 @@ func profiles(c *Cluster) []Line {
 	const check = "profiles"
 	switch {
 	case c.Profiles.Err != nil:
-		return []Line{unread(check, c.Profiles.Err, "list InferenceProfiles", "the API server serves no InferenceProfiles", "kubectl apply --server-side -k deploy/base/crd")}
+		return []Line{unread(check, c.Profiles.Err, "list InferenceProfiles", "the API server serves no InferenceProfiles", c.install())}
 	case len(c.Profiles.Value) == 0:
 		return []Line{wrong(check, "kubectl apply --server-side -k deploy/registry", "there is no InferenceProfile: nothing can be asked for")}
 	}
@@ -71,7 +70,7 @@ func devices(c *Cluster) []Line {
 		somewhere := false
 		for _, v := range p.Spec.Variants {
 			lacks := false
-			for _, r := range DeviceResources(v) {
+			for _, r := range accel.DeviceResources(v.Limits) {
 				needed[r] = true
 				if !offered[r] {
 					lacks, nowhere[r] = true, true
@@ -91,18 +90,6 @@ func devices(c *Cluster) []Line {
 		return []Line{ok(check, "every profile can run on some node; no node offers %s", list(slices.Sorted(maps.Keys(nowhere))))}
 	}
 	return []Line{ok(check, "nodes offer every resource that the profiles name")}
-}
-
-// DeviceResources are the extended resources that a variant requests.
-func DeviceResources(v v1alpha1.Variant) []string {
-	var names []string
-	for name := range v.Limits {
-		if accel.IsDeviceResource(corev1.ResourceName(name)) {
-			names = append(names, string(name))
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 // unserved are the devices that an exporter reports as healthy, or does not judge, of a

@@ -24,7 +24,7 @@ const gpu = "gpu.intel.com/i915"
 func sound(t *testing.T) *Cluster {
 	t.Helper()
 	ready := []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
-	image := Workload{Image: "registry.example:5000/heteroaccel/heteroaccel:v0.1.0", Desired: 1, Ready: 1}
+	image := Workload{Image: "registry.example:5000/heteroaccel/heteroaccel:v0.1.0"}
 	c := &Cluster{
 		System: "heteroaccel-system", Exporters: "heteroaccel-exporter", Namespace: "default", Version: "v0.1.0", Release: true,
 		Server:   Read("v1.37.2", nil),
@@ -100,6 +100,7 @@ func node(name string, resources ...string) *corev1.Node {
 	for _, r := range resources {
 		n.Status.Allocatable[corev1.ResourceName(r)] = resource.MustParse("1")
 	}
+	n.Status.Capacity = n.Status.Allocatable.DeepCopy()
 	return n
 }
 

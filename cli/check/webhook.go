@@ -16,16 +16,16 @@ import (
 func registration(c *Cluster) []Line {
 	const check = "registration"
 	if c.Registration.Err != nil {
-		return []Line{unread(check, c.Registration.Err, "read MutatingWebhookConfigurations", "the webhook is not registered: the API server asks nobody about annotated pods", apply)}
+		return []Line{unread(check, c.Registration.Err, "read MutatingWebhookConfigurations", "the webhook is not registered: the API server does not call it for annotated pods", c.install())}
 	}
 	hooks := c.Registration.Value.Webhooks
 	switch {
 	case len(hooks) == 0:
-		return []Line{wrong(check, apply, "the registration %s has no webhook in it", RegistrationName)}
+		return []Line{wrong(check, c.install(), "the registration %s has no webhook in it", RegistrationName)}
 	case len(hooks[0].ClientConfig.CABundle) == 0:
 		return []Line{wrong(check, c.logs(Webhook), "the registration has no caBundle: the webhook writes it when it starts, or cert-manager's cainjector does")}
 	case hooks[0].FailurePolicy != nil && *hooks[0].FailurePolicy != admissionv1.Fail:
-		return []Line{wrong(check, apply, "the registration's failurePolicy is %s: pods pass without a kind while the webhook is away", *hooks[0].FailurePolicy)}
+		return []Line{wrong(check, c.install(), "the registration's failurePolicy is %s: pods pass without a kind while the webhook is away", *hooks[0].FailurePolicy)}
 	}
 	return []Line{ok(check, "the webhook is registered, with a caBundle")}
 }
@@ -52,12 +52,12 @@ func webhook(c *Cluster) []Line {
 func program(c *Cluster, check, name string) []Line {
 	describe := fmt.Sprintf("kubectl -n %s describe deployment,pods -l app.kubernetes.io/name=%s", c.System, name)
 	if p := c.Programs[name]; p.Err != nil {
-		return []Line{unread(check, p.Err, "read Deployments in "+c.System, "the Deployment "+name+" is missing", apply)}
+		return []Line{unread(check, p.Err, "read Deployments in "+c.System, "the Deployment "+name+" is missing", c.install())}
 	}
 	ready := c.Ready[name]
 	switch {
 	case ready.Err != nil:
-		return []Line{unread(check, ready.Err, "list EndpointSlices in "+c.System, "the Service "+name+" is missing", apply)}
+		return []Line{unread(check, ready.Err, "list EndpointSlices in "+c.System, "the Service "+name+" is missing", c.install())}
 	case ready.Value == 0:
 		return []Line{wrong(check, describe, "no pod of %s is ready", name)}
 	}
@@ -77,7 +77,7 @@ func mutated(c *Cluster) Line {
 	}
 	a := c.Mutated.Value.Annotations
 	if a[accel.SelectedAnnotation] == "" || a[accel.OriginalAnnotation] == "" {
-		return wrong(check, apply, "a pod that asks for an accelerator passed and got none: nobody asked the webhook, and the backstop policy let it through")
+		return wrong(check, c.install(), "a pod that asks for an accelerator passed and got none: the API server did not call the webhook, and the backstop policy let it through")
 	}
 	return ok(check, "a pod that asks for %s would get %s (dry run in %s)", a[accel.InferenceAnnotation], a[accel.SelectedAnnotation], c.Namespace)
 }
@@ -87,15 +87,15 @@ func refused(c *Cluster) Line {
 	err := c.Unknown.Err
 	switch {
 	case err == nil:
-		return wrong(check, apply, "a pod that asks for an inference that there is not would be created: nobody asked the webhook")
-	case isDenial(err):
-		return ok(check, "a pod that asks for an inference that there is not would be refused (dry run in %s)", c.Namespace)
+		return wrong(check, c.install(), "a pod that asks for an unknown inference would be created: the API server did not call the webhook")
+	case Denied(err):
+		return ok(check, "a pod that asks for an unknown inference would be refused (dry run in %s)", c.Namespace)
 	}
 	return c.tried(check, err)
 }
 
-// isDenial reports whether the webhook itself refused a pod.
-func isDenial(err error) bool {
+// Denied reports whether the webhook itself refused a pod.
+func Denied(err error) bool {
 	return strings.Contains(err.Error(), "pods.heteroaccel.io") && strings.Contains(err.Error(), "denied the request")
 }
 
@@ -109,12 +109,12 @@ func (c *Cluster) tried(check string, err error) Line {
 	case errors.Is(err, ErrNotAsked):
 		return notChecked(check, "%v", err)
 	case has("ValidatingAdmissionPolicy '" + BackstopName + "'"):
-		return wrong(check, apply, "nobody asked the webhook, and the backstop policy refused the pod: the registration is missing, or leaves out namespace %s", c.Namespace)
+		return wrong(check, c.install(), "the API server did not call the webhook, and the backstop policy refused the pod: the registration is missing, or leaves out namespace %s", c.Namespace)
 	case has("failed calling webhook") && has("x509:", "certificate"):
 		return wrong(check, c.logs(Webhook), "the API server does not trust the webhook's certificate: the caBundle of the registration is not of the CA that issued it; the webhook corrects it within seconds unless it does not run or may not (with cert-manager: kubectl -n %s describe certificate). It says: %s", c.System, text)
 	case has("failed calling webhook"):
 		return wrong(check, fmt.Sprintf("kubectl -n %s get pods,endpointslices", c.System), "the API server cannot reach the webhook: %s", text)
-	case isDenial(err):
+	case Denied(err):
 		return wrong(check, "kubectl get inferenceprofiles", "the webhook refused a pod that asks for a profile that there is: %s", text)
 	case mayNotCreate(err):
 		return notChecked(check, "you may not create pods in namespace %s: choose another with --namespace", c.Namespace)
@@ -129,15 +129,15 @@ func mayNotCreate(err error) bool {
 	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "cannot create resource")
 }
 
-// backstop judges the policy that refuses pods which nobody chose a kind for.
+// backstop judges the policy that refuses pods without a chosen kind.
 func backstop(c *Cluster) []Line {
 	const check = "backstop"
-	const mend = "kubectl apply --server-side -k deploy/base/policies"
+	mend := c.install()
 	if c.Policy.Err != nil {
-		return []Line{unread(check, c.Policy.Err, "read ValidatingAdmissionPolicies", "the policy "+BackstopName+" is missing: a pod that nobody chose a kind for is not refused", mend)}
+		return []Line{unread(check, c.Policy.Err, "read ValidatingAdmissionPolicies", "the policy "+BackstopName+" is missing: pods without a chosen kind are not refused", mend)}
 	}
 	if c.Binding.Err != nil {
-		return []Line{unread(check, c.Binding.Err, "read ValidatingAdmissionPolicyBindings", "the policy "+BackstopName+" is not bound: a pod that nobody chose a kind for is not refused", mend)}
+		return []Line{unread(check, c.Binding.Err, "read ValidatingAdmissionPolicyBindings", "the policy "+BackstopName+" is not bound: pods without a chosen kind are not refused", mend)}
 	}
 	b := c.Binding.Value.Spec
 	if b.PolicyName != BackstopName || !slices.Contains(b.ValidationActions, admissionv1.Deny) {
@@ -146,5 +146,5 @@ func backstop(c *Cluster) []Line {
 	if t := c.Policy.Value.Status.TypeChecking; t != nil && len(t.ExpressionWarnings) > 0 {
 		return []Line{wrong(check, mend, "the policy %s has an expression that does not compile: %s", BackstopName, t.ExpressionWarnings[0].Warning)}
 	}
-	return []Line{ok(check, "pods that nobody chose a kind for are refused")}
+	return []Line{ok(check, "pods without a chosen kind are refused")}
 }

@@ -76,11 +76,11 @@ type Plan struct {
 
 // distributions have the plan of each, by the name that --for takes.
 var distributions = map[string]distribution{
-	"kubeadm":  {dir: "/etc/kubernetes/heteroaccel", kubeconfig: "/etc/kubernetes/scheduler.conf", complete: kubeadm},
-	"kind":     {dir: "/etc/kubernetes/heteroaccel", kubeconfig: "/etc/kubernetes/scheduler.conf", complete: kind},
-	"minikube": {dir: "/etc/kubernetes/heteroaccel", kubeconfig: "/etc/kubernetes/scheduler.conf", complete: minikube},
+	"kubeadm":  {dir: "/etc/kubernetes/heteroaccel", kubeconfig: "/etc/kubernetes/scheduler.conf", pod: true, complete: kubeadm},
+	"kind":     {dir: "/etc/kubernetes/heteroaccel", kubeconfig: "/etc/kubernetes/scheduler.conf", pod: true, complete: kind},
+	"minikube": {dir: "/etc/kubernetes/heteroaccel", kubeconfig: "/etc/kubernetes/scheduler.conf", pod: true, complete: minikube},
 	"k3s":      {dir: "/etc/rancher/k3s/heteroaccel", kubeconfig: "/var/lib/rancher/k3s/server/cred/scheduler.kubeconfig", complete: k3s},
-	"rke2":     {dir: "/etc/rancher/rke2/heteroaccel", kubeconfig: "/var/lib/rancher/rke2/server/cred/scheduler.kubeconfig", complete: rke2},
+	"rke2":     {dir: "/etc/rancher/rke2/heteroaccel", kubeconfig: "/var/lib/rancher/rke2/server/cred/scheduler.kubeconfig", pod: true, complete: rke2},
 	"k0s":      {dir: "/etc/k0s/heteroaccel", kubeconfig: "/var/lib/k0s/pki/scheduler.conf", complete: k0s},
 	"talos":    {complete: talos},
 }
@@ -89,6 +89,8 @@ type distribution struct {
 	// dir is where the files are for kube-scheduler, and kubeconfig how it reaches
 	// the API server; "" where the distribution takes care of them.
 	dir, kubeconfig string
+	// pod says that kube-scheduler is a pod whose command line has the file.
+	pod bool
 	// complete adds what the distribution itself needs.
 	complete func(d distribution, r Request, p *Plan)
 }
@@ -119,14 +121,14 @@ func For(name string, r Request) (Plan, error) {
 		p.Files = append(p.Files, d.files(r)...)
 	}
 	d.complete(d, r, &p)
-	p.Steps = append(p.Steps,
-		"See that it took: the first must show the flag or the file in use, the second must say OK for the scheduler.",
-		"$ kubectl -n kube-system get pods -l component=kube-scheduler -o yaml | grep -- --config",
-		"$ heteroaccel check")
-	if name == "k3s" || name == "k0s" || name == "talos" {
-		p.Steps = slices.Delete(p.Steps, len(p.Steps)-3, len(p.Steps)-1)
-		p.Steps = slices.Insert(p.Steps, len(p.Steps)-1, "See that it took: it must say OK for the scheduler.")
+	if d.pod {
+		p.Steps = append(p.Steps,
+			"Check that it took effect: the first must show the flag or the file in use, the second must say OK for the scheduler.",
+			"$ kubectl -n kube-system get pods -l component=kube-scheduler -o yaml | grep -- --config")
+	} else {
+		p.Steps = append(p.Steps, "Check that it took effect: it must say OK for the scheduler.")
 	}
+	p.Steps = append(p.Steps, "$ heteroaccel check")
 	return p, nil
 }
 

@@ -36,7 +36,7 @@ func certificate(t *testing.T) []byte {
 func request(t *testing.T, tls bool) Request {
 	t.Helper()
 	r := Request{
-		Extender: netip.MustParseAddrPort("10.96.0.9:8888"), ServerName: schedulerconfig.ServiceName,
+		Extender: netip.MustParseAddrPort("10.96.0.9:8888"), ServerName: schedulerconfig.ServiceName("heteroaccel-system"),
 		Resources: []string{"example.com/dla", "gpu.intel.com/i915"},
 	}
 	if tls {

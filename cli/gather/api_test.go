@@ -65,9 +65,10 @@ func status(w http.ResponseWriter, code int, reason string) {
 	fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"it is %[2]s","reason":%[2]q,"code":%[1]d}`, code, reason)
 }
 
-// create admits a pod as the webhook does, and refuses an inference that there is not.
+// create admits a pod as the webhook does, and refuses an unknown inference and one that is
+// for other namespaces.
 func (a *api) create(w http.ResponseWriter, r *http.Request, body string) {
-	if strings.Contains(body, nobody) {
+	if strings.Contains(body, nobody) || strings.Contains(body, `"elsewhere"`) {
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"admission webhook \"pods.heteroaccel.io\" denied the request: unknown","reason":"Forbidden","code":403}`)
 		return
@@ -140,7 +141,7 @@ func installed(t *testing.T) (*api, *Gatherer) {
 		"/version": `{"gitVersion":"v1.37.2"}`,
 		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/inferenceprofiles.heteroaccel.io": strings.TrimSuffix(strings.TrimSpace(string(crd)), "}") + `,"status":{"conditions":[{"type":"Established","status":"True"}]}}`,
 		"/apis/heteroaccel.io/v1alpha1/inferenceprofiles":                                          `{"items":[{"metadata":{"name":"face","generation":1},"spec":{"variants":[{"accelerator":"GPU","image":"x","device":"GPU","limits":{"gpu.intel.com/i915":"1"}}]},"status":{"conditions":[{"type":"Usable","status":"True","observedGeneration":1}]}}]}`,
-		"/api/v1/nodes": `{"items":[{"metadata":{"name":"g"},"status":{"allocatable":{"gpu.intel.com/i915":"1"}}}]}`,
+		"/api/v1/nodes": `{"items":[{"metadata":{"name":"g"},"status":{"capacity":{"gpu.intel.com/i915":"1"},"allocatable":{"gpu.intel.com/i915":"1"}}}]}`,
 		admission + "mutatingwebhookconfigurations/heteroaccel":                         `{"webhooks":[{"clientConfig":{"caBundle":"QQ==","service":{"name":"heteroaccel-webhook"}}}]}`,
 		admission + "validatingadmissionpolicies/heteroaccel-backstop":                  `{}`,
 		admission + "validatingadmissionpolicybindings/heteroaccel-backstop":            `{"spec":{"policyName":"heteroaccel-backstop","validationActions":["Deny"]}}`,

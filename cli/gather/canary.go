@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,42 +39,35 @@ func (g *Gatherer) canary(ctx context.Context, c *check.Cluster, clients []*page
 		return k
 	}
 	g.sweep(ctx)
-	profile, kind, resource := free(c)
-	k.Resource = resource
+	found := candidates(c)
 	for _, client := range clients {
 		if ago, name, err := client.LastQuestion(ctx); err == nil && name != "" && (k.LastPod == "" || ago < k.Last) {
 			k.Last, k.LastPod = ago, name
 		}
 	}
-	if resource == "" {
+	if len(found) == 0 {
 		k.NothingFree = true
 		return k
 	}
-	pods := g.client.CoreV1().Pods(g.Namespace)
-	created, err := g.create(ctx, pod(g.Namespace, profile, kind))
+	var created *corev1.Pod
 	defer func() {
 		if created != nil {
 			k.Left = g.remove(ctx, created.Name)
 		}
 	}()
-	if err != nil {
-		k.Err = err
-		return k
-	}
-	// What ends the wait is in found: no error but that of reading it counts.
-	found := created
-	err = wait.PollUntilContextTimeout(ctx, interval, placeLimit, true, func(ctx context.Context) (bool, error) {
-		found, err = pods.Get(ctx, created.Name, metav1.GetOptions{})
-		return err == nil && (found.Spec.NodeName != "" || verdict(found) != ""), err
-	})
-	if err != nil && !wait.Interrupted(err) {
-		k.Err = err
-		return k
-	}
-	if k.Node, k.Verdict = found.Spec.NodeName, verdict(found); k.Node == "" {
-		if k.Verdict == "" {
-			k.Verdict = fmt.Sprintf("it has said nothing for %s", placeLimit)
+	for _, f := range found {
+		k.Resource = f.resource
+		created, k.Err = g.create(ctx, pod(g.Namespace, f.profile, f.kind))
+		// A profile may be for other namespaces: then the next one is asked for.
+		if k.Err == nil || !check.Denied(k.Err) {
+			break
 		}
+	}
+	if k.Err != nil {
+		return k
+	}
+	g.place(ctx, created, &k)
+	if k.Err != nil || k.Node == "" {
 		return k
 	}
 	for _, client := range clients {
@@ -85,6 +79,25 @@ func (g *Gatherer) canary(ctx context.Context, c *check.Cluster, clients []*page
 		k.Answers = append(k.Answers, answer)
 	}
 	return k
+}
+
+// place waits until kube-scheduler has found a node for the pod, or none.
+func (g *Gatherer) place(ctx context.Context, created *corev1.Pod, k *check.Canary) {
+	// What ends the wait is in seen: no error but that of reading it counts.
+	seen := created
+	err := wait.PollUntilContextTimeout(ctx, interval, placeLimit, true, func(ctx context.Context) (bool, error) {
+		var err error
+		seen, err = g.client.CoreV1().Pods(g.Namespace).Get(ctx, created.Name, metav1.GetOptions{})
+		return err == nil && (seen.Spec.NodeName != "" || verdict(seen) != ""), err
+	})
+	if err != nil && !wait.Interrupted(err) {
+		k.Err = err
+		return
+	}
+	k.Node, k.Verdict = seen.Spec.NodeName, verdict(seen)
+	if k.Node == "" && k.Verdict == "" {
+		k.Verdict = fmt.Sprintf("it has said nothing for %s", placeLimit)
+	}
 }
 
 // create creates the pod, under a name of our own and also when ctx ends meanwhile: so
@@ -157,11 +170,14 @@ func (g *Gatherer) sweep(ctx context.Context) {
 	}
 }
 
-// free is a profile and a kind of it for which a device is free now, by the extenders'
-// pages; resource is "" if there is none.
-func free(c *check.Cluster) (profile, kind, resource string) {
+// candidate is a kind of a profile that needs one device, of a resource.
+type candidate struct{ profile, kind, resource string }
+
+// candidates are those for which a device is free now on a node that takes any pod, by
+// the extenders' pages.
+func candidates(c *check.Cluster) (free []candidate) {
 	if len(c.Replicas.Value) == 0 {
-		return "", "", ""
+		return nil
 	}
 	for _, n := range c.Replicas.Value[0].Nodes {
 		if n.Cordoned || len(n.Taints) > 0 {
@@ -172,11 +188,12 @@ func free(c *check.Cluster) (profile, kind, resource string) {
 				continue
 			}
 			for _, p := range c.Profiles.Value {
-				if k := kindsOf(p)[r.Resource]; k != "" {
-					return p.Name, k, r.Resource
+				f := candidate{p.Name, kindsOf(p)[r.Resource], r.Resource}
+				if f.kind != "" && !slices.Contains(free, f) {
+					free = append(free, f)
 				}
 			}
 		}
 	}
-	return "", "", ""
+	return free
 }

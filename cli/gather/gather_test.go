@@ -2,6 +2,7 @@ package gather
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,9 +17,9 @@ import (
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
-// TestFree: the canary asks for what is free on a node that takes any pod, and is in a
+// TestCandidates: the canary asks for what is free on a node that takes any pod, and is in a
 // profile.
-func TestFree(t *testing.T) {
+func TestCandidates(t *testing.T) {
 	profiles := []v1alpha1.InferenceProfile{{
 		ObjectMeta: metav1.ObjectMeta{Name: "face"},
 		Spec: v1alpha1.InferenceProfileSpec{Variants: []v1alpha1.Variant{
@@ -39,13 +40,16 @@ func TestFree(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := &check.Cluster{Profiles: check.Read(profiles, nil), Replicas: check.Read([]pages.Replica{{Nodes: []pages.Node{n}}}, nil)}
-			profile, kind, got := free(c)
-			if got != tt.resource || got != "" && (profile != "face" || kind != "NPU") {
-				t.Errorf("%s of %s for %s", kind, profile, got)
+			var want []candidate
+			if tt.resource != "" {
+				want = []candidate{{"face", "NPU", tt.resource}}
+			}
+			if got := candidates(c); !slices.Equal(got, want) {
+				t.Errorf("got %v, want %v", got, want)
 			}
 		})
 	}
-	if _, _, got := free(&check.Cluster{}); got != "" {
+	if got := candidates(&check.Cluster{}); len(got) > 0 {
 		t.Error(got)
 	}
 }

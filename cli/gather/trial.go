@@ -3,7 +3,6 @@ package gather
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +16,7 @@ import (
 // canaryLabel is on every pod of ours, so that one that was left is found.
 const canaryLabel = accel.Prefix + "check"
 
-// nobody is an inference that there is not.
+// nobody is an unknown inference.
 const nobody = "heteroaccel-check-no-such-inference"
 
 // pod asks for an inference on one of kinds. Nothing of it ever runs: its first
@@ -67,7 +66,7 @@ func (g *Gatherer) trials(ctx context.Context, c *check.Cluster) {
 		}
 		c.Mutated = check.Read(g.client.CoreV1().Pods(g.Namespace).Create(ctx, pod(g.Namespace, p.Name, "any"), dry))
 		// A profile may be for other namespaces: then the next one is asked for.
-		if c.Mutated.Err == nil || !strings.Contains(c.Mutated.Err.Error(), "denied the request") {
+		if c.Mutated.Err == nil || !check.Denied(c.Mutated.Err) {
 			break
 		}
 	}
@@ -78,7 +77,7 @@ func (g *Gatherer) trials(ctx context.Context, c *check.Cluster) {
 func kindsOf(p v1alpha1.InferenceProfile) map[string]string {
 	kinds := map[string]string{}
 	for _, v := range p.Spec.Variants {
-		resources := check.DeviceResources(v)
+		resources := accel.DeviceResources(v.Limits)
 		if len(resources) == 1 {
 			kinds[resources[0]] = v.Accelerator
 		}

@@ -26,6 +26,9 @@ func TestWhole(t *testing.T) {
 		"registration absent": {remove("mutatingwebhookconfigurations/heteroaccel"), "registration", check.Wrong, "is not registered", 1},
 		"profiles not served": {remove("v1alpha1/inferenceprofiles"), "profiles", check.Wrong, "serves no InferenceProfiles", 0},
 		"extender absent":     {remove("deployments/heteroaccel-extender"), "extender", check.Wrong, "Deployment heteroaccel-extender is missing", 1},
+		"of others first":     {othersFirst, "scheduler", check.OK, "what it says", 1},
+		"of others alone":     {othersAlone, "scheduler", check.NotChecked, "no pod can be admitted", 0},
+		"Helm":                {helm, "backstop", check.Wrong, "is missing", 1},
 		"rights unreadable": {func(a *api, _ *Gatherer) {
 			a.forbidden["/apis/authorization.k8s.io/v1/subjectaccessreviews"] = true
 		}, "rights", check.NotChecked, "you may not", 1},
@@ -37,6 +40,9 @@ func TestWhole(t *testing.T) {
 			found := false
 			for _, l := range lines {
 				found = found || l.Check == tt.check && l.Result == tt.result && strings.Contains(l.Message, tt.says)
+				if name == "Helm" && l.Check == "backstop" && l.Mend != "helm upgrade ours deploy/helm/heteroaccel -n accel --reuse-values" {
+					t.Errorf("%s is mended by %s", l.Check, l.Mend)
+				}
 				if name == "sound" && l.Result != check.OK {
 					t.Errorf("%+v", l)
 				}
@@ -48,6 +54,26 @@ func TestWhole(t *testing.T) {
 				t.Errorf("%d pods were removed, want %d; left are %v", len(a.removed), tt.pods, a.left)
 			}
 		})
+	}
+}
+
+const (
+	profileList = "/apis/heteroaccel.io/v1alpha1/inferenceprofiles"
+	elsewhere   = `{"metadata":{"name":"elsewhere","generation":1},"spec":{"variants":[{"accelerator":"GPU","image":"x","device":"GPU","limits":{"gpu.intel.com/i915":"1"}}]},"status":{"conditions":[{"type":"Usable","status":"True","observedGeneration":1}]}}`
+)
+
+// othersFirst has the first profile be for other namespaces than the check's.
+func othersFirst(a *api, _ *Gatherer) {
+	a.objects[profileList] = strings.Replace(a.objects[profileList], `"items":[`, `"items":[`+elsewhere+`,`, 1)
+}
+
+func othersAlone(a *api, _ *Gatherer) { a.objects[profileList] = `{"items":[` + elsewhere + `]}` }
+
+// helm has Helm installed everything, of which the policy was deleted.
+func helm(a *api, g *Gatherer) {
+	remove("validatingadmissionpolicies/heteroaccel-backstop")(a, g)
+	for path, object := range a.objects {
+		a.objects[path] = strings.Replace(object, `"metadata":{"name":"x"}`, `"metadata":{"name":"x","annotations":{"meta.helm.sh/release-name":"ours","meta.helm.sh/release-namespace":"accel"}}`, 1)
 	}
 }
 

@@ -25,19 +25,15 @@ func (g *Gatherer) workloads(ctx context.Context, c *check.Cluster) {
 		d, err := g.client.AppsV1().Deployments(g.System).Get(ctx, name, metav1.GetOptions{})
 		w := check.Workload{}
 		if err == nil {
-			w = workload(d.Spec.Template.Spec)
-			w.Ready = d.Status.ReadyReplicas
-			if d.Spec.Replicas != nil {
-				w.Desired = *d.Spec.Replicas
-			}
+			w = workload(d.Annotations, d.Spec.Template.Spec)
 		}
 		c.Programs[name] = check.Read(w, err)
 	}
 	d, err := g.client.AppsV1().DaemonSets(g.Exporters).Get(ctx, check.Exporter, metav1.GetOptions{})
 	w := check.Workload{}
 	if err == nil {
-		w = workload(d.Spec.Template.Spec)
-		w.Desired, w.Ready = d.Status.DesiredNumberScheduled, d.Status.NumberReady
+		w = workload(d.Annotations, d.Spec.Template.Spec)
+		w.Desired = int(d.Status.DesiredNumberScheduled)
 	}
 	c.Programs[check.Exporter] = check.Read(w, err)
 	for _, name := range []string{check.Webhook, check.Extender} {
@@ -54,11 +50,12 @@ func selecting(name string) metav1.ListOptions {
 	return metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + name}
 }
 
-func workload(spec corev1.PodSpec) check.Workload {
-	if len(spec.Containers) == 0 {
-		return check.Workload{}
+func workload(annotations map[string]string, spec corev1.PodSpec) check.Workload {
+	w := check.Workload{Annotations: annotations}
+	if len(spec.Containers) > 0 {
+		w.Image, w.Args = spec.Containers[0].Image, spec.Containers[0].Args
 	}
-	return check.Workload{Image: spec.Containers[0].Image, Args: spec.Containers[0].Args}
+	return w
 }
 
 // ready counts the ready endpoints of a Service.

@@ -11,6 +11,7 @@ import (
 
 	streamhttp "k8s.io/streaming/pkg/httpstream"
 
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
@@ -27,11 +28,11 @@ func At(base string) *Client {
 // Forward forwards a port of a pod, as kubectl port-forward does, with the rights of
 // config, until ctx ends. The error is the API server's where it refuses.
 func Forward(ctx context.Context, config *rest.Config, namespace, pod string, port int) (*Client, error) {
-	client, err := rest.RESTClientFor(core(config))
+	client, err := corev1client.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("forward a port of %s: %w", pod, err)
 	}
-	at := client.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
+	at := client.RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
 	dialer, err := dial(config, at)
 	if err != nil {
 		return nil, fmt.Errorf("forward a port of %s: %w", pod, err)

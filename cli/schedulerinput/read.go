@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"heteroaccel.io/cli/distribution"
+	"heteroaccel.io/cli/installer"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 	"heteroaccel.io/pkg/schedulerconfig"
@@ -43,7 +44,7 @@ const extender = "heteroaccel-extender"
 // Read reads what the cluster knows. The errors are of a person's making, and say what
 // to do.
 func Read(ctx context.Context, client kubernetes.Interface, profiles []v1alpha1.InferenceProfile, o Options) (distribution.Request, error) {
-	r := distribution.Request{ServerName: extender + "." + o.Namespace + ".svc", Kubeconfig: o.Kubeconfig, Resources: resources(profiles)}
+	r := distribution.Request{ServerName: schedulerconfig.ServiceName(o.Namespace), Kubeconfig: o.Kubeconfig, Resources: resources(profiles)}
 	var err error
 	if r.Extender, err = address(ctx, client, o); err != nil {
 		return r, err
@@ -70,9 +71,9 @@ func agree(spec corev1.PodSpec, mutualTLS bool) error {
 	tls := len(spec.Containers) > 0 && slices.ContainsFunc(spec.Containers[0].Args, func(a string) bool { return strings.HasPrefix(a, "--tls-cert-file") })
 	switch {
 	case tls && !mutualTLS:
-		return errors.New("the extender takes calls over HTTPS alone (deploy/extender-tls): add --mtls")
+		return errors.New("the extender takes calls over HTTPS alone: add --mtls")
 	case !tls && mutualTLS:
-		return errors.New("the extender takes calls over HTTP: install the component deploy/extender-tls or certs/extender first, or leave out --mtls")
+		return errors.New("the extender takes calls over HTTP: install the component deploy/extender-tls or certs/extender first, with Helm --set extender.tls.enabled=true, or leave out --mtls")
 	}
 	return nil
 }
@@ -89,7 +90,7 @@ func address(ctx context.Context, client kubernetes.Interface, o Options) (netip
 	s, err := client.CoreV1().Services(o.Namespace).Get(ctx, extender, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return netip.AddrPort{}, fmt.Errorf("there is no Service %s in namespace %s: install HeteroAccel first (kubectl apply --server-side -k deploy/base), name its namespace with --system-namespace, or give --address IP:PORT", extender, o.Namespace)
+		return netip.AddrPort{}, fmt.Errorf("there is no Service %s in namespace %s: install HeteroAccel first (docs/install.md), name its namespace with --system-namespace, or give --address IP:PORT", extender, o.Namespace)
 	case err != nil:
 		return netip.AddrPort{}, fmt.Errorf("read the Service %s: %w", extender, err)
 	}
@@ -102,7 +103,7 @@ func address(ctx context.Context, client kubernetes.Interface, o Options) (netip
 			return netip.AddrPortFrom(ip, uint16(p.Port)), nil // the API server holds ports to 65535
 		}
 	}
-	return netip.AddrPort{}, fmt.Errorf("the Service %s has no port named verbs: apply deploy/base again, or give --address IP:PORT", extender)
+	return netip.AddrPort{}, fmt.Errorf("the Service %s has no port named verbs: install it again (%s), or give --address IP:PORT", extender, installer.Command(s.Annotations))
 }
 
 // resources are the well-known ones and those of the profiles.
@@ -110,11 +111,7 @@ func resources(profiles []v1alpha1.InferenceProfile) []string {
 	var used []string
 	for _, p := range profiles {
 		for _, v := range p.Spec.Variants {
-			for name := range v.Limits {
-				if accel.IsDeviceResource(name) {
-					used = append(used, string(name))
-				}
-			}
+			used = append(used, accel.DeviceResources(v.Limits)...)
 		}
 	}
 	all, _ := schedulerconfig.Resources(used)

@@ -34,6 +34,10 @@ func deployment(args ...string) *appsv1.Deployment {
 }
 
 var (
+	verbless = &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: extender, Annotations: map[string]string{"meta.helm.sh/release-name": "ours", "meta.helm.sh/release-namespace": "accel"}},
+		Spec:       corev1.ServiceSpec{ClusterIP: "10.96.0.9"},
+	}
 	secret = &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "heteroaccel-extender-client"},
 		Data:       map[string][]byte{"ca.crt": []byte("CA"), "tls.crt": []byte("certificate"), "tls.key": []byte("key")},
@@ -60,6 +64,7 @@ func TestRead(t *testing.T) {
 		"a name":                {options: Options{Address: "heteroaccel-extender.heteroaccel-system.svc:8888"}, refused: "does not know the names of Services"},
 		"no port":               {options: Options{Address: "192.0.2.1"}, refused: "is not IP:PORT"},
 		"headless":              {objects: []runtime.Object{service("None"), deployment()}, refused: "has no address of its own"},
+		"no port of verbs":      {objects: []runtime.Object{verbless, deployment()}, refused: "helm upgrade ours deploy/helm/heteroaccel -n accel --reuse-values"},
 		"not installed":         {refused: "install HeteroAccel first"},
 		"TLS":                   {objects: []runtime.Object{service("10.96.0.9"), deployment("--tls-cert-file=/certs/tls.crt"), secret}, options: Options{MutualTLS: true}, address: "10.96.0.9:8888", tls: true},
 		"TLS, not said":         {objects: []runtime.Object{service("10.96.0.9"), deployment("--tls-cert-file=/certs/tls.crt")}, refused: "add --mtls"},

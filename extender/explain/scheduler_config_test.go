@@ -22,8 +22,8 @@ func TestConfig(t *testing.T) {
 	}
 	for name, at := range map[string]schedulerconfig.Endpoint{
 		"http":       {URL: "http://10.96.0.9:8888/scheduler"},
-		"https":      {URL: "https://10.96.0.9:8888/scheduler", TLS: true},
-		"mutual TLS": {URL: "https://[fd00::1]:8888/scheduler", TLS: true, ClientCertificate: true},
+		"https":      {URL: "https://10.96.0.9:8888/scheduler", ServerName: "heteroaccel-extender.ours.svc"},
+		"mutual TLS": {URL: "https://[fd00::1]:8888/scheduler", ServerName: "heteroaccel-extender.ours.svc", ClientCertificate: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)

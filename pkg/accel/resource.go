@@ -1,6 +1,7 @@
 package accel
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,4 +18,16 @@ func IsDeviceResource(name corev1.ResourceName) bool {
 	}
 	return !strings.Contains(s, corev1.ResourceDefaultNamespacePrefix) &&
 		!strings.HasPrefix(s, corev1.DefaultResourceRequestsPrefix)
+}
+
+// DeviceResources are the names of the extended resources of limits, sorted.
+func DeviceResources(limits corev1.ResourceList) []string {
+	var names []string
+	for name := range limits {
+		if IsDeviceResource(name) {
+			names = append(names, string(name))
+		}
+	}
+	slices.Sort(names)
+	return names
 }

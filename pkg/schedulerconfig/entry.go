@@ -50,9 +50,9 @@ const (
 	timeout = 500 * time.Millisecond
 )
 
-// ServiceName is the name of the Service of deploy/base, and the one in the
-// certificate of deploy/extender-tls.
-const ServiceName = "heteroaccel-extender.heteroaccel-system.svc"
+// ServiceName is the name in the cluster's DNS of the extender's Service in a
+// namespace, and the one in the certificates of deploy/extender-tls and the chart.
+func ServiceName(namespace string) string { return "heteroaccel-extender." + namespace + ".svc" }
 
 // Where deploy/scheduler puts the files that kube-scheduler reads.
 const (
@@ -65,9 +65,10 @@ const (
 type Endpoint struct {
 	// URL is what the verbs' names are appended to.
 	URL string
-	// TLS is set for HTTPS, and ClientCertificate where kube-scheduler has to show
-	// a certificate.
-	TLS, ClientCertificate bool
+	// ServerName is the name in the extender's certificate; "" for HTTP.
+	ServerName string
+	// ClientCertificate is set where kube-scheduler has to show a certificate.
+	ClientCertificate bool
 }
 
 // Entry is the extender of a KubeSchedulerConfiguration that is called at an
@@ -85,9 +86,9 @@ func Entry(at Endpoint, resources []string) schedulerv1.Extender {
 		HTTPTimeout:      metav1.Duration{Duration: timeout},
 		Ignorable:        true,
 	}
-	if at.TLS {
+	if at.ServerName != "" {
 		e.EnableHTTPS = true
-		e.TLSConfig = &schedulerv1.ExtenderTLSConfig{ServerName: ServiceName, CAFile: CAFile}
+		e.TLSConfig = &schedulerv1.ExtenderTLSConfig{ServerName: at.ServerName, CAFile: CAFile}
 		if at.ClientCertificate {
 			e.TLSConfig.CertFile, e.TLSConfig.KeyFile = CertFile, KeyFile
 		}

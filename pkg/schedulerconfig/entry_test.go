@@ -19,17 +19,21 @@ func TestTimeout(t *testing.T) {
 
 // TestTLS: without a CA kube-scheduler would verify nothing.
 func TestTLS(t *testing.T) {
+	ours := ServiceName("ours")
+	if ours != "heteroaccel-extender.ours.svc" {
+		t.Error(ours)
+	}
 	for name, tt := range map[string]struct {
 		at   Endpoint
 		want *schedulerv1.ExtenderTLSConfig
 	}{
 		"plain":      {Endpoint{}, nil},
-		"TLS":        {Endpoint{TLS: true}, &schedulerv1.ExtenderTLSConfig{ServerName: ServiceName, CAFile: CAFile}},
-		"mutual TLS": {Endpoint{TLS: true, ClientCertificate: true}, &schedulerv1.ExtenderTLSConfig{ServerName: ServiceName, CAFile: CAFile, CertFile: CertFile, KeyFile: KeyFile}},
+		"TLS":        {Endpoint{ServerName: ours}, &schedulerv1.ExtenderTLSConfig{ServerName: ours, CAFile: CAFile}},
+		"mutual TLS": {Endpoint{ServerName: ours, ClientCertificate: true}, &schedulerv1.ExtenderTLSConfig{ServerName: ours, CAFile: CAFile, CertFile: CertFile, KeyFile: KeyFile}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := Entry(tt.at, nil)
-			if diff := cmp.Diff(tt.want, e.TLSConfig); diff != "" || e.EnableHTTPS != tt.at.TLS {
+			if diff := cmp.Diff(tt.want, e.TLSConfig); diff != "" || e.EnableHTTPS != (tt.want != nil) {
 				t.Errorf("HTTPS %v (-want +got):\n%s", e.EnableHTTPS, diff)
 			}
 		})
