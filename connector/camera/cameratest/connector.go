@@ -138,4 +138,3 @@ func (c *Connector) Calls() (created, renewed, ended int) {
 
 // Sessions is how many there are.
 func (c *Connector) Sessions() int { return c.kept.Len() }
-
