@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
 )
@@ -25,31 +26,13 @@ const limit = 3 * time.Minute
 func eventually(t *testing.T, check func(context.Context) error) {
 	t.Helper()
 	if err := await(t.Context(), check); err != nil {
-		t.Fatalf("after %s: %v", limit, err)
+		t.Fatal(err)
 	}
 }
 
 // await polls until check passes, or returns its last error.
 func await(ctx context.Context, check func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	var last error
-	for {
-		err := check(ctx)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() == nil || last == nil {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			return last
-		case <-tick.C:
-		}
-	}
+	return poll.Within(ctx, limit, check)
 }
 
 // podOption changes a pod before it is created.
