@@ -169,12 +169,8 @@ func (b *body) Close() error { b.closed = true; return nil }
 // TestFence: what belongs to a term is sent while the Lease is held, whether its
 // context has ended or not, and never after.
 func TestFence(t *testing.T) {
-	c := newHands()
-	h := newHold(c.read, 4*time.Second)
-	if err := h.renewed(c.read()); err != nil {
-		t.Fatal(err)
-	}
-	term, cancel := context.WithCancel(context.WithValue(t.Context(), holdKey{}, h))
+	c, held := held(t)
+	term, cancel := context.WithCancel(held)
 	next := &sent{}
 	send := func(ctx context.Context, want bool) {
 		t.Helper()
