@@ -1,6 +1,7 @@
 package apiproxy
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -18,6 +20,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"heteroaccel.io/e2e/poll"
 )
 
 // started runs a proxy before a handler, and returns a client with a program's
@@ -42,6 +46,7 @@ func started(t *testing.T, handler http.HandlerFunc) (*Proxy, *http.Client) {
 		t.Fatal(err)
 	}
 	p, err := Start(Config{
+		Name: "webhook",
 		API: &rest.Config{Host: upstream.URL, TLSClientConfig: rest.TLSClientConfig{
 			CAData: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: upstream.Certificate().Raw}),
 		}},
@@ -87,4 +92,18 @@ func issue(t *testing.T, parent *x509.Certificate, parentKey *ecdsa.PrivateKey, 
 		t.Fatal(err)
 	}
 	return cert, key
+}
+
+// eventually waits until something is true.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	err := poll.Within(t.Context(), time.Minute, func(context.Context) error {
+		if !holds() {
+			return fmt.Errorf("not yet: %s", what)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

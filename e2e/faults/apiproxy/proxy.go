@@ -29,6 +29,7 @@ type Fault func(ctx context.Context, c Call, send Send) (*http.Response, error)
 
 // Proxy is one that runs.
 type Proxy struct {
+	name  string
 	url   string
 	conns *conns
 	next  http.RoundTripper
@@ -36,13 +37,17 @@ type Proxy struct {
 	serve http.Server
 	done  chan struct{}
 
-	mu    sync.Mutex
-	calls map[string]int
-	gone  int
+	mu     sync.Mutex
+	calls  map[string]int
+	gone   int
+	writes []*Write
 }
 
 // Config says how programs and the API server are reached.
 type Config struct {
+	// Name is what the API server's audit log tells the proxy's calls by: their audit
+	// IDs begin with it. "" for IDs of the API server's own.
+	Name string
 	// API is a configuration that may impersonate everybody.
 	API *rest.Config
 	// CA is the file with the certificate of those whom programs' certificates are
@@ -73,7 +78,7 @@ func Start(c Config) (*Proxy, error) {
 		return nil, fmt.Errorf("listen for programs: %w", err)
 	}
 	p := &Proxy{
-		url:   "https://" + listener.Addr().String(),
+		name: c.Name, url: "https://" + listener.Addr().String(),
 		conns: &conns{Listener: listener, open: map[*conn]bool{}},
 		next:  next, done: make(chan struct{}), calls: map[string]int{},
 	}
@@ -154,6 +159,7 @@ func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	p.calls[c.String()]++
 	p.mu.Unlock()
+	p.note(c, r)
 	send := func() (*http.Response, error) {
 		resp, err := p.next.RoundTrip(r)
 		if err == nil {

@@ -25,14 +25,7 @@ func api(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "ERROR too old resource version: 1 (7)\n")
 		return
 	}
-	for i := 0; r.Context().Err() == nil; i++ {
-		fmt.Fprintf(w, "%d\n", i)
-		w.(http.Flusher).Flush()
-		select {
-		case <-r.Context().Done():
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
+	fmt.Fprint(w, "{}\n")
 }
 
 func TestPassesOnAsTheProgram(t *testing.T) {
@@ -136,62 +129,6 @@ func TestRefusals(t *testing.T) {
 	}
 	if carried <= 2000-answered {
 		t.Errorf("%d were carried out, want some of the refused ones among them", carried)
-	}
-}
-
-// TestWatches: a watch that is cut ends with an error, and one that is stalled goes
-// on without an event, while new connections work.
-func TestWatches(t *testing.T) {
-	tests := map[string]struct {
-		breaks func(*Proxy) int
-		ends   bool
-	}{
-		"cut":     {(*Proxy).Cut, true},
-		"stalled": {(*Proxy).Stall, false},
-	}
-	for name, c := range tests {
-		t.Run(name, func(t *testing.T) {
-			p, client := started(t, api)
-			resp, err := client.Get(p.URL() + "/api/v1/pods?watch=true")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer resp.Body.Close()
-			one := make([]byte, 2)
-			if _, err := io.ReadFull(resp.Body, one); err != nil {
-				t.Fatal(err)
-			}
-			if n := c.breaks(p); n != 1 {
-				t.Errorf("%d connections, want 1", n)
-			}
-			ended := make(chan error, 1)
-			go func() { _, err := io.Copy(io.Discard, resp.Body); ended <- err }()
-			if c.ends {
-				if err := <-ended; err == nil {
-					t.Error("it ended as if it was over")
-				}
-			} else {
-				other := client.Transport.(*http.Transport).Clone()
-				defer other.CloseIdleConnections()
-				if code, _ := get(t, &http.Client{Transport: other}, p.URL()+"/api/v1/pods/a"); code != 200 {
-					t.Errorf("a new connection gets %d", code)
-				}
-				select {
-				case err := <-ended:
-					t.Errorf("it ended: %v", err)
-				default:
-				}
-			}
-		})
-	}
-}
-
-// TestGone: a watch from too early is counted.
-func TestGone(t *testing.T) {
-	p, client := started(t, api)
-	get(t, client, p.URL()+"/api/v1/pods?watch=true&resourceVersion=1")
-	if p.Gone() != 1 {
-		t.Errorf("%d were gone, want 1", p.Gone())
 	}
 }
 
