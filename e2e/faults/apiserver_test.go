@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -24,18 +23,29 @@ import (
 // behind are the programs that have a proxy before the API server in these tests.
 var behind = []string{"webhook", "extender", "connector"}
 
-// under has something break under each sort of load: it is called when everything
-// waits, and the load goes on when it returns.
-func (x *site) under(t *testing.T, name string, breaks func(context.Context) (string, error), loads ...func(*testing.T, wave)) {
-	t.Run(name, func(t *testing.T) {
+// fault is something that breaks.
+type fault struct {
+	name string
+	// breaks breaks it until it returns, and says what happened.
+	breaks func(context.Context) (string, error)
+	// later is set where it breaks once all of a load is there: it must not be the
+	// load's creation that breaks.
+	later bool
+}
+
+// under has something break under each sort of load: from when a part of it waits, and
+// the rest is created, until the fault has returned.
+func (x *site) under(t *testing.T, f fault, loads ...func(*testing.T, wave)) {
+	t.Run(f.name, func(t *testing.T) {
 		before := x.pods
 		var said []string // of each load
 		for _, load := range loads {
 			broken := make(chan error, 1)
 			load(t, wave{
+				later: f.later,
 				during: func() {
 					go func() {
-						what, err := breaks(t.Context())
+						what, err := f.breaks(t.Context())
 						said = append(said, what)
 						broken <- err
 					}()
@@ -47,7 +57,8 @@ func (x *site) under(t *testing.T, name string, breaks func(context.Context) (st
 				},
 			})
 		}
-		count(t, "%s: %s, %d pods and sessions", name, strings.Join(said, "; "), x.pods-before)
+		x.released(t)
+		count(t, "%s: %s, %d pods and sessions", f.name, strings.Join(said, "; "), x.pods-before)
 	})
 }
 
@@ -59,16 +70,16 @@ func pause(ctx context.Context, d time.Duration) error {
 func TestAPIServerAway(t *testing.T) {
 	x := start(t, behind...)
 	const away = time.Minute
-	x.under(t, "API server paused", func(ctx context.Context) (string, error) {
+	// The Job controller creates a second pod where the API server dies of the first.
+	x.under(t, fault{later: true, name: "API server paused", breaks: func(ctx context.Context) (string, error) {
 		p := x.Process("kube-apiserver")
 		err := errors.Join(p.Signal(syscall.SIGSTOP), pause(ctx, away), p.Signal(syscall.SIGCONT))
 		return "for " + away.String(), err
-	}, x.wave)
-	x.under(t, "API server killed", func(ctx context.Context) (string, error) {
+	}}, x.wave)
+	x.under(t, fault{later: true, name: "API server killed", breaks: func(ctx context.Context) (string, error) {
 		err := x.RestartAPIServer(ctx, func(ctx context.Context) error { return pause(ctx, away) })
 		return "away for " + away.String(), err
-	}, x.wave, x.sessions)
-	x.released(t, "webhook")
+	}}, x.wave, x.sessions)
 }
 
 // TestCompaction: what programs have watched so far is forgotten while they do not
@@ -80,7 +91,7 @@ func TestCompaction(t *testing.T) {
 	// errors it lists anew.
 	var refused atomic.Int64
 	away := apiproxy.Refuse(http.StatusInternalServerError, func(apiproxy.Call) bool { return true }, &refused)
-	x.under(t, "etcd compacted", func(ctx context.Context) (string, error) {
+	x.under(t, fault{later: true, name: "etcd compacted", breaks: func(ctx context.Context) (string, error) {
 		const times = 2
 		for range times {
 			for _, p := range x.proxies {
@@ -118,8 +129,7 @@ func TestCompaction(t *testing.T) {
 			said += fmt.Sprintf(", %d watches of the %s got 410", x.proxies[name].Gone(), name)
 		}
 		return said, nil
-	}, x.wave, x.sessions)
-	x.released(t, "webhook")
+	}}, x.wave, x.sessions)
 }
 
 // change writes pods and nodes, so that there are revisions to be forgotten.
@@ -138,70 +148,4 @@ func (x *site) change(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func TestConnectionsBreak(t *testing.T) {
-	x := start(t, behind...)
-	x.under(t, "connections cut", func(ctx context.Context) (string, error) {
-		cut := 0
-		for range 40 {
-			for _, p := range x.proxies {
-				cut += p.Cut()
-			}
-			if err := pause(ctx, 400*time.Millisecond); err != nil {
-				return "", err
-			}
-		}
-		if cut < 40 {
-			return "", fmt.Errorf("only %d connections were cut: it proves nothing", cut)
-		}
-		return fmt.Sprintf("%d of them", cut), nil
-	}, x.wave, x.sessions)
-	x.under(t, "connections half open", func(ctx context.Context) (string, error) {
-		stalled := 0
-		for _, p := range x.proxies {
-			stalled += p.Stall()
-		}
-		if stalled < len(behind) {
-			return "", fmt.Errorf("only %d connections were left half open", stalled)
-		}
-		return fmt.Sprintf("%d of them", stalled), nil
-	}, x.wave, x.sessions)
-	x.released(t, "webhook")
-}
-
-func TestAnswersBreak(t *testing.T) {
-	x := start(t, behind...)
-	set := func(f apiproxy.Fault) {
-		for _, p := range x.proxies {
-			p.Set(f)
-		}
-	}
-	const lasts = 20 * time.Second
-	x.under(t, "API server slow", func(ctx context.Context) (string, error) {
-		before := x.calls()
-		set(apiproxy.Late(400 * time.Millisecond))
-		defer set(nil)
-		err := pause(ctx, lasts)
-		return fmt.Sprintf("%d calls 400 ms late", x.calls()-before), err
-	}, x.wave, x.sessions)
-	x.under(t, "API server's errors", func(ctx context.Context) (string, error) {
-		r := &apiproxy.Refusals{Part: 0.25, Random: rand.New(rand.NewPCG(1, 2))}
-		before := x.calls()
-		set(r.Fault)
-		defer set(nil)
-		err := pause(ctx, lasts)
-		return fmt.Sprintf("of %d calls, by status: %v", x.calls()-before, r.Made()), err
-	}, x.wave, x.sessions)
-	x.released(t, "webhook")
-}
-
-// calls are how many passed all proxies.
-func (x *site) calls() (n int) {
-	for _, p := range x.proxies {
-		for _, calls := range p.Calls() {
-			n += calls
-		}
-	}
-	return n
 }

@@ -31,7 +31,7 @@ func (x *site) settled(t *testing.T, done, held []owner) {
 	for _, o := range done {
 		// Who was placed ran: no second pod may have been, and none may have been cut
 		// short for another.
-		if err := x.watch.once(o.name, o.pods); err != nil {
+		if err := x.watch.once(o); err != nil {
 			t.Errorf("wave %d: %v", x.waves, err)
 		}
 	}
@@ -148,19 +148,24 @@ func allowed(p *corev1.Pod) []accel.Kind {
 	return []accel.Kind{"GPU", "NPU"}
 }
 
-// released waits until the webhook has no reservation left.
-func (x *site) released(t *testing.T, replica string) {
+// released waits until no replica of the webhook has a reservation left.
+func (x *site) released(t *testing.T) {
 	t.Helper()
-	eventually(t, func(ctx context.Context) error {
-		values, err := stack.Metrics(ctx, x.URL(replica+" status", "/metrics"))
-		if err != nil {
-			return err
+	for _, replica := range []string{"webhook", "webhook-2"} {
+		if x.Process(replica) == nil {
+			continue
 		}
-		if n, ok := values["heteroaccel_webhook_reservations"]; !ok || n != 0 {
-			return fmt.Errorf("%v reservations are left (counted: %t)", n, ok)
-		}
-		return nil
-	})
+		eventually(t, func(ctx context.Context) error {
+			values, err := stack.Metrics(ctx, x.URL(replica+" status", "/metrics"))
+			if err != nil {
+				return err
+			}
+			if n, ok := values["heteroaccel_webhook_reservations"]; !ok || n != 0 {
+				return fmt.Errorf("the %s has %v reservations left (counted: %t)", replica, n, ok)
+			}
+			return nil
+		})
+	}
 }
 
 // tell logs what there is and what the programs wrote last, for whoever looks into a

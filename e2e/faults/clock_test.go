@@ -19,12 +19,11 @@ import (
 func TestClocks(t *testing.T) {
 	x := start(t)
 	for name, skew := range map[string]time.Duration{"ahead": 5 * time.Hour, "late": -5 * time.Hour} {
-		x.under(t, "scheduler's clock 5h "+name, func(ctx context.Context) (string, error) {
+		x.under(t, fault{name: "scheduler's clock 5h " + name, breaks: func(ctx context.Context) (string, error) {
 			n, err := x.skew(ctx, skew)
 			return fmt.Sprintf("verdicts on %d pods", n), err
-		}, x.wave)
+		}}, x.wave)
 	}
-	x.released(t, "webhook")
 }
 
 // skew moves the times of the scheduler's verdicts on the pods that wait.

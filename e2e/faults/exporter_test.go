@@ -12,8 +12,6 @@ import (
 	"google.golang.org/grpc"
 	podresources "k8s.io/kubelet/pkg/apis/podresources/v1"
 
-	"heteroaccel.io/e2e/faults/apiproxy"
-	"heteroaccel.io/e2e/faults/crash"
 	"heteroaccel.io/e2e/machine/kubelet"
 )
 
@@ -23,39 +21,22 @@ type lister struct {
 	victim *victim
 }
 
-// call carries a call out, or kills who makes it.
-func call[A any](l lister, sort string, carry func() (A, error)) (a A, err error) {
-	phase, p := l.victim.phase.Load().(string), l.victim.x.Process(l.victim.name)
-	if phase == dead {
-		return a, apiproxy.ErrGone
-	}
-	switch l.victim.points.Call(phase, sort) {
-	case crash.Before:
-		l.victim.kill(p)
-		return a, apiproxy.ErrGone
-	case crash.After:
-		_, err = carry()
-		l.victim.kill(p)
-		return a, errors.Join(apiproxy.ErrGone, err)
-	}
-	return carry()
-}
-
 // List implements the service.
-func (l lister) List(ctx context.Context, r *podresources.ListPodResourcesRequest) (*podresources.ListPodResourcesResponse, error) {
-	return call(l, "List", func() (*podresources.ListPodResourcesResponse, error) { return l.Server.List(ctx, r) })
+func (l lister) List(ctx context.Context, r *podresources.ListPodResourcesRequest) (answer *podresources.ListPodResourcesResponse, err error) {
+	err = l.victim.at(ctx, "List", func() (err error) { answer, err = l.Server.List(ctx, r); return err })
+	return answer, err
 }
 
 // Get implements the service.
-func (l lister) Get(ctx context.Context, r *podresources.GetPodResourcesRequest) (*podresources.GetPodResourcesResponse, error) {
-	return call(l, "Get", func() (*podresources.GetPodResourcesResponse, error) { return l.Server.Get(ctx, r) })
+func (l lister) Get(ctx context.Context, r *podresources.GetPodResourcesRequest) (answer *podresources.GetPodResourcesResponse, err error) {
+	err = l.victim.at(ctx, "Get", func() (err error) { answer, err = l.Server.Get(ctx, r); return err })
+	return answer, err
 }
 
 // GetAllocatableResources implements the service.
-func (l lister) GetAllocatableResources(ctx context.Context, r *podresources.AllocatableResourcesRequest) (*podresources.AllocatableResourcesResponse, error) {
-	return call(l, "GetAllocatableResources", func() (*podresources.AllocatableResourcesResponse, error) {
-		return l.Server.GetAllocatableResources(ctx, r)
-	})
+func (l lister) GetAllocatableResources(ctx context.Context, r *podresources.AllocatableResourcesRequest) (answer *podresources.AllocatableResourcesResponse, err error) {
+	err = l.victim.at(ctx, "GetAllocatableResources", func() (err error) { answer, err = l.Server.GetAllocatableResources(ctx, r); return err })
+	return answer, err
 }
 
 func TestExporterKilled(t *testing.T) {
@@ -76,5 +57,6 @@ func TestExporterKilled(t *testing.T) {
 	go func() { _ = server.Serve(listener) }() // it ends by Stop
 	t.Cleanup(server.Stop)
 	x.killedEverywhere(t, v, x.wave)
+	x.released(t)
 	count(t, "exporter: killed %d times at calls of the kubelet, at %d of %d points, %d restarts, %d pods", v.points.Kills(), v.points.Points(), 2*v.points.Sorts(), v.restarts.Load(), x.pods)
 }

@@ -63,22 +63,9 @@ func eventually(t *testing.T, check func(context.Context) error) {
 	}
 }
 
-// until is eventually for what may be called from any goroutine; its error is the
-// last that is not the end of ctx.
+// until is eventually for what may be called from any goroutine.
 func until(ctx context.Context, check func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	var last error
-	if poll.Until(ctx, func(ctx context.Context) error {
-		err := check(ctx)
-		if err == nil || ctx.Err() == nil || last == nil {
-			last = err
-		}
-		return err
-	}) == nil {
-		return nil
-	}
-	return fmt.Errorf("after %s: %w", limit, last)
+	return poll.Within(ctx, limit, check)
 }
 
 // site is an installation in which things break.
@@ -98,12 +85,18 @@ type site struct {
 // among them only if it is named.
 func start(t *testing.T, programs ...string) *site {
 	t.Helper()
+	return startWith(t, nil, programs...)
+}
+
+// startWith is start with further flags of the API server.
+func startWith(t *testing.T, apiServer []string, programs ...string) *site {
+	t.Helper()
 	var out bytes.Buffer
 	s, err := stack.Start(t.Context(), stack.Config{
 		Out: &out, Race: true, ExtenderTimeout: 5 * time.Second,
 		Machines: machine.Fleet(2, machine.Shape{GPUs: 2, Sticks: 2, Cores: 16}),
-		Webhook:  []string{"--readmission-backoff=1s"},
-		Keep:     os.Getenv("FAULTS_KEEP") != "",
+		Webhook:  []string{"--readmission-backoff=1s"}, APIServer: apiServer,
+		Keep: os.Getenv("FAULTS_KEEP") != "",
 	})
 	if err != nil {
 		t.Fatalf("start the cluster: %v\n%s", err, out.String())
@@ -141,7 +134,7 @@ func (x *site) insert(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := apiproxy.Start(apiproxy.Config{API: x.REST(), CA: x.CA(), Cert: cert, Key: key})
+	p, err := apiproxy.Start(apiproxy.Config{Name: name, API: x.REST(), CA: x.CA(), Cert: cert, Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}

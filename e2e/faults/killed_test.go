@@ -72,7 +72,7 @@ func TestWebhookKilled(t *testing.T) {
 	v := x.victim(t, "webhook", x.URL("webhook status", "/readyz"), func(context.Context) error { return x.StartReplica("webhook") })
 	x.proxies["webhook"].Set(v.dies)
 	x.killedEverywhere(t, v, x.wave)
-	x.released(t, "webhook")
+	x.released(t)
 	count(t, "webhook: killed %d times at calls, at %d of %d points, %d restarts, %d pods", v.points.Kills(), v.points.Points(), 2*v.points.Sorts(), v.restarts.Load(), x.pods)
 }
 
@@ -81,24 +81,14 @@ func TestExtenderKilled(t *testing.T) {
 	v := x.victim(t, "extender", x.URL("extender status", "/readyz"), func(ctx context.Context) error { return x.StartExtender(ctx) })
 	x.proxies["extender"].Set(v.dies)
 	x.killedEverywhere(t, v, x.wave)
+	x.released(t)
 	count(t, "extender: killed %d times at calls, at %d of %d points, %d restarts, %d pods", v.points.Kills(), v.points.Points(), 2*v.points.Sorts(), v.restarts.Load(), x.pods)
 }
 
-// TestStockKilled kills kube-scheduler and the controllers in the middle of a wave.
+// TestStockKilled kills kube-scheduler and the controllers while pods are created.
 func TestStockKilled(t *testing.T) {
 	x := start(t)
 	for name, kill := range map[string]func(context.Context) error{"kube-scheduler": x.KillScheduler, "kube-controller-manager": x.KillControllerManager} {
-		before := x.pods
-		killed := make(chan error, 1)
-		x.wave(t, wave{
-			during: func() { go func() { killed <- kill(t.Context()) }() },
-			mended: func() {
-				if err := <-killed; err != nil {
-					t.Error(err)
-				}
-			},
-		})
-		count(t, "%s: killed once, 1 restart, %d pods", name, x.pods-before)
+		x.under(t, fault{name: name + " killed", breaks: func(ctx context.Context) (string, error) { return "once", kill(ctx) }}, x.wave)
 	}
-	x.released(t, "webhook")
 }

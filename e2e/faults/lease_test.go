@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -29,8 +30,8 @@ type lease struct {
 }
 
 // leaseFault breaks leadership, and returns when it is mended as far as it is not the
-// program's to do; it returns how often it happened.
-type leaseFault func(ctx context.Context, l lease) (times int, err error)
+// program's to do; it returns what happened.
+type leaseFault func(ctx context.Context, l lease) (said string, err error)
 
 var leaseFaults = map[string]leaseFault{
 	"deleted":                      deleted,
@@ -46,10 +47,7 @@ func TestWebhookLease(t *testing.T) {
 	l := lease{x, "heteroaccel-webhook", []string{"webhook", "webhook-2"}}
 	x.service(t, l.replicas)
 	for name, f := range leaseFaults {
-		t.Run(name, func(t *testing.T) { l.broken(t, name, f, x.wave) })
-	}
-	for _, replica := range l.replicas {
-		x.released(t, replica)
+		x.under(t, fault{name: "lease of the webhook " + name, breaks: l.broken(f)}, x.wave)
 	}
 }
 
@@ -57,30 +55,19 @@ func TestConnectorLease(t *testing.T) {
 	x := start(t, "connector", "connector-2")
 	l := lease{x, "heteroaccel-connector", []string{"connector", "connector-2"}}
 	for name, f := range leaseFaults {
-		t.Run(name, func(t *testing.T) { l.broken(t, name, f, x.sessions) })
+		x.under(t, fault{name: "lease of the connector " + name, breaks: l.broken(f)}, x.sessions)
 	}
 }
 
-// broken has a fault happen under a wave of load.
-func (l lease) broken(t *testing.T, name string, f leaseFault, load func(*testing.T, wave)) {
-	before, times := l.pods, 0
-	broken := make(chan error, 1)
-	load(t, wave{
-		during: func() {
-			go func() {
-				n, err := f(t.Context(), l)
-				times = n
-				broken <- err
-			}()
-		},
-		mended: func() {
-			if err := <-broken; err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, func(ctx context.Context) error { _, err := l.leader(ctx); return err })
-		},
-	})
-	count(t, "lease %s %s: %d times, %d pods or sessions", l.name, name, times, l.pods-before)
+// broken has a fault happen, until a replica leads.
+func (l lease) broken(f leaseFault) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		said, err := f(ctx, l)
+		if err == nil {
+			_, err = l.led(ctx, anybody)
+		}
+		return said, err
+	}
 }
 
 func (l lease) get(ctx context.Context) (*coordinationv1.Lease, error) {
@@ -115,28 +102,27 @@ func (l lease) led(ctx context.Context, ok func(string) bool) (who string, err e
 func anybody(string) bool { return true }
 
 // deleted deletes the lease, as soon as somebody has it again.
-func deleted(ctx context.Context, l lease) (int, error) {
+func deleted(ctx context.Context, l lease) (string, error) {
 	const times = 5
 	for range times {
 		if _, err := l.led(ctx, anybody); err != nil {
-			return 0, err
+			return "", err
 		}
 		if err := l.client.CoordinationV1().Leases(stack.Namespace).Delete(ctx, l.name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return 0, err
+			return "", err
 		}
 	}
-	_, err := l.led(ctx, anybody)
-	return times, err
+	return fmt.Sprintf("%d times", times), nil
 }
 
 // taken has somebody else hold the lease, whose clock may be wrong and who is never
 // heard of again.
 func taken(skew time.Duration) leaseFault {
-	return func(ctx context.Context, l lease) (int, error) {
+	return func(ctx context.Context, l lease) (string, error) {
 		const times = 2
 		for range times {
 			if _, err := l.led(ctx, anybody); err != nil {
-				return 0, err
+				return "", err
 			}
 			err := until(ctx, func(ctx context.Context) error {
 				found, err := l.get(ctx)
@@ -150,59 +136,66 @@ func taken(skew time.Duration) leaseFault {
 				return err
 			})
 			if err != nil {
-				return 0, err
+				return "", err
 			}
 		}
-		_, err := l.led(ctx, anybody)
-		return times, err
+		return fmt.Sprintf("%d times", times), nil
 	}
 }
 
 // refused has the API server refuse the leader's renewals, until the other leads.
-func refused(ctx context.Context, l lease) (int, error) {
-	var n atomic.Int64
+func refused(ctx context.Context, l lease) (string, error) {
+	var said []string
 	for _, code := range []int{http.StatusInternalServerError, http.StatusForbidden} {
 		who, err := l.led(ctx, anybody)
 		if err != nil {
-			return 0, err
+			return "", err
 		}
+		var n atomic.Int64
 		p := l.proxies[who]
 		p.Set(apiproxy.Refuse(code, func(c apiproxy.Call) bool { return c.Resource == "leases" && c.Name == l.name }, &n))
 		_, err = l.led(ctx, func(now string) bool { return now != who })
 		p.Set(nil)
 		if err != nil {
-			return 0, err
+			return "", err
 		}
+		if n.Load() == 0 {
+			return "", fmt.Errorf("no renewal of %s was answered %d", who, code)
+		}
+		said = append(said, fmt.Sprintf("%d of %s answered %d", n.Load(), who, code))
 	}
-	return int(n.Load()), nil
+	return strings.Join(said, ", "), nil
 }
 
 // paused stops the leader until the other has led for as long as a lease lasts, and
 // has it go on: for a moment both take themselves for the leader.
-func paused(ctx context.Context, l lease) (int, error) {
+func paused(ctx context.Context, l lease) (string, error) {
 	const times = 2
 	for range times {
 		who, err := l.led(ctx, anybody)
 		if err != nil {
-			return 0, err
+			return "", err
 		}
 		p := l.Process(who)
 		if err := p.Signal(syscall.SIGSTOP); err != nil {
-			return 0, err
+			return "", err
 		}
 		_, err = l.led(ctx, func(now string) bool { return now != who })
 		if err == nil {
-			err = poll.SleepUntil(ctx, time.Now().Add(6*time.Second))
+			err = pause(ctx, leaseLasts)
 		}
 		if err := errors.Join(err, p.Signal(syscall.SIGCONT)); err != nil {
-			return 0, err
+			return "", err
 		}
-		if err := poll.SleepUntil(ctx, time.Now().Add(2*time.Second)); err != nil {
-			return 0, err
+		if err := pause(ctx, 2*time.Second); err != nil {
+			return "", err
 		}
 	}
-	return times, nil
+	return fmt.Sprintf("%d times", times), nil
 }
+
+// leaseLasts is how long, by default.
+const leaseLasts = 6 * time.Second
 
 // service has the API server ask whichever replica of the webhook is ready, as the
 // Service does.

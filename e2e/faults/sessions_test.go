@@ -6,120 +6,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"heteroaccel.io/connector/camera/client"
+	"heteroaccel.io/connector/session"
 	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/soak/judge"
 	"heteroaccel.io/e2e/stack"
 )
 
-// camera is a client with a session, which it renews until it ends it.
-type camera struct {
-	*client.Client
-	accelerator string
-
-	mu    sync.Mutex
-	last  client.Session
-	ended error // that the session ended by itself
-	stop  context.CancelFunc
-	done  chan struct{}
-}
-
-// ttl is how long a session lives that nobody renews: far longer than a program takes
-// to be back.
-const ttl = "25s"
-
-// camera asks for a session until it is told of one.
-func (x *site) camera(ctx context.Context, connector, accelerator string) (*camera, error) {
-	k, err := client.New(client.Config{URL: x.URL(connector, ""), HTTP: &http.Client{}})
-	if err != nil {
-		return nil, err
-	}
-	c := &camera{Client: k, accelerator: accelerator, done: make(chan struct{})}
-	err = until(ctx, func(ctx context.Context) (err error) {
-		c.last, err = k.Create(ctx, client.Request{Inference: inference, Accelerator: accelerator, TTL: ttl}, 0)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	ctx, c.stop = context.WithCancel(ctx)
-	go func() {
-		defer close(c.done)
-		for poll.SleepUntil(ctx, time.Now().Add(300*time.Millisecond)) == nil {
-			s, err := k.Renew(ctx, c.last.ID)
-			c.mu.Lock()
-			if err == nil {
-				c.last = s
-			} else if errors.Is(err, client.ErrEnded) {
-				c.ended = err
-			}
-			c.mu.Unlock()
-		}
-	}()
-	return c, nil
-}
-
-func (c *camera) session() (client.Session, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.last, c.ended
-}
-
 // sessions is one round of load for the connector. Cameras ask for more GPUs than
 // there are, and for anything; the server of one is deleted, so that its session
-// moves; all end.
+// moves; one that is served ends, and the first that waits gets its device; all end.
 func (x *site) sessions(t *testing.T, w wave) {
 	t.Helper()
 	x.waves++
 	began := time.Now()
 	defer func() { t.Logf("wave %d took %s", x.waves, time.Since(began).Round(100*time.Millisecond)) }()
-	replicas := slices.DeleteFunc([]string{"connector", "connector-2"}, func(name string) bool { return x.Process(name) == nil })
-	var mu sync.Mutex
-	var cameras []*camera
-	var wg sync.WaitGroup
-	ctx, cancel := context.WithCancel(t.Context())
-	defer func() {
-		cancel()
-		for _, c := range cameras {
-			<-c.done
-		}
-	}()
-	for i := range each + 3 {
-		wg.Go(func() {
-			c, err := x.camera(ctx, replicas[i%len(replicas)], []string{"gpu", "gpu", "any"}[i%3])
-			if err != nil {
-				t.Errorf("no session: %v", err)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			cameras = append(cameras, c)
-		})
-	}
-	wg.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
-	served := func(context.Context) error { return x.served(cameras) }
+	f := &film{site: x}
+	var ctx context.Context
+	ctx, f.stop = context.WithCancel(t.Context())
+	defer f.cut()
+	const all, first = each + 4, each + 1
+	f.ask(t, ctx, 0, first)
+	served := func(context.Context) error { return x.served(f.cameras) }
 	if w.during == nil { // what breaks has broken from the start
+		f.ask(t, ctx, first, all)
 		x.try(t, w, served)
 	} else {
-		eventually(t, served)
-		w.during()
+		eventually(t, func(ctx context.Context) error { return errors.Join(served(ctx), x.sessionsAre(ctx, f.cameras)) })
+		if !w.later {
+			w.during()
+		}
+		f.ask(t, ctx, first, all)
+		if w.later {
+			eventually(t, func(ctx context.Context) error { return errors.Join(served(ctx), x.sessionsAre(ctx, f.cameras)) })
+			w.during()
+		}
 	}
-	first, _ := cameras[0].session()
-	if first.Pod != "" {
+	moves, _ := f.cameras[0].session()
+	if moves.Pod != "" {
 		eventually(t, func(ctx context.Context) error {
-			err := x.client.CoreV1().Pods(stack.SessionNamespace).Delete(ctx, first.Pod, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
+			err := x.client.CoreV1().Pods(stack.SessionNamespace).Delete(ctx, moves.Pod, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
 			if apierrors.IsNotFound(err) {
 				return nil
 			}
@@ -127,7 +59,7 @@ func (x *site) sessions(t *testing.T, w wave) {
 		})
 	}
 	x.try(t, w, func(ctx context.Context) error {
-		if s, _ := cameras[0].session(); first.Pod != "" && s.Pod == first.Pod {
+		if s, _ := f.cameras[0].session(); moves.Pod != "" && s.Pod == moves.Pod {
 			return errors.New("its server was deleted, and it has not moved")
 		}
 		return served(ctx)
@@ -135,23 +67,16 @@ func (x *site) sessions(t *testing.T, w wave) {
 	if w.mended != nil {
 		w.mended()
 	}
-	eventually(t, served)
+	// One that nobody was told of, as its answer was lost, is not renewed and expires.
+	eventually(t, func(ctx context.Context) error { return errors.Join(served(ctx), x.sessionsAre(ctx, f.cameras)) })
 	x.agree(t)
-	for _, c := range cameras {
-		wg.Go(func() {
-			c.stop()
-			<-c.done
-			if err := until(ctx, func(ctx context.Context) error { return c.End(ctx, c.last.ID) }); err != nil {
-				t.Errorf("session %s does not end: %v", c.last.ID, err)
-			}
-		})
-	}
-	wg.Wait()
+	x.pods += len(f.cameras)
+	f.inOrder(t, ctx)
+	f.end(t, ctx, len(f.cameras))
 	eventually(t, x.nothingServed)
 	if err := x.watch.givenTwice(); err != nil {
 		t.Error(err)
 	}
-	x.pods += len(cameras)
 	if t.Failed() {
 		t.FailNow()
 	}
@@ -169,38 +94,6 @@ func (x *site) try(t *testing.T, w wave, check func(context.Context) error) {
 	_ = poll.Until(soon, check)
 }
 
-// served says whether each session that a client was told of is served by a server of
-// its own, or waits with every device of its kind in use.
-func (x *site) served(cameras []*camera) error {
-	by := map[string]string{}
-	gpus := 0
-	var waits []string
-	for _, c := range cameras {
-		s, err := c.session()
-		if err != nil {
-			return fmt.Errorf("session %s of a client that renews it: %w", s.ID, err)
-		}
-		if s.State != "serving" {
-			waits = append(waits, s.ID+" for "+c.accelerator+": "+s.Reason)
-			if c.accelerator == "any" {
-				return fmt.Errorf("session %s is not served: %s", s.ID, s.Reason)
-			}
-			continue
-		}
-		if other := by[s.Pod]; other != "" {
-			return fmt.Errorf("%s and %s share %s", s.ID, other, s.Pod)
-		}
-		by[s.Pod] = s.ID
-		if s.Kind == "GPU" {
-			gpus++
-		}
-	}
-	if len(waits) > 0 && gpus < each {
-		return fmt.Errorf("%d of %d GPUs serve, and sessions wait: %v", gpus, each, waits)
-	}
-	return nil
-}
-
 // agree checks the servers' pods.
 func (x *site) agree(t *testing.T) {
 	t.Helper()
@@ -215,13 +108,39 @@ func (x *site) agree(t *testing.T) {
 	}
 }
 
+// sessionsAre says whether the API server has the sessions that clients were told of, and
+// no other.
+func (x *site) sessionsAre(ctx context.Context, cameras []*camera) error {
+	leases, err := x.client.CoordinationV1().Leases(stack.SessionNamespace).List(ctx, metav1.ListOptions{LabelSelector: sessionLeases})
+	if err != nil {
+		return err
+	}
+	var have, want []string
+	for i := range leases.Items {
+		have = append(have, leases.Items[i].Name)
+	}
+	for _, c := range cameras {
+		s, _ := c.session()
+		want = append(want, session.LeaseName(s.ID))
+	}
+	slices.Sort(have)
+	slices.Sort(want)
+	if !slices.Equal(have, want) {
+		return fmt.Errorf("the API server has %d sessions, want the %d of the cameras: %v, want %v", len(have), len(want), have, want)
+	}
+	return nil
+}
+
+// sessionLeases selects the Leases that are sessions.
+const sessionLeases = "heteroaccel.io/session=session"
+
 // nothingServed says what the connector has left.
 func (x *site) nothingServed(ctx context.Context) error {
 	pods, err := x.client.CoreV1().Pods(stack.SessionNamespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
-	leases, err := x.client.CoordinationV1().Leases(stack.SessionNamespace).List(ctx, metav1.ListOptions{LabelSelector: "heteroaccel.io/session=session"})
+	leases, err := x.client.CoordinationV1().Leases(stack.SessionNamespace).List(ctx, metav1.ListOptions{LabelSelector: sessionLeases})
 	if err != nil {
 		return err
 	}
@@ -242,5 +161,6 @@ func TestConnectorKilled(t *testing.T) {
 	})
 	x.proxies["connector"].Set(v.dies)
 	x.killedEverywhere(t, v, x.sessions)
+	x.released(t)
 	count(t, "connector: killed %d times at calls, at %d of %d points, %d restarts, %d sessions", v.points.Kills(), v.points.Points(), 2*v.points.Sorts(), v.restarts.Load(), x.pods)
 }

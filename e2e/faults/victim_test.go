@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -88,25 +89,33 @@ func (v *victim) kill(p *cluster.Process) {
 	p.Kill()
 }
 
-// dies is the fault of a program that is killed at its calls.
-func (v *victim) dies(ctx context.Context, c apiproxy.Call, send apiproxy.Send) (*http.Response, error) {
+// at takes a call of a sort: it is carried out, unless the program is killed before, or
+// it is killed after. The error is apiproxy.ErrGone where it gets no answer.
+func (v *victim) at(ctx context.Context, sort string, carryOut func() error) error {
 	phase, p := v.phase.Load().(string), v.x.Process(v.name)
 	if phase == dead || ctx.Err() != nil { // it did not come from one that lives
-		return nil, apiproxy.ErrGone
+		return apiproxy.ErrGone
 	}
-	switch v.points.Call(phase, c.String()) {
+	switch v.points.Call(phase, sort) {
 	case crash.Before:
 		v.kill(p)
-		return nil, apiproxy.ErrGone
+		return apiproxy.ErrGone
 	case crash.After:
-		resp, err := send()
-		if err == nil {
-			resp.Body.Close()
-		}
+		err := carryOut()
 		v.kill(p)
-		return nil, apiproxy.ErrGone
+		return errors.Join(apiproxy.ErrGone, err)
 	}
-	return send()
+	return carryOut()
+}
+
+// dies is the fault of a program that is killed at its calls.
+func (v *victim) dies(ctx context.Context, c apiproxy.Call, send apiproxy.Send) (resp *http.Response, err error) {
+	err = v.at(ctx, c.String(), func() (err error) { resp, err = send(); return err })
+	if err != nil && resp != nil {
+		resp.Body.Close()
+		resp = nil
+	}
+	return resp, err
 }
 
 // alive waits until the program serves.

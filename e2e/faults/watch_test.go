@@ -110,20 +110,26 @@ type run struct {
 
 // once checks that so many pods of an owner were placed in all. One that was created
 // to take another's place and given up before its ReplicaSet had it is none of its
-// owner's.
-func (w *watch) once(owner string, want int) error {
+// owner's: there may be one for each pod of a Deployment, and none of others.
+func (w *watch) once(o owner) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n, said := 0, ""
-	for _, r := range w.ran[owner] {
-		if !r.successor {
+	n, givenUp, said := 0, 0, ""
+	for _, r := range w.ran[o.name] {
+		if r.successor {
+			givenUp++
+		} else {
 			n++
 		}
 		said += fmt.Sprintf("\n  %s since %s on %s for %s, successor: %t, gone: %t, owners %v", r.pod.Name, r.at.Format(time.TimeOnly), r.pod.Spec.NodeName,
 			r.pod.Annotations[accel.SelectedAnnotation], r.successor, r.gone, r.pod.OwnerReferences)
 	}
-	if n != want {
-		return fmt.Errorf("%d pods of %s were placed, want %d:%s", n, owner, want, said)
+	most := 0
+	if o.sort == deployment {
+		most = o.pods
+	}
+	if n != o.pods || givenUp > most {
+		return fmt.Errorf("%d pods of %s were placed and %d successors given up, want %d and at most %d:%s", n, o.name, givenUp, o.pods, most, said)
 	}
 	return nil
 }

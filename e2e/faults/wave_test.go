@@ -25,8 +25,10 @@ type wave struct {
 	// mended, if given, is called before the checks: from then on nothing breaks
 	// any more.
 	mended func()
-	// during, if given, is called when everything waits, before devices free.
+	// during, if given, is called when a part of the load waits and the rest is about
+	// to be created; with later, when all of it is there. Then devices free.
 	during func()
+	later  bool
 }
 
 func (x *site) wave(t *testing.T, w wave) {
@@ -50,9 +52,11 @@ func (x *site) wave(t *testing.T, w wave) {
 	}
 	all(t, append(slices.Clone(waiting), last), func(ctx context.Context, o owner) error { return o.create(ctx, x) })
 	eventually(t, func(ctx context.Context) error { return x.waits(ctx, append(slices.Clone(waiting), last)) })
+	if w.during != nil && !w.later {
+		w.during()
+	}
 	all(t, anywhere, func(ctx context.Context, o owner) error { return o.create(ctx, x) })
-	if w.during != nil {
-		// The Job controller creates a second pod where the API server dies of the first.
+	if w.during != nil && w.later {
 		eventually(t, func(context.Context) error { return x.created(anywhere) })
 		w.during()
 	}
