@@ -58,7 +58,8 @@ func (r *Readmitter) newTerm() *term {
 		Bare: t.bare, Admitted: r.pending.Admitted, Keys: r.Keys, DryRun: r.DryRun, Verdicts: r.metrics.verdicts,
 	})
 	t.requeuer = requeue.New(requeue.Config{
-		Pods: pods, Refusals: r.Refusals, Requeues: r.metrics.requeues, Verdicts: r.metrics.verdicts, Go: t.tasks.Go,
+		Pods: pods, Refusals: r.Refusals, Requeues: r.metrics.requeues, Verdicts: r.metrics.verdicts,
+		Began: time.Now(), Go: t.tasks.Go,
 	})
 	return t
 }

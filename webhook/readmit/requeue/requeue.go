@@ -27,6 +27,8 @@ type Config struct {
 	Refusals *refusals.Memory
 	// Requeues counts requeued pods, Verdicts accepted verdicts.
 	Requeues, Verdicts prometheus.Counter
+	// Began is when the term did.
+	Began time.Time
 	// Go runs a task beside the loop.
 	Go func(func())
 }

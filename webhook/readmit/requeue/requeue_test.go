@@ -98,3 +98,35 @@ func TestAcceptVerdict(t *testing.T) {
 		t.Errorf("the verdict counts although there is more of the kind: %v", why)
 	}
 }
+
+// TestVerdictOfBefore: after a term began, a verdict from before the kind became usable
+// counts only once the scheduler's watches are back for certain; one from after it
+// counts as ever.
+func TestVerdictOfBefore(t *testing.T) {
+	tests := map[string]struct {
+		usable, verdict time.Duration // since the term began
+		wait            time.Duration // from when the kind became usable
+	}{
+		"as the term began":  {0, -time.Second, watchPause + inventory.VerdictGrace},
+		"half a minute in":   {30 * time.Second, 0, watchPause - 30*time.Second + inventory.VerdictGrace},
+		"later in the term":  {2 * time.Minute, time.Minute, inventory.VerdictGrace},
+		"a fresh verdict":    {0, time.Second, time.Second + freshVerdictGrace},
+		"a late one":         {0, watchPause, watchPause + freshVerdictGrace},
+		"a fresh one, later": {2 * time.Minute, 2*time.Minute + time.Second, time.Second + freshVerdictGrace},
+	}
+	for name, c := range tests {
+		t.Run(name, func(t *testing.T) {
+			r, g := newRig(), group(1)
+			r.Began = start
+			g.Pods[1].VerdictSince = start.Add(c.verdict)
+			usable := start.Add(c.usable)
+			r.AcceptVerdict(g, usable)
+			if wait := r.AcceptVerdict(g, usable.Add(c.wait-time.Second)); wait != time.Second || r.Refusals.HasVerdicts() {
+				t.Errorf("a second before it waits %s, want 1s; accepted: %t", wait, r.Refusals.HasVerdicts())
+			}
+			if r.AcceptVerdict(g, usable.Add(c.wait)); !r.Refusals.HasVerdicts() {
+				t.Errorf("after %s it is not accepted", c.wait)
+			}
+		})
+	}
+}

@@ -13,6 +13,10 @@ const (
 	// usable: its own view may be behind ours by a moment, and then it tries again
 	// after a second (podInitialBackoffSeconds).
 	freshVerdictGrace = 3 * time.Second
+	// watchPause is how long kube-scheduler's watches may be behind once the API server
+	// is back: client-go's longest pause before it watches again, 30 s, and as much
+	// again by chance.
+	watchPause = time.Minute
 	// lookAgain is how soon the pods of an accepted verdict are looked at.
 	lookAgain = 10 * time.Millisecond
 )
@@ -29,7 +33,9 @@ func (r *Requeuer) AcceptVerdict(g *pending.Group, now time.Time) time.Duration 
 	if first == nil || g.Own.Refused != nil && g.Own.Refused.Unschedulable {
 		return 0
 	}
-	due := since.Add(inventory.VerdictGrace)
+	// Where a term began the API server may have been away, for the scheduler too: what
+	// it said before may be all that it could.
+	due := later(since, r.Began.Add(watchPause)).Add(inventory.VerdictGrace)
 	if fresh := first.VerdictSince.Add(freshVerdictGrace); first.VerdictSince.After(since) && fresh.Before(due) {
 		due = fresh
 	}
@@ -41,4 +47,11 @@ func (r *Requeuer) AcceptVerdict(g *pending.Group, now time.Time) time.Duration 
 	r.Pods.Log.Info().Str("pod", first.Key().String()).Str("kind", string(g.Kind)).Str("scheduler", first.Verdict).
 		Msg("accept the scheduler's verdict: no node for the pod although its kind counts as usable")
 	return lookAgain
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
