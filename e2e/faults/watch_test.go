@@ -46,8 +46,15 @@ func follow(t *testing.T, x *site) *watch {
 	}
 	factory := informers.NewSharedInformerFactory(x.client, 0)
 	handled, err := factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { w.see(o.(*corev1.Pod), false) },
-		UpdateFunc: func(_, o any) { w.see(o.(*corev1.Pod), false) },
+		AddFunc: func(o any) { w.see(o.(*corev1.Pod), false) },
+		UpdateFunc: func(before, now any) {
+			// After a new list a pod that came back under its name is an update of the
+			// one before it.
+			if old := before.(*corev1.Pod); old.UID != now.(*corev1.Pod).UID {
+				w.see(old, true)
+			}
+			w.see(now.(*corev1.Pod), false)
+		},
 		DeleteFunc: func(o any) {
 			if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
 				o = last.Obj
