@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -87,15 +85,14 @@ func TestAPIServerAway(t *testing.T) {
 // Gone.
 func TestCompaction(t *testing.T) {
 	x := start(t, behind...)
-	// After a 500 client-go goes on watching from where it was, and after most other
-	// errors it lists anew.
-	var refused atomic.Int64
-	away := apiproxy.Refuse(http.StatusInternalServerError, func(apiproxy.Call) bool { return true }, &refused)
 	x.under(t, fault{later: true, name: "etcd compacted", breaks: func(ctx context.Context) (string, error) {
 		const times = 2
 		for range times {
+			// A watch that was cut goes on from where it was, and after an error client-go
+			// lists anew: so its calls wait.
+			back := make(chan struct{})
 			for _, p := range x.proxies {
-				p.Set(away)
+				p.Set(apiproxy.Hold(back))
 				p.Cut()
 			}
 			if err := x.change(ctx); err != nil {
@@ -110,6 +107,7 @@ func TestCompaction(t *testing.T) {
 			for _, p := range x.proxies {
 				p.Set(nil)
 			}
+			close(back)
 			if err := pause(ctx, 3*time.Second); err != nil {
 				return "", err
 			}

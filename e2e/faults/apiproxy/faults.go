@@ -28,6 +28,18 @@ func Late(by time.Duration) Fault {
 	}
 }
 
+// Hold has calls reach the API server once a channel is closed.
+func Hold(released <-chan struct{}) Fault {
+	return func(ctx context.Context, _ Call, send Send) (*http.Response, error) {
+		select {
+		case <-released:
+			return send()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // Refuse answers calls that match with a status in the API server's place, and
 // counts them in refused.
 func Refuse(code int, match func(Call) bool, refused *atomic.Int64) Fault {

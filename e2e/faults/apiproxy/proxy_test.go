@@ -51,6 +51,8 @@ func TestNobodyElse(t *testing.T) {
 func TestFaults(t *testing.T) {
 	all := func(Call) bool { return true }
 	var refused, carried atomic.Int64
+	released := make(chan struct{})
+	close(released)
 	kill := func(after bool) Fault {
 		return func(_ context.Context, _ Call, send Send) (*http.Response, error) {
 			if after {
@@ -71,6 +73,7 @@ func TestFaults(t *testing.T) {
 	}{
 		"none":                {nil, 200, 1, "GET"},
 		"late":                {Late(20 * time.Millisecond), 200, 1, "GET"},
+		"held and released":   {Hold(released), 200, 1, "GET"},
 		"refused":             {Refuse(500, all, &refused), 500, 0, `"code":500`},
 		"slowed down":         {Refuse(429, all, &refused), 429, 0, `"reason":"TooManyRequests"`},
 		"not what is refused": {Refuse(500, func(c Call) bool { return c.Verb == "update" }, &refused), 200, 1, "GET"},
