@@ -30,7 +30,9 @@ func schedulerConfigCommand(c *cluster) *cobra.Command {
 where each goes, and the commands to run: with the address of the extender's Service, its
 CA, and the resources of your profiles. It changes nothing in the cluster.
 
-The distributions are ` + names + `.`,
+The distributions are ` + names + `.
+"second" is a kube-scheduler of your own beside the cluster's, for clusters whose provider
+lets nobody configure theirs: it needs --image.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if name == "" {
@@ -79,6 +81,7 @@ The distributions are ` + names + `.`,
 	fs.StringVar(&to, "to", "", "directory into which the files are written as well, the private key too")
 	fs.StringVar(&o.Address, "address", "", "IP:PORT at which kube-scheduler reaches the extender; default: that of the Service heteroaccel-extender")
 	fs.StringVar(&o.Kubeconfig, "scheduler-kubeconfig", "", "kubeconfig file of kube-scheduler, on its node; default: where the distribution has it")
+	fs.StringVar(&o.Image, "image", "", "image of kube-scheduler, for --for second")
 	fs.BoolVar(&o.MutualTLS, "mtls", false, "the extender takes calls over HTTPS, of kube-scheduler alone (deploy/extender-tls)")
 	fs.StringVar(&o.Secret, "client-secret", "heteroaccel-extender-client", "Secret with kube-scheduler's certificate and key and the CA of the extender's certificate, for --mtls")
 	fs.StringVar(&o.CAFile, "ca-file", "", "file of the CA of the extender's certificate, in place of --client-secret")

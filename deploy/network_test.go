@@ -12,6 +12,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"heteroaccel.io/cli/distribution"
 )
 
 // peer is a workload, or somebody outside, who may talk.
@@ -35,6 +37,7 @@ func readNetwork(t *testing.T) network {
 		{name: "camera", cidr: "198.51.100.1/32"},
 		{name: "DNS", namespace: "kube-system", labels: labels.Set{"k8s-app": "kube-dns"}, ports: []string{"53"}},
 		{name: "tenant", namespace: "default", labels: labels.Set{"app.kubernetes.io/name": "heteroaccel-webhook"}},
+		{name: distribution.Second, namespace: "heteroaccel-system", labels: labels.Set{"app.kubernetes.io/name": distribution.Second}, ports: []string{"10259"}},
 		{name: "pod among ours", namespace: "heteroaccel-system", labels: labels.Set{"app": "x"}, ports: []string{"http", "https", "metrics", "verbs"}},
 	}}
 	workload := func(meta metav1.ObjectMeta, template corev1.PodTemplateSpec) {
@@ -143,6 +146,7 @@ func TestNetworkPolicies(t *testing.T) {
 		"tenant":                     {"heteroaccel-connector-node:http", "heteroaccel-connector:http"},
 		"DNS":                        {"heteroaccel-connector-node:http", "heteroaccel-connector:http"},
 		"pod among ours":             {"DNS:53"},
+		distribution.Second:          {"API server:443", "API server:6443", "DNS:53", "heteroaccel-extender:verbs"},
 		"heteroaccel-webhook":        decides,
 		"heteroaccel-extender":       decides,
 		"heteroaccel-connector":      decides,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/leader"
@@ -36,6 +37,7 @@ type flags struct {
 	policy          policy.Policy
 	reservationTTL  time.Duration
 	schedulers      []string
+	setScheduler    string
 	others          string
 	otherSchedulers bool // from others
 
@@ -60,6 +62,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.policyName, "policy", policy.Default, "how to choose an accelerator: priced-finish, earliest-finish or idle-first")
 	fs.DurationVar(&f.reservationTTL, "reservation-ttl", 30*time.Second, "how long an accelerator stays reserved for a pod that has not appeared")
 	fs.StringSliceVar(&f.schedulers, "scheduler-names", []string{corev1.DefaultSchedulerName}, "schedulers that ask the extender; may be given several times")
+	fs.StringVar(&f.setScheduler, "set-scheduler-name", "", "schedulerName to write into annotated pods that name none of their own, or default-scheduler; it asks the extender, as if it were in --scheduler-names. Default: none")
 	fs.StringVar(&f.others, "other-schedulers", "refuse", "what to do with pods of another schedulerName: refuse them, or admit them with an accelerator but neither count them as pending nor recreate them")
 	fs.BoolVar(&f.readmission, "readmission", true, "recreate a pod that waits when another kind that it may have is idle and better")
 	fs.BoolVar(&f.readmitBare, "readmission-bare-pods", true, "recreate pods without a controller too")
@@ -76,6 +79,8 @@ func (f *flags) check() (err error) {
 	switch {
 	case len(f.schedulers) == 0 || slices.Contains(f.schedulers, ""):
 		return errors.New("--scheduler-names has an empty name: name the schedulers that have the extender, such as default-scheduler")
+	case f.setScheduler != "" && len(validation.IsDNS1123Subdomain(f.setScheduler)) > 0:
+		return fmt.Errorf("--set-scheduler-name %q cannot be the name of a scheduler: give lower-case letters, digits, '-' and '.', such as heteroaccel-scheduler", f.setScheduler)
 	case f.others != "admit" && f.others != "refuse":
 		return fmt.Errorf("--other-schedulers %q: give admit or refuse", f.others)
 	case (f.tlsCert == "") != (f.tlsKey == ""):
@@ -86,6 +91,9 @@ func (f *flags) check() (err error) {
 		return errors.New("--reservation-ttl must be longer than 0")
 	case f.rules.Margin < 0 || f.rules.Backoff <= 0 || f.rules.Patience <= 0:
 		return errors.New("--readmission-backoff and --readmission-patience must be longer than 0, --readmission-margin at least 0")
+	}
+	if f.setScheduler != "" && !slices.Contains(f.schedulers, f.setScheduler) {
+		f.schedulers = append(slices.Clone(f.schedulers), f.setScheduler)
 	}
 	if f.policy, err = policy.Named(f.policyName); err != nil {
 		err = fmt.Errorf("--policy: %w", err)

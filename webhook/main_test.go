@@ -21,6 +21,9 @@ func TestSchedulerFlags(t *testing.T) {
 		"others too":    {[]string{"--other-schedulers=admit"}, []string{"default-scheduler"}, true, ""},
 		"others not":    {[]string{"--other-schedulers=refuse"}, []string{"default-scheduler"}, false, ""},
 		"others unsure": {[]string{"--other-schedulers=perhaps"}, nil, false, `--other-schedulers "perhaps": give admit or refuse`},
+		"one to write":  {[]string{"--set-scheduler-name=edge"}, []string{"default-scheduler", "edge"}, false, ""},
+		"one of them":   {[]string{"--scheduler-names=edge", "--set-scheduler-name=edge"}, []string{"edge"}, false, ""},
+		"no name":       {[]string{"--set-scheduler-name=An Edge"}, nil, false, `--set-scheduler-name "An Edge" cannot be the name of a scheduler`},
 		"none":          {[]string{"--scheduler-names="}, nil, false, "--scheduler-names has an empty name"},
 		"an empty one":  {[]string{"--scheduler-names=a,"}, nil, false, "--scheduler-names has an empty name"},
 	} {

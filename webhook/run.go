@@ -133,13 +133,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 
 	served := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy,
-		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers,
+		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers, SetScheduler: f.setScheduler,
 		Refusals: against, Keys: keys.Current, Registry: registry, Log: log,
 		Authenticated: f.clientCA != "",
 	}
 	if f.readmission {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
-			Inventory: inv, Options: variant.Source{Profiles: profiles, Schedulers: f.schedulers, Rules: rules, Namespaces: allowed}, Policy: f.policy,
+			Inventory: inv, Options: variant.Source{Profiles: profiles, Schedulers: f.schedulers, SetScheduler: f.setScheduler, Rules: rules, Namespaces: allowed}, Policy: f.policy,
 			Refusals: against, Suspended: suspension.Suspended,
 			Keys: keys.Current, Recorder: recorder, Registry: registry, Log: log,
 		})

@@ -24,14 +24,19 @@ func configuration(r Request, dir, kubeconfig string) string {
 
 // extenders is the entry alone. Without a dir the certificates are part of it.
 func extenders(r Request, dir string) string {
+	return extendersAt(r.Extender.String(), "# An address: kube-scheduler's resolver does not know the names of Services.\n", r, dir)
+}
+
+// extendersAt is the entry alone, for an extender at a host and a port, with a note on
+// those.
+func extendersAt(at, note string, r Request, dir string) string {
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	e := schedulerconfig.Entry(schedulerconfig.Endpoint{URL: scheme + "://" + r.Extender.String() + "/scheduler"}, r.Resources)
+	e := schedulerconfig.Entry(schedulerconfig.Endpoint{URL: scheme + "://" + at + "/scheduler"}, r.Resources)
 	var b strings.Builder
-	b.WriteString("extenders:\n")
-	b.WriteString("# An address: kube-scheduler's resolver does not know the names of Services.\n")
+	b.WriteString("extenders:\n" + note)
 	fmt.Fprintf(&b, "- urlPrefix: %s\n", e.URLPrefix)
 	fmt.Fprintf(&b, "  filterVerb: %s\n  prioritizeVerb: %s\n  preemptVerb: %s\n", e.FilterVerb, e.PrioritizeVerb, e.PreemptVerb)
 	fmt.Fprintf(&b, "  weight: %d\n  nodeCacheCapable: %v\n  httpTimeout: %s\n", e.Weight, e.NodeCacheCapable, e.HTTPTimeout.Duration)

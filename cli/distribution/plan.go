@@ -21,10 +21,16 @@ type Request struct {
 	Extender netip.AddrPort
 	// ServerName is the name in the extender's certificate.
 	ServerName string
+	// Namespace is that of the extender and of a second kube-scheduler.
+	Namespace string
+	// Image is that of a second kube-scheduler; the cluster's own has one.
+	Image string
 	// Resources are what kube-scheduler asks about.
 	Resources []string
-	// TLS has the certificates; nil for HTTP.
-	TLS *TLS
+	// TLS has the certificates; nil for HTTP. Secret is where they are in the cluster,
+	// "" for nowhere.
+	TLS    *TLS
+	Secret string
 	// Kubeconfig is how kube-scheduler reaches the API server; "" for where the
 	// distribution has it.
 	Kubeconfig string
@@ -83,6 +89,7 @@ var distributions = map[string]distribution{
 	"rke2":     {dir: "/etc/rancher/rke2/heteroaccel", kubeconfig: "/var/lib/rancher/rke2/server/cred/scheduler.kubeconfig", pod: true, complete: rke2},
 	"k0s":      {dir: "/etc/k0s/heteroaccel", kubeconfig: "/var/lib/k0s/pki/scheduler.conf", complete: k0s},
 	"talos":    {complete: talos},
+	"second":   {complete: second},
 }
 
 type distribution struct {
@@ -110,6 +117,11 @@ func For(name string, r Request) (Plan, error) {
 	}
 	if r.TLS != nil {
 		if err := r.TLS.check(); err != nil {
+			return Plan{}, err
+		}
+	}
+	if name == "second" {
+		if err := checkSecond(r); err != nil {
 			return Plan{}, err
 		}
 	}

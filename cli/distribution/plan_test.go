@@ -38,8 +38,10 @@ func request(t *testing.T, tls bool) Request {
 	r := Request{
 		Extender: netip.MustParseAddrPort("10.96.0.9:8888"), ServerName: schedulerconfig.ServiceName("heteroaccel-system"),
 		Resources: []string{"example.com/dla", "gpu.intel.com/i915"},
+		Namespace: "heteroaccel-system", Image: "registry.example/kube-scheduler:v1.37.2",
 	}
 	if tls {
+		r.Secret = "heteroaccel-extender-client"
 		r.TLS = &TLS{CA: certificate(t), Cert: certificate(t), Key: []byte("very secret\n")}
 	}
 	return r
@@ -120,6 +122,8 @@ func schedulerPart(t *testing.T, f File) (raw []byte, ok bool) {
 	switch f.Name {
 	case "kube-scheduler.yaml":
 		return f.Data, true
+	case "second-scheduler.yaml":
+		return []byte(secondObjects(t, f.Data).config.Data["kube-scheduler.yaml"]), true
 	case "talos.yaml", "talos-1.14.yaml":
 		type config struct {
 			Config map[string]any `json:"config"`
@@ -153,10 +157,26 @@ func checkConfiguration(t *testing.T, name string, config schedulerv1.KubeSchedu
 		t.Fatalf("%s: %d extenders", name, len(config.Extenders))
 	}
 	e := config.Extenders[0]
-	if name != "talos" && (config.Kind != "KubeSchedulerConfiguration" || config.ClientConnection.Kubeconfig == "" || config.LeaderElection.LeaderElect == nil || !*config.LeaderElection.LeaderElect) {
-		t.Errorf("%s: kube-scheduler would not find its API server, or not elect a leader: %+v", name, config)
+	host := "10.96.0.9"
+	switch name {
+	case "talos":
+	case "second": // in a pod
+		host = "heteroaccel-extender.heteroaccel-system.svc"
+		if l := config.LeaderElection; l.LeaderElect == nil || !*l.LeaderElect || l.ResourceName != Second || l.ResourceNamespace != "heteroaccel-system" || config.ClientConnection.Kubeconfig != "" {
+			t.Errorf("it would not elect a leader beside the cluster's own: %+v", config)
+		}
+		if len(config.Profiles) != 1 || config.Profiles[0].SchedulerName == nil || *config.Profiles[0].SchedulerName != Second {
+			t.Errorf("it has the profiles %+v", config.Profiles)
+		}
+	default:
+		if config.ClientConnection.Kubeconfig == "" || config.LeaderElection.LeaderElect == nil || !*config.LeaderElection.LeaderElect {
+			t.Errorf("%s: kube-scheduler would not find its API server, or not elect a leader: %+v", name, config)
+		}
 	}
-	if want := map[bool]string{false: "http://10.96.0.9:8888/scheduler", true: "https://10.96.0.9:8888/scheduler"}[tls]; e.URLPrefix != want {
+	if name != "talos" && config.Kind != "KubeSchedulerConfiguration" {
+		t.Errorf("%s: its kind is %q", name, config.Kind)
+	}
+	if want := map[bool]string{false: "http://", true: "https://"}[tls] + host + ":8888/scheduler"; e.URLPrefix != want {
 		t.Errorf("%s: urlPrefix %s, want %s", name, e.URLPrefix, want)
 	}
 	verified := e.TLSConfig != nil && e.TLSConfig.CAFile+string(e.TLSConfig.CAData) != "" && e.TLSConfig.CertFile+string(e.TLSConfig.CertData) != "" && e.TLSConfig.ServerName != ""
@@ -191,12 +211,15 @@ func TestRefused(t *testing.T) {
 		change       func(*Request)
 		want         string
 	}{
-		"unknown distribution": {"openshift", func(*Request) {}, "choose one of k0s, k3s, kind, kubeadm, minikube, rke2, talos"},
+		"unknown distribution": {"openshift", func(*Request) {}, "choose one of k0s, k3s, kind, kubeadm, minikube, rke2, second, talos"},
 		"no address":           {"kubeadm", func(r *Request) { r.Extender = netip.AddrPort{} }, "give it as IP:PORT"},
 		"any address":          {"kubeadm", func(r *Request) { r.Extender = netip.MustParseAddrPort("0.0.0.0:8888") }, "give it as IP:PORT"},
 		"no CA":                {"kubeadm", func(r *Request) { r.TLS.CA = nil }, "kube-scheduler would verify nothing"},
 		"CA is no certificate": {"talos", func(r *Request) { r.TLS.CA = []byte("-----BEGIN CERTIFICATE-----\nMQ==\n-----END CERTIFICATE-----\n") }, "kube-scheduler would verify nothing"},
 		"no client key":        {"k3s", func(r *Request) { r.TLS.Key = nil }, "the extender would refuse it"},
+		"no image":             {"second", func(r *Request) { r.Image = "" }, "give --image"},
+		"image is no name":     {"second", func(r *Request) { r.Image = "a: b" }, "cannot be the name of an image"},
+		"no Secret":            {"second", func(r *Request) { r.Secret = "" }, "name it with --client-secret"},
 		"no client cert":       {"rke2", func(r *Request) { r.TLS.Cert = []byte("x") }, "the extender would refuse it"},
 	} {
 		t.Run(name, func(t *testing.T) {

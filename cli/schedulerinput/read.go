@@ -36,6 +36,8 @@ type Options struct {
 	CAFile, CertFile, KeyFile string
 	// Kubeconfig is kube-scheduler's own; "" for where the distribution has it.
 	Kubeconfig string
+	// Image is that of a second kube-scheduler.
+	Image string
 }
 
 // extender is the name of the Deployment and of the Service.
@@ -44,7 +46,7 @@ const extender = "heteroaccel-extender"
 // Read reads what the cluster knows. The errors are of a person's making, and say what
 // to do.
 func Read(ctx context.Context, client kubernetes.Interface, profiles []v1alpha1.InferenceProfile, o Options) (distribution.Request, error) {
-	r := distribution.Request{ServerName: schedulerconfig.ServiceName(o.Namespace), Kubeconfig: o.Kubeconfig, Resources: resources(profiles)}
+	r := distribution.Request{ServerName: schedulerconfig.ServiceName(o.Namespace), Kubeconfig: o.Kubeconfig, Namespace: o.Namespace, Image: o.Image, Resources: resources(profiles)}
 	var err error
 	if r.Extender, err = address(ctx, client, o); err != nil {
 		return r, err
@@ -61,6 +63,9 @@ func Read(ctx context.Context, client kubernetes.Interface, profiles []v1alpha1.
 	}
 	if !o.MutualTLS {
 		return r, nil
+	}
+	if o.CAFile+o.CertFile+o.KeyFile == "" {
+		r.Secret = o.Secret
 	}
 	r.TLS, err = certificates(ctx, client, o)
 	return r, err

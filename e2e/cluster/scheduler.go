@@ -26,13 +26,14 @@ func (c *Cluster) startScheduler(ctx context.Context, extenders []schedulerv1.Ex
 	if err := os.WriteFile(config, data, 0o600); err != nil {
 		return fmt.Errorf("write the scheduler's configuration: %w", err)
 	}
-	return c.runScheduler(ctx, config)
+	return c.StartAnotherScheduler(ctx, "kube-scheduler", config)
 }
 
-// runScheduler starts the scheduler with a file of its configuration.
-func (c *Cluster) runScheduler(ctx context.Context, config string) error {
+// StartAnotherScheduler starts a kube-scheduler as a process of its own name, with a file
+// of its configuration, as it is.
+func (c *Cluster) StartAnotherScheduler(ctx context.Context, name, config string) error {
 	_, err := c.serve(ctx, service{
-		name: "kube-scheduler", path: c.bin.Scheduler, ports: 1, health: "/readyz",
+		name: name, path: c.bin.Scheduler, ports: 1, health: "/readyz",
 		args: func(ports []int) []string {
 			return []string{
 				"--config=" + config,
@@ -54,7 +55,7 @@ func (c *Cluster) RestartScheduler(ctx context.Context, extenders []schedulerv1.
 // configuration, as it is.
 func (c *Cluster) RestartSchedulerWith(ctx context.Context, config string) error {
 	c.stopScheduler()
-	return c.runScheduler(ctx, config)
+	return c.StartAnotherScheduler(ctx, "kube-scheduler", config)
 }
 
 func (c *Cluster) stopScheduler() {

@@ -41,6 +41,9 @@ type Input struct {
 	Keys *sealed.Keys
 	// Namespace is the review's: the pod's own may be empty at admission.
 	Namespace string
+	// Scheduler is the schedulerName of a pod that names none of its own; "" leaves it
+	// to the API server.
+	Scheduler string
 }
 
 // annotations are what the webhook writes back, in the order of the patch.
@@ -52,7 +55,7 @@ var annotations = [...]string{
 
 // Apply returns pod with in.Target running in.Variant: image, resources,
 // device flag, HETEROACCEL_DEVICE, extra args, env, mounts, volumes,
-// groups, selectors, tolerations, and the annotations that explain it and make
+// groups, selectors, tolerations, in.Scheduler, and the annotations that explain it and make
 // it undoable. Its Warnings are for whoever creates the pod; the reason ends with
 // a short form of them. pod is never changed; the result shares with it what did not
 // change. The rules are told at deviceflag.Rewrite, resourcesFor and
@@ -117,7 +120,7 @@ func applyVariant(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, erro
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if err := applyToPod(&out, v, r); err != nil {
+	if err := applyToPod(&out, in, r); err != nil {
 		return nil, nil, nil, err
 	}
 	return &out, r, warnings, nil
@@ -160,7 +163,12 @@ func applyToContainer(c *corev1.Container, in Input, w origins, r *record) (*dev
 
 // applyToPod changes the rest of out, which is a copy, and notes in r what it
 // added.
-func applyToPod(out *Pod, v *profile.Variant, r *record) error {
+func applyToPod(out *Pod, in Input, r *record) error {
+	v := in.Variant
+	if was := out.Spec.SchedulerName; in.Scheduler != "" && in.Scheduler != was && (was == "" || was == corev1.DefaultSchedulerName) {
+		out.Spec.SchedulerName = in.Scheduler
+		r.Scheduler = &text{Was: was, Now: in.Scheduler}
+	}
 	if was := out.Spec.Resources; was != nil {
 		out.Spec.Resources = podResourcesFor(out)
 		r.PodLimits = changedAmounts(was.Limits, out.Spec.Resources.Limits)

@@ -46,6 +46,13 @@ func Diff(before, after *Pod, t Target) []Op {
 	diffList(&d, "/spec/tolerations", b.Tolerations, a.Tolerations, func(x, y *corev1.Toleration) bool { return same(*x, *y) }, same)
 	d.strings("/spec/nodeSelector", b.NodeSelector, a.NodeSelector)
 	d.groups(b.SecurityContext, a.SecurityContext)
+	switch {
+	case b.SchedulerName == a.SchedulerName:
+	case a.SchedulerName == "":
+		d.put(opRemove, "/spec/schedulerName", nil)
+	default:
+		d.put(opAdd, "/spec/schedulerName", a.SchedulerName)
+	}
 	return d.ops
 }
 

@@ -37,6 +37,7 @@ type record struct {
 	Context      bool                `json:"context,omitempty"` // the security context is ours
 	NodeSelector map[string]string   `json:"nodeSelector,omitempty"`
 	Tolerations  []corev1.Toleration `json:"tolerations,omitempty"`
+	Scheduler    *text               `json:"scheduler,omitempty"` // the schedulerName
 
 	// Note is what was appended to the decision's reason.
 	Note string `json:"note,omitempty"`

@@ -92,6 +92,9 @@ func (r *record) undoPod(pod *Pod) {
 		c.Limits, c.Requests = r.PodLimits.undo(c.Limits), r.PodRequests.undo(c.Requests)
 		pod.Spec.Resources = &c
 	}
+	if r.Scheduler != nil && pod.Spec.SchedulerName == r.Scheduler.Now {
+		pod.Spec.SchedulerName = r.Scheduler.Was
+	}
 	pod.Spec.Volumes = withoutEach(pod.Spec.Volumes, r.Volumes, func(v corev1.Volume, name string) bool { return v.Name == name })
 	pod.Spec.Tolerations = withoutEach(pod.Spec.Tolerations, r.Tolerations, equal[corev1.Toleration])
 	if len(r.NodeSelector) > 0 {

@@ -88,7 +88,7 @@ func (s *Server) source() variant.Source {
 		Profiles:   s.Profiles,
 		Rules:      s.Rules,
 		Namespaces: s.Namespaces,
-		Schedulers: s.Schedulers, OtherSchedulers: s.OtherSchedulers,
+		Schedulers: s.Schedulers, OtherSchedulers: s.OtherSchedulers, SetScheduler: s.SetScheduler,
 	}
 }
 

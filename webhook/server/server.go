@@ -31,9 +31,11 @@ type Config struct {
 	Rules *admission.Store
 	// Namespaces say which inferences they may use; nil for all.
 	Namespaces *namespaces.Store
-	// Schedulers and OtherSchedulers are as in variant.Source; none means any.
+	// Schedulers, OtherSchedulers and SetScheduler are as in variant.Source; no
+	// Schedulers means any, and no SetScheduler none.
 	Schedulers      []string
 	OtherSchedulers bool
+	SetScheduler    string
 	// Replaces returns what is expected of a pod that replaces one recreated for
 	// another kind, given the reservation it would have, "" in a dry run, and how far
 	// the caller is trusted; nil when no pods are recreated.

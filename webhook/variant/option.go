@@ -34,6 +34,9 @@ type Source struct {
 	Schedulers []string
 	// OtherSchedulers admits pods of other schedulers too.
 	OtherSchedulers bool
+	// SetScheduler is the schedulerName of pods that name none of their own; "" leaves
+	// it to the API server. It is one of Schedulers.
+	SetScheduler string
 }
 
 // Schedules reports whether a pod of this schedulerName is one for a scheduler
@@ -46,7 +49,7 @@ func (s Source) Schedules(name string) bool {
 // its own spec is compatible with. The error is a sentence for whoever wrote the
 // pod.
 func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate.Input, []inventory.Option, error) {
-	in := mutate.Input{Request: req, Known: s.known(), Namespace: namespace}
+	in := mutate.Input{Request: req, Known: s.known(), Namespace: namespace, Scheduler: s.SetScheduler}
 	p, ok := s.Profiles.Get(req.Inference)
 	if why := s.Profiles.Invalid(req.Inference); why != nil {
 		return in, nil, fmt.Errorf("InferenceProfile %q cannot be used: %w; correct it first", req.Inference, why)

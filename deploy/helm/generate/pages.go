@@ -104,6 +104,7 @@ func networkPages() []page {
 			{old: lines(4, "- ipBlock:", "    cidr: 192.0.2.1/32"), new: api, times: 3},
 			{old: lines(4, "- port: 443", "- port: 6443"), new: lines(4, "{{- range .Values.networkPolicies.apiServerPorts }}", "- port: {{ . }}", "{{- end }}")},
 		}},
+		{from: "deploy/network-policies/second-scheduler.yaml", to: "network-policies/second-scheduler.yaml", when: networkRules},
 		{from: "deploy/network-policies/telemetry.yaml", to: "network-policies/telemetry.yaml", when: networkRules, edits: []edit{
 			{old: all + ports, new: all + scrapers + ports},
 			{old: "  - to:\n    - podSelector:\n        matchLabels:\n" + ours + "    ports:\n    - port: http\n",
