@@ -143,7 +143,7 @@ func TestNetworkPolicies(t *testing.T) {
 		"tenant":                     {"heteroaccel-connector-node:http", "heteroaccel-connector:http"},
 		"DNS":                        {"heteroaccel-connector-node:http", "heteroaccel-connector:http"},
 		"pod among ours":             {"DNS:53"},
-		"heteroaccel-webhook":        decides,
+		"heteroaccel-webhook":        append(slices.Clone(decides), "heteroaccel-webhook:https"),
 		"heteroaccel-extender":       decides,
 		"heteroaccel-connector":      decides,
 		"heteroaccel-connector-node": decides,

@@ -18,6 +18,13 @@ type lock struct {
 	hold *hold
 	// limit bounds each call: client-go does not while it stands by.
 	limit time.Duration
+	// pause is how long after a write there is no other. Until then client-go, which
+	// looks more often, is told what became of the last.
+	pause time.Duration
+	// tried is when the last write was sent, and failed what became of it.
+	tried   instant
+	written bool
+	failed  error
 }
 
 // Get reads the Lease.
@@ -46,10 +53,14 @@ func (l *lock) write(ctx context.Context, r resourcelock.LeaderElectionRecord, c
 	ctx, cancel := context.WithTimeout(ctx, l.limit)
 	defer cancel()
 	sent := l.hold.clock()
-	if err := call(ctx, r); err != nil {
-		return err
+	if l.written && sent.since(l.tried) < l.pause {
+		return l.failed
 	}
-	return l.hold.renewed(sent)
+	l.tried, l.written = sent, true
+	if l.failed = call(ctx, r); l.failed == nil {
+		l.failed = l.hold.renewed(sent)
+	}
+	return l.failed
 }
 
 // release lets another replica have the Lease at once, if it is still ours. The
