@@ -34,6 +34,7 @@ type Service struct {
 	mu       sync.Mutex
 	replicas []string
 	ready    []string
+	at       map[string]string // their addresses
 	conns    map[net.Conn]bool
 }
 
@@ -49,7 +50,7 @@ func (s *Stack) StartService(ctx context.Context, name string, replicas ...strin
 		return nil, fmt.Errorf("listen as %s: %w", name, err)
 	}
 	until, stop := context.WithCancel(context.WithoutCancel(ctx))
-	v := &Service{s: s, ln: ln, ctx: until, stop: stop, conns: map[net.Conn]bool{}}
+	v := &Service{s: s, ln: ln, ctx: until, stop: stop, at: map[string]string{}, conns: map[net.Conn]bool{}}
 	v.work.Go(v.accept)
 	for _, r := range replicas {
 		if err := v.Add(ctx, r); err != nil {
@@ -63,17 +64,18 @@ func (s *Stack) StartService(ctx context.Context, name string, replicas ...strin
 // Add has a replica behind the Service, and returns once it is ready. It leaves when its
 // probes fail, and returns when they do not.
 func (v *Service) Add(ctx context.Context, replica string) error {
-	if err := v.s.ready(ctx, replica, v.s.URL(replica+" status", "/readyz")); err != nil {
+	readyz, process := v.s.URL(replica+" status", "/readyz"), v.s.Process(replica)
+	if err := v.s.ready(ctx, replica, readyz); err != nil {
 		return err
 	}
-	process := v.s.Process(replica)
 	v.mu.Lock()
+	v.at[replica] = fmt.Sprintf("127.0.0.1:%d", v.s.ports[replica])
 	v.replicas, v.ready = append(v.replicas, replica), append(v.ready, replica)
 	v.mu.Unlock()
 	v.work.Go(func() {
 		for fails := 0; poll.SleepUntil(v.ctx, time.Now().Add(probeEvery)) == nil && v.has(replica); {
 			call, cancel := context.WithTimeout(v.ctx, time.Second)
-			_, err := Get(call, v.s.URL(replica+" status", "/readyz"))
+			_, err := Get(call, readyz)
 			cancel()
 			if fails++; err == nil {
 				fails = 0
@@ -146,7 +148,7 @@ func (v *Service) pick() (address string, err error) {
 	if len(v.ready) == 0 {
 		return "", errors.New("no replica is ready")
 	}
-	return fmt.Sprintf("127.0.0.1:%d", v.s.ports[v.ready[rand.IntN(len(v.ready))]]), nil
+	return v.at[v.ready[rand.IntN(len(v.ready))]], nil
 }
 
 // join copies both ways until either end closes.
