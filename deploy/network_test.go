@@ -147,7 +147,7 @@ func TestNetworkPolicies(t *testing.T) {
 		"DNS":                        {"heteroaccel-connector-node:http", "heteroaccel-connector:http"},
 		"pod among ours":             {"DNS:53"},
 		distribution.Second:          {"API server:443", "API server:6443", "DNS:53", "heteroaccel-extender:verbs"},
-		"heteroaccel-webhook":        decides,
+		"heteroaccel-webhook":        append(slices.Clone(decides), "heteroaccel-webhook:https"),
 		"heteroaccel-extender":       decides,
 		"heteroaccel-connector":      decides,
 		"heteroaccel-connector-node": decides,

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -25,7 +26,11 @@ func leaderThroughBurst(t *testing.T, s *stack.Stack) {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			if _, err := stack.Get(watched, s.URL("webhook status", "/readyz")); err != nil && watched.Err() == nil {
+			values, err := stack.Metrics(watched, s.URL("webhook status", "/metrics"))
+			if err == nil && values["heteroaccel_webhook_deciding"] != 1 {
+				err = errors.New("it does not decide")
+			}
+			if err != nil && watched.Err() == nil {
 				ready <- err
 				return
 			}
@@ -69,6 +74,6 @@ func leaderThroughBurst(t *testing.T, s *stack.Stack) {
 	})
 	stop()
 	if err := <-ready; err != nil {
-		t.Errorf("the webhook was not ready all the time: %v", err)
+		t.Errorf("the webhook did not decide all the time: %v", err)
 	}
 }

@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -209,69 +207,77 @@ func burst(t *testing.T, s *stack.Stack) {
 	}
 }
 
-// twoReplicas: one decides and is ready, the other stands by until the first is
-// gone.
+// twoReplicas: one decides, and the other has its reviews answered by it. Once the one
+// is killed the other decides, and what was created meanwhile was held until then.
 func twoReplicas(t *testing.T, s *stack.Stack) {
 	const second = "webhook-2"
 	if err := s.StartReplica(second); err != nil {
 		t.Fatal(err)
 	}
 	standby := s.Process(second)
-	readyz := s.URL(second+" status", "/readyz")
-	eventually(t, func(ctx context.Context) error {
-		if text, err := stack.Get(ctx, readyz); err == nil || strings.TrimSpace(text) != "standing by: another replica decides, or this one is about to" {
-			return fmt.Errorf("/readyz of the second replica says %q (%v)", text, err)
-		}
-		return nil
-	})
-	if _, err := stack.Get(t.Context(), s.URL("webhook status", "/readyz")); err != nil {
-		t.Errorf("the first replica is not ready: %v", err)
+	ready := func(replica string) {
+		t.Helper()
+		eventually(t, func(ctx context.Context) error {
+			_, err := stack.Get(ctx, s.URL(replica+" status", "/readyz"))
+			return err
+		})
 	}
-	decidesNothing(t, s, second)
-	held := create(t, s, anyPod("before", "face-recognition", "any"))
-	wantKind(t, held, "GPU")
-
-	s.Process("webhook").Kill()
-	killed := time.Now()
-	eventually(t, func(ctx context.Context) error {
-		_, err := stack.Get(ctx, readyz)
-		return err
-	})
-	t.Logf("the second replica took over after %s", time.Since(killed))
-	object := []byte(manifest(t, anyPod("direct", "face-recognition", "npu")))
-	var p corev1.Pod
-	if err := json.Unmarshal(apply(t, object, review(t, s, second, "default", object)), &p); err != nil {
-		t.Fatal(err)
-	}
-	wantKind(t, &p, "NPU")
-
+	ready(second)
 	if err := s.Register(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
-	eventuallyWould(t, s, anyPod("", "face-recognition", "any"), "NPU") // not GPU, which is held
+	decides(t, s, "webhook", second)
+	held := create(t, s, anyPod("before", "face-recognition", "any"))
+	wantKind(t, held, "GPU")
+	answered := func(outcome string) float64 {
+		t.Helper()
+		values, err := stack.Metrics(t.Context(), s.URL(second+" status", "/metrics"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return values[`heteroaccel_webhook_forward_duration_seconds_count{outcome="`+outcome+`"}`]
+	}
+	if n := answered("forwarded"); n == 0 {
+		t.Error("the second replica says that it has forwarded nothing")
+	}
+
+	s.Process("webhook").Kill()
+	killed := time.Now()
+	// Not refused, and not GPU, which is held.
 	after := create(t, s, anyPod("after", "face-recognition", "any"))
+	t.Logf("a pod was created %s after the leader was killed", time.Since(killed))
 	wantKind(t, after, "NPU")
 	running(t, s, after)
+	if n := answered("here"); n == 0 {
+		t.Error("the second replica says that it has held nothing until it led")
+	}
+	decides(t, s, second)
 
 	// The first comes back, and leads again once the second let go.
 	if err := s.StartReplica("webhook"); err != nil {
 		t.Fatal(err)
 	}
-	standby.Stop()
+	ready("webhook")
 	if err := s.Register(t.Context(), "webhook"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func(ctx context.Context) error {
-		_, err := stack.Get(ctx, s.URL("webhook status", "/readyz"))
-		return err
-	})
+	standby.Stop()
+	stopped := time.Now()
+	wantKind(t, create(t, s, anyPod("later", "face-recognition", "any")), "FPGA")
+	t.Logf("a pod was created %s after the leader had ended", time.Since(stopped))
+	decides(t, s, "webhook")
 }
 
-// decidesNothing: a replica that does not lead sends the API server elsewhere.
-func decidesNothing(t *testing.T, s *stack.Stack, replica string) {
+// decides: of some replicas the first decides, and no other.
+func decides(t *testing.T, s *stack.Stack, replicas ...string) {
 	t.Helper()
-	code, body := post(t, webhookClient(t, s), http.MethodPost, s.ReviewURL(replica, "/mutate"), "application/json", strings.NewReader("{}"))
-	if code != http.StatusServiceUnavailable || !strings.Contains(string(body), "standing by: another replica decides") {
-		t.Errorf("the standby answers %d %s, want 503", code, body)
+	for i, replica := range replicas {
+		values, err := stack.Metrics(t.Context(), s.URL(replica+" status", "/metrics"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if decides := values["heteroaccel_webhook_deciding"] == 1; decides != (i == 0) {
+			t.Errorf("%s decides: %v", replica, decides)
+		}
 	}
 }

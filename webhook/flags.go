@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"time"
@@ -22,6 +24,8 @@ import (
 // flags are the command line. Only main reads it and the environment.
 type flags struct {
 	bindAddress, metricsBindAddress, healthBindAddress string
+	// advertiseAddress is where other replicas reach bindAddress, host:port.
+	advertiseAddress string
 
 	tlsCert, tlsKey      string
 	clientCA             string
@@ -49,6 +53,7 @@ type flags struct {
 
 func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.bindAddress, "bind-address", ":8443", "address of the webhook, HTTPS")
+	fs.StringVar(&f.advertiseAddress, "advertise-address", "", "host:port where the other replicas reach this one; default: $POD_IP, the host of --bind-address or the hostname, and the port of --bind-address")
 	fs.StringVar(&f.metricsBindAddress, "metrics-bind-address", ":8080", "address of /metrics, HTTP")
 	fs.StringVar(&f.healthBindAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz, HTTP; may be that of the metrics")
 	fs.StringVar(&f.tlsCert, "tls-cert-file", "", "certificate file, read again when it changes; default: self-signed by a CA that is kept in a Secret")
@@ -76,7 +81,15 @@ func (f *flags) add(fs *pflag.FlagSet) {
 
 func (f *flags) check() (err error) {
 	f.otherSchedulers = f.others == "admit"
+	if f.advertiseAddress == "" {
+		if f.advertiseAddress, err = advertised(f.bindAddress, os.Getenv("POD_IP")); err != nil {
+			return err
+		}
+	}
+	_, _, unreachable := net.SplitHostPort(f.advertiseAddress)
 	switch {
+	case unreachable != nil:
+		return fmt.Errorf("--advertise-address %q: give host:port: %w", f.advertiseAddress, unreachable)
 	case len(f.schedulers) == 0 || slices.Contains(f.schedulers, ""):
 		return errors.New("--scheduler-names has an empty name: name the schedulers that have the extender, such as default-scheduler")
 	case f.setScheduler != "" && len(validation.IsDNS1123Subdomain(f.setScheduler)) > 0:
@@ -99,6 +112,18 @@ func (f *flags) check() (err error) {
 		err = fmt.Errorf("--policy: %w", err)
 	}
 	return errors.Join(err, f.telemetry.Check(), f.kube.Check(), f.leader.Check())
+}
+
+// advertised is where other replicas reach an address that is bound.
+func advertised(bind, podIP string) (string, error) {
+	host, port, err := net.SplitHostPort(bind)
+	if err != nil {
+		return "", fmt.Errorf("--bind-address %q: give host:port, or :port: %w", bind, err)
+	}
+	if ip := net.ParseIP(host); podIP == "" && host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return bind, nil
+	}
+	return net.JoinHostPort(cmp.Or(podIP, hostname()), port), nil
 }
 
 func hostname() string {

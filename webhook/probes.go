@@ -21,10 +21,17 @@ func (g *gate) check() error {
 	return errors.New("starting")
 }
 
-// gauge is the result of /readyz, for Prometheus: an alert on it is the only way to
-// notice that no replica decides, and so annotated pods are refused.
+// either passes where one of two checks does, and says what the second says.
+func either(first, second func() error) error {
+	if first() == nil {
+		return nil
+	}
+	return second()
+}
+
+// gauge is the result of /readyz, for Prometheus.
 func (g *gate) gauge() prometheus.Collector {
-	return gaugeOf("heteroaccel_webhook_ready", "Whether this replica is ready and decides: 1 for one of the replicas, 0 for the others.", g.check)
+	return gaugeOf("heteroaccel_webhook_ready", "Whether this replica is ready: it decides on reviews, or forwards them to the one that does. 1 for all replicas that are well.", g.check)
 }
 
 // gaugeOf is 1 while a check passes, 0 while it does not.

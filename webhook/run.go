@@ -25,6 +25,7 @@ import (
 	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/webhook/forward"
 	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/refusals"
@@ -71,7 +72,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 
 	recorder := broadcaster.NewRecorder(scheme.Scheme, "heteroaccel-webhook")
-	election, err := leader.New(leader.Config{Client: leaseClient, Namespace: f.namespace, Lease: lease, Flags: f.leader, Log: log})
+	election, err := leader.New(leader.Config{Client: leaseClient, Namespace: f.namespace, Lease: lease, Address: f.advertiseAddress, Flags: f.leader, Log: log})
 	if err != nil {
 		return err
 	}
@@ -151,27 +152,32 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		work = append(work, readmitter.Run)
 	}
 	served.Rules, served.Namespaces = rules, allowed
-	srv, err := server.New(served)
-	if err != nil {
-		return err
-	}
 	certificates, err := certificateSource(f, config, client, log)
 	if err != nil {
 		return err
 	}
-	handler, serving := srv.Handler(), certificate.ServerConfig(certificates)
+	peers := certificate.PeersOf(certificates, serviceHost(f)+".svc", log)
+	served.Peers = peers.Require
+	served.Elsewhere = forward.New(forward.Config{
+		Leader: election.Other, TLS: peers.ClientConfig(), Authenticated: served.Authenticated, Registry: registry, Log: log,
+	}).Answer
 	if f.clientCA != "" {
 		clients, err := certificate.ClientsOf(f.clientCA, f.clientNames, "the API server", log)
 		if err != nil {
 			return err
 		}
 		group.Go(func() error { return clients.Run(ctx) })
-		handler, serving = clients.Require(handler), clients.Ask(serving)
+		served.Clients = clients.Require
 	}
-	// Only the replica that decides is ready, so the Service sends it
-	// everything.
+	srv, err := server.New(served)
+	if err != nil {
+		return err
+	}
+	registry.MustRegister(gaugeOf("heteroaccel_webhook_deciding", "Whether this replica decides: 1 for one of the replicas, 0 for the others.", srv.Decides))
+	// A replica that does not decide forwards reviews to the one that does, or holds
+	// them until one does.
 	ready.set(func() error {
-		return errors.Join(feeds.Synced(), telemetry.Synced(), srv.Decides(), certificate.Ready(certificates))
+		return errors.Join(feeds.Synced(), telemetry.Synced(), certificate.Ready(certificates), either(srv.Decides, election.Led))
 	})
 
 	group.Go(func() error { return keys.Run(ctx, feeds.Pods.Relist) })
@@ -181,9 +187,18 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return failed.Run(ctx) })
 	group.Go(func() error { return telemetry.Run(ctx) })
 	deciding := &term{feeds: feeds, telemetry: telemetry, inv: inv, against: against, server: srv, work: work}
-	group.Go(func() error { return election.Run(ctx, deciding.run) })
+	draining, drained := context.WithCancel(context.WithoutCancel(ctx))
+	defer drained()
 	group.Go(func() error {
-		return serve.Run(ctx, f.bindAddress, handler, serving, log)
+		if err := election.Run(ctx, deciding.run); err != nil {
+			return err
+		}
+		election.Follow(draining) // what is still held goes to the next leader
+		return nil
+	})
+	group.Go(func() error {
+		defer drained()
+		return serve.Run(ctx, f.bindAddress, srv.Handler(), peers.Ask(certificate.ServerConfig(certificates)), log)
 	})
 	return group.Wait()
 }
@@ -222,20 +237,4 @@ func serviceTimes(profiles *profile.Store) func(string, accel.Kind) time.Duratio
 		}
 		return 0
 	}
-}
-
-// certificateSource is where the server's certificate comes from: files, or
-// else a CA of our own.
-func certificateSource(f flags, config *rest.Config, client kubernetes.Interface, log zerolog.Logger) (certificate.Source, error) {
-	if f.tlsCert != "" {
-		return certificate.FromFiles(f.tlsCert, f.tlsKey)
-	}
-	host := f.service + "." + f.namespace
-	return certificate.SelfSigned(certificate.SelfSignedConfig{
-		RESTConfig: config, Client: client,
-		Namespace: f.namespace, Secret: caSecret, CommonName: caSecret,
-		DNSNames:             []string{host + ".svc", host + ".svc.cluster.local", host, "localhost"},
-		WebhookConfiguration: f.webhookConfiguration,
-		Log:                  log,
-	}), nil
 }

@@ -78,6 +78,7 @@ func TestStates(t *testing.T) {
 		"failures ignored":          {func(c *Cluster) { c.Registration.Value.Webhooks[0].FailurePolicy = new(admissionv1.Ignore) }, "registration", Wrong, "failurePolicy is Ignore"},
 		"registered by URL":         {byURL, "webhook", OK, "registered at https://localhost:1/mutate"},
 		"webhook not ready":         {func(c *Cluster) { c.Ready[Webhook] = Read(0, nil) }, "webhook", Wrong, "no pod of heteroaccel-webhook is ready"},
+		"a replica not ready":       {func(c *Cluster) { c.Programs[Webhook] = Read(Workload{Image: "x:v0.1.0", Desired: 2}, nil) }, "webhook", Wrong, "only 1 of 2 pods of heteroaccel-webhook are ready"},
 		"webhook not installed":     {func(c *Cluster) { c.Programs[Webhook] = Fact[Workload]{Err: errMissing} }, "webhook", Wrong, "Deployment heteroaccel-webhook is missing"},
 		"no Service":                {func(c *Cluster) { c.Ready[Webhook] = Fact[int]{Err: errMissing} }, "webhook", Wrong, "Service heteroaccel-webhook is missing"},
 		"nobody asked":              {func(c *Cluster) { c.Mutated.Value.Annotations = nil }, "admission", Wrong, "the API server did not call the webhook"},

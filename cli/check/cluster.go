@@ -65,7 +65,7 @@ type Workload struct {
 	Annotations map[string]string
 	Image       string
 	Args        []string
-	// Desired is how many nodes a DaemonSet is for.
+	// Desired is how many nodes a DaemonSet is for, or replicas a Deployment.
 	Desired int
 }
 

@@ -60,6 +60,8 @@ func program(c *Cluster, check, name string) []Line {
 		return []Line{unread(check, ready.Err, "list EndpointSlices in "+c.System, "the Service "+name+" is missing", c.install())}
 	case ready.Value == 0:
 		return []Line{wrong(check, describe, "no pod of %s is ready", name)}
+	case ready.Value < c.Programs[name].Value.Desired:
+		return []Line{wrong(check, describe, "only %d of %s of %s are ready", ready.Value, count(c.Programs[name].Value.Desired, "pod"), name)}
 	}
 	return []Line{ok(check, "%s behind the Service %s", count(ready.Value, "ready pod"), name)}
 }

@@ -26,6 +26,9 @@ func (g *Gatherer) workloads(ctx context.Context, c *check.Cluster) {
 		w := check.Workload{}
 		if err == nil {
 			w = workload(d.Annotations, d.Spec.Template.Spec)
+			if d.Spec.Replicas != nil {
+				w.Desired = int(*d.Spec.Replicas)
+			}
 		}
 		c.Programs[name] = check.Read(w, err)
 	}

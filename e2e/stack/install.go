@@ -102,7 +102,7 @@ func (s *Stack) byURL(o *unstructured.Unstructured) (*unstructured.Unstructured,
 }
 
 // Register has the API server send its reviews to another replica of the
-// webhook, as the Service does where there is one when that becomes ready.
+// webhook, or to a Service.
 func (s *Stack) Register(ctx context.Context, replica string) error {
 	configs := s.Client().AdmissionregistrationV1().MutatingWebhookConfigurations()
 	config, err := configs.Get(ctx, configuration, metav1.GetOptions{})

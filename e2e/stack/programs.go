@@ -104,9 +104,8 @@ func (s *Stack) StartWebhook(ctx context.Context) error {
 	return s.waitRegistered(ctx)
 }
 
-// StartReplica runs a replica of the webhook and does not wait for it: only
-// the one that decides becomes ready. The registration stays where it is: see
-// Register. The replicas' addresses are those of name and of name + " status".
+// StartReplica runs a replica of the webhook and does not wait for it. The
+// registration stays where it is: see Register and StartService. The replicas' addresses are those of name and of name + " status".
 func (s *Stack) StartReplica(name string) error {
 	kubeconfig, err := s.identity(name, "heteroaccel-webhook")
 	if err != nil {

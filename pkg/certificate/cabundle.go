@@ -29,6 +29,8 @@ type caBundle struct {
 
 	// trusted is the bundle that the API server had last.
 	trusted atomic.Pointer[trust]
+	// ca is the CA as it was read last, PEM.
+	ca atomic.Pointer[[]byte]
 }
 
 // trust is a bundle and since when, at the latest, the API server has it.
@@ -69,6 +71,8 @@ func (c *caBundle) sync(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the CA: %w", err)
 	}
+	ca := secret.Data[corev1.TLSCertKey]
+	c.ca.Store(&ca)
 	configs := c.client.AdmissionregistrationV1().MutatingWebhookConfigurations()
 	config, err := configs.Get(ctx, c.configuration, metav1.GetOptions{})
 	if err != nil {
@@ -86,7 +90,7 @@ func (c *caBundle) sync(ctx context.Context) error {
 		c.observe(config.Webhooks[0].ClientConfig.CABundle, time.Now())
 	}
 	for i, w := range config.Webhooks {
-		bundle := withCA(secret.Data[corev1.TLSCertKey], w.ClientConfig.CABundle, time.Now())
+		bundle := withCA(ca, w.ClientConfig.CABundle, time.Now())
 		if !bytes.Equal(bundle, w.ClientConfig.CABundle) {
 			ops = append(ops, op{"add", fmt.Sprintf("/webhooks/%d/clientConfig/caBundle", i), bundle})
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	certtls "github.com/cert-manager/cert-manager/pkg/server/tls"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -18,7 +19,7 @@ const propagation = 5 * time.Second
 // server trusts the new CA, the certificate that the old one signed is served,
 // so that no request fails meanwhile.
 type changeover struct {
-	Source
+	certtls.CertificateSource
 	// bundle says what the API server trusts.
 	bundle *caBundle
 
@@ -30,14 +31,14 @@ type changeover struct {
 func (c *changeover) Start(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.bundle.run(ctx) })
-	group.Go(func() error { return c.Source.Start(ctx) })
+	group.Go(func() error { return c.CertificateSource.Start(ctx) })
 	return group.Wait()
 }
 
 // GetCertificate returns the newest certificate that the API server trusts;
 // the newest of all while it trusts none, as at the first start.
 func (c *changeover) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	newest, err := c.Source.GetCertificate(hello)
+	newest, err := c.CertificateSource.GetCertificate(hello)
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +49,19 @@ func (c *changeover) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificat
 		c.last = newest
 	}
 	return c.last, nil
+}
+
+// vouches takes whatever our CA signed, or the one before it, while the API server
+// trusts that too.
+func (c *changeover) vouches(presented []*x509.Certificate, name string, now time.Time) error {
+	var cas []byte
+	if t := c.bundle.trusted.Load(); t != nil {
+		cas = append(cas, t.bundle...)
+	}
+	if ca := c.bundle.ca.Load(); ca != nil {
+		cas = append(cas, *ca...)
+	}
+	return signedBy(cas, presented, name, now)
 }
 
 // trusts reports whether the API server accepts a certificate by now.

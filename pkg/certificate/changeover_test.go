@@ -59,7 +59,7 @@ func TestChangeover(t *testing.T) {
 	newCA, renewed := signed(t, "new")
 	bundle := &caBundle{}
 	inner := &fixed{old}
-	c := &changeover{Source: inner, bundle: bundle}
+	c := &changeover{CertificateSource: inner, bundle: bundle}
 	serves := func(when string, want *tls.Certificate) {
 		t.Helper()
 		if got, err := c.GetCertificate(nil); err != nil || got != want {

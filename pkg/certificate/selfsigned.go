@@ -26,10 +26,11 @@ type SelfSignedConfig struct {
 }
 
 // SelfSigned issues and renews certificates signed by a CA of our own, renews
-// that CA in time, and keeps the API server's caBundle equal to it.
-func SelfSigned(c SelfSignedConfig) Source {
+// that CA in time, and keeps the API server's caBundle equal to it. Other replicas are
+// known by that CA.
+func SelfSigned(c SelfSignedConfig) ReplicaSource {
 	return &changeover{
-		Source: &certtls.DynamicSource{
+		CertificateSource: &certtls.DynamicSource{
 			DNSNames: c.DNSNames,
 			Authority: &authority.DynamicAuthority{
 				SecretNamespace: c.Namespace,

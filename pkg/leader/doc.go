@@ -20,7 +20,11 @@
 // not run alike. A term ends by the clock that is further on: the monotonic one,
 // which does not jump, or the time of day, which goes on while the computer sleeps.
 //
+// Who holds the Lease is seen five times in each RetryPeriod, and where that replica is
+// reached: its address is in the Lease.
+//
 //	leader.go  standing by, terms, the release of the Lease
+//	holder.go  who holds the Lease, and where it is reached
 //	hold.go    until when the Lease is held for certain
 //	lock.go    the Lease, as client-go's election reads and writes it
 //	fence.go   requests of a term that is over are not sent

@@ -22,12 +22,22 @@ func (f *Flags) Add(fs *pflag.FlagSet, identity string) {
 	fs.BoolVar(&f.Elect, "leader-elect", true, "take part in the election of the one replica that decides")
 	fs.StringVar(&f.Identity, "leader-elect-identity", identity, "name of this replica in the election; default: the hostname")
 	fs.Lookup("leader-elect-identity").DefValue = "" // it differs from machine to machine, and help says what it is
-	// Shorter than the usual 15 s: until another replica leads, annotated pods
-	// are refused.
+	// Shorter than the usual 15 s: until another replica leads, the creation of
+	// annotated pods waits.
 	fs.DurationVar(&f.LeaseDuration, "leader-elect-lease-duration", 6*time.Second, "how long the other replicas wait for a leader that does not renew its lease; in whole seconds")
 	fs.DurationVar(&f.RenewDeadline, "leader-elect-renew-deadline", 4*time.Second, "how long the leader leads on after the last renewal of its lease; must be shorter than the lease's duration")
-	fs.DurationVar(&f.RetryPeriod, "leader-elect-retry-period", time.Second, "how long to wait between tries to get or renew the lease")
+	fs.DurationVar(&f.RetryPeriod, "leader-elect-retry-period", time.Second, "how often the leader renews its lease; the other replicas look at it five times as often")
 }
+
+// look is how often a replica looks at the Lease, so that one that was released is
+// taken at once, and who leads is known at once.
+func (f *Flags) look() time.Duration { return f.RetryPeriod / 5 }
+
+// TakeOver is how long after the last renewal of a leader that was killed another one
+// has the Lease at the latest, but for the calls: it sees that renewal, and the end of
+// the Lease's duration, one look late, and client-go makes a look up to 2.2 times as
+// long.
+func (f *Flags) TakeOver() time.Duration { return f.LeaseDuration + 2*(11*f.look()/5) }
 
 // Check rejects values with which no election works.
 func (f *Flags) Check() error {

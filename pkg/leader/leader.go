@@ -14,12 +14,15 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// Config is what a Leader needs; every field is required.
+// Config is what a Leader needs; every field is required that does not say otherwise.
 type Config struct {
 	// Client should be for the Lease alone, so that nothing delays a renewal.
 	Client kubernetes.Interface
 	// Namespace and Lease name the Lease.
 	Namespace, Lease string
+	// Address is where the other replicas reach this one, host:port; "" when they need
+	// not.
+	Address string
 	Flags
 	Log zerolog.Logger
 }
@@ -33,6 +36,7 @@ type Leader struct {
 	// current is the hold of the term, nil when there is none.
 	current atomic.Pointer[hold]
 	terms   atomic.Int64
+	sight   sight
 }
 
 // patience is longer than a call of the API server may take.
@@ -40,7 +44,7 @@ const patience = 30 * time.Second
 
 // New prepares the election.
 func New(c Config) (*Leader, error) {
-	l := &Leader{Config: c, clock: sinceNow(), patience: patience}
+	l := &Leader{Config: c, clock: sinceNow(), patience: patience, sight: sight{changed: make(chan struct{})}}
 	if !c.Elect {
 		return l, nil
 	}
@@ -107,14 +111,14 @@ func (l *Leader) candidate(elected func()) (*leaderelection.LeaderElector, *lock
 	lease := &lock{
 		LeaseLock: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Lease},
-			Client:     l.Client.CoordinationV1(),
+			Client:     l.leases(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: l.Identity},
 		},
-		hold: newHold(l.clock, l.RenewDeadline), limit: l.RenewDeadline,
+		hold: newHold(l.clock, l.RenewDeadline), limit: l.RenewDeadline, pause: l.RetryPeriod - l.look()/2,
 	}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Name: l.Lease, Lock: lease,
-		LeaseDuration: l.LeaseDuration, RenewDeadline: l.RenewDeadline, RetryPeriod: l.RetryPeriod,
+		LeaseDuration: l.LeaseDuration, RenewDeadline: l.RenewDeadline, RetryPeriod: l.look(),
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) { elected() },
 			OnStoppedLeading: func() {},

@@ -18,13 +18,23 @@ type lock struct {
 	hold *hold
 	// limit bounds each call: client-go does not while it stands by.
 	limit time.Duration
+	// pause is how long after a write there is no other: client-go, which looks more
+	// often, is told that the last one was well, or waits for the next try.
+	pause time.Duration
+	// tried is when the last write was sent, and failed what became of it.
+	tried   instant
+	written bool
+	failed  error
 }
 
 // Get reads the Lease.
 func (l *lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.limit)
+	call, cancel := context.WithTimeout(ctx, l.limit)
 	defer cancel()
-	record, raw, err := l.LeaseLock.Get(ctx)
+	record, raw, err := l.LeaseLock.Get(call)
+	if err != nil && !apierrors.IsNotFound(err) {
+		l.rest(ctx, l.pause)
+	}
 	// client-go goes on trying to renew what another has, until the deadline.
 	if apierrors.IsNotFound(err) || err == nil && record.HolderIdentity != l.Identity() {
 		l.hold.lost()
@@ -43,13 +53,29 @@ func (l *lock) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) 
 }
 
 func (l *lock) write(ctx context.Context, r resourcelock.LeaderElectionRecord, call func(context.Context, resourcelock.LeaderElectionRecord) error) error {
+	sent := l.hold.clock()
+	if left := l.pause - sent.since(l.tried); l.written && left > 0 {
+		if l.failed == nil {
+			return nil
+		}
+		l.rest(ctx, left)
+		sent = l.hold.clock()
+	}
 	ctx, cancel := context.WithTimeout(ctx, l.limit)
 	defer cancel()
-	sent := l.hold.clock()
-	if err := call(ctx, r); err != nil {
-		return err
+	l.tried, l.written = sent, true
+	if l.failed = call(ctx, r); l.failed == nil {
+		l.failed = l.hold.renewed(sent)
 	}
-	return l.hold.renewed(sent)
+	return l.failed
+}
+
+// rest keeps client-go from trying, and logging, what has failed at every look.
+func (l *lock) rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 // release lets another replica have the Lease at once, if it is still ours. The

@@ -10,6 +10,7 @@ import (
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/webhook/forward"
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/replacement"
 	"heteroaccel.io/webhook/variant"
@@ -75,12 +76,20 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 	return mutate.Diff(incoming, mutated, in.Target), append(warnings, mutated.Warnings...), nil
 }
 
-// callerOf is who sent a request, as far as it matters how far its word is taken.
-func (s *Server) callerOf(r *http.Request) inventory.Caller {
-	if s.Authenticated {
-		return inventory.Caller{}
+// callerOf is who sent a request, as far as it matters how far its word is taken. The
+// error is a sentence for another replica, which takes reviews from anybody while this
+// one takes them from the API server alone.
+func (s *Server) callerOf(r *http.Request) (inventory.Caller, error) {
+	from, forwarded := forward.OriginOf(r)
+	switch {
+	case s.Authenticated && forwarded && !from.Authenticated:
+		return inventory.Caller{}, errUnauthenticated
+	case s.Authenticated:
+		return inventory.Caller{}, nil
+	case forwarded:
+		return inventory.Caller{Connection: from.Connection}, nil
 	}
-	return inventory.Caller{Connection: serve.ConnectionOf(r)}
+	return inventory.Caller{Connection: serve.ConnectionOf(r)}, nil
 }
 
 func (s *Server) source() variant.Source {
@@ -109,5 +118,7 @@ func (s *Server) earlierDecision(r *request) mutate.Decision {
 func allowed(options []inventory.Option, kind accel.Kind) bool {
 	return slices.ContainsFunc(options, func(o inventory.Option) bool { return o.Kind == kind })
 }
+
+var errUnauthenticated = errors.New("the replica that forwards this review takes reviews from anybody: give it the same --client-ca-file")
 
 var errKeys = errors.New("a webhook needs keys for its records")

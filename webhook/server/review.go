@@ -7,6 +7,7 @@ import (
 	"github.com/bytedance/sonic"
 	"k8s.io/apimachinery/pkg/types"
 
+	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/mutate"
 )
@@ -65,43 +66,57 @@ func decode(body []byte) (*review, error) {
 // objects of up to 3 MiB, and a review holds one, not quoted.
 const maxReview = 8 << 20
 
-// handle answers POST /mutate.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
-	if err := s.Decides(); err != nil {
-		standBy(w, err)
-		return
+// handle answers reviews, where this replica does not decide by elsewhere.
+func (s *Server) handle(elsewhere elsewhere) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		serve.Body(w, r, maxReview, func(body []byte) {
+			rev, err := decode(body)
+			if err != nil {
+				s.metrics.malformed.Inc()
+				serve.Error(w, http.StatusBadRequest, "%v", err)
+				return
+			}
+			if !rev.Request.isPodCreate() {
+				a, _ := allow(rev.Request.UID, nil)
+				serve.JSON(w, http.StatusOK, a)
+				return
+			}
+			by, err := s.callerOf(r)
+			if err != nil {
+				serve.Error(w, http.StatusUnauthorized, "%v", err)
+				return
+			}
+			elsewhere(w, r, body, func() <-chan struct{} {
+				begins := s.begins()
+				if s.answer(w, rev.Request, by) != nil {
+					return begins
+				}
+				return nil
+			})
+		})
 	}
-	serve.Body(w, r, maxReview, func(body []byte) {
-		rev, err := decode(body)
-		if err != nil {
-			s.metrics.malformed.Inc()
-			serve.Error(w, http.StatusBadRequest, "%v", err)
-			return
-		}
-		uid := rev.Request.UID
-		if !rev.Request.isPodCreate() {
-			a, _ := allow(uid, nil)
-			serve.JSON(w, http.StatusOK, a)
-			return
-		}
-		var ops []mutate.Op
-		var warnings []string
-		var refusal error
-		if err := s.inTerm(func() { ops, warnings, refusal = s.admit(rev.Request, s.callerOf(r)) }); err != nil {
-			standBy(w, err)
-			return
-		}
-		if refusal != nil {
-			serve.JSON(w, http.StatusOK, refuse(uid, refusal))
-			return
-		}
-		a, err := allow(uid, ops)
-		if err != nil {
-			s.Log.Error().Err(err).Msg("encode the patch")
-			serve.Error(w, http.StatusInternalServerError, "the patch could not be encoded: the webhook's log has the details")
-			return
-		}
-		a.Response.Warnings = warnings
-		serve.JSON(w, http.StatusOK, a)
-	})
+}
+
+// answer decides on a pod and answers its review. The error is why it is not decided
+// here: then nothing was written.
+func (s *Server) answer(w http.ResponseWriter, r *request, by inventory.Caller) error {
+	var ops []mutate.Op
+	var warnings []string
+	var refusal error
+	if err := s.inTerm(func() { ops, warnings, refusal = s.admit(r, by) }); err != nil {
+		return err
+	}
+	if refusal != nil {
+		serve.JSON(w, http.StatusOK, refuse(r.UID, refusal))
+		return nil
+	}
+	a, err := allow(r.UID, ops)
+	if err != nil {
+		s.Log.Error().Err(err).Msg("encode the patch")
+		serve.Error(w, http.StatusInternalServerError, "the patch could not be encoded: the webhook's log has the details")
+		return nil
+	}
+	a.Response.Warnings = warnings
+	serve.JSON(w, http.StatusOK, a)
+	return nil
 }

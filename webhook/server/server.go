@@ -16,6 +16,7 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/webhook/forward"
 	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/replacement"
@@ -44,10 +45,18 @@ type Config struct {
 	Refusals *refusals.Memory
 	// Keys authenticate the records of what was replaced, as they are now; never nil.
 	Keys func() *record.Keys
-	// Authenticated is set when Handler is reached by nobody but the API server.
+	// Authenticated is set when reviews are taken from the API server alone.
 	Authenticated bool
-	Registry      prometheus.Registerer
-	Log           zerolog.Logger
+	// Clients answers all requests for /mutate that are not the API server's; nil when
+	// nobody else reaches Handler, or they are taken from whoever sends them.
+	Clients func(http.Handler) http.Handler
+	// Peers answers all requests that no other replica has sent; nil when there is none.
+	Peers func(http.Handler) http.Handler
+	// Elsewhere answers a review while another replica decides, as Answer of a
+	// forward.Forwarder does; nil when there is none.
+	Elsewhere func(w http.ResponseWriter, r *http.Request, body []byte, decide func() (begun <-chan struct{}))
+	Registry  prometheus.Registerer
+	Log       zerolog.Logger
 }
 
 // Server answers admission reviews, in a term: see Begin.
@@ -72,12 +81,28 @@ func New(c Config) (*Server, error) {
 			return replacement.Expected{}, false
 		}
 	}
-	return &Server{Config: c, metrics: newMetrics(c.Registry, c.Inventory), trials: learning.NewTrials()}, nil
+	return &Server{
+		Config: c, metrics: newMetrics(c.Registry, c.Inventory), trials: learning.NewTrials(),
+		deciding: deciding{next: make(chan struct{})},
+	}, nil
 }
 
-// Handler routes POST /mutate.
+// elsewhere answers a review that may have to be decided by another replica.
+type elsewhere = func(w http.ResponseWriter, r *http.Request, body []byte, decide func() (begun <-chan struct{}))
+
+// Handler routes POST /mutate, and what other replicas forward.
 func (s *Server) Handler() http.Handler {
 	r := serve.Router(s.Log)
-	r.Post("/mutate", s.handle)
+	reviews, answer := http.Handler(nil), s.Elsewhere
+	if answer == nil {
+		answer = s.standBy
+	}
+	if reviews = s.handle(answer); s.Clients != nil {
+		reviews = s.Clients(reviews)
+	}
+	r.Method(http.MethodPost, "/mutate", reviews)
+	if s.Peers != nil {
+		r.Method(http.MethodPost, forward.Path, forward.Accept(s.Peers, s.handle(s.fromPeer)))
+	}
 	return r
 }

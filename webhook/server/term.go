@@ -15,6 +15,7 @@ type deciding struct {
 	// mu is held for reading while a review is decided.
 	mu   sync.RWMutex
 	term context.Context // nil when there is none
+	next chan struct{}   // closed when the next one begins
 }
 
 // errStandingBy is what a replica says that does not decide.
@@ -26,11 +27,20 @@ func (s *Server) Begin(term context.Context) (end func()) {
 	s.deciding.mu.Lock()
 	defer s.deciding.mu.Unlock()
 	s.deciding.term = term
+	close(s.deciding.next)
+	s.deciding.next = make(chan struct{})
 	return func() {
 		s.deciding.mu.Lock()
 		defer s.deciding.mu.Unlock()
 		s.deciding.term = nil
 	}
+}
+
+// begins is closed when the next term does.
+func (s *Server) begins() <-chan struct{} {
+	s.deciding.mu.RLock()
+	defer s.deciding.mu.RUnlock()
+	return s.deciding.next
 }
 
 // Decides says why no review is decided here now, nil when they are.
@@ -61,10 +71,21 @@ func (s *Server) inTerm(decide func()) error {
 }
 
 // standBy answers a review that another replica has to decide.
-func standBy(w http.ResponseWriter, why error) {
+func (s *Server) standBy(w http.ResponseWriter, _ *http.Request, _ []byte, decide func() (begun <-chan struct{})) {
+	if decide() == nil {
+		return
+	}
 	// The API server keeps its connections: closed, and asked to try again, it
 	// connects to the replica that decides.
 	w.Header().Set("Connection", "close")
 	w.Header().Set("Retry-After", "1")
-	serve.Error(w, http.StatusServiceUnavailable, "this replica of the webhook does not decide now: %v; try again in a moment", why)
+	serve.Error(w, http.StatusServiceUnavailable, "this replica of the webhook does not decide now: %v; try again in a moment", errStandingBy)
+}
+
+// fromPeer answers a review that another replica has forwarded: it is decided now or
+// not here.
+func (s *Server) fromPeer(w http.ResponseWriter, _ *http.Request, _ []byte, decide func() (begun <-chan struct{})) {
+	if decide() != nil {
+		serve.Error(w, http.StatusServiceUnavailable, "%v", errStandingBy)
+	}
 }

@@ -46,6 +46,7 @@ func pages() []page {
 			{old: "    service:\n", new: lines(4, `{{- if eq .Values.certificates.mode "secret" }}`, "caBundle: {{ .Values.certificates.caBundle | b64enc }}", "{{- end }}") + "    service:\n"},
 		}},
 		webhookWorkload(),
+		{from: "deploy/base/webhook/disruption.yaml", to: "webhook/disruption.yaml"},
 
 		{from: "deploy/base/policies/backstop.yaml", to: "policies/backstop.yaml"},
 		{from: "deploy/base/policies/webhook-objects.yaml", to: "policies/webhook-objects.yaml"},
@@ -105,6 +106,7 @@ func networkPages() []page {
 			{old: lines(4, "- port: 443", "- port: 6443"), new: lines(4, "{{- range .Values.networkPolicies.apiServerPorts }}", "- port: {{ . }}", "{{- end }}")},
 		}},
 		{from: "deploy/network-policies/second-scheduler.yaml", to: "network-policies/second-scheduler.yaml", when: networkRules},
+		{from: "deploy/network-policies/replicas.yaml", to: "network-policies/replicas.yaml", when: networkRules},
 		{from: "deploy/network-policies/telemetry.yaml", to: "network-policies/telemetry.yaml", when: networkRules, edits: []edit{
 			{old: all + ports, new: all + scrapers + ports},
 			{old: "  - to:\n    - podSelector:\n        matchLabels:\n" + ours + "    ports:\n    - port: http\n",
