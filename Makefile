@@ -11,7 +11,7 @@ GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./connector ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo cluster test test-all test-cluster lint unit e2e e2e-long fuzz faults soak bench experiment simulate generate vulnerabilities prepare
+.PHONY: help build release demo cluster test test-all test-cluster lint unit e2e e2e-long fuzz faults soak bench experiment simulate generate vulnerabilities prepare
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ help: ## Show this help
 build: ## Compile the programs into bin/
 	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $(BIN)/ $(PROGRAMS)
 	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $(BIN)/heteroaccel ./cli
+
+release: ## Make images, manifests, chart, command line program and bundles of a release in bin/release
+	@go run ./deploy/release
 
 demo: prepare ## Run four inferences on four accelerators of a simulated cluster (DEMO_EXIT=1 ends by itself)
 	@go run ./e2e/demo

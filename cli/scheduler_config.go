@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -98,9 +97,27 @@ func write(dir string, files []distribution.File) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("write the files: %w", err)
 		}
-		if err := renameio.WriteFile(path, f.Data, f.Mode, renameio.WithStaticPermissions(f.Mode)); err != nil {
+		if err := replace(path, f); err != nil {
 			failed = append(failed, fmt.Errorf("write %s: %w", path, err))
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// replace writes a file whole, or leaves what was there; nobody else can read a secret
+// one meanwhile. renameio, which does the same, does not compile for Windows.
+func replace(path string, f distribution.File) error {
+	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = temporary.Write(f.Data)
+	err = errors.Join(err, temporary.Chmod(f.Mode), temporary.Sync(), temporary.Close())
+	if err == nil {
+		err = os.Rename(temporary.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temporary.Name()))
+	}
+	return nil
 }
