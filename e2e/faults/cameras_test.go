@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -132,23 +133,10 @@ func (f *film) inOrder(t *testing.T, ctx context.Context) {
 	t.Helper()
 	var waiting []*camera
 	ending := -1
-	for i, c := range f.cameras {
-		s, err := c.session()
-		switch {
-		case err != nil:
-			t.Fatal(err)
-		case c.accelerator != "gpu":
-		case s.State == "waiting":
-			waiting = append(waiting, c)
-		case ending < 0:
-			ending = i
-		}
-	}
+	eventually(t, func(context.Context) (err error) { waiting, ending, err = f.queue(); return err })
 	if len(waiting) < 2 || ending < 0 {
 		t.Fatalf("%d sessions wait for a GPU, want two or more, and one that is served: this proves nothing", len(waiting))
 	}
-	position := func(c *camera) int { s, _ := c.session(); return s.Position }
-	slices.SortFunc(waiting, func(a, b *camera) int { return cmp.Compare(position(a), position(b)) })
 	f.cameras[0], f.cameras[ending] = f.cameras[ending], f.cameras[0]
 	f.end(t, ctx, 1)
 	eventually(t, func(context.Context) error {
@@ -164,6 +152,33 @@ func (f *film) inOrder(t *testing.T, ctx context.Context) {
 		t.Errorf("session %s is %s, want it to wait: one GPU was freed, and %s is ordered before it; %v", s.ID, s.State, waiting[0].last.ID, err)
 	}
 	eventually(t, func(context.Context) error { return f.served(f.cameras) })
+}
+
+// queue are the cameras that wait for a GPU, in the order of their queue, and the number
+// of one that is served by a GPU that it asked for, -1 for none. The error is that what
+// they were told does not agree: not all were told since the queue changed.
+func (f *film) queue() (waiting []*camera, served int, err error) {
+	served = -1
+	position := map[*camera]int{}
+	for i, c := range f.cameras {
+		s, err := c.session()
+		switch {
+		case err != nil:
+			return nil, -1, fmt.Errorf("session %s: %w", s.ID, err)
+		case c.accelerator != "gpu":
+		case s.State == "waiting":
+			waiting, position[c] = append(waiting, c), s.Position
+		case served < 0:
+			served = i
+		}
+	}
+	slices.SortFunc(waiting, func(a, b *camera) int { return cmp.Compare(position[a], position[b]) })
+	for i, c := range waiting {
+		if position[c] != i+1 {
+			return nil, -1, fmt.Errorf("the sessions that wait are at %v of the queue", slices.Sorted(maps.Values(position)))
+		}
+	}
+	return waiting, served, nil
 }
 
 // served says whether each session that a client was told of is served by a server of
