@@ -35,7 +35,7 @@ test-all: lint unit e2e-long fuzz faults soak ## Run every test that needs no ro
 
 test-cluster: privileged ## Run the tests on real kubelets, as root
 	@./e2e/needs.sh cc venv
-	go test -race -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/...
+	go test -race -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/... ./e2e/installs
 
 lint: ## Check formatting, dependencies, vet and staticcheck
 	@./e2e/lint.sh

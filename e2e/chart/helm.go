@@ -31,6 +31,9 @@ func InstallHelm(ctx context.Context) (Helm, error) {
 	return Helm{dir}, err
 }
 
+// Path is that of helm.
+func (h Helm) Path() string { return filepath.Join(h.dir, "helm") }
+
 // Release is one to render, under the name heteroaccel.
 type Release struct {
 	Namespace   string
@@ -66,7 +69,7 @@ func (h Helm) Render(ctx context.Context, chart string, releases []Release) ([]R
 
 // Run runs helm and returns what it prints, on both streams.
 func (h Helm) Run(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(h.dir, "helm"), args...)
+	cmd := exec.CommandContext(ctx, h.Path(), args...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("helm %s: %w: %s", args[0], err, out)

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/realnodes"
 	"heteroaccel.io/pkg/accel"
 )
 
@@ -97,7 +98,7 @@ func TestRestarts(t *testing.T) {
 		}, true},
 		{"Prometheus", func(t *testing.T) {
 			scale := func(n int) {
-				if err := shared.kubectl(context.Background(), "-n", namespace, "scale", "deployment/"+prometheus, fmt.Sprintf("--replicas=%d", n)); err != nil {
+				if err := shared.Run(context.Background(), "-n", namespace, "scale", "deployment/"+prometheus, fmt.Sprintf("--replicas=%d", n)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -157,7 +158,7 @@ func settled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for name, resource := range resources {
+	for name, resource := range realnodes.Resources {
 		node, err := shared.Client().CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -184,7 +185,7 @@ func deletePods(t *testing.T, namespace, label, node string) {
 	if node != "" {
 		args = append(args, "--field-selector=spec.nodeName="+node)
 	}
-	if err := shared.kubectl(t.Context(), args...); err != nil {
+	if err := shared.Run(t.Context(), args...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -217,11 +218,11 @@ func kill(t *testing.T, node, program string) {
 // TestDrain: a drained node gets nothing, and an uncordoned one is used again.
 func TestDrain(t *testing.T) {
 	watchAllocations(t)
-	if err := shared.kubectl(t.Context(), "drain", "g", "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s"); err != nil {
+	if err := shared.Run(t.Context(), "drain", "g", "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s"); err != nil {
 		t.Fatal(err)
 	}
 	back := func() {
-		if err := shared.kubectl(context.Background(), "uncordon", "g"); err != nil {
+		if err := shared.Run(context.Background(), "uncordon", "g"); err != nil {
 			t.Error(err)
 		}
 	}
@@ -258,7 +259,7 @@ func TestUnplug(t *testing.T) {
 			back()
 		}
 	}()
-	if err := shared.WaitAllocatable(t.Context(), "n", resources["n"], 0); err != nil {
+	if err := shared.WaitAllocatable(t.Context(), "n", realnodes.Resources["n"], 0); err != nil {
 		t.Fatal(err)
 	}
 	job(t, "without", "face-recognition", "npu", 1)

@@ -20,7 +20,7 @@ import (
 // given two paths of one address, where a client of others' making gets real
 // results; and a path is gone with its server.
 func TestGateway(t *testing.T) {
-	address, err := gateway.Start(t.Context(), shared.Cluster, shared.site.Place())
+	address, err := gateway.Start(t.Context(), shared.Cluster.Cluster, shared.Place())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestGateway(t *testing.T) {
 // test, with the rights of the component.
 func behindGateway(t *testing.T) {
 	t.Helper()
-	if said, err := shared.Kubectl(t.Context(), "apply", "--server-side", "-f", shared.root+"/deploy/connector-gateway/rbac.yaml"); err != nil {
+	if said, err := shared.Kubectl(t.Context(), "apply", "--server-side", "-f", shared.Root+"/deploy/connector-gateway/rbac.yaml"); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
 	before := connectorArgs(t, t.Context(), nil)
@@ -114,7 +114,7 @@ func connectorArgs(t *testing.T, ctx context.Context, args []string) (before []s
 	if _, err := deployments.Update(ctx, d, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := shared.rollout(ctx, namespace, "deployment/"+connector); err != nil {
+	if err := shared.Rollout(ctx, namespace, "deployment/"+connector); err != nil {
 		t.Fatal(err)
 	}
 	return before

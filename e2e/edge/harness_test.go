@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 
+	"heteroaccel.io/e2e/realnodes"
 	"heteroaccel.io/pkg/accel"
 )
 
@@ -184,7 +185,7 @@ func watchAllocations(t *testing.T) {
 		over := gone || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 		for _, c := range p.Spec.Containers {
 			for name := range c.Resources.Limits {
-				if !slices.Contains(slices.Collect(maps.Values(resources)), name) {
+				if !slices.Contains(slices.Collect(maps.Values(realnodes.Resources)), name) {
 					continue
 				}
 				key := p.Spec.NodeName + " " + string(name)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,11 +11,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 
-	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -36,27 +33,21 @@ const (
 // install installs what a cluster has before us, and then us, from manifests.
 func (e *Edge) install(ctx context.Context) error {
 	begin := time.Now()
-	at := func(names ...string) string { return filepath.Join(append([]string{e.root, "e2e"}, names...)...) }
+	at := func(names ...string) string { return filepath.Join(append([]string{e.Root, "e2e"}, names...)...) }
 	for _, step := range []func() error{
-		func() error { return e.kubectl(ctx, "apply", "--server-side", "-f", at("dns", "coredns.yaml")) },
-		func() error {
-			return e.kubectl(ctx, "apply", "--server-side", "-f", at("deviceplugin", "daemonset.yaml"))
-		},
-		func() error { return e.kubectl(ctx, "apply", "--server-side", "-k", at("edge", "install")) },
+		func() error { return e.Install(ctx) },
+		func() error { return e.Run(ctx, "apply", "--server-side", "-k", at("edge", "install")) },
 		func() error { return e.secure(ctx) },
+		func() error { return e.Ready(ctx) },
 		func() error {
-			return e.rollout(ctx, "kube-system", "deployment/coredns", "daemonset/accelerator-device-plugin")
+			return e.Run(ctx, "wait", "--for=condition=Established", "--timeout="+readyLimit, "crd/inferenceprofiles.heteroaccel.io")
 		},
-		func() error { return e.waitDevices(ctx) },
+		func() error { return e.Run(ctx, "apply", "--server-side", "-k", at("edge", "registry")) },
 		func() error {
-			return e.kubectl(ctx, "wait", "--for=condition=Established", "--timeout="+readyLimit, "crd/inferenceprofiles.heteroaccel.io")
-		},
-		func() error { return e.kubectl(ctx, "apply", "--server-side", "-k", at("edge", "registry")) },
-		func() error {
-			return e.rollout(ctx, stack.ExporterNamespace, "daemonset/heteroaccel-exporter")
+			return e.Rollout(ctx, stack.ExporterNamespace, "daemonset/heteroaccel-exporter")
 		},
 		func() error {
-			return e.rollout(ctx, namespace, "deployment/"+prometheus, "deployment/"+extender, "deployment/"+connector)
+			return e.Rollout(ctx, namespace, "deployment/"+prometheus, "deployment/"+extender, "deployment/"+connector)
 		},
 		func() error { return e.configureScheduler(ctx) },
 		func() error { return e.Wait(ctx, e.ready) },
@@ -65,21 +56,7 @@ func (e *Edge) install(ctx context.Context) error {
 			return err
 		}
 	}
-	e.sayf("%-24s in %.1f s", "installed", time.Since(begin).Seconds())
-	return nil
-}
-
-func (e *Edge) kubectl(ctx context.Context, args ...string) error {
-	_, err := e.Kubectl(ctx, args...)
-	return err // it quotes what kubectl said
-}
-
-func (e *Edge) rollout(ctx context.Context, namespace string, names ...string) error {
-	for _, name := range names {
-		if err := e.kubectl(ctx, "-n", namespace, "rollout", "status", "--timeout="+readyLimit, name); err != nil {
-			return err
-		}
-	}
+	e.Sayf("%-24s in %.1f s", "installed", time.Since(begin).Seconds())
 	return nil
 }
 
@@ -117,43 +94,14 @@ func (e *Edge) secure(ctx context.Context) error {
 	if e.token, err = e.tokenOf(ctx, Onlooker); err != nil {
 		return err
 	}
-	return e.kubectl(ctx, "-n", namespace, "create", "secret", "generic", extender+"-tls",
+	return e.Run(ctx, "-n", namespace, "create", "secret", "generic", extender+"-tls",
 		"--from-file=tls.crt="+cert, "--from-file=tls.key="+key, "--from-file=ca.crt="+e.CA())
-}
-
-// resources are what the nodes' device plugins serve.
-var resources = map[string]corev1.ResourceName{
-	"g": "gpu.intel.com/i915", "f": "fpga.intel.com/arria10.dcp1.2-nlb0", "n": "npu.intel.com/accel",
-}
-
-// waitDevices waits until the kubelets offer the accelerators.
-func (e *Edge) waitDevices(ctx context.Context) error {
-	for node, name := range resources {
-		if err := e.WaitAllocatable(ctx, node, name, 1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// WaitAllocatable waits until a node's kubelet offers so many of a resource.
-func (e *Edge) WaitAllocatable(ctx context.Context, node string, name corev1.ResourceName, want int64) error {
-	return e.Wait(ctx, func(ctx context.Context) error {
-		n, err := e.Client().CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		if got := n.Status.Allocatable[name]; got.Cmp(*resource.NewQuantity(want, resource.DecimalSI)) != 0 {
-			return fmt.Errorf("node %s offers %s of %s, want %d", node, got.String(), name, want)
-		}
-		return nil
-	})
 }
 
 // configureScheduler starts the scheduler again with the extender of
 // deploy/scheduler, over mutual TLS as its README says.
 func (e *Edge) configureScheduler(ctx context.Context) error {
-	extenders, err := stack.Extenders(e.root)
+	extenders, err := stack.Extenders(e.Root)
 	if err != nil {
 		return err
 	}
@@ -182,12 +130,4 @@ func (e *Edge) ready(ctx context.Context) error {
 		}
 	}
 	return stack.Registered(ctx, e.Client())
-}
-
-// Wait calls try until it succeeds; when ctx or three minutes end first it
-// returns its last error.
-func (e *Edge) Wait(ctx context.Context, try func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Minute, errors.New("not within three minutes"))
-	defer cancel()
-	return poll.Until(ctx, try)
 }

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/realnodes"
 	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
 )
@@ -72,7 +73,7 @@ func TestJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := allocations(t, node, resources[node], since)
+	ids := allocations(t, node, realnodes.Resources[node], since)
 	if len(ids) != 1 {
 		t.Fatalf("the device plugin was asked for %v, want one device once", ids)
 	}

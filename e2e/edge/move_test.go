@@ -23,7 +23,7 @@ import (
 func serversGo(t *testing.T, client *camera.Client, served []camera.Session) {
 	t.Helper()
 	begin := time.Now()
-	if err := shared.kubectl(t.Context(), "-n", sessions, "delete", "pod", served[0].Pod, "--wait=false"); err != nil {
+	if err := shared.Run(t.Context(), "-n", sessions, "delete", "pod", served[0].Pod, "--wait=false"); err != nil {
 		t.Fatal(err)
 	}
 	signal(t, served[1], "STOP")
@@ -98,7 +98,7 @@ func endSessions(t *testing.T, client *camera.Client, all []camera.Session) {
 			t.Error(err)
 		}
 	}
-	if err := shared.kubectl(ctx, "-n", sessions, "delete", "pods", "--all"); err != nil {
+	if err := shared.Run(ctx, "-n", sessions, "delete", "pods", "--all"); err != nil {
 		t.Error(err)
 	}
 	if err := shared.Wait(ctx, settled); err != nil {

@@ -63,7 +63,7 @@ func Start(ctx context.Context, c *cluster.Cluster, at cluster.Place) (string, e
 // CRDs are the files of the Gateway API's CRDs with these plural names, of the module
 // that the connector has its types of.
 func CRDs(ctx context.Context, names ...string) ([]string, error) {
-	dir, err := moduleDir(ctx, "", "sigs.k8s.io/gateway-api")
+	dir, err := cluster.ModuleDir(ctx, "", "sigs.k8s.io/gateway-api")
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func crds(ctx context.Context, c *cluster.Cluster) error {
 	if err != nil {
 		return err
 	}
-	contour, err := moduleDir(ctx, contourDir, contourModule)
+	contour, err := cluster.ModuleDir(ctx, contourDir, contourModule)
 	if err != nil {
 		return err
 	}

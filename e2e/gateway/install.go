@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 
@@ -62,19 +61,4 @@ func fetchEnvoy(ctx context.Context, dir string) error {
 		return fmt.Errorf("install Envoy: %w", err)
 	}
 	return nil
-}
-
-// moduleDir is where the sources of a module are that dir's module requires.
-func moduleDir(ctx context.Context, dir, module string) (string, error) {
-	root, err := cluster.Root()
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
-	cmd.Dir, cmd.Env = filepath.Join(root, dir), append(os.Environ(), "GOWORK=off")
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("find module %s: %w", module, err)
-	}
-	return string(out[:len(out)-1]), nil
 }

@@ -27,9 +27,11 @@ import (
 
 // Block is a fenced block of a page.
 type Block struct {
-	// Page is the page's path from the root, Line that of the opening fence.
-	Page string
-	Line int
+	// Page is the page's path from the root, Line that of the opening fence, Section the
+	// heading that it stands below.
+	Page    string
+	Line    int
+	Section string
 	// Language is what stands behind the opening fence, Mark what the comment
 	// above it says; either may be "".
 	Language, Mark string
@@ -81,6 +83,7 @@ func Paths(root string) ([]string, error) {
 var (
 	fence   = regexp.MustCompile("^ *```([a-z]*)$")
 	comment = regexp.MustCompile(`^ *<!-- (.*) -->$`)
+	heading = regexp.MustCompile(`^#+ (.*)$`)
 	code    = regexp.MustCompile("`([^`]+)`")
 )
 
@@ -93,7 +96,7 @@ func Read(root, page string) ([]Block, []Span, error) {
 	var blocks []Block
 	var spans []Span
 	var open *Block
-	mark, indent := "", 0
+	mark, indent, section := "", 0, ""
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSuffix(line, "\n")
@@ -103,11 +106,14 @@ func Read(root, page string) ([]Block, []Span, error) {
 		case m == nil && open != nil:
 			open.Text += line[min(indent, len(line)-len(strings.TrimLeft(line, " "))):] + "\n"
 		case m != nil && open == nil:
-			open = &Block{Page: page, Line: number, Language: m[1], Mark: mark}
+			open = &Block{Page: page, Line: number, Section: section, Language: m[1], Mark: mark}
 			indent = len(line) - len(strings.TrimLeft(line, " "))
 		case m != nil:
 			blocks, open = append(blocks, *open), nil
 		default:
+			if h := heading.FindStringSubmatch(line); h != nil {
+				section = h[1]
+			}
 			for _, c := range code.FindAllStringSubmatch(line, -1) {
 				spans = append(spans, Span{page, number, c[1]})
 			}

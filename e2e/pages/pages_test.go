@@ -48,9 +48,9 @@ a: ''b''
 		t.Fatal(err)
 	}
 	want := []Block{
-		{"README.md", 6, "console", "run", "$ ls \\\n    -l\ntotal 0\n$ true\n"},
-		{"README.md", 16, "console", "not run: it needs root", "$ halt\n"},
-		{"README.md", 20, "yaml", "", "a: ``b``\n"},
+		{"README.md", 6, "A page", "console", "run", "$ ls \\\n    -l\ntotal 0\n$ true\n"},
+		{"README.md", 16, "A page", "console", "not run: it needs root", "$ halt\n"},
+		{"README.md", 20, "A page", "yaml", "", "a: ``b``\n"},
 	}
 	if diff := cmp.Diff(want, blocks); diff != "" {
 		t.Errorf("blocks (-want +got):\n%s", diff)

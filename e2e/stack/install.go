@@ -39,13 +39,14 @@ const configuration = "heteroaccel"
 // processes here, and registers the webhook by URL instead of by Service.
 func (s *Stack) install(ctx context.Context) error {
 	fmt.Fprintln(s.cfg.Out, "installing the CRD, the profiles, the RBAC and the webhook's registration")
-	rendered, err := s.Kubectl(ctx, "kustomize", filepath.Join(s.root, "deploy", "base"))
+	overlay := s.overlay()
+	rendered, err := s.Kubectl(ctx, "kustomize", filepath.Join(s.root, overlay))
 	if err != nil {
-		return fmt.Errorf("render deploy/base: %w: %s", err, rendered)
+		return fmt.Errorf("render %s: %w: %s", overlay, err, rendered)
 	}
 	objects, err := decode([]byte(rendered))
 	if err != nil {
-		return fmt.Errorf("read deploy/base: %w", err)
+		return fmt.Errorf("read %s: %w", overlay, err)
 	}
 	var base bytes.Buffer
 	for _, o := range objects {

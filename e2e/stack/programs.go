@@ -131,7 +131,7 @@ func (s *Stack) StartReplica(name string) error {
 		"--bind-address", fmt.Sprintf("127.0.0.1:%d", port),
 		"--health-probe-bind-address", status,
 		"--metrics-bind-address", status,
-	}, append(telemetry, s.cfg.Webhook...)...)
+	}, slices.Concat(telemetry, s.certificate(), s.cfg.Webhook)...)
 	return s.run(name, "webhook", args...)
 }
 

@@ -31,6 +31,8 @@ type Config struct {
 	// Scrape is how often the webhook, the extender and the connector each scrape
 	// every exporter; 0 for half a second.
 	Scrape time.Duration
+	// CertManager has cert-manager issue the webhook's certificate.
+	CertManager bool
 	// Keep leaves the work directory, with the logs, after Stop.
 	Keep bool
 }
@@ -46,6 +48,7 @@ type Stack struct {
 	root    string
 	ports   map[string]int // by what listens there: see URL
 	servers map[string]string
+	unmount func() // nil where nothing is mounted
 }
 
 // programs are what is compiled from this tree.
@@ -129,8 +132,18 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 	if s.Profiles, err = profile.NewClient(s.REST()); err != nil {
 		return nil, err
 	}
+	if cfg.CertManager {
+		if err := s.startCertManager(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.install(ctx); err != nil {
 		return nil, err
+	}
+	if cfg.CertManager {
+		if err := s.mount(ctx); err != nil {
+			return nil, err
+		}
 	}
 	for _, m := range cfg.Machines {
 		if err := s.StartExporter(m.Name); err != nil {

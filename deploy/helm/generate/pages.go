@@ -21,6 +21,7 @@ func pages() []page {
 		}},
 		{from: "deploy/base/crd/heteroaccel.io_inferenceprofiles.yaml", to: "crd.yaml", when: ".Values.crd.install", edits: []edit{
 			{old: "  annotations:\n", new: "  annotations:\n" + lines(4, "{{- if .Values.crd.keep }}", "helm.sh/resource-policy: keep", "{{- end }}")},
+			{old: "  name: inferenceprofiles.heteroaccel.io\n", new: "  name: inferenceprofiles.heteroaccel.io\n" + lines(2, "labels:", "  app.kubernetes.io/component: api")},
 		}},
 		{from: "deploy/base/exporter/namespace.yaml", to: "exporter/namespace.yaml", when: ".Values.namespaces.exporter.create"},
 		{from: "deploy/base/exporter/serviceaccount.yaml", to: "exporter/serviceaccount.yaml"},

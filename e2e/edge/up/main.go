@@ -34,7 +34,7 @@ func start(ctx context.Context) (narrate.Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := narrate.New(e.Cluster)
+	n, err := narrate.New(e.Cluster.Cluster)
 	if err != nil {
 		return nil, errors.Join(err, e.Stop())
 	}

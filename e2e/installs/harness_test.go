@@ -1,0 +1,163 @@
+//go:build cluster
+
+package installs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"heteroaccel.io/e2e/certmanager"
+	"heteroaccel.io/e2e/chart"
+	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/image"
+	"heteroaccel.io/e2e/pages"
+	"heteroaccel.io/e2e/realnodes"
+)
+
+// shared is the cluster that the tests use in turn, and tools the directory with the
+// programs that the pages call.
+var (
+	shared *realnodes.Cluster
+	tools  string
+)
+
+func TestMain(m *testing.M) {
+	code, err := start(context.Background(), m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func start(ctx context.Context, m *testing.M) (code int, err error) {
+	h, err := chart.InstallHelm(ctx)
+	if err != nil {
+		return 1, err
+	}
+	shared, err = realnodes.Start(ctx, realnodes.Config{
+		Out:    os.Stdout,
+		Images: []image.ID{image.HeteroAccel, image.Pause, image.DevicePlugin, image.DNS, image.Inference},
+	})
+	if err != nil {
+		return 1, err
+	}
+	defer func() {
+		if stop := shared.Stop(); err == nil {
+			err = stop
+		}
+	}()
+	for _, step := range []func(context.Context) error{
+		shared.Install, shared.Ready, nameImages,
+		func(ctx context.Context) error { return certmanager.Install(ctx, shared.Cluster) },
+		// As "make build" does.
+		func(ctx context.Context) error {
+			return cluster.BuildStatic(ctx, "cli", filepath.Join(shared.Root, "bin", "heteroaccel"), cluster.Static{})
+		},
+	} {
+		if err := step(ctx); err != nil {
+			return 1, err
+		}
+	}
+	tools = filepath.Join(shared.Dir(), "tools")
+	if err := os.Mkdir(tools, 0o755); err != nil {
+		return 1, err
+	}
+	for name, path := range map[string]string{"kubectl": shared.KubectlPath(), "helm": h.Path()} {
+		if err := os.Symlink(path, filepath.Join(tools, name)); err != nil {
+			return 1, err
+		}
+	}
+	return m.Run(), nil
+}
+
+// nameImages gives the nodes our image under the name that the pages' registry has for it,
+// and with the tag of their upgrade.
+func nameImages(ctx context.Context) error {
+	const ours = "heteroaccel/heteroaccel:"
+	for name, node := range shared.Nodes {
+		for _, tag := range []string{image.Version, upgradedTag} {
+			out, err := node.Command(ctx, "ctr", "--address=/run/containerd/containerd.sock", "--namespace=k8s.io",
+				"images", "tag", "docker.io/"+ours+image.Version, "registry.example/"+ours+tag).CombinedOutput()
+			if err != nil {
+				return fmt.Errorf("name the image on node %s: %w: %s", name, err, out)
+			}
+		}
+	}
+	return nil
+}
+
+// follow runs the commands of a section of a page that this test is named above, in the
+// repository's root, and returns what they print.
+func follow(t *testing.T, page, section string) string {
+	t.Helper()
+	blocks, _, err := pages.Read(shared.Root, page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	ran := 0
+	for _, b := range blocks {
+		tests, _, _ := b.Tests()
+		if b.Section != section || !slices.Contains(tests, "TestInstalls") {
+			continue
+		}
+		commands, err := b.Commands()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range commands {
+			ran++
+			said.WriteString(run(t, c.Text))
+		}
+	}
+	if ran == 0 {
+		t.Fatalf("%s has no commands for this test in %q", page, section)
+	}
+	return said.String()
+}
+
+// run runs a command line as somebody who administers the cluster.
+func run(t *testing.T, line string) string {
+	t.Helper()
+	begin := time.Now()
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", line)
+	cmd.Dir = shared.Root
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+shared.Kubeconfig(), "PATH="+tools+":"+os.Getenv("PATH"), "HOME="+shared.Dir())
+	out, err := cmd.CombinedOutput()
+	t.Logf("$ %s\n(%s) %s", line, time.Since(begin).Round(100*time.Millisecond), out)
+	if err != nil {
+		explain(t)
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// explain logs what may tell why an installation does not work.
+func explain(t *testing.T) {
+	t.Helper()
+	for _, args := range []string{
+		"get pods -A -o wide", "get events -A --sort-by=.lastTimestamp",
+		"-n heteroaccel-system logs --tail=30 --prefix -l app.kubernetes.io/name=heteroaccel-webhook",
+		"-n heteroaccel-system logs --tail=30 --prefix -l app.kubernetes.io/name=heteroaccel-extender",
+	} {
+		said, _ := shared.Kubectl(context.Background(), strings.Fields(args)...) // it repeats its errors in what it said
+		t.Logf("$ kubectl %s\n%s", args, said)
+	}
+}
+
+// eventually fails the test, with what the cluster looks like, unless try succeeds in time.
+func eventually(t *testing.T, what string, try func(context.Context) error) {
+	t.Helper()
+	if err := shared.Wait(t.Context(), try); err != nil {
+		explain(t)
+		t.Fatalf("%s: %v", what, err)
+	}
+}
