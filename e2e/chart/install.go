@@ -2,12 +2,9 @@ package chart
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 
 	"heteroaccel.io/e2e/cache"
 	"heteroaccel.io/e2e/cluster"
@@ -20,17 +17,7 @@ func install(name string, files []string, fill func(dir string) error) (string, 
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.New()
-	fmt.Fprintln(sum, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	for _, f := range files {
-		data, err := os.ReadFile(filepath.Join(root, f))
-		if err != nil {
-			return "", fmt.Errorf("read what %s is made from: %w", name, err)
-		}
-		fmt.Fprintln(sum, f, len(data))
-		sum.Write(data)
-	}
-	return cache.Dir(fmt.Sprintf("%s-%.6x", name, sum.Sum(nil)), fill)
+	return cache.Of(name, root, files, fill)
 }
 
 // output runs a program and returns what it prints; the error has what it complains of.
