@@ -177,7 +177,7 @@ var (
 // otherFlags are those of other programs that the pages speak of.
 var otherFlags = []string{
 	"admission-control-config-file", "annotations", "as", "body-timeout", "cert", "cacert", "config", "config_path", "context", "dry-run", "for", "from-file", "from-literal", "help", "image", "json", "key", "kubeconfig", "list",
-	"leader-elect", "model_name", "model_path", "name", "namespace", "overwrite", "port", "restart", "reuse-values", "server-side", "set", "target_device", "timeout", "batch_size", "values", "version",
+	"leader-elect", "model_name", "model_path", "name", "namespace", "no-deps", "overwrite", "port", "profile", "restart", "reuse-values", "rm", "server", "server-side", "set", "target_device", "timeout", "batch_size", "values", "version", "volumes", "wait",
 }
 
 // TestPagesNameWhatThereIs: make targets, files, flags and metrics that the
