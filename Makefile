@@ -1,7 +1,7 @@
 # Everything needs Go and git; the tests need a C compiler too, for the race
 # detector, and python3 with venv. Nothing needs root, a container runtime or a
 # cluster, but "cluster" and "test-cluster", which need root and Debian's
-# containerd.
+# containerd, and "images" and "test-compose", which need Docker.
 
 BIN := bin
 # At most two control planes at once run tests: on two cores more would only wait
@@ -11,7 +11,7 @@ GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./connector ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build release demo cluster test test-all test-cluster lint unit e2e e2e-long fuzz faults soak bench experiment simulate generate vulnerabilities prepare
+.PHONY: help build release demo cluster images test test-all test-cluster test-compose lint unit e2e e2e-long fuzz faults soak bench experiment simulate generate vulnerabilities prepare
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ demo: prepare ## Run four inferences on four accelerators of a simulated cluster
 cluster: privileged ## Run four real inferences on three real kubelets, as root (CLUSTER_EXIT=1 ends by itself, INSTALL=yes installs what is missing)
 	@go run ./e2e/edge/up
 
+images: ## Build the images of docker-compose.yaml, and load them into Docker
+	@./e2e/needs.sh
+	@go run ./e2e/compose/images
+
 test: lint unit e2e ## Run the tests of every change, in less than 8 minutes once all is compiled
 
 test-all: lint unit e2e-long fuzz faults soak ## Run every test that needs no root: also the long ones, the fuzz tests, the faults and the soak
@@ -36,6 +40,11 @@ test-all: lint unit e2e-long fuzz faults soak ## Run every test that needs no ro
 test-cluster: privileged ## Run the tests on real kubelets, as root
 	@./e2e/needs.sh cc venv
 	go test -race -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/... ./e2e/installs
+
+test-compose: ## Run the tests of docker-compose.yaml on a Docker engine, as root
+	@./e2e/needs.sh cc
+	@go run ./e2e/edge/needs docker
+	go test -race -count 1 -tags cluster -timeout 40m ./e2e/compose
 
 lint: ## Check formatting, dependencies, vet and staticcheck
 	@./e2e/lint.sh

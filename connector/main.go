@@ -16,7 +16,7 @@ func main() {
 	program.Main(program.Program{
 		Name:  "connector",
 		About: "connector gives clients that ask for an inference the address of a running inference server.",
-		Flags: f.add, Check: f.check,
+		Flags: f.add, Check: f.check, Health: "health-probe-bind-address",
 		Run: func(ctx context.Context, log zerolog.Logger) error {
 			return run(ctx, f, prometheus.NewRegistry(), log)
 		},

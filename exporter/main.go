@@ -40,7 +40,7 @@ func exporter() program.Program {
 	return program.Program{
 		Name:  "exporter",
 		About: "exporter exposes the accelerators of its node as Prometheus metrics.",
-		Flags: f.add, Check: f.check, Run: f.run,
+		Flags: f.add, Check: f.check, Health: "web.listen-address", Run: f.run,
 	}
 }
 

@@ -17,7 +17,7 @@ func main() {
 	program.Main(program.Program{
 		Name:  "extender",
 		About: "extender tells the stock kube-scheduler which nodes have a usable accelerator, and explains every placement.",
-		Flags: f.add, Check: f.check,
+		Flags: f.add, Check: f.check, Health: "health-probe-bind-address",
 		Run: func(ctx context.Context, log zerolog.Logger) error {
 			return run(ctx, f, prometheus.NewRegistry(), log)
 		},

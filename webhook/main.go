@@ -17,7 +17,7 @@ func main() {
 	program.Main(program.Program{
 		Name:  "webhook",
 		About: "webhook gives annotated pods the accelerator that is best for them when they are created, and again while they wait.",
-		Flags: f.add, Check: f.check,
+		Flags: f.add, Check: f.check, Health: "health-probe-bind-address",
 		Run: func(ctx context.Context, log zerolog.Logger) error {
 			return run(ctx, f, prometheus.NewRegistry(), log)
 		},

@@ -2,11 +2,13 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 )
 
 // Dir returns the directory of a key, which fill has filled now or some time
@@ -38,6 +40,22 @@ func Dir(key string, fill func(dir string) error) (string, error) {
 		return "", fmt.Errorf("keep %s: %w", key, err)
 	}
 	return dir, nil
+}
+
+// Of is Dir for what is made from files, paths below root, and by this compiler: the key
+// is the name, and what changes with them.
+func Of(name, root string, files []string, fill func(dir string) error) (string, error) {
+	sum := sha256.New()
+	fmt.Fprintln(sum, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(root, f))
+		if err != nil {
+			return "", fmt.Errorf("read what %s is made from: %w", name, err)
+		}
+		fmt.Fprintln(sum, f, len(data))
+		sum.Write(data)
+	}
+	return Dir(fmt.Sprintf("%s-%.6x", name, sum.Sum(nil)), fill)
 }
 
 // Wheels installs Python packages of a file of requirements with hashes into a

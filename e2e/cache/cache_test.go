@@ -45,3 +45,30 @@ func TestDir(t *testing.T) {
 		t.Errorf("%v is left, %v", left, err)
 	}
 }
+
+// TestOf: what is made from files is filled when one changes, and only then.
+func TestOf(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	root, filled := t.TempDir(), 0
+	of := func(text string) string {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(root, "go.sum"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		dir, err := Of("tool", root, []string{"go.sum"}, func(string) error {
+			filled++
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	first, second, third := of("v1"), of("v1"), of("v2")
+	if first != second || second == third || filled != 2 {
+		t.Errorf("%s, %s, %s: filled %d times", first, second, third, filled)
+	}
+	if _, err := Of("tool", root, []string{"go.mod"}, nil); err == nil {
+		t.Error("a file that is missing goes unnoticed")
+	}
+}

@@ -31,7 +31,7 @@ func install(ctx context.Context) (string, error) {
 	for _, p := range programs {
 		files = append(files, filepath.Join(controllers, p, "main.go"))
 	}
-	return cache.Made("cert-manager", root, files, func(dir string) error {
+	return cache.Of("cert-manager", root, files, func(dir string) error {
 		for _, p := range programs {
 			if err := cluster.BuildStatic(ctx, controllers, filepath.Join(dir, p), cluster.Static{Package: "./" + p}); err != nil {
 				return err

@@ -17,7 +17,7 @@ func install(name string, files []string, fill func(dir string) error) (string, 
 	if err != nil {
 		return "", err
 	}
-	return cache.Made(name, root, files, fill)
+	return cache.Of(name, root, files, fill)
 }
 
 // output runs a program and returns what it prints; the error has what it complains of.

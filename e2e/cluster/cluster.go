@@ -13,11 +13,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 
+	"heteroaccel.io/e2e/authority"
 	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/nodepods"
 	"heteroaccel.io/e2e/process"
 )
 
@@ -49,7 +50,7 @@ type Cluster struct {
 	out    io.Writer
 	bin    Binaries
 	at     Place
-	ca     *authority
+	ca     *authority.Authority
 	lock   *os.File // held while the cluster lives: see sweep
 	server string   // URL of the API server
 	// What it is started with.
@@ -60,7 +61,7 @@ type Cluster struct {
 	etcdURL string
 	rest    *rest.Config
 	client  kubernetes.Interface
-	pods    cache.SharedIndexInformer
+	pods    *nodepods.Pods
 
 	ctx    context.Context // of all goroutines; ends with Stop
 	cancel context.CancelFunc
@@ -103,13 +104,16 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	return c, nil
 }
 
+// lifetime of every certificate: longer than a demonstration is left open.
+const lifetime = 30 * 24 * time.Hour
+
 // newCluster makes the work directory with everything but processes.
 func newCluster(cfg Config) (*Cluster, error) {
 	out := cfg.Out
 	if out == nil {
 		out = io.Discard
 	}
-	ca, err := newAuthority()
+	ca, err := authority.New(lifetime)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +133,7 @@ func newCluster(cfg Config) (*Cluster, error) {
 			return nil, fmt.Errorf("make the cluster's directory: %w", err)
 		}
 	}
-	if err := ca.write(c.path("pki"), c.at.hosts()...); err != nil {
+	if err := ca.Write(c.path("pki"), c.at.hosts()...); err != nil {
 		c.Stop()
 		return nil, err
 	}
@@ -167,12 +171,9 @@ func (c *Cluster) start(ctx context.Context, cfg Config) error {
 
 // watchPods starts the informer that all PodResources servers share.
 func (c *Cluster) watchPods(ctx context.Context) error {
-	c.pods = newPodInformer(c.client)
-	c.wg.Go(func() { c.pods.RunWithContext(c.ctx) })
-	if !cache.WaitForCacheSync(ctx.Done(), c.pods.HasSynced) {
-		return fmt.Errorf("watch pods: %w", context.Cause(ctx))
-	}
-	return nil
+	c.pods = nodepods.New(c.client)
+	c.wg.Go(func() { c.pods.Run(c.ctx) })
+	return c.pods.Wait(ctx)
 }
 
 // waitServiceAccount waits until pods are admitted to the default namespace,
@@ -248,7 +249,7 @@ func (c *Cluster) Kubeconfig() string { return c.path("admin.kubeconfig") }
 
 // connect makes the administrator's kubeconfig and clients.
 func (c *Cluster) connect() error {
-	if err := c.ca.kubeconfig(c.Kubeconfig(), c.server, "admin", []string{adminGroup}); err != nil {
+	if err := c.ca.Kubeconfig(c.Kubeconfig(), c.server, "admin", []string{adminGroup}); err != nil {
 		return err
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())

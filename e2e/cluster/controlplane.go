@@ -35,7 +35,7 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 // startAPIServer starts it, at the port that it must have, if any is given.
 func (c *Cluster) startAPIServer(ctx context.Context, further []string, at ...int) error {
 	// Whom the kubelets let read logs.
-	if err := c.ca.writeClient(c.path("pki", kubeletClient), "kube-apiserver", adminGroup); err != nil {
+	if err := c.ca.WriteClient(c.path("pki", kubeletClient), "kube-apiserver", adminGroup); err != nil {
 		return err
 	}
 	ports, err := c.serve(ctx, service{

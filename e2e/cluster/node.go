@@ -12,9 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/machine/kubelet"
@@ -50,7 +47,7 @@ func (c *Cluster) AddNode(ctx context.Context, m *machine.Machine) (*Node, error
 	if err := m.Write(dir); err != nil {
 		return nil, err
 	}
-	n := &Node{Machine: m, Kubelet: kubelet.New(filepath.Join(dir, "kubelet.sock"), m, func() []*corev1.Pod { return c.podsOn(m.Name) })}
+	n := &Node{Machine: m, Kubelet: kubelet.New(filepath.Join(dir, "kubelet.sock"), m, func() []*corev1.Pod { return c.pods.On(m.Name) })}
 	if err := n.Kubelet.Start(); err != nil {
 		return nil, err
 	}
@@ -135,33 +132,4 @@ func (c *Cluster) SyncNode(ctx context.Context, m *machine.Machine) error {
 		return fmt.Errorf("update the status of node %s: %w", m.Name, err)
 	}
 	return nil
-}
-
-// byNode indexes pods by the node they are bound to.
-const byNode = "node"
-
-func newPodInformer(client kubernetes.Interface) cache.SharedIndexInformer {
-	informer := informers.NewSharedInformerFactory(client, 0).Core().V1().Pods().Informer()
-	// It cannot fail on an informer that has not been started.
-	_ = informer.AddIndexers(cache.Indexers{byNode: func(object any) ([]string, error) {
-		if pod, ok := object.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
-			return []string{pod.Spec.NodeName}, nil
-		}
-		return nil, nil
-	}})
-	return informer
-}
-
-func (c *Cluster) podsOn(node string) []*corev1.Pod {
-	objects, err := c.pods.GetIndexer().ByIndex(byNode, node)
-	if err != nil {
-		panic(err) // only for an index that does not exist
-	}
-	pods := make([]*corev1.Pod, 0, len(objects))
-	for _, object := range objects {
-		if pod, ok := object.(*corev1.Pod); ok {
-			pods = append(pods, pod)
-		}
-	}
-	return pods
 }

@@ -121,7 +121,7 @@ func (c *Cluster) serve(ctx context.Context, s service) (ports []int, err error)
 
 // healthClient trusts the cluster's CA and acts as the administrator.
 func (c *Cluster) healthClient() (*http.Client, error) {
-	cert, key, err := c.ca.client("admin", []string{adminGroup})
+	cert, key, err := c.ca.Client("admin", []string{adminGroup})
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (c *Cluster) healthClient() (*http.Client, error) {
 		return nil, fmt.Errorf("make a client for health checks: %w", err)
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(c.ca.cert)
+	roots.AddCert(c.ca.Certificate())
 	return &http.Client{
 		Timeout:   5 * time.Second,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}},

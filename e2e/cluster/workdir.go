@@ -11,6 +11,14 @@ import (
 // sockets below it may have 107 bytes in all.
 const prefix = "heteroaccel-"
 
+// WorkDir makes a directory below that for temporary files, for a program that is no
+// cluster of this package, and removes those of programs that were killed. It is in use
+// for as long as the returned file is open, and to be removed before that is closed.
+func WorkDir() (string, *os.File, error) {
+	sweep(os.TempDir())
+	return workDir(os.TempDir())
+}
+
 // workDir makes a fresh directory in parent, readable by this user alone, with
 // a lock file that is locked for as long as the returned file is open.
 func workDir(parent string) (string, *os.File, error) {

@@ -31,6 +31,9 @@ func TestFlagsPage(t *testing.T) {
 	for _, program := range []string{"webhook", "extender", "exporter", "connector", "connector/camera"} {
 		fmt.Fprintf(&page, "\n## %s\n\n```text\n%s\n```\n", path.Base(program), help(t, program))
 	}
+	for _, program := range []string{"webhook", "extender", "exporter", "connector"} {
+		fmt.Fprintf(&page, "\n## %s healthcheck\n\n```text\n%s\n```\n", program, help(t, program, "healthcheck"))
+	}
 	for _, command := range []string{"", "check", "scheduler-config"} {
 		fmt.Fprintf(&page, "\n## %s\n\n```text\n%s\n```\n", strings.TrimSpace("heteroaccel "+command), commandHelp(t, command))
 	}
@@ -64,18 +67,20 @@ func commandHelp(t *testing.T, command string) string {
 	return strings.Trim(below, "\n")
 }
 
-// help is what a program's --help prints below the line of its usage.
-func help(t *testing.T, program string) string {
+// help is what the --help of a program, or of a command of it, prints below the line of
+// its usage.
+func help(t *testing.T, program string, command ...string) string {
 	t.Helper()
-	cmd := exec.Command("go", "run", "./"+program, "--help")
+	words := append([]string{"run", "./" + program}, command...)
+	cmd := exec.Command("go", append(words, "--help")...)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%s --help: %v\n%s", program, err, out)
+		t.Fatalf("%s %v --help: %v\n%s", program, command, err, out)
 	}
-	_, below, ok := strings.Cut(string(out), "Usage: "+path.Base(program)+" [flags]\n")
+	_, below, ok := strings.Cut(string(out), "Usage: "+strings.Join(append([]string{path.Base(program)}, command...), " ")+" [flags]\n")
 	if !ok || !strings.Contains(below, "--") {
-		t.Fatalf("%s --help names no flags beneath its usage:\n%s", program, out)
+		t.Fatalf("%s %v --help names no flags beneath its usage:\n%s", program, command, out)
 	}
 	return strings.Trim(below, "\n")
 }

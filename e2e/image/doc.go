@@ -17,7 +17,7 @@
 //	tree.go                         files in memory → a tar that is always the same
 //	layer.go                        tree → a compressed layer in the cache
 //	archive.go                      layers, configuration, names → an archive
-//	programs.go, prometheus.go, python.go, inference.go, client.go  what each image consists of
+//	programs.go, prometheus.go, python.go, inference.go, client.go, controlplane.go  what each image consists of
 //
 // Layers and archives are kept below the user's cache directory under a digest
 // of all that determines them, so that a second call takes a moment and a

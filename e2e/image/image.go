@@ -39,7 +39,7 @@ func (i Image) Name() string { return i.Names[0] }
 // ID says which image is meant.
 type ID string
 
-// The images of a cluster.
+// The images of a cluster, and of one of containers.
 const (
 	HeteroAccel  ID = "heteroaccel" // the product's programs
 	Pause        ID = "pause"       // for containerd's sandbox_image
@@ -48,9 +48,12 @@ const (
 	Prometheus   ID = "prometheus"
 	Inference    ID = "inference"
 	Client       ID = "inference-client"
+	// LocalCluster is what docker-compose.yaml has beside stock programs.
+	LocalCluster ID = "localcluster"
 )
 
-// All lists the images that Build makes if it is told of none.
+// All lists the images that Build makes if it is told of none: those of a cluster of real
+// nodes.
 var All = []ID{HeteroAccel, Pause, DevicePlugin, DNS, Prometheus, Inference, Client}
 
 // Build makes what is missing of the named images, or of all. What is compiled
@@ -70,6 +73,7 @@ func Build(ctx context.Context, opts Options, ids ...ID) (map[ID]Image, error) {
 		Prometheus:   b.prometheus,
 		Inference:    b.inference,
 		Client:       b.client,
+		LocalCluster: b.localCluster,
 	}
 	if len(ids) == 0 {
 		ids = All

@@ -32,3 +32,7 @@ func (b *builder) devicePlugin(ctx context.Context) (Image, error) {
 func (b *builder) dns(ctx context.Context) (Image, error) {
 	return b.compile(ctx, program{name: "dns", dir: "e2e/dns", user: nobody})
 }
+
+func (b *builder) localCluster(ctx context.Context) (Image, error) {
+	return b.compile(ctx, program{name: "localcluster", dir: "e2e/localcluster", user: nobody})
+}

@@ -32,6 +32,9 @@ type Program struct {
 	// Check rejects flags' values that make no sense, with a sentence that says what
 	// to give.
 	Check func() error
+	// Health is the name of the flag with the address of /readyz and /healthz, HTTP,
+	// which "healthcheck" asks; "" for a program that has none.
+	Health string
 	// Run runs it until ctx ends.
 	Run func(ctx context.Context, log zerolog.Logger) error
 }
@@ -45,6 +48,9 @@ func Main(p Program) {
 
 // run is Main without the process, and returns the exit code.
 func (p Program) run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if p.Health != "" && len(args) > 0 && args[0] == "healthcheck" {
+		return p.healthcheck(ctx, args[1:], stdout, stderr)
+	}
 	var log logFlags
 	version, err := p.parse(args, &log, stdout)
 	switch {
@@ -78,6 +84,9 @@ func (p Program) parse(args []string, log *logFlags, stdout io.Writer) (version 
 	fs.SetOutput(stdout)
 	fs.Usage = func() {
 		fmt.Fprintf(stdout, "%s\n\nUsage: %s [flags]\n\n%s", p.About, p.Name, fs.FlagUsagesWrapped(100))
+		if p.Health != "" {
+			fmt.Fprintf(stdout, "\nWhether it is ready, for the health check of a container: %s healthcheck\n", p.Name)
+		}
 	}
 	p.Flags(fs)
 	log.add(fs)

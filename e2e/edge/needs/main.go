@@ -1,6 +1,7 @@
-// Needs sees to it that a cluster of real nodes can be started on this
-// computer: it says what is missing, and installs it with apt-get when it is
-// told to, by INSTALL=yes or by an answer on the terminal.
+// Needs sees to it that a cluster of real nodes, or with the argument docker the cluster
+// of docker-compose.yaml, can be started on this computer: it says what is missing, and
+// installs it with apt-get when it is told to, by INSTALL=yes or by an answer on the
+// terminal.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -17,13 +19,17 @@ import (
 )
 
 func main() {
-	if err := run(os.Getenv("INSTALL")); err != nil {
+	packages := ofNodes
+	if slices.Equal(os.Args[1:], []string{"docker"}) {
+		packages = ofDocker
+	}
+	if err := run(os.Getenv("INSTALL"), packages); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(word string) error {
+func run(word string, packages func() []string) error {
 	if err := nodes.Privileged(); err != nil {
 		return err
 	}
@@ -54,17 +60,27 @@ func run(word string) error {
 	return nil
 }
 
-// packages are those of Debian's that are missing: for the nodes, to make their
+// ofNodes are the packages of Debian's that are missing: for the nodes, to make their
 // images, and to show them.
-func packages() []string {
+func ofNodes() []string {
 	missing := nodes.Missing()
 	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
 		missing = append(missing, "python3-pip")
 	}
-	if _, err := exec.LookPath("curl"); err != nil {
-		missing = append(missing, "curl")
+	return append(missing, without("curl", "curl")...)
+}
+
+// ofDocker are those for an engine, and to talk to what runs in it.
+func ofDocker() []string {
+	return slices.Concat(without("dockerd", "docker.io"), without("iptables", "iptables"), without("nsenter", "util-linux"), without("curl", "curl"))
+}
+
+// without is the package of a program that is not there.
+func without(program, pack string) []string {
+	if _, err := exec.LookPath(program); err != nil {
+		return []string{pack}
 	}
-	return missing
+	return nil
 }
 
 // agreed asks whoever sits at a terminal.
@@ -72,7 +88,7 @@ func agreed(missing []string) bool {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return false
 	}
-	fmt.Printf("A cluster of real nodes needs Debian packages that are not installed: %s.\nInstall them with apt-get? [y/N] ", strings.Join(missing, " "))
+	fmt.Printf("The cluster needs Debian packages that are not installed: %s.\nInstall them with apt-get? [y/N] ", strings.Join(missing, " "))
 	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	return err == nil && strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y")
 }

@@ -1,0 +1,58 @@
+package nodepods
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+)
+
+// byNode indexes pods by the node they are bound to.
+const byNode = "node"
+
+// Pods follows all pods of a cluster.
+type Pods struct {
+	informer cache.SharedIndexInformer
+}
+
+// New returns one that follows nothing until Run.
+func New(client kubernetes.Interface) *Pods {
+	informer := informers.NewSharedInformerFactory(client, 0).Core().V1().Pods().Informer()
+	// It cannot fail on an informer that has not been started.
+	_ = informer.AddIndexers(cache.Indexers{byNode: func(object any) ([]string, error) {
+		if pod, ok := object.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
+			return []string{pod.Spec.NodeName}, nil
+		}
+		return nil, nil
+	}})
+	return &Pods{informer}
+}
+
+// Run follows the pods until ctx ends.
+func (p *Pods) Run(ctx context.Context) { p.informer.RunWithContext(ctx) }
+
+// Wait waits until all pods that there are were listed.
+func (p *Pods) Wait(ctx context.Context) error {
+	if !cache.WaitForCacheSync(ctx.Done(), p.informer.HasSynced) {
+		return fmt.Errorf("watch pods: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
+// On are the pods that are bound to a node, ended ones included; not to be changed.
+func (p *Pods) On(node string) []*corev1.Pod {
+	objects, err := p.informer.GetIndexer().ByIndex(byNode, node)
+	if err != nil {
+		panic(err) // only for an index that does not exist
+	}
+	pods := make([]*corev1.Pod, 0, len(objects))
+	for _, object := range objects {
+		if pod, ok := object.(*corev1.Pod); ok {
+			pods = append(pods, pod)
+		}
+	}
+	return pods
+}
