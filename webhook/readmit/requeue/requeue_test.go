@@ -99,9 +99,8 @@ func TestAcceptVerdict(t *testing.T) {
 	}
 }
 
-// TestVerdictOfBefore: after a term began, a verdict from before the kind became usable
-// counts only once the scheduler's watches are back for certain; one from after it
-// counts as ever.
+// TestVerdictOfBefore: what the scheduler said before a term began counts only once its
+// watches are back for certain; what it said in the term counts as ever.
 func TestVerdictOfBefore(t *testing.T) {
 	tests := map[string]struct {
 		usable, verdict time.Duration // since the term began
@@ -111,7 +110,7 @@ func TestVerdictOfBefore(t *testing.T) {
 		"half a minute in":   {30 * time.Second, 0, watchPause - 30*time.Second + inventory.VerdictGrace},
 		"later in the term":  {2 * time.Minute, time.Minute, inventory.VerdictGrace},
 		"a fresh verdict":    {0, time.Second, time.Second + freshVerdictGrace},
-		"a late one":         {0, watchPause, watchPause + freshVerdictGrace},
+		"said in this term":  {30 * time.Second, 10 * time.Second, inventory.VerdictGrace},
 		"a fresh one, later": {2 * time.Minute, 2*time.Minute + time.Second, time.Second + freshVerdictGrace},
 	}
 	for name, c := range tests {

@@ -33,9 +33,12 @@ func (r *Requeuer) AcceptVerdict(g *pending.Group, now time.Time) time.Duration 
 	if first == nil || g.Own.Refused != nil && g.Own.Refused.Unschedulable {
 		return 0
 	}
+	due := since.Add(inventory.VerdictGrace)
 	// Where a term began the API server may have been away, for the scheduler too: what
 	// it said before may be all that it could.
-	due := later(since, r.Began.Add(watchPause)).Add(inventory.VerdictGrace)
+	if back := r.Began.Add(watchPause + inventory.VerdictGrace); !first.VerdictSince.After(r.Began) && back.After(due) {
+		due = back
+	}
 	if fresh := first.VerdictSince.Add(freshVerdictGrace); first.VerdictSince.After(since) && fresh.Before(due) {
 		due = fresh
 	}
@@ -47,11 +50,4 @@ func (r *Requeuer) AcceptVerdict(g *pending.Group, now time.Time) time.Duration 
 	r.Pods.Log.Info().Str("pod", first.Key().String()).Str("kind", string(g.Kind)).Str("scheduler", first.Verdict).
 		Msg("accept the scheduler's verdict: no node for the pod although its kind counts as usable")
 	return lookAgain
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
