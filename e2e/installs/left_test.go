@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-// objects are all that the cluster has, as KIND NAMESPACE/NAME, but for Events.
+// objects are all that the cluster has, as KIND NAMESPACE/NAME, but for Events and what
+// is deprecated.
 func objects(t *testing.T) map[string]bool {
 	t.Helper()
 	all, err := listed(t.Context())
@@ -33,7 +34,8 @@ func listed(ctx context.Context) (map[string]bool, error) {
 		return nil, err
 	}
 	resources := slices.DeleteFunc(strings.Fields(said), func(r string) bool {
-		return strings.HasPrefix(r, "events") || r == "componentstatuses"
+		// Of the last two, which are deprecated, kubectl warns.
+		return strings.HasPrefix(r, "events") || r == "componentstatuses" || r == "endpoints"
 	})
 	said, err = shared.Kubectl(ctx, "get", strings.Join(resources, ","), "-A", "--no-headers",
 		"-o", "custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name")
