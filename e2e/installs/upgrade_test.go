@@ -17,7 +17,7 @@ import (
 )
 
 // upgraded follows a section of docs/upgrade.md, which changes the tag of the image,
-// while pods are reviewed, in dry runs.
+// while pods are reviewed, in dry runs, of which none may be refused.
 func upgraded(t *testing.T, section string) {
 	t.Helper()
 	load, end := context.WithCancel(t.Context())
@@ -40,7 +40,10 @@ func upgraded(t *testing.T, section string) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d reviews during the upgrade, refused: %v", reviews, refused)
+	t.Logf("%d reviews during the upgrade", reviews)
+	if len(refused) > 0 {
+		t.Errorf("of %d reviews during the upgrade these were refused: %v", reviews, refused)
+	}
 }
 
 // reviewed has the API server review a pod that asks for an accelerator.
