@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -73,12 +74,31 @@ func (r *Recreator) acquire(ctx context.Context, stored *corev1.Secret, tries in
 	mine.Data[holderField] = fmt.Appendf(nil, "%s %d", r.holder, tries)
 	acquired, err := r.Pods.CoreV1().Secrets(r.Namespace).Update(ctx, mine, metav1.UpdateOptions{})
 	switch {
-	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+	case apierrors.IsNotFound(err):
 		return nil, errOtherReplica
+	case apierrors.IsConflict(err):
+		return r.acquiredBefore(ctx, stored)
 	case err != nil:
 		return nil, fmt.Errorf("acquire the record in secret %s/%s: %w", r.Namespace, stored.Name, err)
 	}
 	return acquired, nil
+}
+
+// acquiredBefore tells a record that this process has acquired by a write whose answer
+// was lost from one that another replica has.
+func (r *Recreator) acquiredBefore(ctx context.Context, stored *corev1.Secret) (*corev1.Secret, error) {
+	now, err := r.Pods.CoreV1().Secrets(r.Namespace).Get(ctx, stored.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, errOtherReplica
+	case err != nil:
+		return nil, fmt.Errorf("read the record in secret %s/%s: %w", r.Namespace, stored.Name, err)
+	case now.UID == stored.UID && now.ResourceVersion == stored.ResourceVersion:
+		return nil, fmt.Errorf("acquire the record in secret %s/%s: refused, and it has not changed", r.Namespace, stored.Name)
+	case now.UID == stored.UID && strings.HasPrefix(string(now.Data[holderField]), r.holder+" "):
+		return now, nil
+	}
+	return nil, errOtherReplica
 }
 
 // remove removes a record that is done with, however many tries it takes, and
