@@ -137,6 +137,20 @@ func TestHeldUntilItLeads(t *testing.T) {
 	}
 }
 
+// TestLeaderDecides: a review that can be decided here is held or forwarded nowhere, and so
+// counted as neither.
+func TestLeaderDecides(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Elsewhere = func(http.ResponseWriter, *http.Request, []byte, func() <-chan struct{}) {
+			t.Error("the replica that leads has it answered elsewhere")
+		}
+	}).paper()
+	p := pod("p", "face-recognition", "any")
+	if _, _, err := r.admitted(p, reviewOf(t, p)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestDecidedTwice: a review whose answer was lost is decided again, by the same leader
 // or the next; the pod that comes takes one reservation, and nothing else is left of the
 // first decision once its leader's term is over, or its time.

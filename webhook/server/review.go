@@ -86,13 +86,16 @@ func (s *Server) handle(elsewhere elsewhere) http.HandlerFunc {
 				serve.Error(w, http.StatusUnauthorized, "%v", err)
 				return
 			}
-			elsewhere(w, r, body, func() <-chan struct{} {
+			decide := func() <-chan struct{} {
 				begins := s.begins()
 				if s.answer(w, rev.Request, by) != nil {
 					return begins
 				}
 				return nil
-			})
+			}
+			if decide() != nil {
+				elsewhere(w, r, body, decide)
+			}
 		})
 	}
 }
