@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 )
 
 // IsDeviceResource reports whether name is an extended resource: qualified with a
@@ -30,4 +31,14 @@ func DeviceResources(limits corev1.ResourceList) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// ClassResource is the name by which the devices of a DeviceClass are counted among
+// extended resources: Kubernetes' own implicit one (KEP-5004). Only the accounting
+// uses it; a pod gets such a device by a ResourceClaim.
+func ClassResource(class string) string { return resourcev1.ResourceDeviceClassPrefix + class }
+
+// ClassOf is the DeviceClass that ClassResource named, ok false for any other resource.
+func ClassOf(resource string) (class string, ok bool) {
+	return strings.CutPrefix(resource, resourcev1.ResourceDeviceClassPrefix)
 }

@@ -26,6 +26,10 @@ type Pod struct {
 	Done bool
 	// Needs is what the pod requests, as kube-scheduler counts it.
 	Needs resources.Amounts
+	// Claim is the ResourceClaim by which a pod that the webhook binds late gets its
+	// device, which Needs counts as one of its DeviceClass, but for the CPU: see
+	// accel.ClassResource. "" for any other pod.
+	Claim string
 	// Managed is set for a pod that the webhook admitted, by its verified record.
 	Managed *Managed
 	// RecordKey is the id of the key of its record, which is verified if Managed is
@@ -129,6 +133,14 @@ func PodOf(pod *corev1.Pod, keys *record.Keys) *Pod {
 			Reservation: pod.Annotations[accel.ReservationAnnotation],
 			Reason:      text.Shorten(pod.Annotations[accel.ReasonAnnotation], maxText),
 		}
+	}
+	if ours {
+		p.Claim = given.Claim
+	}
+	// Cores are accounted for by the node, and any number of pods share the device that
+	// stands for them.
+	if ours && given.Class != "" && given.Kind != accel.CPU {
+		p.Needs = p.Needs.With(unique.Make(accel.ClassResource(given.Class)).Value(), 1)
 	}
 	p.quotaUsage = unique.Make(quota.UsageOf(pod))
 	if p.wantsAccelerator() {

@@ -79,6 +79,26 @@ func TestUnwritten(t *testing.T) {
 	}
 }
 
+// TestLate: a pod that gets its device by a claim counts as one of its class, but for
+// the CPU, of which its request is counted.
+func TestLate(t *testing.T) {
+	for kind, want := range map[string]resources.Amounts{
+		"NPU": {CPU: 500, Devices: []resources.Devices{{Resource: accel.ClassResource("npu.example.com"), Count: 1}, {Resource: gpu, Count: 1}}},
+		"CPU": {CPU: 500, Devices: []resources.Devices{{Resource: gpu, Count: 1}}},
+	} {
+		content := fmt.Sprintf(`{"container":"c","inference":"faces","kind":%q,"class":"npu.example.com","claim":"ha-1"}`, kind)
+		p := aPod("p", asks(gpu, "1"), asks("cpu", "500m"), func(p *corev1.Pod) {
+			p.Annotations = map[string]string{accel.ReservationAnnotation: "r", accel.OriginalAnnotation: record.Seal(content, testKey, p.Namespace, "r")}
+		})
+		if diff := cmp.Diff(want, p.Needs); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", kind, diff)
+		}
+		if p.Claim != "ha-1" {
+			t.Errorf("%s: claim %q, want ha-1", kind, p.Claim)
+		}
+	}
+}
+
 func TestStarted(t *testing.T) {
 	at := func(s int64) metav1.Time { return metav1.Unix(s, 0) }
 	status := func(ph corev1.PodPhase, ack int64, running ...int64) podOption {

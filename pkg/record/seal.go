@@ -46,6 +46,10 @@ type Given struct {
 	// known to read, so that it may run on another kind and its duration is not
 	// learned from.
 	Unwritten bool `json:"unwritten,omitempty"`
+	// Class is the DeviceClass of the variant, and Claim the ResourceClaim by which the
+	// pod gets a device of it, where the pod is bound late; both are "" where it is not.
+	Class string `json:"class,omitempty"`
+	Claim string `json:"claim,omitempty"`
 }
 
 // Of returns what a pod of a namespace was given, by the record among its

@@ -122,3 +122,10 @@ func (r Amounts) Plus(o Amounts, sign int64) Amounts {
 	r.Devices = slices.DeleteFunc(r.Devices, func(e Devices) bool { return e.Count == 0 })
 	return r
 }
+
+// With returns r with count more of a device; r is not changed.
+func (r Amounts) With(resource string, count int64) Amounts {
+	r = r.Plus(Amounts{Devices: []Devices{{resource, count}}}, 1)
+	slices.SortFunc(r.Devices, func(a, b Devices) int { return cmp.Compare(a.Resource, b.Resource) })
+	return r
+}
