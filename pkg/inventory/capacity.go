@@ -1,6 +1,9 @@
 package inventory
 
-import "heteroaccel.io/pkg/resources"
+import (
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/resources"
+)
 
 // Usable is how many more slots of an extended resource can be allocated:
 //
@@ -11,8 +14,16 @@ import "heteroaccel.io/pkg/resources"
 // a device is unhealthy it is no longer allocatable, but still in the capacity,
 // so nothing is subtracted twice. While telemetry is stale only Kubernetes' own
 // accounting counts.
+//
+// Devices of a DeviceClass are unhealthy or in external use if a taint says so, whatever
+// the telemetry does, and one that is tainted while a claim holds it is only held:
+//
+//	capacity − held − blocked, never below 0
 func (n *Node) Usable(resource string, fresh bool) int64 {
 	held := n.Held.Device(resource)
+	if _, ok := accel.ClassOf(resource); ok {
+		return max(0, n.Capacity.Device(resource)-held-n.blockedSlots.Device(resource))
+	}
 	usable := n.Allocatable.Device(resource) - held
 	if fresh {
 		usable = min(usable, n.Capacity.Device(resource)-held-n.blocked.Device(resource))

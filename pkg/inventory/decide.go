@@ -156,7 +156,7 @@ func (inv *Inventory) running(o Option, t *fitTable, now time.Time) []Running {
 	for i := range t.withEnding.everyNth(step, t.suitable) {
 		for _, p := range inv.byIndex[i].Holders {
 			// No pod frees more than the node has, whatever it requests.
-			frees := min(claimSize(p.Needs, o.Needs), int64(t.fits[i].total))
+			frees := min(claimSize(p.Holds(), o.Needs), int64(t.fits[i].total))
 			if frees == 0 {
 				continue
 			}

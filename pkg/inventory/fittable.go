@@ -34,7 +34,7 @@ func (c *podClass) fit(n *Node) nodeFit {
 	var ending int64
 	for _, p := range n.Holders {
 		if p.Run.Ends {
-			ending += claimSize(p.Needs, c.needs)
+			ending += claimSize(p.Holds(), c.needs)
 		}
 	}
 	fit.ending = clampInt32(min(ending, total))

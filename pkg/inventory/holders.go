@@ -9,8 +9,8 @@ import (
 
 // withPod returns the node with p in place of old; either may be nil.
 func (n *Node) withPod(old, p *Pod) *Node {
-	heldSame := old != nil && p != nil && old.Needs.Equal(p.Needs)
-	holder := old != nil && old.wantsAccelerator() || p != nil && p.wantsAccelerator()
+	heldSame := old != nil && p != nil && old.counts().Equal(p.counts())
+	holder := old != nil && old.holdsAccelerator() || p != nil && p.holdsAccelerator()
 	if heldSame && !holder {
 		return n
 	}
@@ -23,10 +23,10 @@ func (n *Node) withPod(old, p *Pod) *Node {
 	}
 	if !heldSame {
 		if old != nil {
-			m.Held = m.Held.Plus(old.Needs, -1)
+			m.Held = m.Held.Plus(old.counts(), -1)
 		}
 		if p != nil {
-			m.Held = m.Held.Plus(p.Needs, 1)
+			m.Held = m.Held.Plus(p.counts(), 1)
 		}
 	}
 	if holder {
@@ -36,7 +36,7 @@ func (n *Node) withPod(old, p *Pod) *Node {
 				m.Holders = append(m.Holders, h)
 			}
 		}
-		if p != nil && p.wantsAccelerator() {
+		if p != nil && p.holdsAccelerator() {
 			m.Holders = append(m.Holders, p)
 		}
 		m.updateBlocked()

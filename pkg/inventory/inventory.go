@@ -68,6 +68,10 @@ type Inventory struct {
 
 	storage storage
 
+	// slots are of nodes, shown or not.
+	slots       map[string]Slots
+	allocations allocations
+
 	// What follows is derived from all of the above and updated with it, so that
 	// a decision does not have to look at every node: see podClass.
 	classes   map[string]*podClass
@@ -112,6 +116,8 @@ func New(opts Options) *Inventory {
 		callers:      newCallers(),
 		standings:    map[string]*standing{},
 		storage:      newStorage(),
+		slots:        map[string]Slots{},
+		allocations:  newAllocations(),
 		classes:      map[string]*podClass{},
 		claimsIn:     map[namespaceClass]int{},
 		classesOf:    map[string]claimedClasses{},
@@ -130,7 +136,8 @@ func (inv *Inventory) SetNode(n *Node) {
 	defer inv.mu.Unlock()
 	old := inv.node(n.Name)
 	m := *n
-	m.Held, m.Pods, m.Holders = old.Held, old.Pods, old.Holders
+	m.replaceSlots(Slots{}, inv.slots[n.Name])
+	m.Held, m.Pods, m.Holders, m.allocations = old.Held, old.Pods, old.Holders, old.allocations
 	m.Telemetry, m.fresh, m.blocked = old.Telemetry, old.fresh, old.blocked
 	if old.traits.equal(m.traits) {
 		m.traits = old.traits
@@ -144,7 +151,7 @@ func (inv *Inventory) DeleteNode(name string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	if old := inv.nodes[name]; old != nil {
-		inv.putNode(&Node{Name: name, Held: old.Held, Pods: old.Pods, Holders: old.Holders})
+		inv.putNode(&Node{Name: name, Held: old.Held, Pods: old.Pods, Holders: old.Holders, allocations: old.allocations})
 	}
 }
 
@@ -192,7 +199,7 @@ func (inv *Inventory) SetPod(p *Pod) PodChange {
 	if old != nil && old.UID != p.UID {
 		old = nil // another pod of the same name
 	}
-	p = inv.withVolumes(p.withObservedRun(old, inv.opts.Now()))
+	p = inv.withAllocations(inv.withVolumes(p.withObservedRun(old, inv.opts.Now())), old)
 	p = inv.replacePod(p.name(), p)
 	return PodChange{Record: p, Admitted: inv.fulfil(p), Finished: p.Done && old != nil && !old.Done}
 }
@@ -207,6 +214,14 @@ func (inv *Inventory) DeletePod(namespace, name string) {
 // replacePod replaces the pod of a name by p, nil for none, wherever it counts. It
 // returns the record that is kept.
 func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) *Pod {
+	var e nodeEdit
+	p = inv.replacePodIn(&e, name, p)
+	inv.putEdited(&e)
+	return p
+}
+
+// replacePodIn is replacePod, but for the nodes that it changes.
+func (inv *Inventory) replacePodIn(e *nodeEdit, name types.NamespacedName, p *Pod) *Pod {
 	old := inv.pods[name]
 	if p != nil {
 		p = inv.share(p)
@@ -214,13 +229,13 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) *Pod {
 	inv.unshare(old)
 	from, to := old.host(), p.host()
 	if from != "" && from == to {
-		inv.putNode(inv.node(to).withPod(old, p))
+		e.put(inv.edited(e, to).withPod(old, p))
 	} else {
 		if from != "" {
-			inv.putNode(inv.node(from).withPod(old, nil))
+			e.put(inv.edited(e, from).withPod(old, nil))
 		}
 		if to != "" {
-			inv.putNode(inv.node(to).withPod(nil, p))
+			e.put(inv.edited(e, to).withPod(nil, p))
 		}
 	}
 	inv.updateQuotas(name.Namespace, old, p)
@@ -228,13 +243,14 @@ func (inv *Inventory) replacePod(name types.NamespacedName, p *Pod) *Pod {
 	delete(inv.pending, name)
 	delete(inv.pods, name)
 	delete(inv.storage.unboundPods, name)
+	inv.indexLate(old, p)
 	if p != nil {
 		inv.pods[name] = p
 		if len(p.volumeClaims) > 0 {
 			inv.storage.unboundPods[name] = struct{}{}
 		}
 		if p.isPending() && inv.schedules(p.Scheduler) {
-			inv.pending[name] = inv.addClaim(name.Namespace, p.Needs, p.Constraints, p.Verdict != "")
+			inv.pending[name] = inv.addClaim(name.Namespace, p.counts(), p.Constraints, p.Verdict != "")
 		}
 	}
 	if wasPending {

@@ -25,19 +25,21 @@ type history struct {
 	nodes   map[string]*Node
 	pods    map[string]*Pod
 	scrapes map[string]telemetry.Scrape
+	claims  claimHistory
 }
 
 // node computes a node's record from scratch.
 func (h *history) node(name string) *Node {
 	n := *h.nodes[name]
+	h.claims.addTo(&n)
 	for _, key := range slices.Sorted(maps.Keys(h.pods)) {
-		p := h.pods[key]
+		p := h.claims.record(h.pods[key])
 		if p.Node != name || p.Done {
 			continue
 		}
 		n.Pods++
-		n.Held = n.Held.Plus(p.Needs, 1)
-		if p.Managed != nil || len(p.Needs.Devices) > 0 {
+		n.Held = n.Held.Plus(p.counts(), 1)
+		if p.Managed != nil || len(p.Needs.Devices) > 0 || len(p.Holds().Devices) > 0 {
 			n.Holders = append(n.Holders, p)
 		}
 	}
@@ -74,7 +76,7 @@ func (h *history) waiting(resource string) (n int) {
 		if p.Node != "" || p.Done || p.Gated || p.Deleted {
 			continue
 		}
-		if p.Needs.Device(resource) > 0 || resource == "" && p.Managed != nil && len(p.Needs.Devices) == 0 {
+		if h.claims.record(p).counts().Device(resource) > 0 || resource == "" && p.Managed != nil && len(p.Needs.Devices) == 0 {
 			n++
 		}
 	}
@@ -105,7 +107,7 @@ func sorted(n *Node) Node {
 // modelOptions are asked about all along: every resource, restricted or not.
 func modelOptions() []Option {
 	return []Option{
-		wants(gpu), wants(npu), wants(fpga), wants(""),
+		wants(gpu), wants(npu), wants(fpga), wants(""), wants(gpuClass), wants(npuClass), wants(gpuClass, asks("cpu", "2")),
 		wants(gpu, selects("room", "1")), wants(gpu, asks(npu, "1")), wants(npu, asks("memory", "20Gi")),
 		wants("", tolerates("x")), wants(gpu, prefersNode("n3"), prefers(3, room("1"))), wants(npu, prefers(1, room("0"))), wants(gpu, affinity(nodeNamed(corev1.NodeSelectorOpIn, "n1", "n2"))),
 	}
@@ -126,7 +128,7 @@ func TestAnySequenceOfEventsEqualsStartingOver(t *testing.T) {
 			for _, q := range quotas {
 				w.SetQuota(q)
 			}
-			h := &history{map[string]*Node{}, map[string]*Pod{}, map[string]telemetry.Scrape{}}
+			h := &history{map[string]*Node{}, map[string]*Pod{}, map[string]telemetry.Scrape{}, newClaimHistory()}
 			options := modelOptions()
 			var log []string
 			for range steps {
@@ -183,6 +185,7 @@ func startOver(w *world, h *history) *world {
 	for _, p := range h.pods {
 		again.SetPod(p)
 	}
+	h.claims.tell(again, h.pods)
 	return again
 }
 
@@ -196,7 +199,7 @@ func agreeOnSums(t *testing.T, w *world, h *history, o Option) bool {
 		t.Errorf("option %+v: got %+v, want %+v", o.Needs, got, want)
 		ok = false
 	}
-	for _, resource := range []string{gpu, npu, ""} {
+	for _, resource := range []string{gpu, npu, gpuClass, npuClass, ""} {
 		if got, want := w.waitingFor(resource), h.waiting(resource); got != want {
 			t.Errorf("%d pods wait for %q, want %d", got, resource, want)
 			ok = false
@@ -216,7 +219,7 @@ func agreeOnRecords(t *testing.T, w *world, h *history) bool {
 	}
 	for _, n := range nodes {
 		want := sorted(h.node(n.Name))
-		if diff := gocmp.Diff(want, sorted(n), gocmp.AllowUnexported(Node{}, traits{}, Pod{}), gocmp.Comparer(sameUsage), cmpopts.EquateEmpty()); diff != "" {
+		if diff := gocmp.Diff(want, sorted(n), gocmp.AllowUnexported(Node{}, traits{}, Pod{}, podClaims{}), gocmp.Comparer(sameUsage), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("node %s (-want +got):\n%s", n.Name, diff)
 			ok = false
 		}
@@ -233,6 +236,7 @@ func empty(t *testing.T, w *world, h *history) {
 	for _, p := range h.pods {
 		w.DeletePod(p.Namespace, p.Name)
 	}
+	h.claims.empty(t, w)
 	if len(w.nodes) != 0 || len(w.pods) != 0 || len(w.pending) != 0 || len(w.claiming) != 0 {
 		t.Errorf("left behind: %d nodes, %d pods, %d waiting, %d queues", len(w.nodes), len(w.pods), len(w.pending), len(w.claiming))
 	}

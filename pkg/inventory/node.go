@@ -17,11 +17,11 @@ import (
 // replaces it by a new one, so that readers need no lock.
 type Node struct {
 	Name string
-	// Allocatable and Capacity are the kubelet's. Capacity includes the devices
-	// that the kubelet knows to be unhealthy.
+	// Allocatable and Capacity are the kubelet's, and the node's Slots. Capacity
+	// includes the devices that the kubelet knows to be unhealthy.
 	Allocatable, Capacity resources.Amounts
-	// Held is what the pods bound here request, Pods how many there are, MaxPods
-	// how many there may be.
+	// Held is what the pods bound here request, and what is allocated here to
+	// ResourceClaims, Pods how many pods there are, MaxPods how many there may be.
 	Held          resources.Amounts
 	Pods, MaxPods int64
 	// Holders are the pods bound here that hold devices or that the webhook
@@ -39,6 +39,10 @@ type Node struct {
 	fresh bool
 	// blocked are the free slots that pods cannot use by fresh telemetry.
 	blocked resources.Amounts
+	// blockedSlots are the Slots' Blocked, allocations how many ResourceClaims hold
+	// devices of the node.
+	blockedSlots resources.Amounts
+	allocations  int64
 	// index is the node's in Inventory.byIndex.
 	index int
 }

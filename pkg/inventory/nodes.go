@@ -15,7 +15,7 @@ func (inv *Inventory) putNode(n *Node) {
 	if n == old {
 		return
 	}
-	if !n.known && n.Pods == 0 && !n.fresh {
+	if !n.known && n.Pods == 0 && n.allocations == 0 && !n.fresh {
 		if old != nil {
 			delete(inv.nodes, n.Name)
 			inv.byIndex[old.index] = nil
@@ -41,6 +41,37 @@ func (inv *Inventory) putNode(n *Node) {
 	inv.updateTables(n.index, n)
 	if n.mayFitMore(old) {
 		inv.wake()
+	}
+}
+
+// nodeEdit has the nodes that one step changes, so that each is put once, complete: a
+// record in between would look as if something had become free.
+type nodeEdit struct{ nodes []*Node }
+
+// edited is the record of a node as the step has changed it so far.
+func (inv *Inventory) edited(e *nodeEdit, name string) *Node {
+	for _, n := range e.nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return inv.node(name)
+}
+
+// put takes a record that nobody else has seen yet, or that has not changed.
+func (e *nodeEdit) put(n *Node) {
+	for i, o := range e.nodes {
+		if o.Name == n.Name {
+			e.nodes[i] = n
+			return
+		}
+	}
+	e.nodes = append(e.nodes, n)
+}
+
+func (inv *Inventory) putEdited(e *nodeEdit) {
+	for _, n := range e.nodes {
+		inv.putNode(n)
 	}
 }
 

@@ -35,7 +35,8 @@ type Pod struct {
 	// RecordKey is the id of the key of its record, which is verified if Managed is
 	// set; else a key of that id is not known, if there ever was one. "" for none.
 	RecordKey string
-	// Run is set for a pod that wants an accelerator, ours or not.
+	// Run is set for a pod that wants an accelerator or refers to ResourceClaims, ours
+	// or not.
 	Run *Run
 	// Constraints say where an unbound pod may run, in the inventory's own record
 	// by its volumes as well; nil once it is bound, and for pods that want no
@@ -58,6 +59,9 @@ type Pod struct {
 	// without those of its volumes.
 	volumeClaims   []string
 	ownConstraints *Constraints
+
+	// claims is nil for a pod to which no ResourceClaim can be allocated.
+	claims *podClaims
 
 	// quotaUsage is shared by the pods of one template.
 	quotaUsage unique.Handle[quota.Usage]
@@ -94,14 +98,20 @@ func (p *Pod) host() string {
 }
 
 // isPending reports whether the pod is in kube-scheduler's queue and wants an
-// accelerator: it has a claim on the kind although it holds nothing yet.
+// accelerator: it has a claim on the kind although it holds nothing yet. One whose
+// devices are allocated already has none any more.
 func (p *Pod) isPending() bool {
-	return p.Node == "" && !p.Done && !p.Gated && !p.Deleted && p.wantsAccelerator()
+	return p.Node == "" && !p.Done && !p.Gated && !p.Deleted && p.wantsAccelerator() &&
+		(len(p.counts().Devices) > 0 || len(p.Needs.Devices) == 0)
 }
 
 // wantsAccelerator reports whether the webhook admitted the pod, or it requests
 // devices.
 func (p *Pod) wantsAccelerator() bool { return p.Managed != nil || len(p.Needs.Devices) > 0 }
+
+// holdsAccelerator reports whether the pod, if it is bound, is one of its node's
+// Holders.
+func (p *Pod) holdsAccelerator() bool { return p.wantsAccelerator() || len(p.Holds().Devices) > 0 }
 
 // PodOf reads a pod of the API server. keys verify which pods the webhook
 // admitted; without keys none is.
@@ -117,10 +127,13 @@ func PodOf(pod *corev1.Pod, keys *record.Keys) *Pod {
 		Deleted:   pod.DeletionTimestamp != nil,
 	}
 	p.Verdict, p.VerdictTime = verdictOf(pod)
-	p.Needs = resources.Of(resource.PodRequests(resources.Sane(pod), resource.PodResourcesOptions{UseStatusResources: true}))
+	requests := resource.PodRequests(resources.Sane(pod), resource.PodResourcesOptions{UseStatusResources: true})
+	p.Needs = resources.Of(requests)
 	if len(p.Needs.Devices) > MaxDevices {
 		p.Needs.Devices = slices.Clone(p.Needs.Devices[:MaxDevices])
 	}
+	implicit := implicitOf(requests)
+	p.Needs = sum(p.Needs, implicit)
 	given, ours := record.Of(pod.Annotations, pod.Namespace, keys)
 	if id, ok := record.KeyOf(pod.Annotations[accel.OriginalAnnotation]); ok && (ours || !keys.Has(id)) {
 		p.RecordKey = unique.Make(id).Value()
@@ -139,12 +152,19 @@ func PodOf(pod *corev1.Pod, keys *record.Keys) *Pod {
 	}
 	// Cores are accounted for by the node, and any number of pods share the device that
 	// stands for them.
+	var class string
 	if ours && given.Class != "" && given.Kind != accel.CPU {
-		p.Needs = p.Needs.With(unique.Make(accel.ClassResource(given.Class)).Value(), 1)
+		class = unique.Make(accel.ClassResource(given.Class)).Value()
+		p.Needs = p.Needs.With(class, 1)
+	}
+	if p.Claim != "" || len(pod.Spec.ResourceClaims) > 0 || len(implicit.Devices) > 0 {
+		p.claims = &podClaims{class: class, implicit: implicit, counts: p.Needs, holds: p.Needs}
 	}
 	p.quotaUsage = unique.Make(quota.UsageOf(pod))
-	if p.wantsAccelerator() {
+	if p.wantsAccelerator() || p.claims != nil {
 		p.Run = runOf(pod, given.Container)
+	}
+	if p.wantsAccelerator() {
 		if p.Node == "" {
 			p.Constraints = ConstraintsOf(&pod.Spec)
 			if p.volumeClaims = VolumeClaimsOf(pod.Spec.Volumes, pod.Name); len(p.volumeClaims) > 0 {

@@ -16,6 +16,11 @@ func step(r *rand.Rand, w *world, h *history) string {
 	w.now = w.now.Add(time.Duration(r.IntN(3000)) * time.Millisecond)
 	node := fmt.Sprint("n", r.IntN(6))
 	pod := fmt.Sprint("p", r.IntN(20))
+	if r.IntN(3) == 0 {
+		defer h.claims.observe(h.pods)
+		return h.claims.step(r, w, node, pod)
+	}
+	defer h.claims.observe(h.pods)
 	switch e := r.IntN(20); {
 	case e < 3:
 		n := randomNode(r, node)
@@ -82,7 +87,15 @@ func randomPod(r *rand.Rand, name string) *Pod {
 	pick(3, asks(npu, "1"))
 	pick(3, asks("cpu", fmt.Sprint(1+r.IntN(4))))
 	pick(4, asks("memory", "10Gi"))
-	pick(3, ours("GPU", fmt.Sprint(r.IntN(50))))
+	switch r.IntN(6) {
+	case 0, 1:
+		options = append(options, ours("GPU", fmt.Sprint(r.IntN(50))))
+	case 2:
+		options = append(options, late([]accel.Kind{"GPU", "NPU", accel.CPU}[r.IntN(3)], claimName(r)))
+	case 3:
+		options = append(options, usesClaim)
+	}
+	pick(6, asks(npuClass, "1"))
 	pick(5, phase(corev1.PodSucceeded))
 	pick(8, gated)
 	pick(8, deleted)

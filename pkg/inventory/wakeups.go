@@ -19,6 +19,6 @@ func (n *Node) mayFitMore(old *Node) bool {
 		return n.known
 	}
 	return n.Pods < old.Pods || n.MaxPods > old.MaxPods || n.known != old.known || n.fresh != old.fresh ||
-		n.traits != old.traits || !n.Allocatable.Equal(old.Allocatable) || !n.Capacity.Equal(old.Capacity) ||
-		!n.blocked.Equal(old.blocked) || n.Pods == old.Pods && !n.Held.Equal(old.Held)
+		n.traits != old.traits || n.allocations < old.allocations || !n.blockedSlots.Equal(old.blockedSlots) || !n.Allocatable.Equal(old.Allocatable) || !n.Capacity.Equal(old.Capacity) ||
+		!n.blocked.Equal(old.blocked) || n.Pods == old.Pods && n.allocations == old.allocations && !n.Held.Equal(old.Held)
 }
