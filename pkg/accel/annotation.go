@@ -31,6 +31,9 @@ const ResetLearnedAnnotation = Prefix + "reset-learned"
 const (
 	// SelectedAnnotation is the kind that was chosen.
 	SelectedAnnotation = Prefix + "selected"
+	// DeviceAnnotation is the OpenVINO device of a pod that is bound late, which its
+	// variable DeviceEnv is read from; absent from any other.
+	DeviceAnnotation = Prefix + "device"
 	// ReasonAnnotation says in one sentence why.
 	ReasonAnnotation = Prefix + "reason"
 	// ReservationAnnotation identifies the decision: at admission a pod has

@@ -34,6 +34,7 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 		DeviceFlags:      in.Spec.DeviceFlags,
 		ConflictingFlags: in.Spec.ConflictingFlags,
 		ReadsDeviceEnv:   in.Spec.ReadsDeviceEnv,
+		Binding:          Binding(in.Spec.Binding),
 		Variants:         make([]Variant, 0, len(in.Spec.Variants)),
 	}
 	if p.DeviceFlags == nil { // an empty list means that there is none
@@ -88,6 +89,7 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 		p.Variants = append(p.Variants, v)
 	}
 	p.expectTimes()
+	p.Late, p.NotLate = lateVariants(p.Variants)
 	return p, nil
 }
 
@@ -115,7 +117,7 @@ func newVariant(in *v1alpha1.Variant) (Variant, error) {
 	if in.Speed != nil {
 		v.Speed = *in.Speed
 	}
-	if v.Devices, err = devices(kind, in.Limits); err != nil {
+	if v.Devices, err = devices(kind, in.Limits, in.DeviceClassName != ""); err != nil {
 		return Variant{}, err
 	}
 	for _, g := range in.SupplementalGroups {
@@ -132,8 +134,9 @@ func newVariant(in *v1alpha1.Variant) (Variant, error) {
 }
 
 // devices picks the extended resources out of a variant's limits and checks
-// that they are what the kind needs: none for the CPU, else at least one.
-func devices(kind accel.Kind, limits corev1.ResourceList) (corev1.ResourceList, error) {
+// that they are what the kind needs: none for the CPU, else at least one, unless the
+// variant has a DeviceClass.
+func devices(kind accel.Kind, limits corev1.ResourceList, class bool) (corev1.ResourceList, error) {
 	out := corev1.ResourceList{}
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
 		amount := limits[name]
@@ -153,8 +156,8 @@ func devices(kind accel.Kind, limits corev1.ResourceList) (corev1.ResourceList, 
 		return nil, errors.New("a variant for the CPU limits no extended resource")
 	case kind == accel.CPU && !cores:
 		return nil, errors.New("a variant for the CPU limits cpu, such as cpu: \"2\"")
-	case kind != accel.CPU && len(out) == 0:
-		return nil, errors.New("limits names no device: add the extended resource its device is served as, such as gpu.intel.com/i915: \"1\"")
+	case kind != accel.CPU && len(out) == 0 && !class:
+		return nil, errors.New("limits names no device: add the extended resource its device is served as, such as gpu.intel.com/i915: \"1\", or a deviceClassName")
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -81,8 +82,9 @@ func TestNew(t *testing.T) {
 			Hash:     got.Variants[1].Hash,
 			Spec:     &in.Spec.Variants[1],
 		}},
+		NotLate: got.NotLate,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateErrors()); diff != "" {
 		t.Errorf("profile (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]accel.Kind{"GPU", "CPU"}, got.Kinds()); diff != "" {

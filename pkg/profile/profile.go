@@ -43,8 +43,14 @@ type Profile struct {
 	// the status does not show yet that it is reset.
 	LearnedSince time.Time
 	ResetPending bool
+	// Binding is when the accelerator of a pod is settled, "" for the default.
+	Binding Binding
 	// Variants are in the order of the resource.
 	Variants []Variant
+	// Late are the same as pods get them that are bound late, and NotLate is why there
+	// are none.
+	Late    []Variant
+	NotLate error
 }
 
 // Variant is one inference on one kind, prepared for decisions.
@@ -52,7 +58,11 @@ type Variant struct {
 	Kind accel.Kind
 	// Device is the OpenVINO device name for the flag.
 	Device string
-	// Devices are the extended resources among the limits; empty for CPU.
+	// Class is the DeviceClass by which a pod that is bound late gets its device, ""
+	// where it is bound early.
+	Class string
+	// Devices are the extended resources among the limits; empty for CPU, and where a
+	// pod is bound late.
 	Devices corev1.ResourceList
 	// ServiceTime is the hint, 0 when there is none.
 	ServiceTime time.Duration
@@ -76,12 +86,27 @@ type Variant struct {
 }
 
 // Variant returns the variant for kind k, or nil.
-func (p *Profile) Variant(k accel.Kind) *Variant {
-	i := slices.IndexFunc(p.Variants, func(v Variant) bool { return v.Kind == k })
+func (p *Profile) Variant(k accel.Kind) *Variant { return find(p.Variants, k) }
+
+// LateVariant returns the variant for kind k as a pod gets it that is bound late, or
+// nil.
+func (p *Profile) LateVariant(k accel.Kind) *Variant { return find(p.Late, k) }
+
+func find(variants []Variant, k accel.Kind) *Variant {
+	i := slices.IndexFunc(variants, func(v Variant) bool { return v.Kind == k })
 	if i < 0 {
 		return nil
 	}
-	return &p.Variants[i]
+	return &variants[i]
+}
+
+// Written is what stands for the device on a command line: its name, or a reference to
+// the variable that has it, where it may change.
+func (v *Variant) Written() string {
+	if v.Class != "" {
+		return "$(" + accel.DeviceEnv + ")"
+	}
+	return v.Device
 }
 
 // Kinds lists the kinds that have a variant, in the order of the resource.

@@ -21,6 +21,7 @@ import (
 	"hash"
 	"io"
 	"strings"
+	"time"
 
 	"heteroaccel.io/pkg/accel"
 )
@@ -50,6 +51,8 @@ type Given struct {
 	// pod gets a device of it, where the pod is bound late; both are "" where it is not.
 	Class string `json:"class,omitempty"`
 	Claim string `json:"claim,omitempty"`
+	// Moved is when such a pod was last moved to another kind, zero if it never was.
+	Moved time.Time `json:"moved,omitzero"`
 }
 
 // Of returns what a pod of a namespace was given, by the record among its

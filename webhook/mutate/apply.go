@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,16 +24,21 @@ type Decision struct {
 	Reason string
 	// Reservation identifies the decision.
 	Reservation string
-	// Readmissions is how often the pod was recreated for another kind.
+	// Readmissions is how often the pod was recreated for another kind, or moved to it.
 	Readmissions int
+	// Moved is when a pod that is bound late was moved last, zero if it never was.
+	Moved time.Time
 }
 
 // Input is all that Apply needs besides the pod.
 type Input struct {
-	Request  accel.Request
-	Profile  *profile.Profile
-	Variant  *profile.Variant
-	Target   Target
+	Request accel.Request
+	Profile *profile.Profile
+	Variant *profile.Variant
+	Target  Target
+	// Late is set for a pod that is bound late: Variant is one of the profile's late
+	// variants then.
+	Late     bool
 	Decision Decision
 	// Known reports whether an extended resource is some profile's
 	// accelerator. May be nil: then none is but the variant's own.
@@ -46,9 +52,17 @@ type Input struct {
 	Scheduler string
 }
 
+// VariantOf is the variant for a kind as the pod would get it, or nil.
+func (in *Input) VariantOf(kind accel.Kind) *profile.Variant {
+	if in.Late {
+		return in.Profile.LateVariant(kind)
+	}
+	return in.Profile.Variant(kind)
+}
+
 // annotations are what the webhook writes back, in the order of the patch.
 var annotations = [...]string{
-	accel.SelectedAnnotation, accel.ReasonAnnotation,
+	accel.SelectedAnnotation, accel.DeviceAnnotation, accel.ReasonAnnotation,
 	accel.ReservationAnnotation, accel.OriginalAnnotation,
 	accel.ReadmissionsAnnotation, accel.IntendedAnnotation,
 }
@@ -78,6 +92,9 @@ func Apply(pod *Pod, in Input) (*Pod, error) {
 	a := make(map[string]string, len(pod.Metadata.Annotations)+len(annotations))
 	maps.Copy(a, pod.Metadata.Annotations)
 	a[accel.SelectedAnnotation] = string(in.Decision.Kind)
+	if v := in.Variant; v.Class != "" {
+		a[accel.DeviceAnnotation] = v.Device
+	}
 	a[accel.ReasonAnnotation] = strings.TrimSuffix(in.Decision.Reason, pod.Noted) + r.Note
 	a[accel.ReservationAnnotation] = in.Decision.Reservation
 	a[accel.OriginalAnnotation] = original
@@ -116,6 +133,12 @@ func applyVariant(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, erro
 		return nil, nil, nil, errNoContainer(in.Target)
 	}
 	r := &record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind}}
+	if v.Class != "" {
+		r.Class, r.Claim, r.Moved = v.Class, ClaimName(in.Decision.Reservation), in.Decision.Moved
+		if err := addClaim(&out, c, r.Claim); err != nil {
+			return nil, nil, nil, err
+		}
+	}
 	warnings, err := applyToContainer(c, in, originsOf(pod, in.Target), r)
 	if err != nil {
 		return nil, nil, nil, err
@@ -130,11 +153,18 @@ func applyVariant(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, erro
 // It returns warnings about c's command line and variables.
 func applyToContainer(c *corev1.Container, in Input, w origins, r *record) (*deviceflag.Warnings, error) {
 	v := in.Variant
+	now := c.ImagePullPolicy
+	switch image := v.Spec.Image; {
+	case v.Class != "":
+		now = latePullPolicy(c.ImagePullPolicy, c.Image, in.Profile)
+	case image != "" && image != c.Image:
+		now = pullPolicy(c.ImagePullPolicy, c.Image, image)
+	}
+	if now != c.ImagePullPolicy {
+		r.Pull = &text{Was: string(c.ImagePullPolicy), Now: string(now)}
+		c.ImagePullPolicy = now
+	}
 	if image := v.Spec.Image; image != "" && image != c.Image {
-		if now := pullPolicy(c.ImagePullPolicy, c.Image, image); now != c.ImagePullPolicy {
-			r.Pull = &text{Was: string(c.ImagePullPolicy), Now: string(now)}
-			c.ImagePullPolicy = now
-		}
 		r.Image = &text{Was: c.Image, Now: image}
 		c.Image = image
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"heteroaccel.io/pkg/profile"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -24,6 +25,18 @@ func pullPolicy(policy corev1.PullPolicy, was, now string) corev1.PullPolicy {
 		return defaultPull(now)
 	}
 	return policy
+}
+
+// latePullPolicy is the same of a pod that is bound late, whose policy cannot be changed
+// with the image: Always if it is the default for any of the profile's.
+func latePullPolicy(policy corev1.PullPolicy, was string, p *profile.Profile) corev1.PullPolicy {
+	if policy != "" && policy != defaultPull(was) {
+		return policy
+	}
+	if slices.ContainsFunc(p.Late, func(v profile.Variant) bool { return defaultPull(v.Spec.Image) == corev1.PullAlways }) {
+		return corev1.PullAlways
+	}
+	return corev1.PullIfNotPresent
 }
 
 // defaultPull is what the API server fills in for an image.

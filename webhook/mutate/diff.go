@@ -44,6 +44,7 @@ func Diff(before, after *Pod, t Target) []Op {
 	}
 	diffList(&d, "/spec/volumes", b.Volumes, a.Volumes, func(x, y *corev1.Volume) bool { return x.Name == y.Name }, same)
 	diffList(&d, "/spec/tolerations", b.Tolerations, a.Tolerations, func(x, y *corev1.Toleration) bool { return same(*x, *y) }, same)
+	diffList(&d, "/spec/resourceClaims", b.ResourceClaims, a.ResourceClaims, func(x, y *corev1.PodResourceClaim) bool { return x.Name == y.Name }, equal)
 	d.strings("/spec/nodeSelector", b.NodeSelector, a.NodeSelector)
 	d.groups(b.SecurityContext, a.SecurityContext)
 	switch {
@@ -146,15 +147,16 @@ func (d *diff) words(at string, before, after []string) {
 }
 
 // resources compares limits and requests, each as a whole: their types are
-// maps, which have no unknown fields.
+// maps, which have no unknown fields. Claims are compared one by one.
 func (d *diff) resources(at string, b, a *corev1.ResourceRequirements) {
 	if len(b.Limits)+len(b.Requests)+len(b.Claims) == 0 {
 		// The object itself may be absent.
-		if len(a.Limits)+len(a.Requests) > 0 {
-			d.put(opAdd, at, corev1.ResourceRequirements{Limits: a.Limits, Requests: a.Requests})
+		if len(a.Limits)+len(a.Requests)+len(a.Claims) > 0 {
+			d.put(opAdd, at, corev1.ResourceRequirements{Limits: a.Limits, Requests: a.Requests, Claims: a.Claims})
 		}
 		return
 	}
+	diffList(d, at+"/claims", b.Claims, a.Claims, func(x, y *corev1.ResourceClaim) bool { return x.Name == y.Name }, func(x, y corev1.ResourceClaim) bool { return x == y })
 	d.amounts(at+"/limits", b.Limits, a.Limits)
 	d.amounts(at+"/requests", b.Requests, a.Requests)
 }

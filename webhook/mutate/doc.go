@@ -20,6 +20,7 @@
 //	environment.go   variables
 //	additions.go     groups and tolerations
 //	compatible.go    mounts, volumes and selectors, and what contradicts them
+//	late.go          the claim of a pod that is bound late, and what moves it
 //	defaults.go      the API server's defaults
 //	diff.go          the JSON patch
 package mutate

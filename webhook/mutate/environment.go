@@ -36,7 +36,7 @@ func setEnv(c *corev1.Container, v *profile.Variant) (replaced []corev1.EnvVar, 
 			added = append(added, e.Name)
 		}
 	}
-	set(corev1.EnvVar{Name: accel.DeviceEnv, Value: v.Device}) // first: v's may refer to it
+	set(deviceEnv(v)) // first: v's may refer to it
 	for _, e := range v.Spec.Env {
 		if e.Name != accel.DeviceEnv {
 			set(defaultedEnv(e))
@@ -57,6 +57,17 @@ func setEnv(c *corev1.Container, v *profile.Variant) (replaced []corev1.EnvVar, 
 	}
 	c.Env = env
 	return replaced, added
+}
+
+// deviceEnv is HETEROACCEL_DEVICE, which in a pod that is bound late follows its
+// annotation until a container starts.
+func deviceEnv(v *profile.Variant) corev1.EnvVar {
+	if v.Class == "" {
+		return corev1.EnvVar{Name: accel.DeviceEnv, Value: v.Device}
+	}
+	return defaultedEnv(corev1.EnvVar{Name: accel.DeviceEnv, ValueFrom: &corev1.EnvVarSource{
+		FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations['" + accel.DeviceAnnotation + "']"},
+	}})
 }
 
 // defaultedEnv is a variable as the API server completes it: see defaults.go.

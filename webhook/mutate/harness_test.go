@@ -83,7 +83,7 @@ func mutateOnce(pod *Pod, p *profile.Profile, kind accel.Kind) (*Pod, []Op, erro
 		return nil, nil, err
 	}
 	after, err := Apply(undone, Input{
-		Request: req, Profile: p, Variant: p.Variant(kind), Target: target,
+		Request: req, Profile: p, Variant: variantOf(p, kind), Target: target,
 		Decision:  Decision{Kind: kind, Reason: string(kind) + " is idle on node g", Reservation: "r-1"},
 		Known:     knownResource,
 		Keys:      testKey,
@@ -97,6 +97,14 @@ func mutateOnce(pod *Pod, p *profile.Profile, kind accel.Kind) (*Pod, []Op, erro
 		return nil, nil, fmt.Errorf("the input was changed: %s", gocmp.Diff(string(before), string(now)))
 	}
 	return after, ops, nil
+}
+
+// variantOf is the variant as a pod gets it: late where the profile says so.
+func variantOf(p *profile.Profile, kind accel.Kind) *profile.Variant {
+	if p.Binding == profile.Late {
+		return p.LateVariant(kind)
+	}
+	return p.Variant(kind)
 }
 
 func knownResource(name corev1.ResourceName) bool {

@@ -49,6 +49,10 @@ func Requests(planned *corev1.Pod) corev1.ResourceList {
 //
 // So no request exceeds its limit unless it did in r. The user's other requests
 // and limits stay.
+//
+// A pod that is bound late gets no extended resource of v's, and of cpu a request
+// alone, of which there is always one: what a pod waits for can be changed then, but
+// nothing added or removed, nor its quality of service.
 func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, o origins, known func(corev1.ResourceName) bool) corev1.ResourceRequirements {
 	limits := make(corev1.ResourceList, len(r.Limits)+len(v.Spec.Limits))
 	requests := make(corev1.ResourceList, len(r.Requests)+len(v.Spec.Limits))
@@ -61,7 +65,14 @@ func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, o origins, 
 			}
 		}
 	}
+	late := v.Class != ""
+	if late {
+		requestCPU(limits, requests, v)
+	}
 	for name, amount := range v.Spec.Limits {
+		if late && name == corev1.ResourceCPU {
+			continue
+		}
 		if o.defaultLimits[name] {
 			delete(limits, name)
 		}
@@ -84,6 +95,42 @@ func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, o origins, 
 	}
 	r.Limits, r.Requests = limits, requests
 	return r
+}
+
+// leastCPU weighs as little among the containers of a node as no request does.
+var leastCPU = resource.MustParse("1m")
+
+// requestCPU requests v's cpu for a pod that is bound late: at least that for the CPU,
+// else where the user requested none. A limit is raised to the request, and none is
+// set.
+func requestCPU(limits, requests corev1.ResourceList, v *profile.Variant) {
+	amount, stated := v.Spec.Limits[corev1.ResourceCPU]
+	if !stated {
+		amount = leastCPU
+	}
+	limit, limited := limits[corev1.ResourceCPU]
+	request, requested := requests[corev1.ResourceCPU]
+	switch {
+	case !requested && limited && v.Kind != accel.CPU:
+		request = limit
+	case !requested && limited:
+		request = larger(limit, amount)
+	case !requested:
+		request = amount
+	case v.Kind == accel.CPU:
+		request = larger(request, amount)
+	}
+	requests[corev1.ResourceCPU] = request
+	if limited {
+		limits[corev1.ResourceCPU] = larger(limit, request)
+	}
+}
+
+func larger(a, b resource.Quantity) resource.Quantity {
+	if a.Cmp(b) < 0 {
+		return b
+	}
+	return a
 }
 
 // setDefault limits name to amount where nothing limits it yet.

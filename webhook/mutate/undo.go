@@ -65,6 +65,9 @@ func (r *record) undoContainer(c *corev1.Container) {
 			c.Args = words
 		}
 	}
+	if r.Claim != "" {
+		c.Resources.Claims = withoutEach(c.Resources.Claims, []string{claimEntry}, func(have corev1.ResourceClaim, name string) bool { return have.Name == name })
+	}
 	c.Resources.Limits = r.Limits.undo(c.Resources.Limits)
 	c.Resources.Requests = r.Requests.undo(c.Resources.Requests)
 	c.VolumeMounts = withoutEach(c.VolumeMounts, r.Mounts, func(m corev1.VolumeMount, at string) bool { return m.MountPath == at })
@@ -94,6 +97,9 @@ func (r *record) undoPod(pod *Pod) {
 	}
 	if r.Scheduler != nil && pod.Spec.SchedulerName == r.Scheduler.Now {
 		pod.Spec.SchedulerName = r.Scheduler.Was
+	}
+	if r.Claim != "" {
+		pod.Spec.ResourceClaims = withoutEach(pod.Spec.ResourceClaims, []string{claimEntry}, func(have corev1.PodResourceClaim, name string) bool { return have.Name == name })
 	}
 	pod.Spec.Volumes = withoutEach(pod.Spec.Volumes, r.Volumes, func(v corev1.Volume, name string) bool { return v.Name == name })
 	pod.Spec.Tolerations = withoutEach(pod.Spec.Tolerations, r.Tolerations, equal[corev1.Toleration])

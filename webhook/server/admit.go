@@ -63,7 +63,7 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 		reserved = in.Decision.Reservation
 	}
 	kind = in.Decision.Kind
-	in.Variant = in.Profile.Variant(kind)
+	in.Variant = in.VariantOf(kind)
 	mutated, err := mutate.Apply(pod, in)
 	if err != nil {
 		outcome = outcomeRefused
@@ -98,6 +98,7 @@ func (s *Server) source() variant.Source {
 		Rules:      s.Rules,
 		Namespaces: s.Namespaces,
 		Schedulers: s.Schedulers, OtherSchedulers: s.OtherSchedulers, SetScheduler: s.SetScheduler,
+		Binding: s.Binding, HasClass: s.HasClass,
 	}
 }
 

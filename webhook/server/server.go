@@ -37,6 +37,9 @@ type Config struct {
 	Schedulers      []string
 	OtherSchedulers bool
 	SetScheduler    string
+	// Binding and HasClass are as in variant.Source.
+	Binding  profile.Binding
+	HasClass func(class string) bool
 	// Replaces returns what is expected of a pod that replaces one recreated for
 	// another kind, given the reservation it would have, "" in a dry run, and how far
 	// the caller is trusted; nil when no pods are recreated.

@@ -37,6 +37,12 @@ type Source struct {
 	// SetScheduler is the schedulerName of pods that name none of their own; "" leaves
 	// it to the API server. It is one of Schedulers.
 	SetScheduler string
+	// Binding is when the accelerator of a pod is settled whose profile does not say; ""
+	// is early.
+	Binding profile.Binding
+	// HasClass reports whether there are devices of a DeviceClass, which Auto looks at.
+	// nil is none.
+	HasClass func(class string) bool
 }
 
 // Schedules reports whether a pod of this schedulerName is one for a scheduler
@@ -45,10 +51,19 @@ func (s Source) Schedules(name string) bool {
 	return name == "" || len(s.Schedulers) == 0 || slices.Contains(s.Schedulers, name)
 }
 
-// Of returns the options of a pod in a namespace, one for each allowed variant that
+// Of returns the options of a new pod in a namespace, one for each allowed variant that
 // its own spec is compatible with. The error is a sentence for whoever wrote the
 // pod.
 func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate.Input, []inventory.Option, error) {
+	return s.options(namespace, pod, req, s.late)
+}
+
+// OfBound is Of for a pod that exists, of which it is settled whether it is bound late.
+func (s Source) OfBound(namespace string, pod *mutate.Pod, req accel.Request, late bool) (mutate.Input, []inventory.Option, error) {
+	return s.options(namespace, pod, req, func(*mutate.Pod, mutate.Target, *profile.Profile) bool { return late })
+}
+
+func (s Source) options(namespace string, pod *mutate.Pod, req accel.Request, late func(*mutate.Pod, mutate.Target, *profile.Profile) bool) (mutate.Input, []inventory.Option, error) {
 	in := mutate.Input{Request: req, Known: s.known(), Namespace: namespace, Scheduler: s.SetScheduler}
 	p, ok := s.Profiles.Get(req.Inference)
 	if why := s.Profiles.Invalid(req.Inference); why != nil {
@@ -72,7 +87,12 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 	if err := mutate.Check(pod, target); err != nil {
 		return in, nil, err
 	}
-	in.Target = target
+	in.Target, in.Late = target, late(pod, target, p)
+	if in.Late {
+		if err := mutate.FitsLate(pod, target, p); err != nil {
+			return in, nil, err
+		}
+	}
 
 	kinds := req.Kinds
 	if req.Any() {
@@ -90,12 +110,19 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 			return in, nil, fmt.Errorf("annotation %s names %s, which inference %s has no variant for: it has %s",
 				accel.AcceleratorAnnotation, k, p.Name, accel.JoinKinds(p.Kinds()))
 		}
+		if v = in.VariantOf(k); v.Class == "" && k != accel.CPU && len(v.Devices) == 0 {
+			incompatible = cmp.Or(incompatible, s.classOnly(pod, target, p, v))
+			continue
+		}
 		if err := mutate.Compatible(pod, target, v); err != nil {
 			incompatible = cmp.Or(incompatible, err)
 			continue
 		}
 		planned := mutate.Planned(pod, target, v, in.Known)
 		needs := resources.Of(mutate.Requests(planned))
+		if v.Class != "" && k != accel.CPU {
+			needs = needs.With(accel.ClassResource(v.Class), 1)
+		}
 		if n := len(needs.Devices); n > inventory.MaxDevices {
 			return in, nil, fmt.Errorf("the pod requests %d kinds of devices, and may request %d: remove those that it does not use", n, inventory.MaxDevices)
 		}
@@ -120,6 +147,28 @@ func (s Source) Of(namespace string, pod *mutate.Pod, req accel.Request) (mutate
 		prefer(options)
 	}
 	return in, options, nil
+}
+
+// late reports whether a new pod is bound late.
+func (s Source) late(pod *mutate.Pod, t mutate.Target, p *profile.Profile) bool {
+	b := cmp.Or(p.Binding, s.Binding, profile.Early)
+	if b == profile.Early || mutate.FitsLate(pod, t, p) != nil {
+		return false
+	}
+	return b == profile.Late || s.HasClass != nil && !slices.ContainsFunc(p.Late, func(v profile.Variant) bool { return !s.HasClass(v.Class) })
+}
+
+// classOnly says why a pod that is bound early cannot have a variant which has nothing
+// but a DeviceClass.
+func (s Source) classOnly(pod *mutate.Pod, t mutate.Target, p *profile.Profile, v *profile.Variant) error {
+	why := mutate.FitsLate(pod, t, p)
+	if why == nil {
+		why = fmt.Errorf("binding is %s", cmp.Or(p.Binding, s.Binding, profile.Early))
+		if s.Binding == profile.Auto {
+			why = errors.New("not every variant's DeviceClass has devices")
+		}
+	}
+	return fmt.Errorf("the %s variant of inference %s is for pods that are bound late, as it limits no extended resource, and this one is not: %w", v.Kind, p.Name, why)
 }
 
 // barred says why the API server would deny the pod with a variant by the rules of

@@ -113,6 +113,16 @@ type InferenceProfileSpec struct {
 	// +kubebuilder:validation:Enum=pod-ip;host-port;node-port;load-balancer;gateway
 	ServerAddress string `json:"serverAddress,omitempty"`
 
+	// binding says when the accelerator of a pod is settled. "early" is as the pod is
+	// created: it changes by recreating the pod. "late" is as the pod gets a device by
+	// dynamic resource allocation: until then it changes without touching the pod, and
+	// every variant has a deviceClassName. "auto" is late where there are devices of all
+	// these classes. Defaults to what the webhook's --binding says.
+	//
+	// +optional
+	// +kubebuilder:validation:Enum=early;late;auto
+	Binding string `json:"binding,omitempty"`
+
 	// variants are the ways to run the inference: at most one for each kind of
 	// accelerator, and at least one in all. While nothing else is known, each is
 	// expected to be slower than the one before it.

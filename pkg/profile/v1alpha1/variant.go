@@ -19,7 +19,7 @@ type amount = resource.Quantity
 
 // Variant is one inference on one kind of accelerator.
 //
-// +kubebuilder:validation:XValidation:rule="self.accelerator.lowerAscii() == 'cpu' || self.limits.exists(r, r.contains('/'))",message="limits names no device: a variant for anything but the CPU limits the extended resource its device is served as, such as gpu.intel.com/i915: \"1\""
+// +kubebuilder:validation:XValidation:rule="self.accelerator.lowerAscii() == 'cpu' || has(self.deviceClassName) || self.limits.exists(r, r.contains('/'))",message="limits names no device: a variant for anything but the CPU limits the extended resource its device is served as, such as gpu.intel.com/i915: \"1\", or names a deviceClassName"
 // +kubebuilder:validation:XValidation:rule="self.accelerator.lowerAscii() != 'cpu' || ('cpu' in self.limits && !self.limits.exists(r, r.contains('/')))",message="a variant for the CPU limits cpu, such as cpu: \"2\", and no extended resource"
 type Variant struct {
 	// accelerator is the kind of accelerator: CPU, GPU, FPGA, NPU or any
@@ -54,6 +54,16 @@ type Variant struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(r, isQuantity(string(self[r])) && quantity(string(self[r])).isGreaterThan(quantity('0')))",message="every limit is a quantity greater than 0, such as \"2\", 500m or 1Gi"
 	// +kubebuilder:validation:XValidation:rule="self.all(r, !r.contains('/') || !isQuantity(string(self[r])) || quantity(string(self[r])).isInteger())",message="an extended resource comes in whole numbers: a device cannot be divided"
 	Limits map[corev1.ResourceName]Amount `json:"limits"`
+
+	// deviceClassName is the DeviceClass of the kind's devices where they are served by
+	// dynamic resource allocation, such as gpu.intel.com. With one for every variant,
+	// pods can be bound late: see binding. Such a pod gets one device of the class, and
+	// the limits that are no extended resources.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="this cannot be the name of a DeviceClass: use lower-case letters, digits, '-' and '.', such as gpu.intel.com"
+	DeviceClassName string `json:"deviceClassName,omitempty"`
 
 	// serviceTime is a hint: how long one run takes, greater than 0, such as
 	// 76ms. Measured runs replace it.

@@ -18,9 +18,11 @@ type CommandLine struct {
 	// script is the index of the text that a shell runs, -1 when there is none.
 	script int
 
-	// named is set once a flag had a device, which is now the variant's; present
-	// once a flag was there, whatever its value; appended when one was added.
-	named, present, appended bool
+	// named is how many flags had a device, which is now the variant's.
+	named int
+	// present is set once a flag was there, whatever its value; appended when one was
+	// added.
+	present, appended bool
 	// passesArgs is whether a flag is among the words behind a script: evidently
 	// the script passes them to a program.
 	passesArgs bool
@@ -44,9 +46,17 @@ type keptFlag struct {
 	value string
 }
 
+// Places is how many flags have the variant's device now, one that was added included.
+func (l *CommandLine) Places() int {
+	if l.appended {
+		return l.named + 1
+	}
+	return l.named
+}
+
 // NamesDevice reports whether the user's command line named a device, or reads
 // it from HETEROACCEL_DEVICE.
-func (l *CommandLine) NamesDevice() bool { return l.named || l.readsEnv }
+func (l *CommandLine) NamesDevice() bool { return l.named > 0 || l.readsEnv }
 
 // at returns where word i of the command line is: its list, and the index in
 // that.

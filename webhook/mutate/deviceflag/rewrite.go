@@ -30,6 +30,9 @@ import (
 //     within it, and not at all when it has none; nothing is added beside a
 //     conflicting flag.
 //
+// Where v's device may change while the pod waits, a reference to HETEROACCEL_DEVICE
+// is written in its place, which the kubelet expands.
+//
 // Warnings tell where the device was not written, and what might name another.
 func Rewrite(c *corev1.Container, p *profile.Profile, v *profile.Variant) *CommandLine {
 	l := &CommandLine{
@@ -46,10 +49,10 @@ func Rewrite(c *corev1.Container, p *profile.Profile, v *profile.Variant) *Comma
 		if i == l.script {
 			text = shellWords(extra)
 		}
-		l.rewriteWord(i, v.Device, text)
+		l.rewriteWord(i, v.Written(), text)
 	}
 	if f := firstFlag(p); f != "" && l.script < 0 && l.conflict == "" && !l.present && !l.readsEnv {
-		l.Args.add(f, v.Device)
+		l.Args.add(f, v.Written())
 		l.appended = true
 	}
 	switch {
@@ -115,7 +118,7 @@ func (l *CommandLine) replace(target *List, i, from int, dev string) bool {
 	if !ok {
 		return false
 	}
-	l.named = true
+	l.named++
 	if was != now {
 		target.set(i, target.Words[i][:from]+now, edit{At: from, Len: len(now), Was: was})
 	}

@@ -76,7 +76,8 @@ func (l *CommandLine) rewriteText(s, dev, extra string) (out string, edits []edi
 			}
 			continue
 		}
-		present, l.named = true, true
+		present = true
+		l.named++
 		if v.bare {
 			now = shellWord(now)
 		}

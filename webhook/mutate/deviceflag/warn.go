@@ -33,7 +33,7 @@ func (w *Warnings) add(short, long string, args ...any) {
 func (l *CommandLine) Warnings(c *corev1.Container, v *profile.Variant) *Warnings {
 	w := &Warnings{container: c.Name}
 	written := l.readsEnv || l.profile.ReadsDeviceEnv || l.variantNamesDevice(v)
-	w.Unwritten = !written && (l.conflict != "" || !l.named && !l.appended)
+	w.Unwritten = !written && (l.conflict != "" || l.named == 0 && !l.appended)
 	explained := w.Unwritten && l.conflict != "" // whether something says why
 	if explained {
 		w.add(fmt.Sprintf("what %s sets may be another device", flagOf(l.conflict)),

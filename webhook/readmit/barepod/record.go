@@ -106,8 +106,16 @@ func (r *Recreator) acquiredBefore(ctx context.Context, stored *corev1.Secret) (
 func (r *Recreator) remove(ctx context.Context, stored *corev1.Secret) {
 	r.Pods.UntilDone(ctx, "remove the record of a recreated pod", func(ctx context.Context) error {
 		err := r.Pods.CoreV1().Secrets(r.Namespace).Delete(ctx, stored.Name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(stored.UID))})
-		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		switch {
+		case apierrors.IsNotFound(err):
 			return nil
+		case apierrors.IsConflict(err):
+			// Another's has another UID. If it is still this one the refusal was not
+			// about the precondition, and nobody else would remove it.
+			now, getErr := r.Pods.CoreV1().Secrets(r.Namespace).Get(ctx, stored.Name, metav1.GetOptions{})
+			if apierrors.IsNotFound(getErr) || getErr == nil && now.UID != stored.UID {
+				return nil
+			}
 		}
 		return err
 	})
