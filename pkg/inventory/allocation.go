@@ -20,7 +20,8 @@ type Allocation struct {
 	// ForExtended is set where kube-scheduler made the claim for extended resources
 	// that the pod requests.
 	ForExtended bool
-	Node        string
+	// Node is where the devices are, "" where that is not known: then nothing is held.
+	Node string
 	// Holds are the slots that it takes, for every DeviceClass that selects its devices.
 	Holds resources.Amounts
 }
@@ -82,7 +83,7 @@ func (inv *Inventory) replaceAllocation(name types.NamespacedName, a *Allocation
 	pods := slices.Clone(known.late[name])
 	if old != nil {
 		delete(known.byName, name)
-		e.put(inv.edited(&e, old.Node).withAllocation(old, -1))
+		inv.addAllocation(&e, old, -1)
 		if old.Pod != "" {
 			pods = append(pods, old.Pod)
 			drop(known.ofPod, old.pod(), old)
@@ -90,7 +91,7 @@ func (inv *Inventory) replaceAllocation(name types.NamespacedName, a *Allocation
 	}
 	if a != nil {
 		known.byName[name] = a
-		e.put(inv.edited(&e, a.Node).withAllocation(a, 1))
+		inv.addAllocation(&e, a, 1)
 		if a.Pod != "" {
 			pods = append(pods, a.Pod)
 			known.ofPod[a.pod()] = append(known.ofPod[a.pod()], a)
@@ -117,12 +118,15 @@ func drop[K, V comparable](m map[K][]V, key K, value V) {
 	m[key] = left
 }
 
-// withAllocation returns the node with an allocation added or, with sign -1, removed.
-func (n *Node) withAllocation(a *Allocation, sign int64) *Node {
-	m := *n
+// addAllocation adds an allocation to its node or, with sign -1, removes it.
+func (inv *Inventory) addAllocation(e *nodeEdit, a *Allocation, sign int64) {
+	if a.Node == "" {
+		return
+	}
+	m := *inv.edited(e, a.Node)
 	m.allocations += sign
 	m.Held = m.Held.Plus(a.Holds, sign)
-	return &m
+	e.put(&m)
 }
 
 // indexLate updates which pods there are with a Claim when p takes the place of old;

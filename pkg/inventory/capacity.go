@@ -15,7 +15,7 @@ import (
 // so nothing is subtracted twice. While telemetry is stale only Kubernetes' own
 // accounting counts.
 //
-// Devices of a DeviceClass are unhealthy or in external use if a taint says so, whatever
+// Devices of a DeviceClass are unhealthy or in external use by their taints, whatever
 // the telemetry does, and one that is tainted while a claim holds it is only held:
 //
 //	capacity − held − blocked, never below 0

@@ -84,6 +84,9 @@ func (h *claimHistory) step(r *rand.Rand, w *world, node, pod string) string {
 		if r.IntN(4) == 0 {
 			a.Holds = a.Holds.With(npuClass, 1) // it matches another class too
 		}
+		if r.IntN(6) == 0 {
+			a.Node, a.Holds = "", resources.Amounts{}
+		}
 		if r.IntN(3) > 0 {
 			a.Pod, a.UID = pod, types.UID("uid-"+pod)
 		}
