@@ -17,6 +17,7 @@ import (
 	"heteroaccel.io/pkg/leader"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/policy"
+	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/program"
 	"heteroaccel.io/webhook/readmit/choice"
 )
@@ -37,6 +38,8 @@ type flags struct {
 	leader               leader.Flags
 
 	telemetry       monitor.Flags
+	binding         profile.Binding
+	bindingName     string
 	policyName      string
 	policy          policy.Policy
 	reservationTTL  time.Duration
@@ -64,6 +67,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.service, "service-name", "heteroaccel-webhook", "name of the webhook's Service, for the self-signed certificate")
 	fs.StringVar(&f.webhookConfiguration, "webhook-configuration-name", "heteroaccel", "MutatingWebhookConfiguration whose caBundle is kept up to date when the certificate is self-signed")
 	f.telemetry.Add(fs)
+	fs.StringVar(&f.bindingName, "binding", string(profile.Early), "when the accelerator of a pod is settled whose InferenceProfile does not say: early, as it is created; late, as kube-scheduler allocates a device of its ResourceClaim, where every variant has a deviceClassName; or auto, late where there are devices of all these classes. With late or auto, profiles may say late or auto too")
 	fs.StringVar(&f.policyName, "policy", policy.Default, "how to choose an accelerator: priced-finish, earliest-finish or idle-first")
 	fs.DurationVar(&f.reservationTTL, "reservation-ttl", 30*time.Second, "how long an accelerator stays reserved for a pod that has not appeared")
 	fs.StringSliceVar(&f.schedulers, "scheduler-names", []string{corev1.DefaultSchedulerName}, "schedulers that ask the extender; may be given several times")
@@ -107,6 +111,9 @@ func (f *flags) check() (err error) {
 	}
 	if f.setScheduler != "" && !slices.Contains(f.schedulers, f.setScheduler) {
 		f.schedulers = append(slices.Clone(f.schedulers), f.setScheduler)
+	}
+	if f.binding, err = profile.ParseBinding(f.bindingName); err != nil {
+		return fmt.Errorf("--binding: %w", err)
 	}
 	if f.policy, err = policy.Named(f.policyName); err != nil {
 		err = fmt.Errorf("--policy: %w", err)

@@ -135,12 +135,14 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	served := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy,
 		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers, SetScheduler: f.setScheduler,
+		Binding: f.binding, HasClass: inv.HasClass,
 		Refusals: against, Keys: keys.Current, Registry: registry, Log: log,
 		Authenticated: f.clientCA != "",
 	}
-	if f.readmission {
+	late := f.binding != profile.Early
+	if f.readmission || late {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
-			Inventory: inv, Options: variant.Source{Profiles: profiles, Schedulers: f.schedulers, SetScheduler: f.setScheduler, Rules: rules, Namespaces: allowed}, Policy: f.policy,
+			Inventory: inv, Options: variant.Source{Profiles: profiles, Schedulers: f.schedulers, SetScheduler: f.setScheduler, Rules: rules, Namespaces: allowed, Binding: f.binding, HasClass: inv.HasClass}, Policy: f.policy,
 			Refusals: against, Suspended: suspension.Suspended,
 			Keys: keys.Current, Recorder: recorder, Registry: registry, Log: log,
 		})
@@ -148,6 +150,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 			return err
 		}
 		feeds.Pods.Register(kube.OnPod(readmitter.SetPod), readmitter.DeletePod)
+		if late {
+			feeds.WatchClaims().Register(readmitter.SetClaim, readmitter.DeleteClaim)
+		}
 		served.Replaces = readmitter.Replaces
 		work = append(work, readmitter.Run)
 	}
@@ -224,7 +229,7 @@ func newReadmitter(config *rest.Config, f flags, c readmit.Config) (*readmit.Rea
 	if err != nil {
 		return nil, fmt.Errorf("create a client: %w", err)
 	}
-	c.Client, c.Namespace, c.Rules, c.BarePods, c.DryRun = client, f.namespace, f.rules, f.readmitBare, f.readmitDryRun
+	c.Client, c.Namespace, c.Rules, c.Recreate, c.BarePods, c.DryRun = client, f.namespace, f.rules, f.readmission, f.readmitBare, f.readmitDryRun
 	return readmit.New(c), nil
 }
 

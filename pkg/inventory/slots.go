@@ -1,6 +1,9 @@
 package inventory
 
-import "heteroaccel.io/pkg/resources"
+import (
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/resources"
+)
 
 // Slots are the slots of a node's devices that ResourceSlices list, by DeviceClass:
 // Amounts have them as accel.ClassResource. A device that several classes select
@@ -48,4 +51,17 @@ func replaced(r, old, part resources.Amounts) resources.Amounts {
 		return r
 	}
 	return sum(r.Plus(old, -1), part)
+}
+
+// HasClass reports whether some node has devices of a DeviceClass.
+func (inv *Inventory) HasClass(class string) bool {
+	resource := accel.ClassResource(class)
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	for _, s := range inv.slots {
+		if s.Capacity.Device(resource) > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -61,7 +61,7 @@ func (r *term) optionsOf(t *pending.Template) []inventory.Option {
 	known, rules := r.optionCache[t], r.Options.Rules.Version()
 	if known == nil || known.profile != p || known.rules != rules {
 		known = &cachedOptions{profile: p, rules: rules}
-		if _, list, err := r.Options.Of(t.Pod.Metadata.Namespace, t.Pod, t.Request); err == nil {
+		if _, list, err := r.Options.OfBound(t.Pod.Metadata.Namespace, t.Pod, t.Request, t.Late); err == nil {
 			known.list = list
 		}
 		r.optionCache[t] = known

@@ -13,18 +13,23 @@ type metrics struct {
 	readmissions *prometheus.CounterVec
 	requeues     prometheus.Counter
 	verdicts     prometheus.Counter
+	claims       *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
 	return &metrics{
 		readmissions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_readmissions_total",
-			Help: "Attempts to recreate a pending pod for another kind, by what recreates it (none: the webhook itself) and outcome: done, lost (the pod changed meanwhile), refused, failed.",
+			Help: "Attempts to recreate a pending pod for another kind, by what recreates it (none: the webhook itself; claim: it is not recreated, but gets another ResourceClaim) and outcome: done, lost (the pod changed meanwhile), refused, failed.",
 		}, []string{"owner", "outcome"}),
 		requeues: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_scheduler_requeues_total",
 			Help: "Pending pods that were annotated so that kube-scheduler looks at them again.",
 		}),
+		claims: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heteroaccel_webhook_claims_total",
+			Help: "ResourceClaims of pods that are bound late, by outcome: done, refused by the API server, failed and tried again. Those of moved pods are not counted here.",
+		}, []string{"outcome"}),
 		verdicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_unschedulable_verdicts_total",
 			Help: "Accepted verdicts of kube-scheduler that it finds no node for a group of pods although their kind counts as usable.",
@@ -34,7 +39,7 @@ func newMetrics() *metrics {
 
 // register registers the metrics, once all of r is there.
 func (m *metrics) register(reg prometheus.Registerer, r *Readmitter) {
-	reg.MustRegister(m.readmissions, m.requeues, m.verdicts,
+	reg.MustRegister(m.readmissions, m.requeues, m.verdicts, m.claims,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_readmission_suspended",
 			Help: "Whether readmission is suspended: 1 yes, 0 no.",

@@ -28,8 +28,9 @@ func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 	gaining := map[*pending.Template]*pending.Group{}
 	for _, g := range groups {
 		all = append(all, g.Pods...)
-		for _, soon := range []time.Duration{r.requeuer.AcceptVerdict(g, now), r.requeuer.Requeue(ctx, g, now)} {
-			next = sooner(next, soon)
+		next = sooner(next, r.requeuer.AcceptVerdict(g, now))
+		if !g.Late { // kube-scheduler sees devices as we do
+			next = sooner(next, r.requeuer.Requeue(ctx, g, now))
 		}
 		if gain := r.gainOf(g); gain > 0 {
 			gaining[g.Template] = g
@@ -89,8 +90,15 @@ func (r *term) gainOf(g *pending.Group) time.Duration {
 func (r *term) better(candidates []inventory.Candidate, p *pending.Pod, ahead int64) int {
 	candidates = choice.AtPosition(candidates, p.Template.Kind, ahead)
 	for i := range candidates {
-		if c := &candidates[i]; c.Refused == nil {
+		c := &candidates[i]
+		if c.Refused == nil {
 			c.Refused = r.Refusals.Refusal(p.RefusalOwner(), "", c.Kind)
+		}
+		if c.Refused != nil && p.Claim != "" && c.Kind == p.Template.Kind && !c.Refused.Unschedulable {
+			// Its claim is refused, so that the pod is stuck where it is.
+			stuck := *c.Refused
+			stuck.Unschedulable = true
+			c.Refused = &stuck
 		}
 	}
 	to, _ := choice.Better(r.Policy, candidates, p.Template.Kind, r.Rules.MarginOf(p.Owner))
@@ -99,14 +107,14 @@ func (r *term) better(candidates []inventory.Candidate, p *pending.Pod, ahead in
 
 // waitsFor is how much longer a pod is left alone, 0 when it is not.
 func (r *term) waitsFor(p *pending.Pod, now time.Time) time.Duration {
-	if !r.pending.HasOwnRecord(p) || p.OptOut || p.Owner == pending.OwnerNone && !r.BarePods {
+	if !r.pending.HasOwnRecord(p) || p.OptOut || p.Claim == "" && !r.Recreate || p.Owner == pending.OwnerNone && !r.BarePods {
 		return tick
 	}
 	busy, until := r.attempts.state(p.UID)
 	if busy {
 		return tick // it wakes us when it is done
 	}
-	if eligible := r.Rules.EligibleAt(p.Created, p.Recreations); eligible.After(until) {
+	if eligible := r.Rules.EligibleAt(p.Since(), p.Recreations); eligible.After(until) {
 		until = eligible
 	}
 	return max(0, until.Sub(now))
@@ -117,11 +125,22 @@ func (r *term) waitsFor(p *pending.Pod, now time.Time) time.Duration {
 func (r *term) move(ctx context.Context, p *pending.Pod, g *pending.Group, ahead int64, now time.Time) bool {
 	q := g.Query()
 	q.Reservation = "readmit-" + rand.Text()
-	chosen, ok := r.Inventory.Reconsider(q, p.Name, p.UID, func(c []inventory.Candidate) int { return r.better(c, p, ahead) })
+	reason := ""
+	chosen, ok := r.Inventory.Reconsider(q, p.Name, p.UID, func(c []inventory.Candidate) int {
+		i := r.better(c, p, ahead)
+		if p.Claim != "" && i >= 0 {
+			reason = r.reasonFor(c, i, p.Template.Kind)
+		}
+		return i
+	})
 	if !ok {
 		return false
 	}
 	r.workers <- struct{}{} // has room: only the loop puts in
+	if p.Claim != "" {
+		r.moveClaim(ctx, p, chosen.Kind, q.Reservation, reason, now)
+		return true
+	}
 	e := &replacement.Expected{Reservation: q.Reservation, Kind: chosen.Kind, Count: p.Recreations + 1, From: p.Template.Kind}
 	createFirst := r.attempts.begin(p.UID)
 	r.expected.Add(p.Origin(), e, now)

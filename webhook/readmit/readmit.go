@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -18,6 +19,7 @@ import (
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/readmit/choice"
+	"heteroaccel.io/webhook/readmit/claim"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/replacement"
@@ -35,7 +37,10 @@ type Config struct {
 	// Namespace is ours, where the records of bare pods are kept.
 	Namespace string
 	Rules     choice.Rules
-	BarePods  bool // recreate pods that have no controller
+	// Recreate is false where no pod is recreated: those that are bound late are moved
+	// all the same.
+	Recreate bool
+	BarePods bool // recreate pods that have no controller
 	// DryRun asks the API server before a pod is deleted. Without it pods move
 	// only to kinds that their controller has already.
 	DryRun bool
@@ -55,13 +60,15 @@ type Readmitter struct {
 	// pending follows the feed in every replica: it is what the API server has, whoever
 	// leads.
 	pending *pending.Pods
+	// claims does so too.
+	claims *claim.Claims
 	// current is the term that runs, nil when there is none.
 	current atomic.Pointer[term]
 }
 
 // New returns a readmitter; Run runs a term.
 func New(c Config) *Readmitter {
-	r := &Readmitter{Config: c, pending: pending.NewPods(c.Keys), metrics: newMetrics()}
+	r := &Readmitter{Config: c, pending: pending.NewPods(c.Keys), claims: claim.NewClaims(), metrics: newMetrics()}
 	r.metrics.register(c.Registry, r)
 	return r
 }
@@ -88,6 +95,18 @@ func (r *Readmitter) SetPod(pod *corev1.Pod) {
 		}
 	}
 	t.recreator.SetPod(pod)
+	t.seen(pod)
+}
+
+// SetClaim takes a new or changed ResourceClaim.
+func (r *Readmitter) SetClaim(c *resourcev1.ResourceClaim) { r.claims.Set(c) }
+
+// DeleteClaim takes it that a ResourceClaim is gone.
+func (r *Readmitter) DeleteClaim(name types.NamespacedName) {
+	pod := r.claims.Delete(name)
+	if t := r.current.Load(); t != nil {
+		t.claimer.Look(pod)
+	}
 }
 
 // DeletePod takes it that a pod was deleted.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"heteroaccel.io/webhook/readmit/barepod"
+	"heteroaccel.io/webhook/readmit/claim"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/readmit/podapi"
 	"heteroaccel.io/webhook/readmit/recreate"
@@ -27,6 +28,8 @@ type term struct {
 	expected  *replacement.Expectations
 	attempts  *attempts
 	recreator *recreate.Recreator
+	claimer   *claim.Claimer
+	moves     moves
 	bare      *barepod.Recreator
 
 	// These belong to the goroutine of the loop.
@@ -57,6 +60,10 @@ func (r *Readmitter) newTerm() *term {
 		Pods: pods, Options: r.Options, Inventory: r.Inventory, Refusals: r.Refusals, Expected: t.expected,
 		Bare: t.bare, Admitted: r.pending.Admitted, Keys: r.Keys, DryRun: r.DryRun, Verdicts: r.metrics.verdicts,
 	})
+	t.claimer = claim.New(claim.Config{
+		Pods: pods, Options: r.Options, Refusals: r.Refusals, Pending: r.pending.Get, All: r.pending.All, Keys: r.Keys,
+		Wake: t.wake, Recorder: r.Recorder, Created: r.metrics.claims,
+	}, r.claims)
 	t.requeuer = requeue.New(requeue.Config{
 		Pods: pods, Refusals: r.Refusals, Requeues: r.metrics.requeues, Verdicts: r.metrics.verdicts,
 		Began: time.Now(), Go: t.tasks.Go,
@@ -69,6 +76,7 @@ func (t *term) run(ctx context.Context) {
 	defer t.tasks.Wait()
 	t.tasks.Go(func() { t.bare.Recover(ctx) })
 	t.tasks.Go(func() { t.recreator.Recover(ctx) })
+	t.tasks.Go(func() { t.claimer.Run(ctx) })
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	due := time.NewTimer(0)

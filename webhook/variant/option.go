@@ -37,8 +37,8 @@ type Source struct {
 	// SetScheduler is the schedulerName of pods that name none of their own; "" leaves
 	// it to the API server. It is one of Schedulers.
 	SetScheduler string
-	// Binding is when the accelerator of a pod is settled whose profile does not say; ""
-	// is early.
+	// Binding is when the accelerator of a pod is settled whose profile does not say. With
+	// Early, or "", it is early whatever the profile says.
 	Binding profile.Binding
 	// HasClass reports whether there are devices of a DeviceClass, which Auto looks at.
 	// nil is none.
@@ -151,22 +151,31 @@ func (s Source) options(namespace string, pod *mutate.Pod, req accel.Request, la
 
 // late reports whether a new pod is bound late.
 func (s Source) late(pod *mutate.Pod, t mutate.Target, p *profile.Profile) bool {
-	b := cmp.Or(p.Binding, s.Binding, profile.Early)
+	b := s.bindingOf(p)
 	if b == profile.Early || mutate.FitsLate(pod, t, p) != nil {
 		return false
 	}
 	return b == profile.Late || s.HasClass != nil && !slices.ContainsFunc(p.Late, func(v profile.Variant) bool { return !s.HasClass(v.Class) })
 }
 
+// bindingOf is when the accelerator of the pods of a profile is settled.
+func (s Source) bindingOf(p *profile.Profile) profile.Binding {
+	if s.Binding == "" || s.Binding == profile.Early {
+		return profile.Early
+	}
+	return cmp.Or(p.Binding, s.Binding)
+}
+
 // classOnly says why a pod that is bound early cannot have a variant which has nothing
 // but a DeviceClass.
 func (s Source) classOnly(pod *mutate.Pod, t mutate.Target, p *profile.Profile, v *profile.Variant) error {
 	why := mutate.FitsLate(pod, t, p)
-	if why == nil {
-		why = fmt.Errorf("binding is %s", cmp.Or(p.Binding, s.Binding, profile.Early))
-		if s.Binding == profile.Auto {
-			why = errors.New("not every variant's DeviceClass has devices")
-		}
+	switch b := s.bindingOf(p); {
+	case why != nil:
+	case b == profile.Auto:
+		why = errors.New("not every variant's DeviceClass has devices")
+	default:
+		why = errors.New("the webhook's --binding or the profile's binding says early")
 	}
 	return fmt.Errorf("the %s variant of inference %s is for pods that are bound late, as it limits no extended resource, and this one is not: %w", v.Kind, p.Name, why)
 }

@@ -40,6 +40,7 @@ func (r Rules) EligibleAt(created time.Time, count int) time.Time {
 // second to see whether more of its pods change.
 var recreationTime = map[pending.OwnerKind]time.Duration{
 	pending.OwnerNone: 100 * time.Millisecond, pending.OwnerController: 100 * time.Millisecond, pending.OwnerJob: time.Second,
+	pending.OwnerClaim: 30 * time.Millisecond,
 }
 
 // MarginOf is by how much sooner a pod must be expected to be done, given how it

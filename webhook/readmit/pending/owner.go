@@ -9,13 +9,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// OwnerKind says how a pod is recreated.
+// OwnerKind says how a pod is recreated, or what else moves it to another kind.
 type OwnerKind string
 
 const (
 	OwnerNone       OwnerKind = "none"       // by us: a bare pod
 	OwnerController OwnerKind = "controller" // by its controller, once it is deleted
 	OwnerJob        OwnerKind = "job"        // by its Job, once it is released
+	OwnerClaim      OwnerKind = "claim"      // not at all: another ResourceClaim moves it
 )
 
 // recreators are the controllers that recreate a deleted pod at once and count

@@ -18,7 +18,7 @@ import (
 	"heteroaccel.io/webhook/replacement"
 )
 
-// Pod is a pending pod that may be recreated. It never changes.
+// Pod is a pending pod that may be recreated, or moved by its claim. It never changes.
 type Pod struct {
 	Namespace, Name string
 	UID             types.UID
@@ -30,8 +30,13 @@ type Pod struct {
 	// Hash is the label by which the ReplicaSets of a Deployment tell their pods
 	// apart, "" when there is none.
 	Hash string
-	// Recreations is how often it was recreated already.
+	// Recreations is how often it was recreated already, or moved.
 	Recreations int
+	// Claim is the name of the ResourceClaim of a pod that is bound late, "" for any
+	// other; Class is the DeviceClass of its kind, and Moved when it was moved last,
+	// zero if it never was.
+	Claim, Class string
+	Moved        time.Time
 	// Unschedulable is set once kube-scheduler has found no node for it. Verdict
 	// is the reason it gave, cut at 1 KiB, and VerdictSince when that reason was first seen.
 	Unschedulable bool
@@ -41,6 +46,15 @@ type Pod struct {
 	// recreating it.
 	OptOut, OptIn bool
 	Template      *Template
+}
+
+// Since is when the pod has been waiting for its kind: since it was created, or moved
+// to it.
+func (p *Pod) Since() time.Time {
+	if p.Moved.After(p.Created) {
+		return p.Moved
+	}
+	return p.Created
 }
 
 // RefusalOwner is the owner that the API server's refusals are remembered for.
@@ -76,13 +90,19 @@ func Of(pod *corev1.Pod, keys *record.Keys) (p *Pod, ok bool) {
 		return nil, false
 	}
 	controller := metav1.GetControllerOf(pod)
-	owner, ok := ownerOf(pod, controller)
-	if !ok {
-		return nil, false
+	given, _ := record.Of(pod.Annotations, pod.Namespace, keys)
+	owner := OwnerClaim
+	if given.Claim == "" {
+		if owner, ok = ownerOf(pod, controller); !ok {
+			return nil, false
+		}
 	}
 	kind, err := accel.ParseKind(pod.Annotations[accel.SelectedAnnotation])
 	if err != nil {
 		return nil, false
+	}
+	if given.Claim != "" {
+		kind = given.Kind // which image and claim follow
 	}
 	undone, verified := mutate.Undo(AsMutated(pod), keys, pod.Namespace)
 	req, ours, err := accel.ParseRequest(pod.Annotations)
@@ -91,15 +111,16 @@ func Of(pod *corev1.Pod, keys *record.Keys) (p *Pod, ok bool) {
 	}
 	p = &Pod{
 		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, Created: pod.CreationTimestamp.Time,
-		Owner: owner, Controller: controller, Template: templateOf(undone, req, kind),
+		Owner: owner, Controller: controller, Template: templateOf(undone, req, kind, owner == OwnerClaim),
 		Reservation: pod.Annotations[accel.ReservationAnnotation], Recreations: replacement.Count(pod.Annotations),
+		Claim: given.Claim, Class: given.Class, Moved: given.Moved,
 	}
 	if controller != nil && controller.Kind == "ReplicaSet" {
 		p.Hash = pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 	}
 	p.OptOut, p.OptIn = readmissionOption(pod)
 	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable && !p.awaitsClaim(c.Message) {
 			p.Unschedulable, p.Verdict = true, text.Shorten(c.Message, maxVerdict)
 		}
 	}
@@ -107,6 +128,12 @@ func Of(pod *corev1.Pod, keys *record.Keys) (p *Pod, ok bool) {
 		p.Priority = *pod.Spec.Priority
 	}
 	return p, true
+}
+
+// awaitsClaim reports whether a message of kube-scheduler's is not about nodes: the
+// pod's claim is not there yet.
+func (p *Pod) awaitsClaim(message string) bool {
+	return p.Claim != "" && strings.Contains(message, p.Claim)
 }
 
 // maxVerdict bounds a Verdict, in bytes.

@@ -124,6 +124,13 @@ func (s *Pods) Len() int {
 	return len(s.pending)
 }
 
+// Get returns a pending pod, nil if there is none of that name.
+func (s *Pods) Get(name types.NamespacedName) *Pod {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending[name]
+}
+
 // HasOwnRecord reports whether the record that a pod carries is its own, as far
 // as can be seen: no other live pod carries it, and this one carried no other.
 func (s *Pods) HasOwnRecord(p *Pod) bool {

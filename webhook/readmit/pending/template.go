@@ -22,6 +22,7 @@ type Template struct {
 	Pod     *mutate.Pod
 	Request accel.Request
 	Kind    accel.Kind // the kind they wait for
+	Late    bool       // they are bound late
 
 	size int // of Pod, in bytes as the API server encodes it
 }
@@ -34,9 +35,12 @@ const (
 	maxTemplates = 4 << 20
 )
 
-func templateOf(pod *mutate.Pod, req accel.Request, kind accel.Kind) *Template {
+func templateOf(pod *mutate.Pod, req accel.Request, kind accel.Kind, late bool) *Template {
 	group := refusals.GroupKey(pod, req)
-	t := &Template{Key: group + "/" + string(kind) + "/" + pod.Recorded, RefusalGroup: group, Request: req, Kind: kind}
+	t := &Template{Key: group + "/" + string(kind) + "/" + pod.Recorded, RefusalGroup: group, Request: req, Kind: kind, Late: late}
+	if late {
+		t.Key += "/late"
+	}
 	t.Pod = reduced(pod)
 	t.size = t.Pod.Spec.Size()
 	for name, value := range t.Pod.Metadata.Annotations {

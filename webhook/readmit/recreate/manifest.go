@@ -38,7 +38,7 @@ func (r *Recreator) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	if !verified || !ours || err != nil {
 		return nil, podapi.ErrChanged
 	}
-	in, _, err := r.Options.Of(pod.Namespace, undone, req)
+	in, _, err := r.Options.OfBound(pod.Namespace, undone, req, false)
 	if err != nil {
 		return nil, podapi.Rejection{Reason: err.Error()}
 	}

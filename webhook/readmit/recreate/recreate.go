@@ -109,7 +109,7 @@ func (r *Recreator) same(pod *corev1.Pod, p *pending.Pod) error {
 	if !ok || now.UID != p.UID || now.Template.Key != p.Template.Key || now.Reservation != p.Reservation || now.Owner != p.Owner {
 		return podapi.ErrChanged
 	}
-	_, options, err := r.Options.Of(p.Namespace, now.Template.Pod, now.Template.Request)
+	_, options, err := r.Options.OfBound(p.Namespace, now.Template.Pod, now.Template.Request, false)
 	i := slices.IndexFunc(options, func(o inventory.Option) bool { return o.Kind == now.Template.Kind })
 	if err != nil || i < 0 || !slices.Equal(options[i].Needs.Devices, inventory.PodOf(pod, r.Keys()).Needs.Devices) {
 		return podapi.Rejection{Reason: fmt.Sprintf("it requests other resources than the %s variant has now: delete it, and it is created with those", now.Template.Kind)}
