@@ -148,14 +148,14 @@ func (h *history) numbers(node, class string) (n numbers) {
 // TestAnyOrderOfEvents: whatever happens in whatever order, the inventory has what
 // counting the last of each object gives.
 func TestAnyOrderOfEvents(t *testing.T) {
-	for seed := range 20 {
+	for seed := range 10 {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(seed), 1))
 			w := newWorld()
 			h := &history{map[string]*resourcev1.ResourceSlice{}, map[string]bool{}, map[string]*resourcev1.DeviceTaintRule{}, map[string]*resourcev1.ResourceClaim{}}
 			var log []string
 			seen := 0
-			for range 400 {
+			for range 200 {
 				log = append(log, h.step(r, w))
 				for _, node := range []string{"n0", "n1", "n2"} {
 					for _, class := range []string{"GPU", "NPU"} {

@@ -244,3 +244,19 @@ func TestSharedClaims(t *testing.T) {
 		t.Errorf("left behind: %v", w.allocations.late)
 	}
 }
+
+// TestManyImplicitClasses: of a pod that requests more DeviceClasses than there can be
+// the first are counted.
+func TestManyImplicitClasses(t *testing.T) {
+	p := aPod("p", func(p *corev1.Pod) {
+		for i := range 10 * MaxDevices {
+			asks(fmt.Sprintf("%s%03d", gpuClass, i), "1")(p)
+		}
+	})
+	if n := len(p.Needs.Devices); n != MaxDevices {
+		t.Errorf("%d classes are counted, want %d", n, MaxDevices)
+	}
+	if first := p.Needs.Devices[0].Resource; first != gpuClass+"000" {
+		t.Errorf("the first is %s", first)
+	}
+}

@@ -1,7 +1,8 @@
 // Package inventory merges what is known of the cluster: which devices are
 // usable, where, now.
 //
-// Nodes, pods, quotas, volume claims, volumes and telemetry enter through Set and
+// Nodes, pods, quotas, volume claims, volumes, slots of DeviceClasses, allocations of
+// ResourceClaims and telemetry enter through Set and
 // Delete methods, which only the informers and the monitor call. Immutable Node
 // and Pod records, Candidates for a decision and reservations leave. It does no
 // I/O, starts nothing, and has the only mutex on cluster state: exported methods
@@ -25,6 +26,10 @@
 //	decision ──▶ reservation ──▶ pending (seen, unbound) ──▶ held (bound) ──▶ free
 //	                  │ 30 s without its pod                   (ended or deleted)
 //	                  └──▶ expired
+//
+// A pod that gets its device by a ResourceClaim is the claim's matter from its
+// allocation to its deallocation, which may be before the pod is bound and after it
+// ended: see podClaims and Allocation.
 //
 // A reservation counts as far as its caller is trusted: see reservation and Trust.
 //

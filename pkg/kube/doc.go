@@ -8,6 +8,7 @@
 //	feed.go        one feed: a list, a watch, and consumers in order
 //	fresh.go       every object once more, as the API server has it now
 //	feeds.go       which feeds there are, and their first consumers
+//	dra.go         the feeds of Dynamic Resource Allocation, which may be missing
 //	podevent.go    what consumers of pods are given
 //	trim.go        which parts of an object are dropped
 //	readmission.go the ConfigMaps about re-admission

@@ -40,7 +40,7 @@ func (f *Feeds) watchDRA(store *dra.Store, of optional) {
 	slices := watchOptional(of, "resourceslices", &resourcev1.ResourceSlice{}, dropManagedFields[*resourcev1.ResourceSlice])
 	slices.Register(store.SetSlice, func(n types.NamespacedName) { store.DeleteSlice(n.Name) })
 
-	claims := watchOptional(of, "resourceclaims", &resourcev1.ResourceClaim{}, reduceResourceClaim)
+	claims := watchOptional(of, "resourceclaims", &resourcev1.ResourceClaim{}, reduceAllocated)
 	claims.Register(store.SetClaim, func(n types.NamespacedName) { store.DeleteClaim(n.Namespace, n.Name) })
 
 	rules := watchOptional(of, taintRules, &resourcev1.DeviceTaintRule{}, dropManagedFields[*resourcev1.DeviceTaintRule])
@@ -143,9 +143,9 @@ func unlistable(resource string, err error) error {
 	return nil
 }
 
-// reduceResourceClaim keeps of a claim what was allocated and for whom: what anybody may
+// reduceAllocated keeps of a claim what was allocated and for whom: what anybody may
 // write of it, but for one annotation, is dropped.
-func reduceResourceClaim(obj any) (any, error) {
+func reduceAllocated(obj any) (any, error) {
 	c, ok := obj.(*resourcev1.ResourceClaim)
 	if !ok {
 		return obj, nil

@@ -193,8 +193,8 @@ func TestWatchDRA(t *testing.T) {
 	}
 }
 
-// TestReduceResourceClaim: of a claim remains what was allocated, and for whom.
-func TestReduceResourceClaim(t *testing.T) {
+// TestReduceAllocated: of a claim remains what was allocated, and for whom.
+func TestReduceAllocated(t *testing.T) {
 	c := allocatedClaim()
 	c.Labels, c.ManagedFields, c.Finalizers = map[string]string{"l": "1"}, []metav1.ManagedFieldsEntry{{Manager: "m"}}, []string{"f"}
 	c.Annotations = map[string]string{resourcev1.ExtendedResourceClaimAnnotation: "true", "other": strings.Repeat("x", 1<<10)}
@@ -204,7 +204,7 @@ func TestReduceResourceClaim(t *testing.T) {
 	c.Status.Devices = []resourcev1.AllocatedDeviceStatus{{Driver: "d"}}
 	want := allocatedClaim()
 	want.Annotations = map[string]string{resourcev1.ExtendedResourceClaimAnnotation: "true"}
-	got, err := reduceResourceClaim(c)
+	got, err := reduceAllocated(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestReduceResourceClaim(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	waiting := &resourcev1.ResourceClaim{ObjectMeta: metav1.ObjectMeta{Name: "w", UID: types.UID("1")}, Spec: c.Spec}
-	got, err = reduceResourceClaim(waiting)
+	got, err = reduceAllocated(waiting)
 	if err != nil {
 		t.Fatal(err)
 	}
