@@ -33,6 +33,9 @@ type Config struct {
 	Scrape time.Duration
 	// CertManager has cert-manager issue the webhook's certificate.
 	CertManager bool
+	// Late gives the webhook the rights to bind pods late, and kube-scheduler no
+	// extender.
+	Late bool
 	// Keep leaves the work directory, with the logs, after Stop.
 	Keep bool
 }
@@ -117,6 +120,9 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 	extender, err := s.Extenders()
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Late {
+		extender = nil
 	}
 	s.Cluster, err = cluster.Start(ctx, cluster.Config{
 		Binaries: binaries, Out: cfg.Out, Machines: cfg.Machines, Extenders: extender, APIServer: cfg.APIServer, Keep: cfg.Keep,

@@ -28,23 +28,25 @@ import (
 // for. unavailable is called with what is wrong with a resource, a sentence that says
 // what to do, once; and with nil once it can be listed again. DeviceTaintRules that the
 // API server does not know are none, and nothing is wrong. It is called by several
-// goroutines and must be quick.
-func (f *Feeds) WatchDRA(store *dra.Store, unavailable func(resource string, err error)) {
-	f.watchDRA(store, optional{f, f.client.ResourceV1().RESTClient(), unavailableInterval, unavailable})
+// goroutines and must be quick. What is returned is the feed of the ResourceClaims, for
+// further consumers.
+func (f *Feeds) WatchDRA(store *dra.Store, unavailable func(resource string, err error)) *Feed[*resourcev1.ResourceClaim] {
+	return f.watchDRA(store, optional{f, f.client.ResourceV1().RESTClient(), unavailableInterval, unavailable})
 }
 
-func (f *Feeds) watchDRA(store *dra.Store, of optional) {
+func (f *Feeds) watchDRA(store *dra.Store, of optional) *Feed[*resourcev1.ResourceClaim] {
 	classes := watchOptional(of, "deviceclasses", &resourcev1.DeviceClass{}, dropManagedFields[*resourcev1.DeviceClass])
 	classes.Register(store.SetClass, func(n types.NamespacedName) { store.DeleteClass(n.Name) })
 
 	slices := watchOptional(of, "resourceslices", &resourcev1.ResourceSlice{}, dropManagedFields[*resourcev1.ResourceSlice])
 	slices.Register(store.SetSlice, func(n types.NamespacedName) { store.DeleteSlice(n.Name) })
 
-	claims := watchOptional(of, "resourceclaims", &resourcev1.ResourceClaim{}, reduceAllocated)
+	claims := watchOptional(of, "resourceclaims", &resourcev1.ResourceClaim{}, reduceClaimed)
 	claims.Register(store.SetClaim, func(n types.NamespacedName) { store.DeleteClaim(n.Namespace, n.Name) })
 
 	rules := watchOptional(of, taintRules, &resourcev1.DeviceTaintRule{}, dropManagedFields[*resourcev1.DeviceTaintRule])
 	rules.Register(store.SetTaintRule, func(n types.NamespacedName) { store.DeleteTaintRule(n.Name) })
+	return claims
 }
 
 // taintRules are younger than the other types of their group.
@@ -143,9 +145,10 @@ func unlistable(resource string, err error) error {
 	return nil
 }
 
-// reduceAllocated keeps of a claim what was allocated and for whom: what anybody may
-// write of it, but for one annotation, is dropped.
-func reduceAllocated(obj any) (any, error) {
+// reduceClaimed keeps of a claim what was allocated and for whom, which object controls it
+// and the name of its one request: what else anybody may write of it, but for one
+// annotation, is dropped.
+func reduceClaimed(obj any) (any, error) {
 	c, ok := obj.(*resourcev1.ResourceClaim)
 	if !ok {
 		return obj, nil
@@ -153,6 +156,12 @@ func reduceAllocated(obj any) (any, error) {
 	maps.DeleteFunc(c.Annotations, func(name, _ string) bool { return name != resourcev1.ExtendedResourceClaimAnnotation })
 	reduced := &resourcev1.ResourceClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion, Annotations: c.Annotations},
+	}
+	if o := metav1.GetControllerOf(c); o != nil {
+		reduced.OwnerReferences = []metav1.OwnerReference{*o}
+	}
+	if r := c.Spec.Devices.Requests; len(r) == 1 {
+		reduced.Spec.Devices.Requests = []resourcev1.DeviceRequest{{Name: r[0].Name}}
 	}
 	if a := c.Status.Allocation; a != nil {
 		reduced.Status.ReservedFor = c.Status.ReservedFor

@@ -204,7 +204,7 @@ func TestReduceAllocated(t *testing.T) {
 	c.Status.Devices = []resourcev1.AllocatedDeviceStatus{{Driver: "d"}}
 	want := allocatedClaim()
 	want.Annotations = map[string]string{resourcev1.ExtendedResourceClaimAnnotation: "true"}
-	got, err := reduceAllocated(c)
+	got, err := reduceClaimed(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestReduceAllocated(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	waiting := &resourcev1.ResourceClaim{ObjectMeta: metav1.ObjectMeta{Name: "w", UID: types.UID("1")}, Spec: c.Spec}
-	got, err = reduceAllocated(waiting)
+	got, err = reduceClaimed(waiting)
 	if err != nil {
 		t.Fatal(err)
 	}

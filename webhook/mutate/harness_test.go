@@ -99,7 +99,7 @@ func mutateOnce(pod *Pod, p *profile.Profile, kind accel.Kind) (*Pod, []Op, erro
 	return after, ops, nil
 }
 
-// variantOf is the variant as a pod gets it: late where the profile says so.
+// variantOf is the variant as a pod gets it: late where its profile binds late.
 func variantOf(p *profile.Profile, kind accel.Kind) *profile.Variant {
 	if p.Binding == profile.Late {
 		return p.LateVariant(kind)

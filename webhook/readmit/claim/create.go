@@ -67,7 +67,7 @@ func (c *Claimer) replace(ctx context.Context, p *pending.Pod) error {
 	case st.allocated || st.request == requestName(p.Template.Kind):
 		return nil // our own create had lost its answer, or the watch is behind
 	}
-	if err := api.delete(ctx, live); err != nil {
+	if err := api.remove(ctx, live); err != nil {
 		return err
 	}
 	return api.create(ctx, of(p, p.Template.Kind, p.Class), false)
@@ -115,8 +115,8 @@ func (a claimAPI) get(ctx context.Context, name string) (*resourcev1.ResourceCla
 	return a.ResourceV1().ResourceClaims(a.namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-// delete deletes a claim as it was looked at.
-func (a claimAPI) delete(ctx context.Context, claim *resourcev1.ResourceClaim) error {
+// remove deletes a claim as it was looked at.
+func (a claimAPI) remove(ctx context.Context, claim *resourcev1.ResourceClaim) error {
 	ctx, cancel := context.WithTimeout(ctx, podapi.CallLimit)
 	defer cancel()
 	return a.ResourceV1().ResourceClaims(a.namespace).Delete(ctx, claim.Name, metav1.DeleteOptions{

@@ -65,7 +65,7 @@ func (c *Claimer) move(ctx context.Context, p *pending.Pod, to accel.Kind, reaso
 	case stateOf(live).allocated:
 		return podapi.ErrChanged
 	default:
-		if err := api.delete(ctx, live); err != nil && !apierrors.IsNotFound(err) {
+		if err := api.remove(ctx, live); err != nil && !apierrors.IsNotFound(err) {
 			return podapi.Changed(err)
 		}
 	}
