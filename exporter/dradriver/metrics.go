@@ -26,18 +26,18 @@ func (c *counts) add(to *outcomes, err error) {
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("heteroaccel_device_driver_"+name, help, append([]string{"node"}, labels...), nil)
+	return prometheus.NewDesc(name, help, append([]string{"node"}, labels...), nil)
 }
 
 var (
-	descDevices = desc("devices", "Devices that the exporter publishes as DRA driver, by kind.", "kind")
-	descTainted = desc("tainted_devices", "Those of them that have a taint, by its key.", "kind", "taint")
-	descHeld    = desc("withheld", "Always 1: a kind that the exporter was told to serve and does not publish, with the reason.", "kind", "reason")
-	descReg     = desc("registered", "Whether the kubelet has registered the driver: 1 yes, 0 no.")
-	descClaims  = desc("prepared_claims", "Claims whose devices containers can be given now.")
-	descCalls   = desc("calls_total", "Claims that the kubelet had prepared and unprepared, by how that ended.", "call", "outcome")
-	descWrites  = desc("publications_total", "How often what is published changed.")
-	descFailed  = desc("publish_failures_total", "How often ResourceSlices could not be written; each is tried again.")
+	descDevices = desc("heteroaccel_device_driver_devices", "Devices that the exporter publishes as DRA driver, by kind.", "kind")
+	descTainted = desc("heteroaccel_device_driver_tainted_devices", "Those of them that have a taint, by its key.", "kind", "taint")
+	descHeld    = desc("heteroaccel_device_driver_withheld", "Always 1: a kind that the exporter was told to serve and does not publish, with the reason.", "kind", "reason")
+	descReg     = desc("heteroaccel_device_driver_registered", "Whether the kubelet has registered the driver: 1 yes, 0 no.")
+	descClaims  = desc("heteroaccel_device_driver_prepared_claims", "Claims whose devices containers can be given now.")
+	descCalls   = desc("heteroaccel_device_driver_calls_total", "Claims that the kubelet had prepared and unprepared, by how that ended.", "call", "outcome")
+	descWrites  = desc("heteroaccel_device_driver_publications_total", "How often what is published changed.")
+	descFailed  = desc("heteroaccel_device_driver_publish_failures_total", "How often ResourceSlices could not be written; each is tried again.")
 )
 
 // Describe implements prometheus.Collector.
