@@ -1,7 +1,7 @@
 // Package resourceslice describes the node's devices to kube-scheduler: what the
 // exporter publishes as DRA driver.
 //
-// Discovered devices with their use from outside, their slots, and the time enter;
+// Discovered devices with their external use, their slots, and the time enter;
 // the devices of a ResourceSlice leave, unusable ones with a taint. It does no I/O and
 // publishes nothing: package dradriver does.
 //
