@@ -24,6 +24,7 @@ var axes = [][]option{
 		{values{"extender.tls.enabled": true, "extender.pages.enabled": true}, []string{"deploy/extender-tls", "deploy/extender-pages"}, ""}},
 	replicasAxis: {{}, {values{"extender.replicas": 2}, []string{"deploy/extender-replicas"}, ""}},
 	useAxis:      {{}, {values{"exporter.externalUse": true}, []string{"deploy/external-use"}, ""}},
+	driveAxis:    {{}, {values{"exporter.drive": []string{"npu", "fpga", "cpu"}}, []string{"deploy/device-driver"}, ""}},
 	connectorAxis: {{},
 		{values{"connector.enabled": true}, []string{"deploy/connector"}, ""},
 		{values{"connector.enabled": true, "connector.node.enabled": true}, []string{"deploy/connector", "deploy/connector-node"}, ""},
@@ -43,6 +44,7 @@ const (
 	extenderAxis
 	replicasAxis
 	useAxis
+	driveAxis
 	connectorAxis
 	monitoringAxis
 	networkAxis
@@ -113,7 +115,7 @@ func choices() []choice {
 	for n := range 48 {
 		c := choice{certificateAxis: n % 2, telemetryAxis: n / 2 % 2, extenderAxis: n / 4 % 3, replicasAxis: n / 12 % 2}
 		c[clientCAAxis], c[readmissionAxis] = n/4%2, n/8%2
-		c[connectorAxis], c[networkAxis], c[useAxis], c[monitoringAxis], c[profilesAxis] = n%5, n/5%2, n/3%2, n/7%2, n/6%2
+		c[connectorAxis], c[networkAxis], c[useAxis], c[driveAxis], c[monitoringAxis], c[profilesAxis] = n%5, n/5%2, n/3%2, n/9%2, n/7%2, n/6%2
 		out = append(out, c)
 	}
 	seen := map[string]bool{}

@@ -41,6 +41,10 @@ var others = map[string]installation{
 		overlay: "images: [{name: heteroaccel/heteroaccel, newName: registry.example:5000/edge/heteroaccel, newTag: v9}]\npatches:\n" +
 			on("Deployment|DaemonSet", ".*", `{op: add, path: `+main+`/imagePullPolicy, value: Always}, {op: add, path: `+pod+`/imagePullSecrets, value: [{name: pull}]}`),
 	},
+	"other kinds driven": {
+		values: values{"exporter.drive": []string{"gpu", "npu"}}, components: []string{"deploy/device-driver"},
+		overlay: "patches:\n" + on("DaemonSet", "heteroaccel-exporter", `{op: replace, path: `+main+`/args/6, value: "--drive=gpu,npu"}`),
+	},
 	"digest": {
 		values:  values{"image.digest": digest, "image.tag": "v9"},
 		overlay: "images: [{name: heteroaccel/heteroaccel, digest: '" + digest + "'}]\n",

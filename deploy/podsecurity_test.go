@@ -12,7 +12,7 @@ import (
 )
 
 // installations are the overlays that have every workload of ours among them.
-var installations = []string{"prometheus", "testdata/cert-manager", "testdata/connector-node", "testdata/extender-tls", "testdata/external-use"}
+var installations = []string{"prometheus", "testdata/cert-manager", "testdata/connector-node", "testdata/extender-tls", "testdata/external-use", "testdata/device-driver"}
 
 // TestPodSecurity: every namespace that we create says what its pods may do, and
 // ours pass it.

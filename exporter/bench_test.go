@@ -89,7 +89,7 @@ func BenchmarkScrape(b *testing.B) {
 			}
 			defer kubelet.Close()
 			c := collector.New(collector.Config{Node: "g", Sys: sys, Proc: proc, ExternalUse: outside, Timeout: time.Minute}, kubelet.Ask, zerolog.Nop())
-			handler := routes(c, "g", zerolog.Nop())
+			handler := routes("g", zerolog.Nop(), c)
 			b.ReportAllocs()
 			before := processorTime(b)
 			for b.Loop() {

@@ -3,7 +3,8 @@
 //
 // Flags, sysfs, procfs and the kubelet's PodResources socket enter; metrics
 // leave over HTTP. It changes nothing on the node and never talks to the API
-// server.
+// server, unless --drive makes it the DRA driver of some kinds: see package
+// dradriver.
 package main
 
 import (
@@ -16,8 +17,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"heteroaccel.io/exporter/collector"
@@ -49,6 +52,7 @@ type flags struct {
 	config        collector.Config
 	socket        string
 	listenAddress string
+	drive         driveFlags
 }
 
 // run serves the metrics until ctx ends.
@@ -59,8 +63,24 @@ func (f *flags) run(ctx context.Context, log zerolog.Logger) error {
 	}
 	defer kubelet.Close()
 	log.Info().Str("node", f.config.Node).Str("podresources", f.socket).Bool("external_use", f.config.ExternalUse).Msg("starting")
+	metrics := []prometheus.Collector{}
+	group, ctx := errgroup.WithContext(ctx)
+	driver, err := f.drive.driver(f.config, log)
+	if err != nil {
+		return err
+	}
+	if driver != nil {
+		f.config.Driven = driver.Driven
+		metrics = append(metrics, driver)
+	}
 	c := collector.New(f.config, kubelet.Ask, log)
-	return serve.Run(ctx, f.listenAddress, routes(c, f.config.Node, log), nil, log)
+	if driver != nil {
+		group.Go(func() error { return driver.Run(ctx, c.Read) })
+	}
+	group.Go(func() error {
+		return serve.Run(ctx, f.listenAddress, routes(f.config.Node, log, append(metrics, c)...), nil, log)
+	})
+	return group.Wait()
 }
 
 func (f *flags) add(fs *pflag.FlagSet) {
@@ -72,6 +92,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.socket, "podresources-socket", podresources.DefaultSocket, "the kubelet's PodResources socket")
 	fs.BoolVar(&f.config.ExternalUse, "detect-external-use", false, "find processes outside Kubernetes that use a device; needs root, the capabilities SYS_PTRACE and DAC_READ_SEARCH, and the host's procfs")
 	fs.DurationVar(&f.config.Timeout, "scrape-timeout", time.Second, "how long a scrape may take; must be less than the scrape timeout of Prometheus")
+	f.drive.add(fs)
 }
 
 // check rejects values with which the exporter cannot work.
@@ -93,7 +114,7 @@ func (f *flags) check() error {
 	if f.config.Timeout <= 0 {
 		return fmt.Errorf("--scrape-timeout %s must be more than 0", f.config.Timeout)
 	}
-	return nil
+	return f.drive.check()
 }
 
 // defaultNode is the node's name by default: NODE_NAME, which the DaemonSet

@@ -124,6 +124,15 @@ func TestUnusableFlags(t *testing.T) {
 		"socket":  {[]string{"--podresources-socket", ""}, "--podresources-socket"},
 		"listen":  {[]string{"--web.listen-address", "9817"}, "write it like :9817"},
 		"timeout": {[]string{"--scrape-timeout", "0s"}, "--scrape-timeout"},
+
+		"kind to drive":       {[]string{"--drive", "a/b"}, `--drive: "a/b" is not an accelerator kind`},
+		"slots of the CPU":    {[]string{"--drive", "cpu", "--drive-slots", "cpu=4"}, "--drive-slots cpu=4: any number of claims share the CPU"},
+		"slots of a stranger": {[]string{"--drive", "npu", "--drive-slots", "gpu=4"}, "--drive-slots gpu=4: the kind is not served: add it to --drive"},
+		"no slot":             {[]string{"--drive", "GPU", "--drive-slots", "gpu=0"}, "give a number from 1 to 1024"},
+		"registry":            {[]string{"--plugin-registry-dir", ""}, "--plugin-registry-dir"},
+		"CDI directory":       {[]string{"--cdi-dir", "cdi"}, `--cdi-dir "cdi" is not the path of a directory`},
+		"devices":             {[]string{"--drive", "npu", "--path.dev", "/nowhere"}, `--path.dev "/nowhere" is not a directory`},
+		"refresh":             {[]string{"--drive-refresh", "1ms"}, "--drive-refresh 1ms is too short"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := exporter().Parse(append([]string{"--node-name", "g"}, tc.args...)...)

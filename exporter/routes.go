@@ -13,10 +13,10 @@ import (
 )
 
 // routes are the exporter's pages: an index, the metrics, and health.
-func routes(node prometheus.Collector, name string, log zerolog.Logger) http.Handler {
+func routes(name string, log zerolog.Logger, node ...prometheus.Collector) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(node, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(node...)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	r := serve.Router(log)
 	r.Get("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

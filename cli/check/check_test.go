@@ -75,6 +75,9 @@ func TestStates(t *testing.T) {
 		"no device plugin":          {func(c *Cluster) { c.Nodes.Value = []corev1.Node{*node("g", "npu.intel.com/accel")} }, "devices", Wrong, "node g has the GPU 0000:00:02.0, and no gpu.intel.com/i915"},
 		"not registered":            {func(c *Cluster) { c.Registration.Err = errMissing }, "registration", Wrong, "is not registered"},
 		"no caBundle":               {func(c *Cluster) { c.Registration.Value.Webhooks[0].ClientConfig.CABundle = nil }, "registration", Wrong, "no caBundle"},
+		"a driver":                  {drives("containerd://2.4.2"), "driver", OK, "the container runtimes of 1 node have CDI"},
+		"a driver without CDI":      {drives("containerd://1.6.20~ds1"), "driver", Wrong, "nothing is published on node g: containerd 1.6.20~ds1 has no CDI"},
+		"a driver, CDI switched on": {drives("containerd://1.7.27", "--runtime-has-cdi"), "driver", OK, "have CDI"},
 		"failures ignored":          {func(c *Cluster) { c.Registration.Value.Webhooks[0].FailurePolicy = new(admissionv1.Ignore) }, "registration", Wrong, "failurePolicy is Ignore"},
 		"registered by URL":         {byURL, "webhook", OK, "registered at https://localhost:1/mutate"},
 		"webhook not ready":         {func(c *Cluster) { c.Ready[Webhook] = Read(0, nil) }, "webhook", Wrong, "no pod of heteroaccel-webhook is ready"},
@@ -263,5 +266,15 @@ func TestPrint(t *testing.T) {
 	}
 	if err := json.Unmarshal(data.Bytes(), &got); err != nil || got.OK || len(got.Lines) != 3 || got.Lines[1] != lines[1] {
 		t.Errorf("%v: %s", err, data.String())
+	}
+}
+
+// drives has the exporters be a DRA driver on a node whose container runtime is this one.
+func drives(runtime string, args ...string) func(*Cluster) {
+	return func(c *Cluster) {
+		p := c.Programs[Exporter]
+		p.Value.Args = append([]string{"--drive=npu,fpga,cpu"}, args...)
+		c.Programs[Exporter] = p
+		c.Nodes.Value[0].Status.NodeInfo.ContainerRuntimeVersion = runtime
 	}
 }

@@ -107,7 +107,7 @@ func Run(c *Cluster) []Line {
 	}
 	for _, judge := range []func(*Cluster) []Line{
 		crd, profiles, devices, registration, webhook, trials, backstop,
-		extender, exporters, telemetry, scheduler, rights, versions,
+		extender, exporters, driver, telemetry, scheduler, rights, versions,
 	} {
 		lines = append(lines, judge(c)...)
 	}

@@ -39,11 +39,22 @@ func (c *draDevice) holders() (holders []accel.Holder, held int) {
 	return holders, held
 }
 
-// groupClaims groups claims by the device that they allocate, in order.
+// groupClaims groups claims by the device that they allocate, in order. It leaves
+// out those of the exporter's own driver for the CPU, which is no device here.
 func groupClaims(claims []podresources.Claim) []*draDevice {
 	devices := map[string]*draDevice{}
 	for _, one := range claims {
 		kind, known := kindOf(one.Driver)
+		if one.Driver == accel.DeviceDriver {
+			if one.Device == accel.CPUDevice {
+				continue
+			}
+			// The name begins with the kind: see package resourceslice.
+			name, _, _ := strings.Cut(one.Device, "-")
+			if own, err := accel.ParseKind(name); err == nil {
+				kind, known = own, true
+			}
+		}
 		c := &draDevice{driver: one.Driver, pool: one.Pool, device: one.Device, kind: kind, kindKnown: known}
 		if same := devices[c.name()]; same != nil {
 			c = same

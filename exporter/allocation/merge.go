@@ -23,6 +23,16 @@ type Machine struct {
 	// most, accelerator or not: PCI addresses, cards, render nodes, accel
 	// devices. It is nil when they could not be read.
 	Present map[string]bool
+	// Driven are the devices that this exporter serves, as DRA driver.
+	Driven map[accel.DeviceKey]Driven
+}
+
+// Driven is how the exporter itself serves a device.
+type Driven struct {
+	// Name is driver/pool/device.
+	Name string
+	// Slots is how many claims may share it.
+	Slots int
 }
 
 // Merge returns the node's accelerators in the order of kind, then id.
@@ -45,28 +55,34 @@ type Machine struct {
 // of them; all are as healthy as the card.
 //
 // Of what DRA drivers serve, the kubelet lists only what containers hold. Such
-// a device is allocated as often as containers hold it. If a device plugin
-// serves it too, it is unhealthy, so that nobody is given it twice.
+// a device is allocated as often as containers hold it; of a driven one the slots
+// are known too. If a device plugin serves it too, it is unhealthy, so that nobody
+// is given it twice.
 func Merge(machine Machine, kubelet *podresources.Answer, used map[string]string) []accel.Device {
 	found := machine.Devices
 	out := make([]accel.Device, 0, len(found))
 	if kubelet == nil {
 		for _, f := range found {
-			if f.OnlyIfServed {
+			own, driven := machine.Driven[f.Key()]
+			if f.OnlyIfServed && !driven {
 				continue
 			}
 			d := describe(f, used)
 			d.kernelHealth(f, false)
 			d.Resource, d.Allocated = f.Resource, -1
+			if driven {
+				d.Resource, d.PluginID, d.Slots = "", own.Name, own.Slots
+			}
 			out = append(out, d.Device)
 		}
 		return uniqueIDs(out)
 	}
 
-	index := newNameIndex(found)
+	index := newNameIndex(machine.named())
 	m := match(machine, index, groupSlots(*kubelet, index, machine.Present), groupClaims(kubelet.Claims))
 	for i, f := range found {
-		out = append(out, discovered(f, m.offers[i], m.unmatchedKinds[f.Kind], used)...)
+		own := machine.Driven[f.Key()]
+		out = append(out, discovered(f, m.offers[i], own, m.unmatchedKinds[f.Kind], used)...)
 	}
 	for _, p := range m.unmatched {
 		d := device{accel.Device{Kind: p.kind, ID: p.name, Health: accel.Healthy}}
@@ -100,10 +116,10 @@ func describe(f discovery.Device, used map[string]string) device {
 }
 
 // discovered returns a discovered device once for each resource that it is
-// served under; nothing for one that is an accelerator only if it is served.
-// unmatched is set when something of its kind is served and unmatched: that may
-// be this device.
-func discovered(f discovery.Device, o offers, unmatched bool, used map[string]string) []accel.Device {
+// served under; nothing for one that is an accelerator only if it is served. own
+// is zero unless the exporter serves it. unmatched is set when something of its
+// kind is served and unmatched: that may be this device.
+func discovered(f discovery.Device, o offers, own Driven, unmatched bool, used map[string]string) []accel.Device {
 	d := describe(f, used)
 	d.kernelHealth(f, len(o.plugins) > 0 || o.dra != nil)
 	if len(o.plugins) > 0 {
@@ -121,7 +137,10 @@ func discovered(f discovery.Device, o offers, unmatched bool, used map[string]st
 	switch {
 	case o.dra != nil:
 		d.Holders, d.Allocated = o.dra.holders()
-		d.PluginID, d.Slots = o.dra.name(), d.Allocated
+		// Containers that have a claim in common hold a slot each.
+		d.PluginID, d.Slots = o.dra.name(), max(d.Allocated, own.Slots)
+	case own.Name != "":
+		d.PluginID, d.Slots = own.Name, own.Slots
 	case f.OnlyIfServed:
 		return nil
 	case unmatched:

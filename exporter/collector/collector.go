@@ -37,6 +37,9 @@ type Config struct {
 	ExternalUse bool
 	// Timeout bounds a scrape. It must be shorter than Prometheus' own.
 	Timeout time.Duration
+	// Driven returns the devices that the exporter serves as DRA driver; nil where
+	// it serves none.
+	Driven func() map[accel.DeviceKey]allocation.Driven
 }
 
 // Kubelet asks the kubelet what it can allocate, and which containers hold it.
@@ -50,6 +53,7 @@ type Collector struct {
 	log     zerolog.Logger
 
 	scrapes singleflight.Group
+	reads   singleflight.Group
 	probes  singleflight.Group
 	meter   meter
 	loads   loads
@@ -72,8 +76,30 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) { exposition.Collect(ch
 
 // Scrape reads the node. It takes no longer than the configured timeout.
 func (c *Collector) Scrape() telemetry.Scrape {
-	v, _, _ := c.scrapes.Do("", func() (any, error) { return c.read(), nil })
+	v, _, _ := c.scrapes.Do("", func() (any, error) { return c.scrape(c.Read()), nil })
 	return v.(telemetry.Scrape)
+}
+
+// Reading is what one read of the node found.
+type Reading struct {
+	// Machine is what the kernel shows.
+	Machine allocation.Machine
+	// Kubelet is its answer, nil where it could not be asked.
+	Kubelet *podresources.Answer
+	// Used are the commands of processes outside Kubernetes, by the device file that
+	// they use.
+	Used map[string]string
+
+	cpu        discovery.CPU
+	cpuRead    bool
+	collectors []telemetry.Collector
+}
+
+// Read reads the node for somebody who does not want its metrics. It takes no longer
+// than the configured timeout.
+func (c *Collector) Read() Reading {
+	v, _, _ := c.reads.Do("", func() (any, error) { return c.read(), nil })
+	return v.(Reading)
 }
 
 // scans are the searches for devices, by the name of their collector. A device
@@ -89,39 +115,36 @@ var scans = []struct {
 	{"pci", discovery.PCI},
 }
 
-// read reads all parts at the same time and joins the results.
-func (c *Collector) read() telemetry.Scrape {
+// read reads all parts at the same time.
+func (c *Collector) read() Reading {
 	ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
 	defer cancel()
 	var (
 		wg       sync.WaitGroup
-		found    []discovery.Device
+		out      Reading
 		machine  []telemetry.Collector
-		complete bool
-		present  map[string]bool
-		used     map[string]string
-		cpu      discovery.CPU
 		cpuState telemetry.Collector
 		answer   podresources.Answer
 		kubelet  telemetry.Collector
 	)
 	wg.Go(func() {
-		found, machine = c.scan(ctx)
-		complete = !slices.ContainsFunc(machine, func(s telemetry.Collector) bool { return !s.OK })
+		seen := &out.Machine
+		seen.Devices, machine = c.scan(ctx)
+		seen.Complete = !slices.ContainsFunc(machine, func(s telemetry.Collector) bool { return !s.OK })
 		var err error
-		if present, err = discovery.Present(c.mounts()); err != nil {
-			complete = false // although the scans could read their directories
+		if seen.Present, err = discovery.Present(c.mounts()); err != nil {
+			seen.Complete = false // although the scans could read their directories
 		}
 		if c.config.ExternalUse {
 			var state telemetry.Collector
-			used, state = probe(ctx, c, "external_use", func(context.Context) (map[string]string, error) {
-				return externaluse.Users(c.config.Proc, files(found))
+			out.Used, state = probe(ctx, c, "external_use", func(context.Context) (map[string]string, error) {
+				return externaluse.Users(c.config.Proc, files(seen.Devices))
 			})
 			machine = append(machine, state)
 		}
 	})
 	wg.Go(func() {
-		cpu, cpuState = probe(ctx, c, "cpu", func(context.Context) (discovery.CPU, error) {
+		out.cpu, cpuState = probe(ctx, c, "cpu", func(context.Context) (discovery.CPU, error) {
 			return discovery.ReadCPU(c.config.Proc)
 		})
 	})
@@ -132,17 +155,25 @@ func (c *Collector) read() telemetry.Scrape {
 	})
 	wg.Wait()
 
-	seen := allocation.Machine{Devices: found, Complete: complete, Present: present}
-	out := telemetry.Scrape{Node: c.config.Node, Collectors: append(machine, cpuState, kubelet)}
 	if kubelet.OK {
-		out.Devices = allocation.Merge(seen, &answer, used)
-	} else {
-		out.Devices = allocation.Merge(seen, nil, used)
+		out.Kubelet = &answer
 	}
-	c.noteFaults(found, complete)
-	c.loads.measure(time.Now(), found, out.Devices)
-	if cpuState.OK {
-		out.CPUCores, out.CPUBusy = cpu.Cores, c.meter.busy(cpu)
+	out.cpuRead, out.collectors = cpuState.OK, append(machine, cpuState, kubelet)
+	c.noteFaults(out.Machine.Devices, out.Machine.Complete)
+	return out
+}
+
+// scrape joins what was read, and measures how busy devices were since the last time.
+func (c *Collector) scrape(r Reading) telemetry.Scrape {
+	machine := r.Machine
+	if c.config.Driven != nil {
+		machine.Driven = c.config.Driven()
+	}
+	out := telemetry.Scrape{Node: c.config.Node, Collectors: r.collectors}
+	out.Devices = allocation.Merge(machine, r.Kubelet, r.Used)
+	c.loads.measure(time.Now(), machine.Devices, out.Devices)
+	if r.cpuRead {
+		out.CPUCores, out.CPUBusy = r.cpu.Cores, c.meter.busy(r.cpu)
 	}
 	return out
 }

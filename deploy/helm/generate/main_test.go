@@ -80,6 +80,7 @@ func reason(path string) string {
 		"deploy/extender-tls/deployment":      "a patch, likewise",
 		"deploy/extender-replicas/deployment": "a patch, likewise",
 		"deploy/external-use/daemonset":       "a patch, likewise",
+		"deploy/device-driver/daemonset":      "a patch, likewise",
 		"certs/webhook.yaml":                  "a patch, likewise",
 	} {
 		if strings.HasPrefix(path, prefix) {

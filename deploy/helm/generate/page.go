@@ -27,6 +27,7 @@ var ofNamespace = regexp.MustCompile(`(namespace: |metadata\.name: |kind: Namesp
 var namespaces = strings.NewReplacer(
 	"heteroaccel-system, heteroaccel-exporter]", `{{ .Release.Namespace | quote }}, {{ .Values.namespaces.exporter.name | quote }}]`,
 	"'heteroaccel-exporter'", `'{{ .Values.namespaces.exporter.name }}'`,
+	"serviceaccount:heteroaccel-exporter:", `serviceaccount:{{ .Values.namespaces.exporter.name }}:`,
 	"heteroaccel-exporter.heteroaccel-exporter:", `heteroaccel-exporter.{{ .Values.namespaces.exporter.name }}:`,
 	"[heteroaccel-sessions]", `[{{ .Values.namespaces.sessions.name | quote }}]`,
 	"heteroaccel-sessions", `{{ .Values.namespaces.sessions.name }}`,

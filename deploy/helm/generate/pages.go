@@ -27,6 +27,9 @@ func pages() []page {
 		{from: "deploy/base/exporter/serviceaccount.yaml", to: "exporter/serviceaccount.yaml"},
 		{from: "deploy/base/exporter/service.yaml", to: "exporter/service.yaml"},
 		exporterWorkload(),
+		{from: "deploy/device-driver/classes.yaml", to: "exporter/device-classes.yaml", when: ".Values.exporter.drive"},
+		{from: "deploy/device-driver/rbac.yaml", to: "exporter/rbac.yaml", when: ".Values.exporter.drive"},
+		{from: "deploy/device-driver/policy.yaml", to: "exporter/policy.yaml", when: ".Values.exporter.drive"},
 
 		{from: "deploy/base/extender/rbac.yaml", to: "extender/rbac.yaml"},
 		{from: "deploy/base/extender/service.yaml", to: "extender/service.yaml", edits: []edit{

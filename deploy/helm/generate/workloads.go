@@ -56,20 +56,34 @@ func extenderWorkload() page {
 
 func exporterWorkload() page {
 	w := workload{name: "heteroaccel-exporter", values: "exporter", priority: "system-node-critical", requests: "24Mi", limit: "96Mi", cpu: "10m"}
-	use := ".Values.exporter.externalUse"
+	use, drive := ".Values.exporter.externalUse", ".Values.exporter.drive"
 	return page{from: "deploy/base/exporter/daemonset.yaml", to: "exporter/daemonset.yaml", edits: append(w.edits(),
 		w.placed("      # Nodes with accelerators are often tainted for them.\n      tolerations:\n      - operator: Exists\n"),
-		edit{old: "maxUnavailable: 10%", new: "maxUnavailable: {{ .Values.exporter.maxUnavailable }}"},
+		edit{old: "      maxUnavailable: 10%\n", new: lines(6, "{{- if "+drive+" }}", "maxSurge: {{ .Values.exporter.maxUnavailable }}", "maxUnavailable: 0", "{{- else }}",
+			"maxUnavailable: {{ .Values.exporter.maxUnavailable }}", "{{- end }}")},
+		edit{old: "automountServiceAccountToken: false", new: "automountServiceAccountToken: {{ not (empty " + drive + ") }}"},
+		edit{old: lines(8, "env:"), new: lines(8, "env:", "{{- if "+drive+" }}", "- name: POD_UID", "  valueFrom:", "    fieldRef:", "      fieldPath: metadata.uid", "{{- end }}")},
 		edit{old: "/var/lib/kubelet/", new: "{{ .Values.exporter.kubeletDirectory }}/", times: 3},
-		w.arguments("- --web.listen-address=:9817", "{{- if "+use+" }}", "- --path.procfs=/host/proc", "- --detect-external-use", "{{- end }}"),
+		w.arguments("- --web.listen-address=:9817", "{{- if "+use+" }}", "- --path.procfs=/host/proc", "- --detect-external-use", "{{- end }}",
+			"{{- if "+drive+" }}", "- --path.dev=/host/dev", "- --plugin-registry-dir={{ .Values.exporter.kubeletDirectory }}/plugins_registry",
+			"- --plugin-data-dir={{ .Values.exporter.kubeletDirectory }}/plugins/devices.heteroaccel.io", `- {{ printf "--drive=%s" (join "," .Values.exporter.drive) | quote }}`, "{{- end }}"),
 		edit{old: lines(10, "capabilities:", "  drop: [ALL]"), new: lines(10, "capabilities:", "  drop: [ALL]",
 			"  {{- if "+use+" }}",
 			"  # To read which device files other users' processes have open. AppArmor's",
 			"  # default profile forbids that to every capability.",
 			"  add: [SYS_PTRACE, DAC_READ_SEARCH]", "appArmorProfile:", "  type: Unconfined", "  {{- end }}")},
 		edit{old: lines(8, "volumeMounts:"), new: lines(8, "volumeMounts:",
+			"{{- if "+drive+" }}", "# The kubelet must see the driver's sockets at the same paths.",
+			"- name: plugin", "  mountPath: {{ .Values.exporter.kubeletDirectory }}/plugins/devices.heteroaccel.io",
+			"- name: plugins-registry", "  mountPath: {{ .Values.exporter.kubeletDirectory }}/plugins_registry",
+			"- name: cdi", "  mountPath: /var/run/cdi",
+			"- name: dev", "  mountPath: /host/dev", "  readOnly: true", "  recursiveReadOnly: IfPossible", "{{- end }}",
 			"{{- if "+use+" }}", "- name: proc", "  mountPath: /host/proc", "  readOnly: true", "  recursiveReadOnly: IfPossible", "{{- end }}")},
-		edit{old: lines(6, "volumes:"), new: lines(6, "volumes:",
+		edit{old: lines(6, "volumes:"), new: lines(6, "volumes:", "{{- if "+drive+" }}",
+			"- name: plugin", "  hostPath:", "    path: {{ .Values.exporter.kubeletDirectory }}/plugins/devices.heteroaccel.io", "    type: DirectoryOrCreate",
+			"- name: plugins-registry", "  hostPath:", "    path: {{ .Values.exporter.kubeletDirectory }}/plugins_registry", "    type: DirectoryOrCreate",
+			"- name: cdi", "  hostPath:", "    path: /var/run/cdi", "    type: DirectoryOrCreate",
+			"- name: dev", "  hostPath:", "    path: /dev", "    type: Directory", "{{- end }}",
 			"{{- if "+use+" }}", "- name: proc", "  hostPath:", "    path: /proc", "    type: Directory", "{{- end }}")},
 	)}
 }
