@@ -11,7 +11,7 @@ GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./connector ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build release demo cluster images test test-all test-cluster test-compose lint unit e2e e2e-long fuzz faults soak bench experiment simulate generate vulnerabilities prepare
+.PHONY: help build release demo cluster images test test-all test-cluster test-compose lint unit e2e e2e-long e2e-older e2e-1.36 e2e-1.35 fuzz faults soak bench experiment simulate generate vulnerabilities prepare
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ images: ## Build the images of docker-compose.yaml, and load them into Docker
 
 test: lint unit e2e ## Run the tests of every change, in less than 8 minutes once all is compiled
 
-test-all: lint unit e2e-long fuzz faults soak ## Run every test that needs no root: also the long ones, the fuzz tests, the faults and the soak
+test-all: lint unit e2e-long e2e-older fuzz faults soak ## Run every test that needs no root: also the long ones, older Kubernetes, the fuzz tests, the faults and the soak
 
 test-cluster: privileged ## Run the tests on real kubelets, as root
 	@./e2e/needs.sh cc venv
@@ -63,6 +63,13 @@ e2e: prepare ## Test the programs on local control planes, with the race detecto
 
 e2e-long: E2E_FLAGS += -tags long ## The same, with the tests that take minutes: bursts of 500 pods, 200 cameras, every step of every race
 e2e-long: e2e
+
+e2e-older: e2e-1.36 e2e-1.35 ## Test the programs on control planes of older Kubernetes (make e2e-1.36 for one)
+
+e2e-1.36 e2e-1.35: e2e-%:
+	@./e2e/needs.sh cc venv
+	@KUBERNETES=$* go run ./e2e/prepare
+	KUBERNETES=$* go test -race -count 1 $(E2E_FLAGS) ./e2e
 
 FUZZTIME := 30s
 fuzz: ## Fuzz each decoder for half a minute (FUZZTIME=1h for longer)

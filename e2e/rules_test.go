@@ -23,6 +23,7 @@ func TestRules(t *testing.T) {
 		{"host mount under restricted", func(t *testing.T, s *stack.Stack) { hostMount(t, s, "restricted") }},
 		{"volume of a node", volumeOfANode},
 		{"second start of a StatefulSet", statefulSecondStart},
+		{"whole pod under defaults", wholeUnderDefaults},
 		{"prediction against the judge", predictionAgainstTheJudge},
 	})
 }

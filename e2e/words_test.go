@@ -24,7 +24,7 @@ import (
 // webhook makes of them.
 func TestWords(t *testing.T) {
 	s := borrow(t, fourNodes)
-	profiles := []string{"model-server", "nvr", "parking"}
+	profiles := []string{"model-server", "nvr", "parking", "trusting"}
 	defer kubectl(t, s, append([]string{"delete", "inferenceprofiles"}, profiles...)...)
 	for _, profile := range profiles {
 		said, err := s.Kubectl(t.Context(), "apply", "--server-side", "-f", wordsFile(t, "profile-"+profile))
@@ -54,6 +54,8 @@ func TestWords(t *testing.T) {
 		{"key", keys},
 		{"other scheduler", otherScheduler},
 		{"pod-level resources", wholePods},
+		{"pod-level limit alone", wholeLimit},
+		{"volume of a newer version", newerVolume},
 	})
 }
 

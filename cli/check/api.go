@@ -12,9 +12,11 @@ import (
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
-// oldest is the first version in which all that the manifests use is stable:
-// matchConditions, and ValidatingAdmissionPolicies.
-var oldest = version.MustParseGeneric("1.30.0")
+// Oldest is the first minor version of Kubernetes that HeteroAccel is tested on, as the
+// chart's kubeVersion says too.
+const Oldest = "1.35"
+
+var oldest = version.MustParseGeneric(Oldest + ".0")
 
 // server judges the API server's version.
 func server(c *Cluster) []Line {
@@ -27,7 +29,7 @@ func server(c *Cluster) []Line {
 	case err != nil:
 		return []Line{wrong(check, "kubectl version", "the API server's version %q is none", c.Server.Value)}
 	case v.LessThan(oldest):
-		return []Line{wrong(check, "", "the API server is %s, and HeteroAccel needs %d.%d or newer: upgrade the cluster", c.Server.Value, oldest.Major(), oldest.Minor())}
+		return []Line{wrong(check, "", "the API server is %s, and HeteroAccel needs %s or newer: upgrade the cluster", c.Server.Value, Oldest)}
 	}
 	return []Line{ok(check, "the API server is %s", c.Server.Value)}
 }

@@ -57,8 +57,8 @@ func TestStates(t *testing.T) {
 		says   string
 	}
 	for name, tt := range map[string]state{
-		"old Kubernetes":            {func(c *Cluster) { c.Server.Value = "v1.29.9" }, "kubernetes", Wrong, "needs 1.30 or newer"},
-		"a provider's version":      {func(c *Cluster) { c.Server.Value = "v1.34.3-eks-1234" }, "kubernetes", OK, "v1.34.3-eks-1234"},
+		"old Kubernetes":            {func(c *Cluster) { c.Server.Value = "v1.34.9" }, "kubernetes", Wrong, "needs 1.35 or newer"},
+		"a provider's version":      {func(c *Cluster) { c.Server.Value = "v1.35.0-eks-1234" }, "kubernetes", OK, "v1.35.0-eks-1234"},
 		"no CRD":                    {func(c *Cluster) { c.CRD.Err = errMissing }, "crd", Wrong, "inferenceprofiles.heteroaccel.io is missing"},
 		"CRD not established":       {func(c *Cluster) { c.CRD.Value.Status.Conditions = nil }, "crd", Wrong, "not established"},
 		"CRD unreadable":            {func(c *Cluster) { c.CRD.Err = errForbidden }, "crd", NotChecked, "you may not read CustomResourceDefinitions"},

@@ -89,8 +89,8 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestConform: every object has only the fields that its kind has, in the oldest version
-// that the chart allows and in the newest ones. Those of other projects, and profiles, are
+// TestConform: every object has only the fields that its kind has, in each
+// version that the chart allows. Those of other projects, and profiles, are
 // decoded in deploy/.
 func TestConform(t *testing.T) {
 	files(t)
@@ -103,6 +103,18 @@ func TestConform(t *testing.T) {
 	}
 	if l.Conform(t.Context(), Versions[0], strings.Replace(manifests, "terminationGracePeriodSeconds: 40", "gracePeriod: 40", 1), nil) == nil {
 		t.Error("an unknown field is not found")
+	}
+}
+
+// TestKubeVersion: what is tested may be installed on, and nothing older.
+func TestKubeVersion(t *testing.T) {
+	files(t)
+	h, _ := installed(t)
+	for version, refused := range map[string]bool{"v1.34.9": true, "v1.35.0": false, "v1.35.0-eks-1234": false, "v1.36.3": false, "v1.37.2": false} {
+		_, err := h.Run(t.Context(), "template", "heteroaccel", dir, "--namespace", "heteroaccel-system", "--kube-version", version)
+		if refused != (err != nil && strings.Contains(err.Error(), "requires kubeVersion: >=1.35.0-0")) || !refused && err != nil {
+			t.Errorf("%s: %v", version, err)
+		}
 	}
 }
 

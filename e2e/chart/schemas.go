@@ -15,9 +15,9 @@ import (
 // requirements pins the wheel that has the schemas, from the repository's root.
 const requirements = "e2e/chart/requirements.txt"
 
-// Versions are those of Kubernetes whose schemas are kept: the oldest that the chart
-// allows, and the three newest.
-var Versions = []string{"1.30.0", "1.35.0", "1.36.0", "1.37.0"}
+// Versions are those of Kubernetes whose schemas are kept: of each minor version that the
+// chart allows.
+var Versions = []string{"1.35.0", "1.36.0", "1.37.0"}
 
 // ofWheel is where the wheel has the schemas that allow no unknown field.
 const ofWheel = "kubernetes_validate/kubernetes-json-schema/v%s-local-strict"

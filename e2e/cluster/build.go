@@ -28,19 +28,20 @@ type BuildOptions struct {
 
 // Build compiles what is missing of the control plane into the user's cache
 // directory, under a name that changes with every version involved, and
-// returns where it is. With nothing missing it takes a fraction of a second;
-// from nothing, minutes. Of two at once the second waits for the first. A
-// build that is killed leaves the programs it finished, and no other.
+// returns where it is. The environment chooses the minor: see Kubernetes. With
+// nothing missing it takes a fraction of a second; from nothing, minutes. Of two
+// at once the second waits for the first. A build that is killed leaves the
+// programs it finished, and no other.
 func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
 	root, err := Root()
 	if err != nil {
 		return Binaries{}, err
 	}
-	src, err := readSource(root)
+	src, err := readSource(root, os.Getenv(Kubernetes))
 	if err != nil {
 		return Binaries{}, err
 	}
-	tc := toolchain{dir: filepath.Join(root, "e2e", "controlplane")}
+	tc := toolchain{dir: filepath.Join(root, "e2e", src.dir)}
 	version, err := tc.output(ctx, "env", "GOVERSION")
 	if err != nil {
 		return Binaries{}, err
@@ -53,9 +54,9 @@ func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Binaries{}, fmt.Errorf("make the directory of the control plane's programs: %w", err)
 	}
-	list := programs(src.kubernetes)
+	list := src.programs()
 	if opts.Nodes {
-		list = append(list, nodePrograms(src.kubernetes)...)
+		list = append(list, src.nodePrograms()...)
 	}
 	if len(missing(dir, list)) == 0 {
 		return binaries(dir), nil
@@ -76,7 +77,7 @@ func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
 	if err := removeHalfBuilt(dir); err != nil {
 		return Binaries{}, err
 	}
-	report.Line(fmt.Sprintf("compiling Kubernetes %s, etcd and kwok, once: several minutes", src.kubernetes))
+	report.Line(fmt.Sprintf("compiling Kubernetes %s, etcd and kwok, once: several minutes", src.version))
 	known := map[string]bool{}
 	for i, p := range todo {
 		if err := compile(ctx, root, dir, p, report, fmt.Sprintf("[%d/%d] %s", i+1, len(todo), p.name), known); err != nil {

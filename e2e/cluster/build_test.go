@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// copySource copies what readSource reads to a fresh root.
+// copySource copies what readSource reads to a fresh root, as far as it matters for the
+// newest minor and 1.36.
 func copySource(t *testing.T) string {
 	t.Helper()
 	from, err := Root()
@@ -19,7 +20,7 @@ func copySource(t *testing.T) string {
 		t.Fatal(err)
 	}
 	to := t.TempDir()
-	for _, path := range []string{"controlplane/go.mod", "controlplane/go.sum", "kwok/go.mod", "kwok/go.sum"} {
+	for _, path := range []string{"controlplane/go.mod", "controlplane/go.sum", "controlplane/1.36/go.mod", "controlplane/1.36/go.sum", "kwok/go.mod", "kwok/go.sum"} {
 		data, err := os.ReadFile(filepath.Join(from, "e2e", path))
 		if err != nil {
 			t.Fatal(err)
@@ -34,20 +35,23 @@ func copySource(t *testing.T) string {
 
 func TestKeyFollowsWhatIsBuilt(t *testing.T) {
 	root := copySource(t)
-	key := func() string {
+	key := func(minor string) string {
 		t.Helper()
-		s, err := readSource(root)
+		s, err := readSource(root, minor)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s.key("go1.26.8")
 	}
-	first := key()
-	if first != key() {
+	first, older := key(""), key("1.36")
+	if first != key("") {
 		t.Error("the key of the same sources differs")
 	}
-	if s, _ := readSource(root); s.key("go1.26.9") == first || !strings.Contains(first, s.kubernetes) {
+	if s, _ := readSource(root, ""); s.key("go1.26.9") == first || !strings.Contains(first, s.version) {
 		t.Errorf("the key %s does not follow the versions of Go and Kubernetes", first)
+	}
+	if !strings.Contains(older, "-v1.36.") {
+		t.Errorf("the key of 1.36 is %s", older)
 	}
 	path := filepath.Join(root, "e2e/kwok/go.sum")
 	data, err := os.ReadFile(path)
@@ -57,8 +61,8 @@ func TestKeyFollowsWhatIsBuilt(t *testing.T) {
 	if err := os.WriteFile(path, append(data, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if key() == first {
-		t.Error("the key does not follow kwok's go.sum")
+	if key("") == first || key("1.36") == older {
+		t.Error("a key does not follow kwok's go.sum")
 	}
 }
 

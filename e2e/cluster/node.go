@@ -61,7 +61,11 @@ func (c *Cluster) AddNode(ctx context.Context, m *machine.Machine) (*Node, error
 			c.sayf("%v", err)
 		}
 	})
-	if _, err := c.client.CoreV1().Nodes().Create(ctx, m.Node(), metav1.CreateOptions{}); err != nil {
+	server, err := c.client.Discovery().ServerVersion()
+	if err != nil {
+		return nil, fmt.Errorf("ask the API server for its version: %w", err)
+	}
+	if _, err := c.client.CoreV1().Nodes().Create(ctx, m.Node(server.GitVersion), metav1.CreateOptions{}); err != nil {
 		return nil, fmt.Errorf("add node %s: %w", m.Name, err)
 	}
 	return n, c.wait(ctx, "node "+m.Name, nil, func(ctx context.Context) error {

@@ -47,66 +47,60 @@ const kubernetesModule = "k8s.io/kubernetes"
 
 // programs are in the order they are compiled in: what kube-apiserver compiles
 // the others of Kubernetes share.
-func programs(kubernetesVersion string) []program {
-	stamp := "-s -w -X k8s.io/component-base/version.gitVersion=" + kubernetesVersion
-	var list []program
-	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"} {
-		list = append(list, program{name, "controlplane", kubernetesModule + "/cmd/" + name, stamp})
-	}
+func (c controlPlane) programs() []program {
+	list := c.kubernetes("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 	return append(list,
-		program{"etcd", "controlplane", "go.etcd.io/etcd/server/v3", stamp},
+		program{"etcd", c.dir, "go.etcd.io/etcd/server/v3", c.stamp()},
 		program{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "-s -w"})
 }
 
 // nodePrograms are what a real node runs of Kubernetes; only clusters of real
 // nodes need them.
-func nodePrograms(kubernetesVersion string) []program {
-	stamp := "-s -w -X k8s.io/component-base/version.gitVersion=" + kubernetesVersion
+func (c controlPlane) nodePrograms() []program { return c.kubernetes("kubelet", "kube-proxy") }
+
+func (c controlPlane) kubernetes(names ...string) []program {
 	var list []program
-	for _, name := range []string{"kubelet", "kube-proxy"} {
-		list = append(list, program{name, "controlplane", kubernetesModule + "/cmd/" + name, stamp})
+	for _, name := range names {
+		list = append(list, program{name, c.dir, kubernetesModule + "/cmd/" + name, c.stamp()})
 	}
 	return list
 }
 
-// source is what determines the binaries.
-type source struct {
-	root       string
-	kubernetes string // version
-	digest     string // of both modules' go.mod and go.sum and of the flags
+// stamp has the linker write the version into a program, as releases do.
+func (c controlPlane) stamp() string {
+	return "-s -w -X k8s.io/component-base/version.gitVersion=" + c.version
 }
 
-// readSource reads the nested modules below root/e2e.
-func readSource(root string) (source, error) {
+// source is what determines the binaries.
+type source struct {
+	root string
+	controlPlane
+	digest string // of both modules' go.mod and go.sum and of the flags
+}
+
+// readSource reads the nested modules below root/e2e for a minor version of Kubernetes,
+// "1.36", or "" for the newest.
+func readSource(root, minor string) (source, error) {
+	list, err := controlPlanes(root)
+	if err != nil {
+		return source{}, err
+	}
 	s := source{root: root}
+	if s.controlPlane, err = choose(list, minor); err != nil {
+		return source{}, err
+	}
 	sum := sha256.New()
-	for _, module := range []string{"controlplane", "kwok"} {
+	for _, module := range []string{s.dir, "kwok"} {
 		for _, name := range []string{"go.mod", "go.sum"} {
-			path := filepath.Join(root, "e2e", module, name)
-			data, err := os.ReadFile(path)
+			data, err := os.ReadFile(filepath.Join(root, "e2e", module, name))
 			if err != nil {
 				return source{}, fmt.Errorf("read what the control plane is built from: %w", err)
 			}
 			fmt.Fprintf(sum, "%s/%s %d\n", module, name, len(data))
 			sum.Write(data)
-			if module != "controlplane" || name != "go.mod" {
-				continue
-			}
-			file, err := modfile.Parse(path, data, nil)
-			if err != nil {
-				return source{}, fmt.Errorf("read what the control plane is built from: %w", err)
-			}
-			for _, r := range file.Require {
-				if r.Mod.Path == kubernetesModule {
-					s.kubernetes = r.Mod.Version
-				}
-			}
 		}
 	}
-	if s.kubernetes == "" {
-		return source{}, fmt.Errorf("%s/e2e/controlplane/go.mod does not require %s", root, kubernetesModule)
-	}
-	for _, p := range append(programs(s.kubernetes), nodePrograms(s.kubernetes)...) {
+	for _, p := range append(s.programs(), s.nodePrograms()...) {
 		fmt.Fprintf(sum, "%s %s %s %s\n", p.name, p.pkg, p.module, p.ldflags)
 	}
 	s.digest = fmt.Sprintf("%x", sum.Sum(nil))[:12]
@@ -116,5 +110,5 @@ func readSource(root string) (source, error) {
 // key names the directory of the binaries; goVersion is as "go env GOVERSION"
 // prints it.
 func (s source) key(goVersion string) string {
-	return fmt.Sprintf("kubernetes-%s-%s-%s-%s", s.kubernetes, goVersion, runtime.GOARCH, s.digest)
+	return fmt.Sprintf("kubernetes-%s-%s-%s-%s", s.version, goVersion, runtime.GOARCH, s.digest)
 }

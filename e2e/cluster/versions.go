@@ -4,35 +4,30 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/mod/modfile"
+	"strings"
 )
 
-// Versions are those of what Build compiles, by program: "v1.37.2" for those of
-// Kubernetes.
+// Versions are those of what Build compiles here, by program: "v1.37.2" for those of
+// Kubernetes, if the environment chooses no older minor.
 func Versions() (map[string]string, error) {
 	root, err := Root()
 	if err != nil {
 		return nil, err
 	}
-	src, err := readSource(root)
+	src, err := readSource(root, os.Getenv(Kubernetes))
 	if err != nil {
 		return nil, err
 	}
 	versions := map[string]string{}
-	for _, p := range programs(src.kubernetes) {
+	for _, p := range src.programs() {
 		path := filepath.Join(root, "e2e", p.module, "go.mod")
-		data, err := os.ReadFile(path)
+		required, err := requirements(path)
 		if err != nil {
 			return nil, fmt.Errorf("read the version of %s: %w", p.name, err)
 		}
-		file, err := modfile.Parse(path, data, nil)
-		if err != nil {
-			return nil, fmt.Errorf("read the version of %s: %w", p.name, err)
-		}
-		for _, r := range file.Require {
-			if p.pkg == r.Mod.Path || len(p.pkg) > len(r.Mod.Path) && p.pkg[:len(r.Mod.Path)+1] == r.Mod.Path+"/" {
-				versions[p.name] = r.Mod.Version
+		for module, version := range required {
+			if strings.HasPrefix(p.pkg+"/", module+"/") {
+				versions[p.name] = version
 			}
 		}
 		if versions[p.name] == "" {

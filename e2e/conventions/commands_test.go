@@ -163,8 +163,8 @@ func TestCommandsRun(t *testing.T) {
 }
 
 var (
-	makeTarget     = regexp.MustCompile(`(?:^|[\s;&|])make ((?:[a-z][a-z0-9-]*\s?)+)`)
-	makefileTarget = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
+	makeTarget     = regexp.MustCompile(`(?:^|[\s;&|])make ((?:[a-z](?:[a-z0-9.-]*[a-z0-9])?\s?)+)`)
+	makefileTarget = regexp.MustCompile(`(?m)^([a-z][a-z0-9. -]*):`)
 	// path is one of the repository: a folder of its root, and more.
 	repositoryPath = regexp.MustCompile(`^(?:\./)?((?:certs|cli|deploy|docs|e2e|exporter|extender|pkg|webhook)/[\w./-]*[\w/])$`)
 	// ourFlag is how a flag of a program is declared.
@@ -189,7 +189,7 @@ func TestPagesNameWhatThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, m := range makefileTarget.FindAllStringSubmatch(string(makefile), -1) {
-		targets = append(targets, m[1])
+		targets = append(targets, strings.Fields(m[1])...)
 	}
 	walk(t, ".go", func(at, text string) {
 		if strings.HasSuffix(at, "_test.go") {

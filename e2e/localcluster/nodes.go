@@ -84,7 +84,11 @@ func join(ctx context.Context, client kubernetes.Interface, m *machine.Machine, 
 		return err
 	}
 	defer answers.Stop()
-	if _, err := client.CoreV1().Nodes().Create(ctx, m.Node(), metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	server, err := client.Discovery().ServerVersion()
+	if err != nil {
+		return fmt.Errorf("ask the API server for its version: %w", err)
+	}
+	if _, err := client.CoreV1().Nodes().Create(ctx, m.Node(server.GitVersion), metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("add node %s: %w", m.Name, err)
 	}
 	return m.Run(ctx)

@@ -43,7 +43,7 @@ func TestNodes(t *testing.T) {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "lab", UID: "1"}, Spec: corev1.PodSpec{
 		NodeName: "g", Containers: []corev1.Container{{Name: "c", Resources: corev1.ResourceRequirements{Limits: limits}}},
 	}}
-	client := fake.NewClientset(g.Node(), pod)
+	client := fake.NewClientset(g.Node("v1.36.3"), pod)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {

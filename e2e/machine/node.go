@@ -14,10 +14,10 @@ const KwokAnnotation = "kwok.x-k8s.io/node"
 // MaxPods is the kubelet's default.
 const MaxPods = 110
 
-// Node returns the machine as its kubelet would register it, without
-// conditions. Allocatable equals capacity but for unhealthy devices: nothing
+// Node returns the machine as a kubelet of a version, "v1.37.2", would register it,
+// without conditions. Allocatable equals capacity but for unhealthy devices: nothing
 // is set aside for the system, so that a test's arithmetic stays simple.
-func (m *Machine) Node() *corev1.Node {
+func (m *Machine) Node(version string) *corev1.Node {
 	allocatable, capacity := m.ResourceLists()
 	return &corev1.Node{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Node"},
@@ -39,7 +39,7 @@ func (m *Machine) Node() *corev1.Node {
 			},
 			NodeInfo: corev1.NodeSystemInfo{
 				Architecture: "amd64", OperatingSystem: "linux",
-				OSImage: "simulated " + m.CPU, KubeletVersion: "v1.37.2",
+				OSImage: "simulated " + m.CPU, KubeletVersion: version,
 				ContainerRuntimeVersion: "kwok://", KernelVersion: "6.12.0",
 			},
 		},

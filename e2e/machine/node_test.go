@@ -22,13 +22,16 @@ func TestNode(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			node := test.machine.Node()
+			node := test.machine.Node("v1.36.3")
 			got := map[string]string{}
 			for resource, amount := range node.Status.Allocatable {
 				got[string(resource)] = amount.String()
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("allocatable (-want +got):\n%s", diff)
+			}
+			if got := node.Status.NodeInfo.KubeletVersion; got != "v1.36.3" {
+				t.Errorf("the kubelet is %s, want v1.36.3", got)
 			}
 			if node.Labels["kubernetes.io/hostname"] != node.Name {
 				t.Errorf("labels are %v, want the hostname %s among them", node.Labels, node.Name)
