@@ -100,14 +100,14 @@ func (r *release) compile(ctx context.Context, work string) (binaries, error) {
 		all[p][name] = file
 		return err
 	}
-	for _, p := range nodes {
+	for _, p := range r.nodes {
 		for _, name := range slices.Sorted(maps.Keys(programs)) {
 			if err := add(p, name); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for _, p := range desks {
+	for _, p := range r.desks {
 		if err := add(p, cli); err != nil {
 			return nil, err
 		}
@@ -118,7 +118,7 @@ func (r *release) compile(ctx context.Context, work string) (binaries, error) {
 // images writes the image of each platform, their index, and what is in them.
 func (r *release) images(compiled binaries, out, work string) error {
 	images := map[platform]v1.Image{}
-	for _, p := range nodes {
+	for _, p := range r.nodes {
 		r.log("make the image for %s", p)
 		image, err := buildImage(p, compiled[p], r.version, r.revision, r.at, work)
 		if err != nil {
@@ -129,7 +129,7 @@ func (r *release) images(compiled binaries, out, work string) error {
 			return err
 		}
 	}
-	index := indexOf(images)
+	index := indexOf(images, r.nodes)
 	if err := writeIndex(filepath.Join(out, "heteroaccel-"+r.version+"-image-index.tar"), index, r.version, r.at, work); err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (r *release) images(compiled binaries, out, work string) error {
 	}
 	r.log("the image is %s:%s@%s", repository, r.version, digest)
 	b := bom{version: r.version, revision: r.revision, digest: digest.String(), at: r.at, programs: map[string][]module{}}
-	for name, file := range compiled[nodes[0]] {
+	for name, file := range compiled[r.nodes[0]] {
 		if b.goVersion, b.programs[name], err = modulesOf(file); err != nil {
 			return err
 		}
@@ -179,7 +179,7 @@ func (r *release) manifests(out string) error {
 
 // clis writes the command line program for each platform.
 func (r *release) clis(compiled binaries, out string) error {
-	for _, p := range desks {
+	for _, p := range r.desks {
 		name, file, format := cli, compiled[p][cli], ".tar.gz"
 		if p.os == "windows" {
 			name, format = name+".exe", ".zip"
@@ -194,7 +194,7 @@ func (r *release) clis(compiled binaries, out string) error {
 
 // bundles writes a bundle for the nodes of each platform.
 func (r *release) bundles(compiled binaries, out, work string) error {
-	for _, p := range nodes {
+	for _, p := range r.nodes {
 		r.log("make the bundle for %s", p)
 		dir := filepath.Join(work, "bundle-"+p.name())
 		if err := os.Mkdir(dir, 0o755); err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,20 @@ import (
 type platform struct{ os, arch string }
 
 func (p platform) String() string { return p.os + "/" + p.arch }
+
+// restrict leaves one platform of nodes, given by its name; "" leaves all.
+func (r *release) restrict(only string) error {
+	if only == "" {
+		return nil
+	}
+	i := slices.IndexFunc(nodes, func(p platform) bool { return p.String() == only })
+	if i < 0 {
+		return fmt.Errorf("-platform %q: nodes are %v", only, nodes)
+	}
+	r.nodes = nodes[i : i+1]
+	r.desks = r.nodes
+	return nil
+}
 
 // name is the platform in a file's name.
 func (p platform) name() string { return p.os + "-" + p.arch }

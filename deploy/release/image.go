@@ -71,10 +71,10 @@ func writeImage(path string, image v1.Image, version string) error {
 	return nil
 }
 
-// indexOf is the index of the images of all platforms.
-func indexOf(images map[platform]v1.Image) v1.ImageIndex {
+// indexOf is the index of the images of platforms.
+func indexOf(images map[platform]v1.Image, of []platform) v1.ImageIndex {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, p := range nodes { // in this order, always
+	for _, p := range of { // in this order, always
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
 			Add: images[p], Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: p.os, Architecture: p.arch}},
 		})

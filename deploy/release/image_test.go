@@ -37,7 +37,7 @@ func TestImages(t *testing.T) {
 			}
 			images[p] = image
 		}
-		return images, indexOf(images)
+		return images, indexOf(images, nodes)
 	}
 	images, index := build()
 	_, again := build()

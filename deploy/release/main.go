@@ -19,22 +19,26 @@ import (
 
 func main() {
 	out := flag.String("out", "bin/release", "directory of the release; what is in it is replaced")
+	only := flag.String("platform", "", "make images, command line programs and bundles for this platform alone, such as linux/amd64, to try it out; default: all")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *out); err != nil {
+	if err := run(ctx, *out, *only); err != nil {
 		fmt.Fprintf(os.Stderr, "release: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out string) error {
+func run(ctx context.Context, out, only string) error {
 	root, err := os.Getwd()
 	if err != nil {
 		return err
 	}
 	r, err := read(ctx, root)
 	if err != nil {
+		return err
+	}
+	if err := r.restrict(only); err != nil {
 		return err
 	}
 	r.log = func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
@@ -50,7 +54,10 @@ type release struct {
 	version, chart string
 	revision       string // of the sources
 	at             time.Time
-	log            func(format string, args ...any)
+	// nodes are the platforms of the image, and desks those that have the command line
+	// program too.
+	nodes, desks []platform
+	log          func(format string, args ...any)
 }
 
 // read finds out what a working tree is a release of.
@@ -66,7 +73,7 @@ func read(ctx context.Context, root string) (*release, error) {
 	if c.Version == "" || c.AppVersion != "v"+c.Version {
 		return nil, fmt.Errorf("the chart has version %q and appVersion %q: the second is the first with a v before it", c.Version, c.AppVersion)
 	}
-	r := &release{root: root, version: c.AppVersion, chart: c.Version}
+	r := &release{root: root, version: c.AppVersion, chart: c.Version, nodes: nodes, desks: desks}
 	if r.revision, err = git(ctx, root, "rev-parse", "HEAD"); err != nil {
 		r.revision = "unknown"
 	}

@@ -207,6 +207,21 @@ func TestBundleReadme(t *testing.T) {
 	}
 }
 
+// TestRestrict: of one platform its nodes' image and its command line program are made.
+func TestRestrict(t *testing.T) {
+	r := released(t)
+	if err := r.restrict("linux/arm64"); err != nil {
+		t.Fatal(err)
+	}
+	want := []platform{{"linux", "arm64"}}
+	if !slices.Equal(r.nodes, want) || !slices.Equal(r.desks, want) || len(nodes) != 2 || len(desks) != 5 {
+		t.Errorf("nodes %v, desks %v, want %v", r.nodes, r.desks, want)
+	}
+	if err := r.restrict(""); err != nil || !slices.Equal(r.nodes, want) {
+		t.Errorf("nodes %v, %v", r.nodes, err)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	t.Run("a directory with something else", func(t *testing.T) {
 		dir := t.TempDir()
@@ -229,6 +244,11 @@ func TestRefused(t *testing.T) {
 	})
 	t.Run("another directory than the root", func(t *testing.T) {
 		if _, err := read(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "root of the repository") {
+			t.Errorf("it says %v", err)
+		}
+	})
+	t.Run("a platform without nodes", func(t *testing.T) {
+		if err := released(t).restrict("windows/amd64"); err == nil || !strings.Contains(err.Error(), "nodes are [linux/amd64 linux/arm64]") {
 			t.Errorf("it says %v", err)
 		}
 	})

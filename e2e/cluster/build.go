@@ -180,6 +180,8 @@ func binaries(dir string) Binaries {
 
 // ProgramOptions say how BuildPrograms compiles.
 type ProgramOptions struct {
+	// Root is the tree that they are compiled from; "" for this one.
+	Root string
 	// Race adds the race detector; it needs a C compiler.
 	Race bool
 	// Static links no library of this computer's, for a container with none.
@@ -189,11 +191,14 @@ type ProgramOptions struct {
 }
 
 // BuildPrograms compiles programs of this project, named by their folder at
-// the repository's root ("webhook"), to dir/NAME.
+// the root of the tree ("webhook"), to dir/NAME.
 func BuildPrograms(ctx context.Context, dir string, opts ProgramOptions, names ...string) error {
-	root, err := Root()
-	if err != nil {
-		return err
+	root := opts.Root
+	var err error
+	if root == "" {
+		if root, err = Root(); err != nil {
+			return err
+		}
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return fmt.Errorf("build %s: %w", strings.Join(names, ", "), err)

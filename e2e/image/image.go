@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -20,6 +21,8 @@ type Options struct {
 	// Programs is the directory with the product's programs, static binaries
 	// named connector, extender, webhook and exporter.
 	Programs string
+	// Tag is that of the product's image; "" for Version.
+	Tag string
 	// Out is where progress goes; nil for nowhere.
 	Out io.Writer
 }
@@ -66,7 +69,9 @@ func Build(ctx context.Context, opts Options, ids ...ID) (map[ID]Image, error) {
 	}
 	defer b.report.Clear()
 	steps := map[ID]func(context.Context) (Image, error){
-		HeteroAccel:  func(ctx context.Context) (Image, error) { return b.programs(ctx, opts.Programs) },
+		HeteroAccel: func(ctx context.Context) (Image, error) {
+			return b.programs(ctx, opts.Programs, cmp.Or(opts.Tag, Version))
+		},
 		Pause:        b.pause,
 		DevicePlugin: b.devicePlugin,
 		DNS:          b.dns,

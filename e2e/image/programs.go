@@ -7,14 +7,14 @@ import (
 
 // programs is the product's image, laid out as deploy/image/Dockerfile does:
 // one image for all programs, and the pod's command says which one runs.
-func (b *builder) programs(ctx context.Context, dir string) (Image, error) {
+func (b *builder) programs(ctx context.Context, dir, tag string) (Image, error) {
 	l, err := binaries(dir, "", "connector", "extender", "webhook", "exporter")
 	if err != nil {
 		return Image{}, fmt.Errorf("build the image heteroaccel: compile the programs first (make build): %w", err)
 	}
 	return b.build(ctx, recipe{
 		name:   "heteroaccel",
-		names:  []string{"heteroaccel/heteroaccel:" + Version},
+		names:  []string{"heteroaccel/heteroaccel:" + tag},
 		config: config{User: nobody},
 		layers: []layer{l},
 	})

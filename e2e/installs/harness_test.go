@@ -18,6 +18,7 @@ import (
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/image"
 	"heteroaccel.io/e2e/pages"
+	"heteroaccel.io/e2e/previous"
 	"heteroaccel.io/e2e/realnodes"
 )
 
@@ -55,7 +56,7 @@ func start(ctx context.Context, m *testing.M) (code int, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		shared.Install, shared.Ready, nameImages,
+		shared.Install, shared.Ready, nameImages, giveBefore,
 		func(ctx context.Context) error { return certmanager.Install(ctx, shared.Cluster) },
 		// As "make build" does.
 		func(ctx context.Context) error {
@@ -94,16 +95,49 @@ func nameImages(ctx context.Context) error {
 	return nil
 }
 
+// before is the revision that installations are upgraded from, and beforeImage its image.
+var before previous.Revision
+
+const (
+	beforeTag   = "v0.0.9"
+	beforeImage = "heteroaccel/heteroaccel:" + beforeTag
+)
+
+// giveBefore gives the nodes the image of the revision before.
+func giveBefore(ctx context.Context) (err error) {
+	if before, err = previous.Build(ctx, os.Stdout); err != nil {
+		return err
+	}
+	images, err := image.Build(ctx, image.Options{Programs: before.Programs, Tag: beforeTag, Out: os.Stdout}, image.HeteroAccel)
+	if err != nil {
+		return err
+	}
+	for _, node := range shared.Nodes {
+		if err := node.Import(ctx, images[image.HeteroAccel].Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // follow runs the commands of a section of a page that this test is named above, in the
 // repository's root, and returns what they print.
 func follow(t *testing.T, page, section string) string {
+	t.Helper()
+	var said strings.Builder
+	for _, line := range commands(t, page, section) {
+		said.WriteString(run(t, line))
+	}
+	return said.String()
+}
+
+// commands are those of a section of a page that this test is named above.
+func commands(t *testing.T, page, section string) (lines []string) {
 	t.Helper()
 	blocks, _, err := pages.Read(shared.Root, page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said strings.Builder
-	ran := 0
 	for _, b := range blocks {
 		tests, _, _ := b.Tests()
 		if b.Section != section || !slices.Contains(tests, "TestInstalls") {
@@ -114,22 +148,27 @@ func follow(t *testing.T, page, section string) string {
 			t.Fatal(err)
 		}
 		for _, c := range commands {
-			ran++
-			said.WriteString(run(t, c.Text))
+			lines = append(lines, c.Text)
 		}
 	}
-	if ran == 0 {
+	if len(lines) == 0 {
 		t.Fatalf("%s has no commands for this test in %q", page, section)
 	}
-	return said.String()
+	return lines
 }
 
 // run runs a command line as somebody who administers the cluster.
 func run(t *testing.T, line string) string {
 	t.Helper()
+	return runIn(t, shared.Root, line)
+}
+
+// runIn runs command lines in a directory.
+func runIn(t *testing.T, dir, line string) string {
+	t.Helper()
 	begin := time.Now()
 	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", line)
-	cmd.Dir = shared.Root
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+shared.Kubeconfig(), "PATH="+tools+":"+os.Getenv("PATH"), "HOME="+shared.Dir())
 	out, err := cmd.CombinedOutput()
 	t.Logf("$ %s\n(%s) %s", line, time.Since(begin).Round(100*time.Millisecond), out)

@@ -46,32 +46,44 @@ func TestInstalls(t *testing.T) {
 			if said := follow(t, "docs/install.md", "4. Check"); !strings.Contains(said, " 0 wrong, 0 not checked\n") {
 				t.Errorf("the check reports\n%s", said)
 			}
-			pod := readmeRuns(t)
+			pod := readmeRuns(t, shared.Root)
 			noRestarts(t)
 			if way.upgrade != "" {
-				upgraded(t, way.upgrade)
+				upgraded(t, way.upgrade, "registry.example/heteroaccel/heteroaccel:"+upgradedTag, 0)
 				leftAlone(t, pod)
 			}
 
-			follow(t, "docs/uninstall.md", way.remove)
-			if err := shared.RestartScheduler(t.Context(), nil); err != nil {
-				t.Fatal(err)
-			}
-			leftAlone(t, pod)
-			left(t, before, []string{
-				"APIService v1alpha1.heteroaccel.io", "CustomResourceDefinition inferenceprofiles.heteroaccel.io",
-				"InferenceProfile action-recognition", "InferenceProfile face-recognition",
-				"InferenceProfile object-detection", "InferenceProfile text-recognition",
-				"Job default/find-faces", "Pod default/" + pod.Name,
-			})
-			follow(t, "docs/uninstall.md", "The CRD and the profiles")
-			completes(t, pod)
-			if err := shared.Run(t.Context(), "delete", "job", "find-faces"); err != nil {
-				t.Fatal(err)
-			}
-			left(t, before, nil)
+			removed(t, way.remove, before, pod)
 		})
 	}
+	t.Run("standard, from the revision before", func(t *testing.T) {
+		comesFromBefore(t, "standard", func(t *testing.T) { startCertManager(t) })
+	})
+	t.Run("edge, from the revision before", func(t *testing.T) { comesFromBefore(t, "edge", nil) })
+	t.Run("without a registry", airGapped)
+}
+
+// removed follows a section of docs/uninstall.md while the README's Job runs: nothing
+// stays that came since before, but the CRD and the profiles, which go next.
+func removed(t *testing.T, section string, before map[string]bool, pod corev1.Pod) {
+	t.Helper()
+	follow(t, "docs/uninstall.md", section)
+	if err := shared.RestartScheduler(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	leftAlone(t, pod)
+	left(t, before, []string{
+		"APIService v1alpha1.heteroaccel.io", "CustomResourceDefinition inferenceprofiles.heteroaccel.io",
+		"InferenceProfile action-recognition", "InferenceProfile face-recognition",
+		"InferenceProfile object-detection", "InferenceProfile text-recognition",
+		"Job default/find-faces", "Pod default/" + pod.Name,
+	})
+	follow(t, "docs/uninstall.md", "The CRD and the profiles")
+	completes(t, pod)
+	if err := shared.Run(t.Context(), "delete", "job", "find-faces"); err != nil {
+		t.Fatal(err)
+	}
+	left(t, before, nil)
 }
 
 // certManagerComes: cert-manager is started after us. The webhook's pods wait for their
@@ -84,6 +96,12 @@ func certManagerComes(t *testing.T) {
 		}
 		return err
 	})
+	startCertManager(t)
+}
+
+// startCertManager runs it until the test ends.
+func startCertManager(t *testing.T) {
+	t.Helper()
 	if err := certmanager.Run(t.Context(), shared.Cluster); err != nil {
 		t.Fatal(err)
 	}
@@ -105,10 +123,10 @@ func configureScheduler(t *testing.T) {
 	}
 }
 
-// readmeRuns creates the README's Job and returns its pod once that runs.
-func readmeRuns(t *testing.T) (pod corev1.Pod) {
+// readmeRuns creates the Job of the README of a tree, and returns its pod once that runs.
+func readmeRuns(t *testing.T, root string) (pod corev1.Pod) {
 	t.Helper()
-	if said, err := shared.KubectlInput(t.Context(), readmeJob(t), "create", "-f", "-"); err != nil {
+	if said, err := shared.KubectlInput(t.Context(), readmeJob(t, root), "create", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
 	eventually(t, "the README's Job runs", func(ctx context.Context) error {

@@ -90,10 +90,10 @@ func left(t *testing.T, before map[string]bool, want []string) {
 	})
 }
 
-// readmeJob is the Job of the README.
-func readmeJob(t *testing.T) string {
+// readmeJob is the Job of the README of a tree.
+func readmeJob(t *testing.T, root string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(shared.Root, "README.md"))
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,6 +81,14 @@ func (s *Stack) install(ctx context.Context) error {
 	return nil
 }
 
+// Upgrade applies the manifests of another tree, and has the programs that start from
+// now on be those of a directory. What runs goes on. It is called before anything else
+// happens at the same time.
+func (s *Stack) Upgrade(ctx context.Context, root, programs string) error {
+	s.root, s.bin = root, programs
+	return s.install(ctx)
+}
+
 // byURL points a webhook's registration at our process.
 func (s *Stack) byURL(o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	var config admissionv1.MutatingWebhookConfiguration
@@ -92,7 +100,7 @@ func (s *Stack) byURL(o *unstructured.Unstructured) (*unstructured.Unstructured,
 		if c.Service == nil || c.Service.Path == nil {
 			return nil, errors.New("the webhook's registration names no Service with a path")
 		}
-		url := s.ReviewURL("webhook", *c.Service.Path)
+		url := s.ReviewURL(s.registered, *c.Service.Path)
 		c.Service, c.URL = nil, &url
 	}
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&config)
@@ -105,6 +113,7 @@ func (s *Stack) byURL(o *unstructured.Unstructured) (*unstructured.Unstructured,
 // Register has the API server send its reviews to another replica of the
 // webhook, or to a Service.
 func (s *Stack) Register(ctx context.Context, replica string) error {
+	s.registered = replica
 	configs := s.Client().AdmissionregistrationV1().MutatingWebhookConfigurations()
 	config, err := configs.Get(ctx, configuration, metav1.GetOptions{})
 	if err != nil {

@@ -19,6 +19,8 @@ type Config struct {
 	Out io.Writer
 	// Machines are the nodes; nil for the paper's G, F and N.
 	Machines []*machine.Machine
+	// Root is the tree whose manifests are applied; "" for this one. Upgrade changes it.
+	Root string
 	// Programs is the directory of the project's compiled programs; "" to
 	// compile them, with the race detector if Race is set.
 	Programs string
@@ -52,6 +54,8 @@ type Stack struct {
 	ports   map[string]int // by what listens there: see URL
 	servers map[string]string
 	unmount func() // nil where nothing is mounted
+	// registered is the replica of the webhook that the API server asks, or its Service.
+	registered string
 }
 
 // programs are what is compiled from this tree.
@@ -95,9 +99,11 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 	if cfg.Scrape == 0 {
 		cfg.Scrape = 500 * time.Millisecond
 	}
-	s := &Stack{cfg: cfg, Machines: cfg.Machines, ports: map[string]int{}, servers: map[string]string{}}
-	if s.root, err = cluster.Root(); err != nil {
-		return nil, err
+	s := &Stack{cfg: cfg, Machines: cfg.Machines, ports: map[string]int{}, servers: map[string]string{}, root: cfg.Root, registered: "webhook"}
+	if s.root == "" {
+		if s.root, err = cluster.Root(); err != nil {
+			return nil, err
+		}
 	}
 	binaries, err := cluster.Build(ctx, cluster.BuildOptions{Out: cfg.Out})
 	if err != nil {

@@ -113,6 +113,19 @@ func (p *Pod) wantsAccelerator() bool { return p.Managed != nil || len(p.Needs.D
 // Holders.
 func (p *Pod) holdsAccelerator() bool { return p.wantsAccelerator() || len(p.Holds().Devices) > 0 }
 
+// recordKey is RecordKey of a pod, whose record verifies or not.
+func recordKey(pod *corev1.Pod, keys *record.Keys, verified bool) string {
+	sealed := pod.Annotations[accel.OriginalAnnotation]
+	id, named := record.KeyOf(sealed)
+	switch {
+	case verified && !named: // it is of before records named their key
+		return record.SealedBy(sealed, keys, pod.Namespace, pod.Annotations[accel.ReservationAnnotation])
+	case !verified && keys.Has(id):
+		return ""
+	}
+	return id
+}
+
 // PodOf reads a pod of the API server. keys verify which pods the webhook
 // admitted; without keys none is.
 func PodOf(pod *corev1.Pod, keys *record.Keys) *Pod {
@@ -135,7 +148,7 @@ func PodOf(pod *corev1.Pod, keys *record.Keys) *Pod {
 	implicit := implicitOf(requests)
 	p.Needs = sum(p.Needs, implicit)
 	given, ours := record.Of(pod.Annotations, pod.Namespace, keys)
-	if id, ok := record.KeyOf(pod.Annotations[accel.OriginalAnnotation]); ok && (ours || !keys.Has(id)) {
+	if id := recordKey(pod, keys, ours); id != "" {
 		p.RecordKey = unique.Make(id).Value()
 	}
 	if ours {

@@ -55,6 +55,15 @@ func TestPodOf(t *testing.T) {
 	if p.Managed != nil || p.RecordKey != lostKeys.Sealing() {
 		t.Errorf("a record of a lost key: managed %+v, key %q, want none, %q", p.Managed, p.RecordKey, lostKeys.Sealing())
 	}
+	// What the revision before keys had ids sealed with this key.
+	former := aPod("p", func(p *corev1.Pod) {
+		p.Namespace = "shop"
+		p.Annotations = map[string]string{accel.ReservationAnnotation: "r1", accel.OriginalAnnotation: "GPjegaJoQJgctZE-HkEIabE7b2cgcYVlvns80z9GeNc " +
+			`{"container":"main","inference":"faces","kind":"GPU","image":{"was":"a","now":"b"}}`}
+	})
+	if former.Managed == nil || former.Managed.Kind != "GPU" || former.RecordKey != testKey.Sealing() {
+		t.Errorf("a record that names no key: managed %+v, key %q, want %q", former.Managed, former.RecordKey, testKey.Sealing())
+	}
 	said := aPod("p", ours("GPU", "r"), func(p *corev1.Pod) {
 		p.Annotations[accel.SelectedAnnotation] = "NPU"
 		p.Annotations[accel.InferenceAnnotation] = "hands"

@@ -22,6 +22,8 @@ const (
 // replaced by other bytes has another id, whatever it is called.
 type Keys struct {
 	all []sealingKey // the one that seals first
+	// former has records sealed in the form of before keys had ids.
+	former bool
 }
 
 type sealingKey struct {
@@ -60,16 +62,18 @@ func (k *Keys) Same(other *Keys) bool {
 	return len(k.all) == len(other.all) && !slices.ContainsFunc(k.all, func(s sealingKey) bool { return !other.Has(s.id) })
 }
 
-// As returns k sealing with the key that sealed a record, so that a record can be
-// written again as it was; k itself if it does not have that key.
-func (k *Keys) As(sealed string) *Keys {
-	id, ok := KeyOf(sealed)
-	if !ok || !k.Has(id) || k.Sealing() == id {
+// As returns k sealing with the key, and in the form, that a record was sealed with for
+// a namespace and a reservation, so that the record can be written again as it was; k
+// itself if none of its keys sealed it.
+func (k *Keys) As(sealed, namespace, reservation string) *Keys {
+	_, by := unseal(sealed, k, namespace, reservation)
+	code, _, _ := strings.Cut(sealed, " ")
+	if by == nil || by.id == k.Sealing() && isFormer(code) == k.former {
 		return k
 	}
 	all := slices.Clone(k.all)
 	slices.SortStableFunc(all, func(a, b sealingKey) int {
-		switch id {
+		switch by.id {
 		case a.id:
 			return -1
 		case b.id:
@@ -77,7 +81,7 @@ func (k *Keys) As(sealed string) *Keys {
 		}
 		return 0
 	})
-	return &Keys{all}
+	return &Keys{all, isFormer(code)}
 }
 
 // KeyOf is the id of the key that a sealed text says it was sealed with; ok is
@@ -101,9 +105,20 @@ func (k *Keys) Code(parts ...string) string {
 
 // Verify reports whether a code is Code's for parts, with any of the keys.
 func (k *Keys) Verify(c string, parts ...string) bool {
+	return k.by(c, parts...) != nil
+}
+
+// by is the key with which a code is Code's for parts, nil for none.
+func (k *Keys) by(c string, parts ...string) *sealingKey {
+	if isFormer(c) {
+		return k.byFormer(c, parts)
+	}
 	id, c, _ := strings.Cut(c, ".")
 	by := k.of(id)
-	return by != nil && hmac.Equal([]byte(c), []byte(code(by.secret, parts...)))
+	if by == nil || !hmac.Equal([]byte(c), []byte(code(by.secret, parts...))) {
+		return nil
+	}
+	return by
 }
 
 // Codes are codes over parts without an id, one for each key, that of the key that

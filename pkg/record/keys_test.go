@@ -45,7 +45,7 @@ func TestAs(t *testing.T) {
 	before := NewKeys(secretOf(1))
 	rotated := NewKeys(secretOf(3), secretOf(2), secretOf(1))
 	old := Seal("content", before, "shop", "r")
-	as := rotated.As(old)
+	as := rotated.As(old, "shop", "r")
 	if again := Seal("content", as, "shop", "r"); again != old {
 		t.Errorf("sealed again: %q, want %q", again, old)
 	}
@@ -53,7 +53,7 @@ func TestAs(t *testing.T) {
 		t.Error("the keys changed")
 	}
 	for name, text := range map[string]string{"unknown": Seal("x", NewKeys(secretOf(9)), "shop", "r"), "none": "", "its own": Seal("x", rotated, "shop", "r")} {
-		if rotated.As(text) != rotated {
+		if rotated.As(text, "shop", "r") != rotated {
 			t.Errorf("%s: other keys", name)
 		}
 	}

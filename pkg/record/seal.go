@@ -8,7 +8,8 @@
 //
 // Keys change while the records of earlier ones are still in use: what is sealed
 // names its key. Where the keys are kept, and since when the newest seals, is
-// package kube's matter.
+// package kube's matter. What was sealed before there were several keys verifies too:
+// see former.go.
 //
 // A record is bound to its namespace and reservation, not to its pod: at admission
 // a pod has no UID and perhaps no name. Users who may create pods in a namespace
@@ -68,20 +69,45 @@ func Of(annotations map[string]string, namespace string, keys *Keys) (g Given, o
 // Seal returns the value of the annotation: a code, a space, the content. Equal
 // content gives equal bytes. keys must not be nil.
 func Seal(content string, keys *Keys, namespace, reservation string) string {
+	if keys.former {
+		return code(keys.all[0].secret, formerVersion, namespace, reservation, content) + " " + content
+	}
 	return keys.Code(version, namespace, reservation, content) + " " + content
 }
 
 // Unseal returns the content that Seal was given; ok is false for anything
 // that was not sealed with one of keys for this namespace and reservation.
 func Unseal(sealed string, keys *Keys, namespace, reservation string) (content string, ok bool) {
+	content, by := unseal(sealed, keys, namespace, reservation)
+	return content, by != nil
+}
+
+// SealedBy is the id of the key that a text was sealed with for this namespace and
+// reservation, "" if it is none of keys.
+func SealedBy(sealed string, keys *Keys, namespace, reservation string) (id string) {
+	if _, by := unseal(sealed, keys, namespace, reservation); by != nil {
+		id = by.id
+	}
+	return id
+}
+
+// unseal returns the content, and the key; nil for anything that was not sealed so.
+func unseal(sealed string, keys *Keys, namespace, reservation string) (content string, by *sealingKey) {
 	if len(sealed) > 2*MaxContent {
-		return "", false
+		return "", nil
 	}
 	code, content, found := strings.Cut(sealed, " ")
-	if !found || !keys.Verify(code, version, namespace, reservation, content) {
-		return "", false
+	if !found {
+		return "", nil
 	}
-	return content, true
+	purpose := version
+	if isFormer(code) {
+		purpose = formerVersion
+	}
+	if by = keys.by(code, purpose, namespace, reservation, content); by == nil {
+		return "", nil
+	}
+	return content, by
 }
 
 // WritePart writes the length of s and s, so that different sequences of parts

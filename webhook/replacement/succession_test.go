@@ -7,6 +7,9 @@ import (
 	"heteroaccel.io/pkg/record"
 )
 
+// formerCode is what the revision before keys had ids wrote for the pod next in ns.
+const formerCode = "kL5iCK5Y_e_AGM0l6EQUZwYR1DT2nVAHjK9Dqsun_Es"
+
 // TestSuccession: what stands on a pod that was created first is accepted of
 // that pod only, and only if we wrote it.
 func TestSuccession(t *testing.T) {
@@ -16,14 +19,16 @@ func TestSuccession(t *testing.T) {
 		said, namespace, pod string
 		want                 bool
 	}{
-		"its own":           {sealed, "ns", "next", true},
-		"another name":      {sealed, "ns", "other", false},
-		"another namespace": {sealed, "other", "next", false},
-		"another set":       {"x" + sealed, "ns", "next", false},
-		"another key":       {want.Seal(record.NewKeys([]byte("another")), "ns", "next"), "ns", "next", false},
-		"no code":           {"set/set-uid/hash/old/old-uid/", "ns", "next", false},
-		"too few parts":     {"set", "ns", "next", false},
-		"nothing":           {"", "ns", "next", false},
+		"its own":                {sealed, "ns", "next", true},
+		"another name":           {sealed, "ns", "other", false},
+		"another namespace":      {sealed, "other", "next", false},
+		"another set":            {"x" + sealed, "ns", "next", false},
+		"another key":            {want.Seal(record.NewKeys([]byte("another")), "ns", "next"), "ns", "next", false},
+		"of before keys had ids": {"set/set-uid/hash/old/old-uid/" + formerCode, "ns", "next", true},
+		"that, another name":     {"set/set-uid/hash/old/old-uid/" + formerCode, "ns", "other", false},
+		"no code":                {"set/set-uid/hash/old/old-uid/", "ns", "next", false},
+		"too few parts":          {"set", "ns", "next", false},
+		"nothing":                {"", "ns", "next", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			annotations := map[string]string{accel.SuccessorAnnotation: c.said}

@@ -3,6 +3,7 @@ package recreate
 import (
 	"context"
 	"crypto/hmac"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -65,8 +66,15 @@ func releaseMarks(pod *corev1.Pod, keys *record.Keys) []string {
 	return marks
 }
 
+// formerRelease is how pods were marked before keys had ids.
+const formerRelease = "heteroaccel.io/released.v1\x00%s\x00%s"
+
 // released reports whether we released a pod.
 func released(pod *corev1.Pod, keys *record.Keys) bool {
 	label := []byte(pod.Labels[accel.ReleasedLabel])
-	return slices.ContainsFunc(releaseMarks(pod, keys), func(mark string) bool { return hmac.Equal(label, []byte(mark)) })
+	marks := releaseMarks(pod, keys)
+	for _, sum := range keys.Sums(fmt.Sprintf(formerRelease, pod.Namespace, pod.UID)) {
+		marks = append(marks, hex.EncodeToString(sum[:16]))
+	}
+	return slices.ContainsFunc(marks, func(mark string) bool { return hmac.Equal(label, []byte(mark)) })
 }

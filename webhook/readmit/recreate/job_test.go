@@ -54,14 +54,25 @@ func TestReleasedWithEarlierKey(t *testing.T) {
 	}
 	metav1.SetMetaDataLabel(&pod.ObjectMeta, accel.ReleasedLabel, label)
 	next := bytes.Repeat([]byte{1}, 32)
+	// What the revision before keys had ids wrote for this pod.
+	former := podtest.Admitted(t, "p", "r")
+	metav1.SetMetaDataLabel(&former.ObjectMeta, accel.ReleasedLabel, "4515728bf33555fe8c4b5ce4c08719c3")
+	copied := podtest.Admitted(t, "another", "r")
+	copied.Labels = former.Labels
 	for name, tt := range map[string]struct {
+		pod  *corev1.Pod
 		keys *record.Keys
 		want bool
 	}{
-		"before": {podtest.Keys, true}, "after": {record.NewKeys(next, []byte(strings.Repeat("k", 32))), true},
-		"lost": {record.NewKeys(next), false}, "none": {nil, false},
+		"before": {pod, podtest.Keys, true}, "after": {pod, record.NewKeys(next, []byte(strings.Repeat("k", 32))), true},
+		"lost": {pod, record.NewKeys(next), false}, "none": {pod, nil, false},
+		"before keys had ids":   {former, podtest.Keys, true},
+		"that, after":           {former, record.NewKeys(next, []byte(strings.Repeat("k", 32))), true},
+		"that, lost":            {former, record.NewKeys(next), false},
+		"that, on another pod":  {copied, podtest.Keys, false},
+		"that, without its key": {former, nil, false},
 	} {
-		if got := released(pod, tt.keys); got != tt.want {
+		if got := released(tt.pod, tt.keys); got != tt.want {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}

@@ -51,7 +51,7 @@ func (r *Recreator) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 		return nil, podapi.Rejection{Reason: fmt.Sprintf("inference %s has no variant for %s any more", in.Profile.Name, kind)}
 	}
 	// The key of the record seals it again, whichever key seals by now.
-	in.Keys, in.Namespace = r.Keys().As(a[accel.OriginalAnnotation]), pod.Namespace
+	in.Keys, in.Namespace = r.Keys().As(a[accel.OriginalAnnotation], pod.Namespace, a[accel.ReservationAnnotation]), pod.Namespace
 	in.Decision = mutate.Decision{
 		Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: a[accel.ReservationAnnotation], Readmissions: replacement.Count(a),
 	}

@@ -2,6 +2,9 @@ package recreate
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -181,6 +184,23 @@ func TestManifestAfterRotation(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(before), string(after)); diff != "" {
 		t.Errorf("manifest (-before +after the rotation):\n%s", diff)
+	}
+	content, _ := record.Unseal(pod.Annotations[accel.OriginalAnnotation], podtest.Keys, "ns", "r")
+	h := hmac.New(sha256.New, []byte(strings.Repeat("k", 32)))
+	for _, part := range []string{"heteroaccel.io/original.v2", "ns", "r", content} { // as before keys had ids
+		record.WritePart(h, part)
+	}
+	former := pod.DeepCopy()
+	former.Annotations[accel.OriginalAnnotation] = base64.RawURLEncoding.EncodeToString(h.Sum(nil)) + " " + content
+	rawFormer, err := json.Marshal(former)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after, err = New(Config{Keys: func() *record.Keys { return rotated }, Options: podtest.Source(t)}).manifest(rawFormer, former); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(before), string(after)); diff != "" {
+		t.Errorf("manifest of a former record (-want +got):\n%s", diff)
 	}
 	lost := func() *record.Keys { return record.NewKeys(next) }
 	if got, err := New(Config{Keys: lost, Options: podtest.Source(t)}).manifest(raw, pod); !errors.Is(err, podapi.ErrChanged) {
