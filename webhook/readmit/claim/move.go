@@ -120,7 +120,7 @@ func (c *Claimer) amend(ctx context.Context, p *pending.Pod, kind accel.Kind, d 
 		return nil, amendment{}, podapi.Rejection{Reason: fmt.Sprintf("inference %s has no variant for %s any more", in.Profile.Name, kind)}
 	}
 	// The key of the record seals it again, whichever key seals by now.
-	in.Keys, in.Namespace = c.Keys().As(pod.Annotations[accel.OriginalAnnotation]), p.Namespace
+	in.Keys, in.Namespace = c.Keys().As(pod.Annotations[accel.OriginalAnnotation], pod.Namespace, p.Reservation), p.Namespace
 	if d == nil {
 		d = &mutate.Decision{Kind: kind, Reason: pod.Annotations[accel.ReasonAnnotation], Readmissions: replacement.Count(pod.Annotations), Moved: p.Moved}
 	}
