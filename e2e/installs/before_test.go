@@ -23,18 +23,14 @@ import (
 
 // overlaysBefore are what the overlays of these names were made of before they existed.
 var overlaysBefore = map[string]map[string]any{
-	"edge":     {"replicas": []map[string]any{{"name": "heteroaccel-webhook", "count": 1}}},
-	"standard": {"components": []string{"certs", "deploy/extender-replicas"}},
+	"edge": {"replicas": []map[string]any{{"name": "heteroaccel-webhook", "count": 1}}},
 }
 
 // comesFromBefore installs the revision before as its pages said, has its README's Job run
 // and other pods wait, and follows docs/upgrade.md to the overlay of a name: what runs is
 // left alone, and what waits gets the first good device that frees.
-func comesFromBefore(t *testing.T, overlay string, prepare func(*testing.T)) {
+func comesFromBefore(t *testing.T, overlay string) {
 	was := objects(t)
-	if prepare != nil {
-		prepare(t)
-	}
 	run(t, "kubectl apply --server-side -k "+writeOverlay(t, overlay))
 	run(t, "kubectl wait --for=condition=Established crd/inferenceprofiles.heteroaccel.io")
 	// Its profiles, with the NPU that the nodes have.
@@ -53,7 +49,7 @@ func comesFromBefore(t *testing.T, overlay string, prepare func(*testing.T)) {
 	if err := reviewed(t.Context()); err != nil {
 		t.Error(err)
 	}
-	// All wait for the GPU: one that gets the NPU was recreated, by its record.
+	// Both wait for the GPU: the one that gets the NPU was recreated, by its record.
 	vacate(t, npu)
 	eventually(t, "a pod that waits for the GPU gets the NPU", func(ctx context.Context) error { return haveRun(ctx, 1) })
 	vacate(t, gpu)
@@ -79,13 +75,6 @@ func writeOverlay(t *testing.T, name string) string {
 		"images":    []map[string]string{{"name": "heteroaccel/heteroaccel", "newTag": beforeTag}},
 	}
 	for field, value := range overlaysBefore[name] {
-		if folders, ok := value.([]string); ok {
-			var paths []string
-			for _, f := range folders {
-				paths = append(paths, at(f))
-			}
-			value = paths
-		}
 		k[field] = value
 	}
 	text, err := sigsyaml.Marshal(k)
@@ -131,11 +120,11 @@ func vacate(t *testing.T, p *corev1.Pod) {
 	}
 }
 
-// waiting are a bare pod and a Job that may have the GPU or the NPU.
+// waiting are a bare pod that may have the GPU or the NPU, and a Job that may have the GPU.
 const waiting = `
 apiVersion: v1
 kind: Pod
-metadata: {name: waits, ` + waitingMetadata + `}
+metadata: {name: waits, labels: {app: waits}, annotations: {heteroaccel.io/inference: face-recognition, heteroaccel.io/accelerator: "gpu,npu"}}
 ` + waitingSpec + `
 ---
 apiVersion: batch/v1
@@ -143,13 +132,11 @@ kind: Job
 metadata: {name: waits, labels: {app: waits}}
 spec:
   backoffLimit: 0
-  template: {metadata: {` + waitingMetadata + `}, ` + waitingSpec + `}
-`
+  template:
+    metadata: {labels: {app: waits}, annotations: {heteroaccel.io/inference: face-recognition, heteroaccel.io/accelerator: gpu}}
+    ` + waitingSpec
 
-const (
-	waitingMetadata = `labels: {app: waits}, annotations: {heteroaccel.io/inference: face-recognition, heteroaccel.io/accelerator: "gpu,npu"}`
-	waitingSpec     = `spec: {restartPolicy: Never, containers: [{name: inference, image: heteroaccel/face-recognition, command: [bash, -c, ./face_recognition -i cam0 -d GPU]}]}`
-)
+const waitingSpec = `spec: {restartPolicy: Never, containers: [{name: inference, image: heteroaccel/face-recognition, command: [bash, -c, ./face_recognition -i cam0 -d GPU]}]}`
 
 // waits creates them, and waits until kube-scheduler has found nothing for either, both
 // with a record of the revision before.
@@ -179,27 +166,29 @@ func waits(t *testing.T) {
 	})
 }
 
-// haveRun checks that there are two pods, of which so many have succeeded, the first of
-// them recreated for the NPU.
+// haveRun checks that there are two pods, of which so many have succeeded: the bare one
+// first, recreated for the NPU, and the Job's as it was.
 func haveRun(ctx context.Context, want int) error {
 	list, err := shared.Client().CoreV1().Pods(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: "app=waits"})
 	if err != nil {
 		return err
 	}
-	done, recreated := 0, 0
+	done := 0
 	for _, p := range list.Items {
-		if p.Status.Phase == corev1.PodFailed {
-			return fmt.Errorf("%s failed: %s", p.Name, p.Status.Message)
+		kind, again, node := "GPU", "", "g"
+		if p.Name == "waits" {
+			kind, again, node = "NPU", "1", "n"
 		}
-		if p.Status.Phase == corev1.PodSucceeded {
-			done++
+		if p.Status.Phase != corev1.PodSucceeded {
+			continue
 		}
-		if p.Annotations[accel.ReadmissionsAnnotation] == "1" && p.Annotations[accel.SelectedAnnotation] == "NPU" && p.Spec.NodeName == "n" {
-			recreated++
+		done++
+		if got := p.Annotations; got[accel.SelectedAnnotation] != kind || got[accel.ReadmissionsAnnotation] != again || p.Spec.NodeName != node {
+			return fmt.Errorf("%s ran with %s on %s, recreated %q times", p.Name, got[accel.SelectedAnnotation], p.Spec.NodeName, got[accel.ReadmissionsAnnotation])
 		}
 	}
-	if len(list.Items) != 2 || done < want || recreated == 0 {
-		return fmt.Errorf("of %d pods %d have run, and %d were recreated for the NPU", len(list.Items), done, recreated)
+	if len(list.Items) != 2 || done != want {
+		return fmt.Errorf("of %d pods %d have run, want %d of 2", len(list.Items), done, want)
 	}
 	return nil
 }
