@@ -193,17 +193,20 @@ func TestWatchDRA(t *testing.T) {
 	}
 }
 
-// TestReduceAllocated: of a claim remains what was allocated, and for whom.
-func TestReduceAllocated(t *testing.T) {
+// TestReduceClaimed: of a claim remains what was allocated and for whom, what controls it,
+// and the name of its request.
+func TestReduceClaimed(t *testing.T) {
 	c := allocatedClaim()
 	c.Labels, c.ManagedFields, c.Finalizers = map[string]string{"l": "1"}, []metav1.ManagedFieldsEntry{{Manager: "m"}}, []string{"f"}
 	c.Annotations = map[string]string{resourcev1.ExtendedResourceClaimAnnotation: "true", "other": strings.Repeat("x", 1<<10)}
-	c.OwnerReferences = []metav1.OwnerReference{{Name: "o"}}
-	c.Spec.Devices.Requests = []resourcev1.DeviceRequest{{Name: "r"}}
+	c.OwnerReferences = []metav1.OwnerReference{{Name: "o"}, {Name: "pod", Controller: new(true)}}
+	c.Spec.Devices.Requests = []resourcev1.DeviceRequest{{Name: "r", Exactly: &resourcev1.ExactDeviceRequest{DeviceClassName: "class"}}}
 	c.Status.Allocation.Devices.Config = []resourcev1.DeviceAllocationConfiguration{{Source: "FromClaim"}}
 	c.Status.Devices = []resourcev1.AllocatedDeviceStatus{{Driver: "d"}}
 	want := allocatedClaim()
 	want.Annotations = map[string]string{resourcev1.ExtendedResourceClaimAnnotation: "true"}
+	want.OwnerReferences = []metav1.OwnerReference{{Name: "pod", Controller: new(true)}}
+	want.Spec.Devices.Requests = []resourcev1.DeviceRequest{{Name: "r"}}
 	got, err := reduceClaimed(c)
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +219,7 @@ func TestReduceAllocated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(&resourcev1.ResourceClaim{ObjectMeta: metav1.ObjectMeta{Name: "w", UID: "1"}}, got); diff != "" {
+	if diff := cmp.Diff(&resourcev1.ResourceClaim{ObjectMeta: metav1.ObjectMeta{Name: "w", UID: "1"}, Spec: want.Spec}, got); diff != "" {
 		t.Errorf("not allocated (-want +got):\n%s", diff)
 	}
 }

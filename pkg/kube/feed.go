@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -27,10 +28,13 @@ type Feed[T any] struct {
 	event     func(runtime.Object) T
 	reduce    cache.TransformFunc
 	consumers []consumer[T]
-	names     map[types.NamespacedName]struct{}
-	synced    atomic.Bool
-	relist    chan struct{}
-	lists     *consistent
+	// mu is held while consumers are called: a list that was given up may still answer
+	// while the next one does.
+	mu     sync.Mutex
+	names  map[types.NamespacedName]struct{}
+	synced atomic.Bool
+	relist chan struct{}
+	lists  *consistent
 }
 
 type consumer[T any] struct {
@@ -54,7 +58,7 @@ func itself[T runtime.Object](o runtime.Object) T { return o.(T) }
 
 // Register adds a consumer: set is called for every object that is new or has
 // changed, remove with the name of every one that is gone, unless it is nil. Both
-// are called from one goroutine and must be quick. Register all consumers before
+// are called one at a time and must be quick. Register all consumers before
 // Run.
 func (f *Feed[T]) Register(set func(T), remove func(types.NamespacedName)) {
 	f.consumers = append(f.consumers, consumer[T]{set, remove})
@@ -99,13 +103,19 @@ func (f *Feed[T]) Synced() error {
 func (f *Feed[T]) Transformer() cache.TransformFunc { return f.reduce }
 
 // Add, Update, Delete, Replace and Resync are called by the reflector.
-func (f *Feed[T]) Add(obj any) error { return f.put(obj) }
+func (f *Feed[T]) Add(obj any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.put(obj)
+}
 
 // Update is Add: consumers replace by name.
-func (f *Feed[T]) Update(obj any) error { return f.put(obj) }
+func (f *Feed[T]) Update(obj any) error { return f.Add(obj) }
 
 // Delete tells the consumers that an object is gone.
 func (f *Feed[T]) Delete(obj any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	name, err := nameOf(obj)
 	if err != nil {
 		return err
@@ -118,6 +128,8 @@ func (f *Feed[T]) Delete(obj any) error {
 // Replace takes a complete list, at the start and after a lost connection:
 // what is not on it is gone.
 func (f *Feed[T]) Replace(list []any, _ string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	missing := f.names
 	f.names = make(map[types.NamespacedName]struct{}, len(list))
 	var errs []error
