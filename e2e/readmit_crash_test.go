@@ -126,7 +126,7 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		Client: client, Inventory: inv, Options: variant.Source{Profiles: profiles},
 		Policy: policy.PricedFinish, Keys: keys.Current, Namespace: stack.Namespace,
 		Rules:    choice.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
-		BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
+		Recreate: true, BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})
 	feeds.Pods.Register(kube.OnPod(r.SetPod), r.DeletePod)
 	done := make(chan struct{}, 2)
