@@ -86,7 +86,10 @@ func TestDeviceDriver(t *testing.T) {
 		startDriver(t, exporter, sys, proc, "two")
 		one()
 		// More readings than it takes to remove a taint, on both.
-		for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		readings := time.NewTicker(100 * time.Millisecond)
+		defer readings.Stop()
+		for range 10 {
+			<-readings.C
 			if diff := cmp.Diff(version, sliceVersions(t, s)); diff != "" {
 				t.Fatalf("ResourceSlices were written (-before +after)\n%s", diff)
 			}

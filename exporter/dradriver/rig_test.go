@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"heteroaccel.io/exporter/allocation"
@@ -171,12 +172,12 @@ func (r *rig) published() []string {
 func (r *rig) expect(want ...string) {
 	r.t.Helper()
 	var got []string
-	deadline := time.Now().Add(30 * time.Second)
-	for got = r.published(); !slices.Equal(got, want); got = r.published() {
-		if time.Now().After(deadline) {
-			r.t.Fatalf("published is %q, want %q", got, want)
-		}
-		time.Sleep(5 * time.Millisecond)
+	err := wait.PollUntilContextTimeout(r.t.Context(), 5*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+		got = r.published()
+		return slices.Equal(got, want), nil
+	})
+	if err != nil {
+		r.t.Fatalf("published is %q, want %q: %v", got, want, err)
 	}
 }
 
