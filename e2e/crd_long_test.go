@@ -53,7 +53,9 @@ func TestCRD(t *testing.T) {
 	installed := func() {
 		t.Helper()
 		run("apply", "--server-side", "-k", root+"/deploy/base/crd")
-		run("wait", "--for=condition=Established", "crd/inferenceprofiles.heteroaccel.io")
+		if err := s.Established(t.Context(), "inferenceprofiles.heteroaccel.io"); err != nil {
+			t.Fatal(err)
+		}
 		eventually(t, func(ctx context.Context) error {
 			said, err := s.Kubectl(ctx, "apply", "--server-side", "-k", root+"/deploy/registry")
 			if err != nil {

@@ -42,13 +42,11 @@ func gatewayAPI(t *testing.T, s *stack.Stack) {
 	for _, file := range append(crds, "../deploy/connector-gateway/rbac.yaml", "../deploy/connector-gateway/policy.yaml") {
 		apply = append(apply, "-f", file)
 	}
-	for _, args := range [][]string{
-		apply,
-		{"wait", "--for=condition=Established", "crd/gateways.gateway.networking.k8s.io", "crd/httproutes.gateway.networking.k8s.io"},
-	} {
-		if said, err := s.Kubectl(t.Context(), args...); err != nil {
-			t.Fatalf("%v: %s", err, said)
-		}
+	if _, err := s.Kubectl(t.Context(), apply...); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Established(t.Context(), "gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io"); err != nil {
+		t.Fatal(err)
 	}
 }
 

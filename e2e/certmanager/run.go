@@ -23,14 +23,11 @@ func Install(ctx context.Context, c *cluster.Cluster) error {
 	for _, f := range files {
 		args = append(args, "-f", f)
 	}
-	wait := []string{"wait", "--for=condition=Established", "--timeout=60s"}
-	for _, name := range []string{"issuers", "clusterissuers", "certificates", "certificaterequests"} {
-		wait = append(wait, "crd/"+name+".cert-manager.io")
+	if _, err := c.Kubectl(ctx, args...); err != nil {
+		return fmt.Errorf("install cert-manager's CRDs: %w", err)
 	}
-	for _, step := range [][]string{args, wait} {
-		if said, err := c.Kubectl(ctx, step...); err != nil {
-			return fmt.Errorf("install cert-manager's CRDs: %w: %s", err, said)
-		}
+	if err := c.Established(ctx, "--all"); err != nil {
+		return fmt.Errorf("install cert-manager's CRDs: %w", err)
 	}
 	return nil
 }

@@ -37,3 +37,18 @@ func (c *Cluster) KubectlInput(ctx context.Context, input string, args ...string
 
 // KubectlPath is the path of kubectl, for commands that people are shown.
 func (c *Cluster) KubectlPath() string { return c.bin.Kubectl }
+
+// Established waits until the API server serves kinds that were just installed, by the names
+// of their CRDs, or by "--all".
+//
+// A CRD has conditions: null for a moment, which "wait --for=condition" takes for an error
+// instead of for a condition that is not there yet (kubernetes/kubernetes#66439).
+func (c *Cluster) Established(ctx context.Context, crds ...string) error {
+	for _, what := range []string{"jsonpath={.status.conditions[0]}", "condition=Established"} {
+		args := []string{"wait", "crd", "--for=" + what, "--timeout=180s"}
+		if _, err := c.Kubectl(ctx, append(args, crds...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}

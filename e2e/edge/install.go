@@ -39,9 +39,7 @@ func (e *Edge) install(ctx context.Context) error {
 		func() error { return e.Run(ctx, "apply", "--server-side", "-k", at("edge", "install")) },
 		func() error { return e.secure(ctx) },
 		func() error { return e.Ready(ctx) },
-		func() error {
-			return e.Run(ctx, "wait", "--for=condition=Established", "--timeout="+readyLimit, "crd/inferenceprofiles.heteroaccel.io")
-		},
+		func() error { return e.Established(ctx, "inferenceprofiles.heteroaccel.io") },
 		func() error { return e.Run(ctx, "apply", "--server-side", "-k", at("edge", "registry")) },
 		func() error {
 			return e.Rollout(ctx, stack.ExporterNamespace, "daemonset/heteroaccel-exporter")

@@ -89,11 +89,11 @@ func crds(ctx context.Context, c *cluster.Cluster) error {
 	for _, file := range api {
 		args = append(args, "-f", file)
 	}
-	if said, err := c.Kubectl(ctx, args...); err != nil {
-		return fmt.Errorf("install the Gateway API: %w: %s", err, said)
+	if _, err := c.Kubectl(ctx, args...); err != nil {
+		return fmt.Errorf("install the Gateway API: %w", err)
 	}
-	if said, err := c.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"); err != nil {
-		return fmt.Errorf("install the Gateway API: %w: %s", err, said)
+	if err := c.Established(ctx, "--all"); err != nil {
+		return fmt.Errorf("install the Gateway API: %w", err)
 	}
 	return nil
 }

@@ -69,16 +69,14 @@ func (s *Stack) install(ctx context.Context) error {
 	if err := os.WriteFile(file, base.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write the manifests: %w", err)
 	}
-	for _, step := range [][]string{
-		{"apply", "--server-side", "-f", file},
-		{"wait", "--for=condition=Established", "--timeout=60s", "crd/inferenceprofiles.heteroaccel.io"},
-		{"apply", "--server-side", "-k", filepath.Join(s.root, "deploy", "registry")},
-	} {
-		if said, err := s.Kubectl(ctx, step...); err != nil {
-			return fmt.Errorf("kubectl %v: %w: %s", step, err, said)
-		}
+	if _, err := s.Kubectl(ctx, "apply", "--server-side", "-f", file); err != nil {
+		return err
 	}
-	return nil
+	if err := s.Established(ctx, "inferenceprofiles.heteroaccel.io"); err != nil {
+		return err
+	}
+	_, err = s.Kubectl(ctx, "apply", "--server-side", "-k", filepath.Join(s.root, "deploy", "registry"))
+	return err
 }
 
 // Upgrade applies the manifests of another tree, and has the programs that start from
