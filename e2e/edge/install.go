@@ -26,8 +26,6 @@ const (
 	Onlooker = "onlooker"
 	// Prometheus keeps the name of its Service in deploy/prometheus.
 	prometheus = "heteroaccel-prometheus"
-	// readyLimit is how long a part may take to be ready on a busy computer.
-	readyLimit = "180s"
 )
 
 // install installs what a cluster has before us, and then us, from manifests.
