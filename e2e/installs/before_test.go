@@ -23,14 +23,18 @@ import (
 
 // overlaysBefore are what the overlays of these names were made of before they existed.
 var overlaysBefore = map[string]map[string]any{
-	"edge": {"replicas": []map[string]any{{"name": "heteroaccel-webhook", "count": 1}}},
+	"edge":     {"replicas": []map[string]any{{"name": "heteroaccel-webhook", "count": 1}}},
+	"standard": {"components": []string{"certs", "deploy/extender-replicas"}},
 }
 
 // comesFromBefore installs the revision before as its pages said, has its README's Job run
 // and other pods wait, and follows docs/upgrade.md to the overlay of a name: what runs is
 // left alone, and what waits gets the first good device that frees.
-func comesFromBefore(t *testing.T, overlay string) {
+func comesFromBefore(t *testing.T, overlay string, prepare func(*testing.T)) {
 	was := objects(t)
+	if prepare != nil {
+		prepare(t)
+	}
 	run(t, "kubectl apply --server-side -k "+writeOverlay(t, overlay))
 	run(t, "kubectl wait --for=condition=Established crd/inferenceprofiles.heteroaccel.io")
 	// Its profiles, with the NPU that the nodes have.
@@ -75,6 +79,13 @@ func writeOverlay(t *testing.T, name string) string {
 		"images":    []map[string]string{{"name": "heteroaccel/heteroaccel", "newTag": beforeTag}},
 	}
 	for field, value := range overlaysBefore[name] {
+		if folders, ok := value.([]string); ok {
+			var paths []string
+			for _, f := range folders {
+				paths = append(paths, at(f))
+			}
+			value = paths
+		}
 		k[field] = value
 	}
 	text, err := sigsyaml.Marshal(k)

@@ -56,7 +56,11 @@ func TestInstalls(t *testing.T) {
 			removed(t, way.remove, before, pod)
 		})
 	}
-	t.Run("edge, from the revision before", func(t *testing.T) { comesFromBefore(t, "edge") })
+	t.Run("standard, from the revision before", func(t *testing.T) {
+		comesFromBefore(t, "standard", func(t *testing.T) { startCertManager(t) })
+	})
+	t.Run("edge, from the revision before", func(t *testing.T) { comesFromBefore(t, "edge", nil) })
+	t.Run("without a registry", airGapped)
 }
 
 // removed follows a section of docs/uninstall.md while the README's Job runs: nothing
@@ -92,6 +96,12 @@ func certManagerComes(t *testing.T) {
 		}
 		return err
 	})
+	startCertManager(t)
+}
+
+// startCertManager runs it until the test ends.
+func startCertManager(t *testing.T) {
+	t.Helper()
 	if err := certmanager.Run(t.Context(), shared.Cluster); err != nil {
 		t.Fatal(err)
 	}
