@@ -79,7 +79,8 @@ func TestChartRendersTheSame(t *testing.T) {
 	}
 	for _, path := range append(templates, chartDir+"/templates/_helpers.tpl") {
 		for _, word := range []string{"lookup ", "genCA", "genSelfSignedCert", "genSignedCert", "randAlpha", "uuidv4", "now ", "helm.sh/hook"} {
-			if bytes.Contains(read(t, path), []byte(word)) {
+			hook := word == "helm.sh/hook" && filepath.Base(filepath.Dir(path)) == "tests"
+			if bytes.Contains(read(t, path), []byte(word)) && !hook {
 				t.Errorf("%s has %q", path, word)
 			}
 		}

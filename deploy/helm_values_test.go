@@ -149,7 +149,7 @@ func TestEveryValueDoesSomething(t *testing.T) {
 		without, with := rendered[2*n], rendered[2*n+1]
 		if without.Error+with.Error != "" {
 			t.Errorf("%s: %s%s", path, without.Error, with.Error)
-		} else if without.Manifest == with.Manifest {
+		} else if without.Manifest+without.Hooks == with.Manifest+with.Hooks {
 			t.Errorf("%s does nothing", path)
 		}
 	}

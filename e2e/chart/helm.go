@@ -41,9 +41,9 @@ type Release struct {
 	Values      map[string]any
 }
 
-// Rendered is what a release is rendered to: objects as YAML, and the notes; or why it
-// is refused.
-type Rendered struct{ Manifest, Notes, Error string }
+// Rendered is what a release is rendered to: objects and hooks as YAML, and the notes; or
+// why it is refused.
+type Rendered struct{ Manifest, Hooks, Notes, Error string }
 
 // Render renders releases of the chart in a directory, one after the other.
 func (h Helm) Render(ctx context.Context, chart string, releases []Release) ([]Rendered, error) {

@@ -3,6 +3,7 @@ package compose
 import (
 	"context"
 	"io"
+	"path/filepath"
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/image"
@@ -12,6 +13,9 @@ import (
 // into the directory programs and the cache. From nothing it takes minutes.
 func Images(ctx context.Context, programs string, out io.Writer) ([]image.Image, error) {
 	err := cluster.BuildPrograms(ctx, programs, cluster.ProgramOptions{Static: true, Out: out}, "connector", "exporter", "extender", "webhook")
+	if err == nil {
+		err = cluster.BuildStatic(ctx, "cli", filepath.Join(programs, "heteroaccel"), cluster.Static{})
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,12 +3,19 @@ package image
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 )
 
 // programs is the product's image, laid out as deploy/image/Dockerfile does:
 // one image for all programs, and the pod's command says which one runs.
 func (b *builder) programs(ctx context.Context, dir, tag string) (Image, error) {
-	l, err := binaries(dir, "", "connector", "extender", "webhook", "exporter")
+	names := []string{"connector", "extender", "webhook", "exporter"}
+	// The revision before had no program for the command line.
+	if _, err := os.Stat(filepath.Join(dir, "heteroaccel")); err == nil {
+		names = append(names, "heteroaccel")
+	}
+	l, err := binaries(dir, "", names...)
 	if err != nil {
 		return Image{}, fmt.Errorf("build the image heteroaccel: compile the programs first (make build): %w", err)
 	}

@@ -29,10 +29,10 @@ func TestInstalls(t *testing.T) {
 		// install, upgrade and remove are sections of docs/install.md, docs/upgrade.md and
 		// docs/uninstall.md.
 		install, upgrade, remove string
-		// meanwhile is called once the objects are applied.
-		meanwhile func(*testing.T)
+		// meanwhile is called once the objects are applied, and checked after the check.
+		meanwhile, checked func(*testing.T)
 	}{
-		{name: "Helm", install: "Helm", upgrade: "With Helm", remove: "With Helm"},
+		{name: "Helm", install: "Helm", upgrade: "With Helm", remove: "With Helm", checked: helmTests},
 		{name: "standard", install: "Several nodes, with cert-manager", remove: "With kustomize: standard", meanwhile: certManagerComes},
 		{name: "edge", install: "One node", remove: "With kustomize: edge"},
 	} {
@@ -45,6 +45,9 @@ func TestInstalls(t *testing.T) {
 			configureScheduler(t)
 			if said := follow(t, "docs/install.md", "4. Check"); !strings.Contains(said, " 0 wrong, 0 not checked\n") {
 				t.Errorf("the check reports\n%s", said)
+			}
+			if way.checked != nil {
+				way.checked(t)
 			}
 			pod := readmeRuns(t, shared.Root)
 			noRestarts(t)
@@ -61,6 +64,16 @@ func TestInstalls(t *testing.T) {
 	})
 	t.Run("edge, from the revision before", func(t *testing.T) { comesFromBefore(t, "edge", nil) })
 	t.Run("without a registry", airGapped)
+}
+
+// helmTests: the check says from inside what it said from outside, and leaves nothing.
+func helmTests(t *testing.T) {
+	before := objects(t)
+	said := follow(t, "docs/install.md", "From inside, with Helm")
+	if !strings.Contains(said, " 0 wrong, 0 not checked\n") {
+		t.Errorf("helm test says\n%s", said)
+	}
+	left(t, before, nil)
 }
 
 // removed follows a section of docs/uninstall.md while the README's Job runs: nothing

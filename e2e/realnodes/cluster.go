@@ -68,6 +68,9 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if err := cluster.BuildPrograms(ctx, c.Programs, cluster.ProgramOptions{Out: cfg.Out, Static: true}, programs...); err != nil {
 		return nil, err
 	}
+	if err := cluster.BuildStatic(ctx, "cli", filepath.Join(c.Programs, "heteroaccel"), cluster.Static{}); err != nil {
+		return nil, err
+	}
 	images, err := image.Build(ctx, image.Options{Programs: c.Programs, Out: cfg.Out}, cfg.Images...)
 	if err != nil {
 		return nil, err

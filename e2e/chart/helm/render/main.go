@@ -23,9 +23,9 @@ type asked struct {
 	Values                 map[string]any
 }
 
-// rendered is what became of it: objects as YAML, hooks among them, and the notes.
+// rendered is what became of it: objects as YAML, hooks apart, and the notes.
 type rendered struct {
-	Manifest, Notes, Error string
+	Manifest, Hooks, Notes, Error string
 }
 
 func main() {
@@ -73,9 +73,9 @@ func render(dir string, a asked) (rendered, error) {
 	if !ok {
 		return rendered{}, fmt.Errorf("a release is a %T", out)
 	}
-	manifest := r.Manifest
+	hooks := ""
 	for _, h := range r.Hooks {
-		manifest += "---\n" + h.Manifest
+		hooks += "---\n" + h.Manifest
 	}
-	return rendered{Manifest: manifest, Notes: r.Info.Notes}, nil
+	return rendered{Manifest: r.Manifest, Hooks: hooks, Notes: r.Info.Notes}, nil
 }
