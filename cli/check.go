@@ -28,9 +28,9 @@ func checkCommand(c *cluster) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Check that HeteroAccel works, and say what mends it where it does not",
+		Short: "Check that HeteroAccel works, and say what fixes it where it does not",
 		Long: `Check looks at each part of an installation, with your own rights, and prints a line for
-each: OK, WRONG with the command that mends it, or NOT CHECKED with the reason. It ends
+each: OK, WRONG with the command that fixes it, or NOT CHECKED with the reason. It ends
 with 1 if anything is wrong, and with 2 if the command line is.
 
 It has the API server say, in dry runs, what it would make of two pods, and has

@@ -77,7 +77,7 @@ func TestRefusals(t *testing.T) {
 		"check -o yaml":                          "choose text or json",
 		"check now":                              "unknown command",
 		"scheduler-config":                       "--for is needed: choose one of k0s",
-		"mend":                                   "unknown command",
+		"fix":                                    "unknown command",
 		"check --kubeconfig=/nonexistent/config": "no such file",
 	} {
 		t.Run(args, func(t *testing.T) {

@@ -29,6 +29,16 @@ func (c *cluster) add(fs *pflag.FlagSet) {
 	fs.StringVar(&c.exporters, "exporter-namespace", "heteroaccel-exporter", "namespace of the exporters")
 }
 
+// installation are the flags, of those given, that say where HeteroAccel is.
+func (c *cluster) installation(fs *pflag.FlagSet) (flags []string) {
+	for _, name := range []string{"system-namespace", "exporter-namespace"} {
+		if fs.Changed(name) {
+			flags = append(flags, "--"+name, fs.Lookup(name).Value.String())
+		}
+	}
+	return flags
+}
+
 // rest is the configuration of a client, which is not held back: what is read is little.
 func (c *cluster) rest() (*rest.Config, error) {
 	config, err := c.ToRESTConfig()

@@ -61,6 +61,7 @@ lets nobody configure theirs: it needs --image.`,
 			if err != nil {
 				return err
 			}
+			request.Flags = c.installation(cmd.Flags())
 			plan, err := distribution.For(name, request)
 			if err != nil {
 				return err

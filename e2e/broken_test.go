@@ -17,8 +17,8 @@ import (
 
 // fault is one way to break an installation.
 type fault struct {
-	// do breaks it and returns what mends it again.
-	do func(t *testing.T, s *stack.Stack) (mend func() error)
+	// do breaks it and returns what fixes it again.
+	do func(t *testing.T, s *stack.Stack) (fix func() error)
 	// check is the line that names it, and says a part of that.
 	check, says string
 }
@@ -38,13 +38,13 @@ var slow = map[string]fault{
 	"exporter missing on a node":  {keepExporterOff, "exporters", "no exporter runs on node g"},
 }
 
-// broken breaks an installation in each way, and mends it again.
+// broken breaks an installation in each way, and fixes it again.
 func broken(t *testing.T, s *stack.Stack, faults map[string]fault) {
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) {
-			mend := f.do(t, s)
+			fix := f.do(t, s)
 			says(t, s, check.Wrong, f.check, f.says)
-			if err := mend(); err != nil {
+			if err := fix(); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -176,7 +176,7 @@ func look(ctx context.Context, s *stack.Stack, config *rest.Config) ([]check.Lin
 	return check.Run(g.Gather(ctx)), nil
 }
 
-// says checks until one line is as wanted. What is broken or mended takes the cluster a
+// says checks until one line is as wanted. What is broken or fixed takes the cluster a
 // moment to notice.
 func says(t *testing.T, s *stack.Stack, result check.Result, name, part string) {
 	t.Helper()

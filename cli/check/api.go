@@ -37,9 +37,9 @@ func server(c *Cluster) []Line {
 // crd judges the definition of InferenceProfiles.
 func crd(c *Cluster) []Line {
 	const check = "crd"
-	mend := c.install()
+	fix := c.install()
 	if c.CRD.Err != nil {
-		return []Line{unread(check, c.CRD.Err, "read CustomResourceDefinitions", "the CustomResourceDefinition "+CRDName+" is missing", mend)}
+		return []Line{unread(check, c.CRD.Err, "read CustomResourceDefinitions", "the CustomResourceDefinition "+CRDName+" is missing", fix)}
 	}
 	crd := c.CRD.Value
 	established := slices.ContainsFunc(crd.Status.Conditions, func(c apiextensionsv1.CustomResourceDefinitionCondition) bool {
@@ -52,7 +52,7 @@ func crd(c *Cluster) []Line {
 		return v.Name == v1alpha1.SchemeGroupVersion.Version && v.Served
 	})
 	if i < 0 || crd.Spec.Versions[i].Schema == nil || crd.Spec.Versions[i].Schema.OpenAPIV3Schema == nil {
-		return []Line{wrong(check, mend, "the CustomResourceDefinition %s does not serve %s", CRDName, v1alpha1.SchemeGroupVersion.Version)}
+		return []Line{wrong(check, fix, "the CustomResourceDefinition %s does not serve %s", CRDName, v1alpha1.SchemeGroupVersion.Version)}
 	}
 	var missing []string
 	for _, f := range ownFields {
@@ -61,7 +61,7 @@ func crd(c *Cluster) []Line {
 		}
 	}
 	if len(missing) > 0 {
-		return []Line{wrong(check, mend, "the CustomResourceDefinition is of another version than this program: it lacks %s", list(missing))}
+		return []Line{wrong(check, fix, "the CustomResourceDefinition is of another version than this program: it lacks %s", list(missing))}
 	}
 	return []Line{ok(check, "%s is established, and has every field of this version", CRDName)}
 }

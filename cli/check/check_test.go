@@ -41,7 +41,7 @@ func TestSound(t *testing.T) {
 		t.Errorf("%d lines", len(lines))
 	}
 	for _, l := range lines {
-		if l.Result != OK || l.Mend != "" || l.Message == "" {
+		if l.Result != OK || l.Fix != "" || l.Message == "" {
 			t.Errorf("%+v", l)
 		}
 	}

@@ -1,5 +1,5 @@
 // Package check judges an installation: whether each part of it works, and what
-// mends it where it does not.
+// fixes it where it does not.
 //
 // What was read of a cluster enters, each with the error of reading it; lines leave,
 // one for each check. It asks nobody and changes nothing: package gather does.

@@ -32,18 +32,18 @@ func telemetry(c *Cluster) []Line {
 	concerned := c.concerned()
 	for _, n := range c.Replicas.Value[0].Nodes {
 		known[n.Name] = true
-		mend := fmt.Sprintf("kubectl -n %s get pods -o wide --field-selector spec.nodeName=%s", c.Exporters, n.Name)
+		fix := fmt.Sprintf("kubectl -n %s get pods -o wide --field-selector spec.nodeName=%s", c.Exporters, n.Name)
 		switch {
 		case n.Conflict != "":
-			lines = append(lines, wrong(check, mend, "node %s: %s", n.Name, n.Conflict))
+			lines = append(lines, wrong(check, fix, "node %s: %s", n.Name, n.Conflict))
 		case n.Telemetry != nil && n.Telemetry.Fresh:
 			fresh++
 			oldest = max(oldest, time.Duration(n.Telemetry.AgeSeconds*float64(time.Second)))
 		case !concerned[n.Name]:
 		case n.Telemetry == nil:
-			lines = append(lines, wrong(check, mend, "there is no telemetry of node %s: the extender cannot read the exporter there", n.Name))
+			lines = append(lines, wrong(check, fix, "there is no telemetry of node %s: the extender cannot read the exporter there", n.Name))
 		default:
-			lines = append(lines, wrong(check, mend, "the telemetry of node %s is %s old: the extender cannot read the exporter there any more", n.Name, seconds(n.Telemetry.AgeSeconds)))
+			lines = append(lines, wrong(check, fix, "the telemetry of node %s is %s old: the extender cannot read the exporter there any more", n.Name, seconds(n.Telemetry.AgeSeconds)))
 		}
 	}
 	for _, n := range c.Nodes.Value {

@@ -24,16 +24,16 @@ type Line struct {
 	Result Result `json:"result"`
 	// Message is a sentence.
 	Message string `json:"message"`
-	// Mend is the command that mends what is wrong, or shows more of it.
-	Mend string `json:"mend,omitempty"`
+	// Fix is the command that fixes what is wrong, or shows more of it.
+	Fix string `json:"fix,omitempty"`
 }
 
 func ok(check, format string, args ...any) Line {
 	return Line{Check: check, Result: OK, Message: fmt.Sprintf(format, args...)}
 }
 
-func wrong(check, mend, format string, args ...any) Line {
-	return Line{Check: check, Result: Wrong, Message: fmt.Sprintf(format, args...), Mend: mend}
+func wrong(check, fix, format string, args ...any) Line {
+	return Line{Check: check, Result: Wrong, Message: fmt.Sprintf(format, args...), Fix: fix}
 }
 
 func notChecked(check, format string, args ...any) Line {
@@ -55,14 +55,14 @@ var ErrNotAsked = errors.New("not asked")
 
 // unread is the line for something that could not be read. may says what the caller
 // needs the right to do, missing what its absence means.
-func unread(check string, err error, may, missing, mend string) Line {
+func unread(check string, err error, may, missing, fix string) Line {
 	switch {
 	case errors.Is(err, ErrNotAsked):
 		return notChecked(check, "%v", err)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return notChecked(check, "you may not %s", may)
 	case apierrors.IsNotFound(err):
-		return wrong(check, mend, "%s", missing)
+		return wrong(check, fix, "%s", missing)
 	default:
 		return wrong(check, "", "could not %s: %v", may, err)
 	}

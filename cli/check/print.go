@@ -7,15 +7,15 @@ import (
 	"text/tabwriter"
 )
 
-// Text writes a line for each check, what mends it below it, and a summary.
+// Text writes a line for each check, what fixes it below it, and a summary.
 func Text(w io.Writer, lines []Line) error {
 	counts := map[Result]int{}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, l := range lines {
 		counts[l.Result]++
 		fmt.Fprintf(t, "%s\t%s\t%s\n", l.Result, l.Check, l.Message)
-		if l.Mend != "" {
-			fmt.Fprintf(t, "\t\t$ %s\n", l.Mend)
+		if l.Fix != "" {
+			fmt.Fprintf(t, "\t\t$ %s\n", l.Fix)
 		}
 	}
 	if err := t.Flush(); err != nil {

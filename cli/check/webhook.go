@@ -134,19 +134,19 @@ func mayNotCreate(err error) bool {
 // backstop judges the policy that refuses pods without a chosen kind.
 func backstop(c *Cluster) []Line {
 	const check = "backstop"
-	mend := c.install()
+	fix := c.install()
 	if c.Policy.Err != nil {
-		return []Line{unread(check, c.Policy.Err, "read ValidatingAdmissionPolicies", "the policy "+BackstopName+" is missing: pods without a chosen kind are not refused", mend)}
+		return []Line{unread(check, c.Policy.Err, "read ValidatingAdmissionPolicies", "the policy "+BackstopName+" is missing: pods without a chosen kind are not refused", fix)}
 	}
 	if c.Binding.Err != nil {
-		return []Line{unread(check, c.Binding.Err, "read ValidatingAdmissionPolicyBindings", "the policy "+BackstopName+" is not bound: pods without a chosen kind are not refused", mend)}
+		return []Line{unread(check, c.Binding.Err, "read ValidatingAdmissionPolicyBindings", "the policy "+BackstopName+" is not bound: pods without a chosen kind are not refused", fix)}
 	}
 	b := c.Binding.Value.Spec
 	if b.PolicyName != BackstopName || !slices.Contains(b.ValidationActions, admissionv1.Deny) {
-		return []Line{wrong(check, mend, "the binding %s does not deny by the policy of that name", BackstopName)}
+		return []Line{wrong(check, fix, "the binding %s does not deny by the policy of that name", BackstopName)}
 	}
 	if t := c.Policy.Value.Status.TypeChecking; t != nil && len(t.ExpressionWarnings) > 0 {
-		return []Line{wrong(check, mend, "the policy %s has an expression that does not compile: %s", BackstopName, t.ExpressionWarnings[0].Warning)}
+		return []Line{wrong(check, fix, "the policy %s has an expression that does not compile: %s", BackstopName, t.ExpressionWarnings[0].Warning)}
 	}
 	return []Line{ok(check, "pods without a chosen kind are refused")}
 }

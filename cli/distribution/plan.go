@@ -34,6 +34,8 @@ type Request struct {
 	// Kubeconfig is how kube-scheduler reaches the API server; "" for where the
 	// distribution has it.
 	Kubeconfig string
+	// Flags are those with which heteroaccel check finds the installation; nil for none.
+	Flags []string
 }
 
 // TLS are PEM blocks: the CA of the extender's certificate, and kube-scheduler's
@@ -140,7 +142,7 @@ func For(name string, r Request) (Plan, error) {
 	} else {
 		p.Steps = append(p.Steps, "Check that it took effect: it must say OK for the scheduler.")
 	}
-	p.Steps = append(p.Steps, "$ heteroaccel check")
+	p.Steps = append(p.Steps, strings.Join(append([]string{"$ heteroaccel check"}, r.Flags...), " "))
 	return p, nil
 }
 

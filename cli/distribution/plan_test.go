@@ -47,6 +47,19 @@ func request(t *testing.T, tls bool) Request {
 	return r
 }
 
+// TestPlanChecks: the last command finds an installation in other namespaces.
+func TestPlanChecks(t *testing.T) {
+	r := request(t, false)
+	r.Flags = []string{"--system-namespace", "accel"}
+	plan, err := For("kubeadm", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := plan.Steps[len(plan.Steps)-1]; got != "$ heteroaccel check --system-namespace accel" {
+		t.Errorf("the last step is %q", got)
+	}
+}
+
 // TestPlans: what is printed is that of the golden files, is YAML as a whole, and has
 // no secret.
 func TestPlans(t *testing.T) {

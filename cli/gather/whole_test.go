@@ -40,8 +40,8 @@ func TestWhole(t *testing.T) {
 			found := false
 			for _, l := range lines {
 				found = found || l.Check == tt.check && l.Result == tt.result && strings.Contains(l.Message, tt.says)
-				if name == "Helm" && l.Check == "backstop" && l.Mend != "helm upgrade ours deploy/helm/heteroaccel -n accel --reuse-values" {
-					t.Errorf("%s is mended by %s", l.Check, l.Mend)
+				if name == "Helm" && l.Check == "backstop" && l.Fix != "helm upgrade ours deploy/helm/heteroaccel -n accel --reuse-values" {
+					t.Errorf("%s is fixed by %s", l.Check, l.Fix)
 				}
 				if name == "sound" && l.Result != check.OK {
 					t.Errorf("%+v", l)

@@ -56,9 +56,9 @@ func annotate(c *Cluster, annotations map[string]string) {
 	c.CRD.Value.Annotations = maps.Clone(annotations)
 }
 
-// TestMends: whatever is missing of a release of Helm, no command installs the manifests
+// TestFixes: whatever is missing of a release of Helm, no command installs the manifests
 // beside it.
-func TestMends(t *testing.T) {
+func TestFixes(t *testing.T) {
 	for name, change := range map[string]func(*Cluster){
 		"CRD":          func(c *Cluster) { c.CRD.Err = errMissing },
 		"older CRD":    olderCRD,
@@ -78,14 +78,14 @@ func TestMends(t *testing.T) {
 			c := sound(t)
 			annotate(c, map[string]string{"meta.helm.sh/release-name": "ours", "meta.helm.sh/release-namespace": "accel"})
 			change(c)
-			mended := false
+			fixed := false
 			for _, l := range Run(c) {
-				mended = mended || strings.HasPrefix(l.Mend, "helm upgrade ours ")
-				if strings.Contains(l.Mend, "-k deploy/base") || strings.Contains(l.Mend, "OVERLAY") {
-					t.Errorf("%s: %s", l.Check, l.Mend)
+				fixed = fixed || strings.HasPrefix(l.Fix, "helm upgrade ours ")
+				if strings.Contains(l.Fix, "-k deploy/base") || strings.Contains(l.Fix, "OVERLAY") {
+					t.Errorf("%s: %s", l.Check, l.Fix)
 				}
 			}
-			if !mended {
+			if !fixed {
 				t.Errorf("no line upgrades the release: %+v", Run(c))
 			}
 		})
@@ -107,8 +107,8 @@ func TestConfigure(t *testing.T) {
 			c.Canary.Answers[0].Asked = "no"
 			c.Programs[Extender] = Read(Workload{Image: c.Programs[Extender].Value.Image, Args: tt.args}, nil)
 			for _, l := range Run(c) {
-				if l.Result == Wrong && l.Mend != tt.want {
-					t.Errorf("%s: %s, want %s", l.Check, l.Mend, tt.want)
+				if l.Result == Wrong && l.Fix != tt.want {
+					t.Errorf("%s: %s, want %s", l.Check, l.Fix, tt.want)
 				}
 			}
 			if !Failed(Run(c)) {
