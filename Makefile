@@ -49,9 +49,10 @@ test-compose: ## Run the tests of docker-compose.yaml on a Docker engine, as roo
 lint: ## Check formatting, dependencies, vet and staticcheck
 	@./e2e/lint.sh
 
+# From nothing two of them compile Helm and the command line program for six systems.
 unit: ## Test the packages, with the race detector
 	@./e2e/needs.sh cc
-	go test -race $$(go list ./... | grep -v /e2e)
+	go test -race -timeout 40m $$(go list ./... | grep -v /e2e)
 
 # Tests that compile and run programs, or read the whole tree, are never cached:
 # the result may be that of another program.
