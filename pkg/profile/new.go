@@ -125,7 +125,7 @@ func newVariant(in *v1alpha1.Variant) (Variant, error) {
 			return Variant{}, fmt.Errorf("supplemental group %d is not a number from 0 to 2147483647", g)
 		}
 	}
-	for key, value := range in.NodeSelector {
+	for key, value := range in.Selector() {
 		if len(validation.IsQualifiedName(key))+len(validation.IsValidLabelValue(value)) > 0 {
 			return Variant{}, fmt.Errorf("node selector %s=%s cannot be a label of a node", key, value)
 		}

@@ -172,7 +172,7 @@ func TestNewRefuses(t *testing.T) {
 		"key with a value":   {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"device=GPU"} }, "or holds spaces or '='"},
 		"conflicting key":    {func(s *v1alpha1.InferenceProfileSpec) { s.ConflictingFlags = []string{"config"} }, "does not start with '-'"},
 		"negative group":     {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].SupplementalGroups = []int64{-1} }, "supplemental group -1"},
-		"no label":           {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].NodeSelector = map[string]string{"a b": ""} }, "label of a node"},
+		"no label":           {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].NodeSelector = map[string]v1alpha1.LabelValue{"a b": ""} }, "label of a node"},
 		"template of no pod": {func(s *v1alpha1.InferenceProfileSpec) { s.Template.Raw = []byte(`{"spec":{"containers":"x"}}`) }, "not a pod template"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,8 +75,9 @@ func newVolumes(pod *Pod, v *profile.Variant) (missing []corev1.Volume, names []
 // there are none.
 func newSelectors(pod *Pod, v *profile.Variant) (map[string]string, error) {
 	var missing map[string]string
-	for _, key := range slices.Sorted(maps.Keys(v.Spec.NodeSelector)) {
-		want := v.Spec.NodeSelector[key]
+	selector := v.Spec.Selector()
+	for _, key := range slices.Sorted(maps.Keys(selector)) {
+		want := selector[key]
 		have, ok := pod.Spec.NodeSelector[key]
 		if ok && have != want {
 			return nil, fmt.Errorf("spec.nodeSelector asks for %s=%s, but the %s variant runs on nodes with %s=%s: remove it, or allow other kinds",
@@ -84,7 +85,7 @@ func newSelectors(pod *Pod, v *profile.Variant) (map[string]string, error) {
 		}
 		if !ok {
 			if missing == nil {
-				missing = make(map[string]string, len(v.Spec.NodeSelector))
+				missing = make(map[string]string, len(selector))
 			}
 			missing[key] = want
 		}

@@ -206,7 +206,7 @@ func constraints(pod *mutate.Pod, v *profile.Variant, own *inventory.Constraints
 	if selector == nil {
 		selector = map[string]string{}
 	}
-	maps.Copy(selector, v.Spec.NodeSelector)
+	maps.Copy(selector, v.Spec.Selector())
 	return inventory.ConstraintsOf(&corev1.PodSpec{
 		NodeSelector: selector,
 		Affinity:     pod.Spec.Affinity,

@@ -105,7 +105,7 @@ func hint(ctx context.Context, s *stack.Stack, f *fleet.Fleet, t fleet.Type) err
 			}
 		}
 		if v.Accelerator == "CPU" {
-			v.NodeSelector = map[string]string{corev1.LabelHostname: cpuNode}
+			v.NodeSelector = map[string]v1alpha1.LabelValue{corev1.LabelHostname: cpuNode}
 			v.Limits[corev1.ResourceCPU] = resource.MustParse(cpuCores)
 		}
 	}

@@ -51,7 +51,7 @@ func Pinned(template *corev1.PodTemplateSpec, container string, v v1alpha1.Varia
 		pod.Spec.SecurityContext.SupplementalGroups = append(pod.Spec.SecurityContext.SupplementalGroups, v.SupplementalGroups...)
 	}
 	pod.Spec.Tolerations = append(pod.Spec.Tolerations, v.Tolerations...)
-	pod.Spec.NodeSelector = merged(pod.Spec.NodeSelector, v.NodeSelector)
+	pod.Spec.NodeSelector = merged(pod.Spec.NodeSelector, v.Selector())
 	return pod
 }
 

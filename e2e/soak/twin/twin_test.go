@@ -94,7 +94,7 @@ func TestOf(t *testing.T) {
 	v := variant("FPGA", list("x.io/fpga", "1"))
 	v.SupplementalGroups = []int64{109}
 	v.Volumes = []corev1.Volume{{Name: "dfl"}}
-	v.NodeSelector = map[string]string{"fpga": "yes"}
+	v.NodeSelector = map[string]v1alpha1.LabelValue{"fpga": "yes"}
 	holder := metav1.OwnerReference{Kind: "ConfigMap", Name: "holder", Controller: new(true)}
 	want := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{

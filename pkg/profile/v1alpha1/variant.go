@@ -134,7 +134,8 @@ type Variant struct {
 	// +optional
 	// +mapType=atomic
 	// +kubebuilder:validation:MaxProperties=16
-	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.indexOf('/') <= 253 && k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="a key of a node selector is that of a label, such as example.com/site"
+	NodeSelector map[string]LabelValue `json:"nodeSelector,omitempty"`
 
 	// tolerations are added to the pod's: the taints of nodes that this variant
 	// may run on nevertheless.
@@ -144,3 +145,21 @@ type Variant struct {
 	// +kubebuilder:validation:MaxItems=16
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
 }
+
+// Selector is the node selector as a pod has it; nil for none.
+func (in *Variant) Selector() map[string]string {
+	if len(in.NodeSelector) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(in.NodeSelector))
+	for key, value := range in.NodeSelector {
+		out[key] = string(value)
+	}
+	return out
+}
+
+// LabelValue is the value of a node's label.
+//
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`
+type LabelValue string
