@@ -18,7 +18,7 @@ import (
 )
 
 // quotaLag is how long quotas may still count a claim that was deleted.
-const quotaLag = 5 * time.Second
+const quotaLag = 15 * time.Second
 
 // errCounted says that a claim which was deleted is there, or counts, for a moment longer.
 var errCounted = errors.New("the claim before it is still there")

@@ -60,7 +60,7 @@ func TestDeniedIsSaidOnce(t *testing.T) {
 }
 
 // TestForeignClaim: a claim of the pod's that is somebody else's is neither adopted nor
-// deleted, the pod says so once, and goes on as soon as it is gone.
+// deleted, the pod is told once, and goes on as soon as it is gone.
 func TestForeignClaim(t *testing.T) {
 	r := newRig(t, "GPU")
 	p := r.shown(t)

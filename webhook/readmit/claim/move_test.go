@@ -91,7 +91,7 @@ func TestMoveRefused(t *testing.T) {
 }
 
 // TestMovedClaimDenied: where the claim is denied of a pod that has been moved, the pod
-// is stuck at its new kind, says so, and can be moved on.
+// is stuck at its new kind, is told, and can be moved on.
 func TestMovedClaimDenied(t *testing.T) {
 	r := claimed(t)
 	r.answers["create resourceclaims"] = denied("a policy is against it")
