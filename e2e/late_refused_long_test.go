@@ -173,10 +173,14 @@ func bothHeld(t *testing.T, s *stack.Stack, ns string) (gpu, npu, waits *corev1.
 	gpu = agreed(t, s, create(t, s, latePod("holds-gpu", "gpu")))
 	eventuallyWould(t, s, latePod("", "npu,gpu"), "NPU")
 	npu = agreed(t, s, create(t, s, latePod("holds-npu", "npu")))
+	// However long the GPU's queue is by now, the NPU's is longer.
+	lateProfile(t, s, "24h")
+	eventuallyWould(t, s, latePod("", "npu,gpu"), "GPU")
 	// What is refused a pod is remembered of its name.
 	waits = create(t, s, inTeam(latePod("waits-"+strings.ToLower(rand.Text()), "gpu,npu"), ns))
 	wantKind(t, waits, "GPU")
 	waitsWith(t, s, waits)
+	lateProfile(t, s, "2s")
 	return gpu, npu, waits
 }
 

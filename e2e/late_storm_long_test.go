@@ -29,7 +29,7 @@ func TestLateStorm(t *testing.T) {
 	const (
 		nodes, each = 10, 5 // of either kind on each node
 		pods        = 200
-		lasts       = "4s"
+		lasts       = "30s" // so that half of them wait, however slowly they are created
 		kills       = 3
 	)
 	s := lateCluster(t, machine.Fleet(nodes, machine.Shape{Cores: 16}))

@@ -170,9 +170,15 @@ func (c *Claimer) deny(p *pending.Pod, kind accel.Kind, err error) {
 		c.Refusals.Denied(p.RefusalOwner(), kind, err.Error())
 		err = fmt.Errorf("the API server denies its ResourceClaim for %s, and the pod waits; change the quota or policy that is named here, and the claim is created: %w", kind, err)
 	}
-	if tell {
+	if tell > 0 {
+		// Events of one pod that differ in their words alone become one, with those of the
+		// first (client-go, tools/events, getKey).
+		action := "Claim"
+		if tell > 1 {
+			action = fmt.Sprintf("Claim%d", tell)
+		}
 		pod := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name, UID: p.UID}
-		c.Recorder.Eventf(pod, nil, corev1.EventTypeWarning, "NotClaimed", "Claim", "%.900s", err.Error())
+		c.Recorder.Eventf(pod, nil, corev1.EventTypeWarning, "NotClaimed", action, "%.900s", err.Error())
 	}
 	c.Wake()
 }

@@ -43,9 +43,9 @@ const (
 )
 
 // add notes that the claim of a pod was denied, for a kind or, with "", because it is
-// somebody else's. It returns in how long to ask again, and whether its owner has yet to
-// be told the reason.
-func (d *denials) add(p *pending.Pod, kind accel.Kind, reason string) (again time.Duration, tell bool) {
+// somebody else's. It returns in how long to ask again, and which reason it is, counted
+// from 1, that its owner has yet to be told, 0 for none.
+func (d *denials) add(p *pending.Pod, kind accel.Kind, reason string) (again time.Duration, tell int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.of == nil {
@@ -69,8 +69,9 @@ func (d *denials) add(p *pending.Pod, kind accel.Kind, reason string) (again tim
 	x.times++
 	// A quota's message counts, up to now, what there is.
 	reason, _, _ = strings.Cut(reason, ", used: ")
-	if tell = !slices.Contains(x.said, reason) && len(x.said) < maxSaid; tell {
+	if !slices.Contains(x.said, reason) && len(x.said) < maxSaid {
 		x.said = append(x.said, reason)
+		tell = len(x.said)
 	}
 	return again, tell
 }
