@@ -22,13 +22,13 @@ import (
 	"heteroaccel.io/e2e/stack"
 )
 
-// TestLateStorm: 200 pods come at once for 100 devices, which fail and return, while the
+// TestLateStorm: 100 pods come at once for 50 devices, which fail and return, while the
 // webhook is killed now and then. Every pod runs to its end as the one that was created,
 // with the image and flag of the device that its claim had, and no device has two at once.
 func TestLateStorm(t *testing.T) {
 	const (
-		nodes, each = 10, 5 // of either kind on each node
-		pods        = 200
+		nodes, each = 5, 5 // of either kind on each node
+		pods        = 100
 		lasts       = "30s" // so that half of them wait, however slowly they are created
 		kills       = 3
 	)

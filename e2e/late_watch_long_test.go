@@ -6,14 +6,18 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/retry"
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
@@ -110,7 +114,8 @@ func (w *claimWatch) pod(o any) {
 	}
 }
 
-// createAll creates pods at once.
+// createAll creates pods at once. Where the API server has waited for the webhook in
+// vain, as on a busy machine, it is asked again, as a controller would.
 func (w *claimWatch) createAll(t *testing.T, s *stack.Stack, n int, lasts string) map[types.UID]bool {
 	t.Helper()
 	uids := map[types.UID]bool{}
@@ -121,10 +126,14 @@ func (w *claimWatch) createAll(t *testing.T, s *stack.Stack, n int, lasts string
 		creates.Go(func() error {
 			p := latePod(fmt.Sprintf("storm-%03d", i), []string{"gpu,npu", "npu,gpu"}[i%2])
 			withAnnotation(cluster.DurationAnnotation, lasts)(p)
-			p, err := s.Client().CoreV1().Pods(p.Namespace).Create(ctx, p, metav1.CreateOptions{})
+			var created *corev1.Pod
+			err := retry.OnError(wait.Backoff{Duration: time.Second, Steps: 10}, apierrors.IsInternalError, func() (err error) {
+				created, err = s.Client().CoreV1().Pods(p.Namespace).Create(ctx, p, metav1.CreateOptions{})
+				return err
+			})
 			if err == nil {
 				mu.Lock()
-				uids[p.UID] = true
+				uids[created.UID] = true
 				mu.Unlock()
 			}
 			return err
