@@ -53,6 +53,12 @@ type crash struct {
 
 var errCrashed = errors.New("the process is dead")
 
+// wrap has calls go through c.
+func (c *crash) wrap(through http.RoundTripper) http.RoundTripper {
+	c.through = through
+	return c
+}
+
 func (c *crash) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c.meanwhile != nil {
 		if answer := c.meanwhile(r); answer != nil {
@@ -102,7 +108,7 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		t.Fatal(err)
 	}
 	crashing := rest.CopyConfig(config)
-	crashing.Wrap(func(rt http.RoundTripper) http.RoundTripper { c.through = rt; return c })
+	crashing.Wrap(c.wrap)
 	client, err := kubernetes.NewForConfig(crashing)
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,9 @@ type Inventory struct {
 	storage storage
 
 	// slots are of nodes, shown or not.
-	slots       map[string]Slots
+	slots map[string]Slots
+	// offering is how many nodes have slots of a DeviceClass, by accel.ClassResource.
+	offering    map[string]int
 	allocations allocations
 
 	// What follows is derived from all of the above and updated with it, so that
@@ -117,6 +119,7 @@ func New(opts Options) *Inventory {
 		standings:    map[string]*standing{},
 		storage:      newStorage(),
 		slots:        map[string]Slots{},
+		offering:     map[string]int{},
 		allocations:  newAllocations(),
 		classes:      map[string]*podClass{},
 		claimsIn:     map[namespaceClass]int{},

@@ -46,3 +46,12 @@ func lateCluster() *world {
 	}
 	return w
 }
+
+// BenchmarkHasClass: each review of a profile asks for each of its classes, of which
+// 5,000 nodes have none.
+func BenchmarkHasClass(b *testing.B) {
+	w := lateCluster()
+	for b.Loop() {
+		w.HasClass("npu.example.com")
+	}
+}

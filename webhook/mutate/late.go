@@ -5,11 +5,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
+	sealed "heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/mutate/deviceflag"
 )
 
@@ -107,4 +111,38 @@ func Swap(pod, undone *Pod, in Input) (Amend, error) {
 		}
 	}
 	return a, nil
+}
+
+// Owed are the amounts that the container of a pod should have by its record and has not:
+// the pod was moved, and whoever did so got no further than its image. nil where there are
+// none, or where the record does not verify.
+func Owed(pod *Pod, keys *sealed.Keys, namespace string) (container string, owed *corev1.ResourceRequirements) {
+	a := pod.Metadata.Annotations
+	r, ok := unseal(a[accel.OriginalAnnotation], keys, namespace, a[accel.ReservationAnnotation])
+	if !ok {
+		return "", nil
+	}
+	t, found := lookup(pod, r.Container)
+	if !found {
+		return "", nil
+	}
+	is := t.container(pod).Resources
+	want := corev1.ResourceRequirements{Limits: r.Limits.redo(is.Limits), Requests: r.Requests.redo(is.Requests)}
+	if equal(is.Limits, want.Limits) && equal(is.Requests, want.Requests) {
+		return "", nil
+	}
+	return r.Container, &want
+}
+
+// redo returns list with what was written, each where it is not so now.
+func (a amounts) redo(list corev1.ResourceList) corev1.ResourceList {
+	out := maps.Clone(list)
+	for name, c := range a {
+		q, err := resource.ParseQuantity(c.Now)
+		if have, has := out[name]; err != nil || !has || have.Cmp(q) == 0 {
+			continue // an amount cannot be added to a pod that exists, or removed
+		}
+		out[name] = q
+	}
+	return out
 }

@@ -7,8 +7,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// retryPause is how long a pod is left alone after an attempt that failed.
-const retryPause = 5 * time.Second
+const (
+	// retryPause is how long a pod is left alone after an attempt that failed.
+	retryPause = 5 * time.Second
+	// maxRejections is after how many attempts in a row that were rejected a pod is left
+	// alone although another kind could be tried: longer and longer, up to maxRetryPause.
+	maxRejections = 8
+	maxRetryPause = 5 * time.Minute
+)
 
 // attempts are those to recreate pods that are pending. The methods may be
 // called from any goroutine.
@@ -24,6 +30,8 @@ type attempt struct {
 	notBefore time.Time
 	// deleteFirst is set once a ReplicaSet could not adopt its next pod.
 	deleteFirst bool
+	// rejections is how many attempts in a row were rejected.
+	rejections int
 	// reported is set once the pod has an Event that says why it is left alone.
 	reported bool
 }
@@ -68,8 +76,15 @@ func (a *attempts) end(uid types.UID, o outcome, now time.Time) (report bool) {
 	defer a.mu.Unlock()
 	s := a.of(uid)
 	s.busy = false
-	if !o.retryNow {
-		s.notBefore = now.Add(retryPause)
+	if s.rejections++; !o.rejected {
+		s.rejections = 0
+	}
+	pause := retryPause
+	for range s.rejections - maxRejections {
+		pause = min(2*pause, maxRetryPause)
+	}
+	if !o.retryNow || s.rejections >= maxRejections {
+		s.notBefore = now.Add(pause)
 	}
 	s.deleteFirst = s.deleteFirst || o.deleteFirst
 	report = o.rejected && !s.reported

@@ -48,3 +48,31 @@ func TestAttempts(t *testing.T) {
 		t.Error("a pod that is not pending any more is remembered")
 	}
 }
+
+// TestRejectedByAll: where the API server refuses every kind there is, trying the next one
+// at once ends at some time.
+func TestRejectedByAll(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	a := newAttempts()
+	for range maxRejections - 1 {
+		a.begin("p")
+		a.end("p", outcome{retryNow: true, rejected: true}, now)
+	}
+	if _, notBefore := a.state("p"); notBefore.After(now) {
+		t.Errorf("it is left alone for %s before all kinds were tried", notBefore.Sub(now))
+	}
+	for _, want := range []time.Duration{retryPause, 2 * retryPause, 4 * retryPause} {
+		a.begin("p")
+		a.end("p", outcome{retryNow: true, rejected: true}, now)
+		if _, notBefore := a.state("p"); notBefore.Sub(now) != want {
+			t.Errorf("it is left alone for %s, want %s", notBefore.Sub(now), want)
+		}
+	}
+	a.begin("p")
+	a.end("p", outcome{retryNow: true}, now)
+	a.begin("p")
+	a.end("p", outcome{retryNow: true, rejected: true}, now.Add(time.Hour))
+	if _, notBefore := a.state("p"); notBefore.After(now.Add(time.Hour)) {
+		t.Error("what was rejected before it was moved counts")
+	}
+}

@@ -37,6 +37,9 @@ func (r *term) groups(now time.Time) []*pending.Group {
 		g.Pods = append(g.Pods, p)
 	}
 	r.attempts.keep(pods)
+	for _, over := range r.moves.keep(pods) {
+		r.Inventory.Release(over.namespace, over.reservation)
+	}
 	r.requeuer.Keep(func(p types.UID) bool { return pods[p] }, func(t *pending.Template) bool { return byTemplate[t] != nil })
 	maps.DeleteFunc(r.optionCache, func(t *pending.Template, _ *cachedOptions) bool { return byTemplate[t] == nil })
 	var groups []*pending.Group

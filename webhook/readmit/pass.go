@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/webhook/readmit/choice"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/readmit/podapi"
@@ -32,10 +35,15 @@ func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 		if !g.Late { // kube-scheduler sees devices as we do
 			next = sooner(next, r.requeuer.Requeue(ctx, g, now))
 		}
-		if gain := r.gainOf(g); gain > 0 {
-			gaining[g.Template] = g
-			for _, p := range g.Pods {
-				contenders = append(contenders, choice.Contender{Pod: p, Gain: gain})
+		gain := r.gainOf(g)
+		for _, p := range g.Pods {
+			own := gain
+			if p.Claim != "" && r.claimer.Denied(p) {
+				own = policy.Never // it is stuck, however its kind stands
+			}
+			if own > 0 {
+				gaining[g.Template] = g
+				contenders = append(contenders, choice.Contender{Pod: p, Gain: own})
 			}
 		}
 	}
@@ -53,7 +61,7 @@ func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 			next = sooner(next, wait)
 			continue
 		}
-		if r.better(g.Candidates, c.Pod, positions[c.Pod]) < 0 {
+		if r.better(g.Candidates, c.Pod, positions[c.Pod]) == nil {
 			continue
 		}
 		if len(r.workers) == cap(r.workers) {
@@ -61,7 +69,7 @@ func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 		}
 		if !r.move(ctx, c.Pod, g, positions[c.Pod], now) {
 			g.Candidates = r.Inventory.Candidates(g.Query())
-			if r.gainOf(g) == 0 {
+			if r.gainOf(g) == 0 && !slices.ContainsFunc(g.Pods, r.claimer.Denied) {
 				delete(gaining, c.Template)
 			}
 		}
@@ -84,25 +92,34 @@ func (r *term) gainOf(g *pending.Group) time.Duration {
 	return gain
 }
 
-// better is the index of the candidate that is better for a pod with so many
-// ahead of it in the queue, -1 if none is. It takes no lock of the inventory:
-// most of a long queue may be better off waiting.
-func (r *term) better(candidates []inventory.Candidate, p *pending.Pod, ahead int64) int {
+// better is the policy's ranking for a pod with so many ahead of it in the queue, led by
+// the candidate that is better for it; nil if none is. It takes no lock of the
+// inventory: most of a long queue may be better off waiting.
+func (r *term) better(candidates []inventory.Candidate, p *pending.Pod, ahead int64) []policy.Ranked {
 	candidates = choice.AtPosition(candidates, p.Template.Kind, ahead)
+	stuck := p.Claim != "" && r.claimer.Denied(p)
 	for i := range candidates {
 		c := &candidates[i]
 		if c.Refused == nil {
 			c.Refused = r.Refusals.Refusal(p.RefusalOwner(), "", c.Kind)
 		}
-		if c.Refused != nil && p.Claim != "" && c.Kind == p.Template.Kind && !c.Refused.Unschedulable {
-			// Its claim is refused, so that the pod is stuck where it is.
-			stuck := *c.Refused
-			stuck.Unschedulable = true
-			c.Refused = &stuck
+		if stuck && c.Kind == p.Template.Kind {
+			c.Refused = stuckAt(c.Refused)
 		}
 	}
-	to, _ := choice.Better(r.Policy, candidates, p.Template.Kind, r.Rules.MarginOf(p.Owner))
-	return to
+	ranked, _ := choice.Better(r.Policy, candidates, p.Template.Kind, r.Rules.MarginOf(p.Owner))
+	return ranked
+}
+
+// stuckAt is what is known against the kind of a pod whose claim is denied: it does not
+// get there, as one that kube-scheduler finds no node for.
+func stuckAt(known *inventory.Refusal) *inventory.Refusal {
+	stuck := inventory.Refusal{Reason: "was refused by the API server"}
+	if known != nil {
+		stuck = *known
+	}
+	stuck.Unschedulable = true
+	return &stuck
 }
 
 // waitsFor is how much longer a pod is left alone, 0 when it is not.
@@ -125,19 +142,19 @@ func (r *term) waitsFor(p *pending.Pod, now time.Time) time.Duration {
 func (r *term) move(ctx context.Context, p *pending.Pod, g *pending.Group, ahead int64, now time.Time) bool {
 	q := g.Query()
 	q.Reservation = "readmit-" + rand.Text()
-	reason := ""
+	var ranked []policy.Ranked
 	chosen, ok := r.Inventory.Reconsider(q, p.Name, p.UID, func(c []inventory.Candidate) int {
-		i := r.better(c, p, ahead)
-		if p.Claim != "" && i >= 0 {
-			reason = r.reasonFor(c, i, p.Template.Kind)
+		if ranked = r.better(c, p, ahead); ranked == nil {
+			return -1
 		}
-		return i
+		return ranked[0].Index
 	})
 	if !ok {
 		return false
 	}
 	r.workers <- struct{}{} // has room: only the loop puts in
 	if p.Claim != "" {
+		reason := fmt.Sprintf("it waited for %s before: %s", p.Template.Kind, policy.Explain(ranked))
 		r.moveClaim(ctx, p, chosen.Kind, q.Reservation, reason, now)
 		return true
 	}

@@ -105,7 +105,7 @@ func (r *Readmitter) SetClaim(c *resourcev1.ResourceClaim) { r.claims.Set(c) }
 func (r *Readmitter) DeleteClaim(name types.NamespacedName) {
 	pod := r.claims.Delete(name)
 	if t := r.current.Load(); t != nil {
-		t.claimer.Look(pod)
+		t.claimer.Gone(name, pod)
 	}
 }
 
@@ -114,6 +114,7 @@ func (r *Readmitter) DeletePod(name types.NamespacedName) {
 	r.pending.Delete(name)
 	if t := r.current.Load(); t != nil {
 		t.recreator.DeletePod(name)
+		t.claimer.Look(name)
 	}
 }
 

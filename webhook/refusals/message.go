@@ -28,8 +28,8 @@ func byOthers(message string) bool {
 // everything else has admitted it.
 func byQuota(message string) bool { return strings.Contains(message, "exceeded quota: ") }
 
-// podName is how the API server's message begins that refuses a pod.
-var podName = regexp.MustCompile(`^.*?[Pp]ods? "[^"]*" is (?:forbidden|invalid): `)
+// podName is how the API server's message begins that refuses a pod, or its claim.
+var podName = regexp.MustCompile(`^.*?(?:[Pp]ods?|[Rr]esource[Cc]laims?(?:\.resource\.k8s\.io)?) "[^"]*" is (?:forbidden|invalid): `)
 
 // withoutPodName leaves of the API server's message what is the same for all pods
 // of an owner.

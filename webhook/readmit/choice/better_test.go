@@ -48,6 +48,14 @@ func ending(elapsed, service time.Duration) func(*inventory.Candidate) {
 	}
 }
 
+// first is the index of the candidate that Better found, -1 for none.
+func first(ranked []policy.Ranked, gain time.Duration) (int, time.Duration) {
+	if len(ranked) == 0 {
+		return -1, gain
+	}
+	return ranked[0].Index, gain
+}
+
 func TestBetter(t *testing.T) {
 	const second = time.Second
 	for name, c := range map[string]struct {
@@ -135,7 +143,7 @@ func TestBetter(t *testing.T) {
 			if choose == nil {
 				choose = policy.EarliestFinish
 			}
-			to, gain := Better(choose, c.candidates, "GPU", c.margin)
+			to, gain := first(Better(choose, c.candidates, "GPU", c.margin))
 			got := accel.Kind("")
 			if to >= 0 {
 				got = c.candidates[to].Kind
@@ -163,21 +171,21 @@ func TestPriced(t *testing.T) {
 		"it is claimed":              {candidate("GPU", 1, 1, 5*second, claimed(1)), -1},
 		"it is dear, and done first": {candidate("GPU", 1, 0, 5*second, ending(2*second, 5*second), queued(1), always), -1},
 	} {
-		if to, _ := Better(policy.PricedFinish, []inventory.Candidate{c.gpu, busyCPU}, accel.CPU, second); to != c.want {
+		if to, _ := first(Better(policy.PricedFinish, []inventory.Candidate{c.gpu, busyCPU}, accel.CPU, second)); to != c.want {
 			t.Errorf("%s: %d, want %d", name, to, c.want)
 		}
 	}
 	// The CPU is idle and cheap, the GPU always full; but the pod is next on
 	// the GPU, and it is its own time that it would lose.
-	first := []inventory.Candidate{
+	next := []inventory.Candidate{
 		candidate("GPU", 1, 0, 5*second, ending(4*second, 5*second), always),
 		candidate("CPU", 1, 1, 15*second),
 	}
-	if ranked := policy.PricedFinish(first); ranked[0].Kind != accel.CPU {
+	if ranked := policy.PricedFinish(next); ranked[0].Kind != accel.CPU {
 		t.Fatalf("a new pod gets %s: this tests nothing", ranked[0].Kind)
 	}
-	if to, _ := Better(policy.PricedFinish, first, "GPU", 0); to >= 0 {
-		t.Errorf("recreated for %s, where it is done later", first[to].Kind)
+	if to, _ := first(Better(policy.PricedFinish, next, "GPU", 0)); to >= 0 {
+		t.Errorf("recreated for %s, where it is done later", next[to].Kind)
 	}
 }
 
@@ -203,7 +211,7 @@ func TestRecreatedForWhatItGets(t *testing.T) {
 			candidates = append(candidates, c)
 		}
 		for name, choose := range map[string]policy.Policy{"idle-first": policy.IdleFirst, "earliest-finish": policy.EarliestFinish, "priced-finish": policy.PricedFinish} {
-			to, gain := Better(choose, AtPosition(candidates, "GPU", r.Int64N(10)), "GPU", time.Second)
+			to, gain := first(Better(choose, AtPosition(candidates, "GPU", r.Int64N(10)), "GPU", time.Second))
 			if to < 0 {
 				continue
 			}
@@ -226,7 +234,7 @@ func TestAtPosition(t *testing.T) {
 		candidate("CPU", 1, 1, 10*time.Second),
 	}
 	for before, want := range map[int64]int{0: -1, 2: -1, 8: 1, 100: 1} {
-		if to, _ := Better(policy.EarliestFinish, AtPosition(candidates, "GPU", before), "GPU", 0); to != want {
+		if to, _ := first(Better(policy.EarliestFinish, AtPosition(candidates, "GPU", before), "GPU", 0)); to != want {
 			t.Errorf("with %d before it: %d, want %d", before, to, want)
 		}
 	}

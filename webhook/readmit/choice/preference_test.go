@@ -46,7 +46,7 @@ func TestBetterNearby(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for policyName, rank := range map[string]policy.Policy{"earliest-finish": policy.EarliestFinish, "priced-finish": policy.PricedFinish} {
-				to, gain := Better(rank, c.candidates, "GPU", second)
+				to, gain := first(Better(rank, c.candidates, "GPU", second))
 				got := accel.Kind("")
 				if to >= 0 {
 					got = c.candidates[to].Kind
@@ -84,8 +84,8 @@ func TestPreferenceNeitherHoldsNorMoves(t *testing.T) {
 			without[i].PreferredNode, without[i].PreferredWeight = "", 0
 		}
 		for name, rank := range map[string]policy.Policy{"idle-first": policy.IdleFirst, "earliest-finish": policy.EarliestFinish, "priced-finish": policy.PricedFinish} {
-			to, gain := Better(rank, candidates, "GPU", margin)
-			plain, _ := Better(rank, without, "GPU", margin)
+			to, gain := first(Better(rank, candidates, "GPU", margin))
+			plain, _ := first(Better(rank, without, "GPU", margin))
 			if plain >= 0 && to < 0 {
 				t.Fatalf("%s: waits for the GPU, and goes to %s without a preference: %+v", name, candidates[plain].Kind, candidates)
 			}
@@ -98,7 +98,7 @@ func TestPreferenceNeitherHoldsNorMoves(t *testing.T) {
 			if gain <= margin || candidates[to].Idle() == 0 {
 				t.Fatalf("%s: recreated for %s with a gain of %s: %+v", name, candidates[to].Kind, gain, candidates)
 			}
-			if back, _ := Better(rank, candidates, candidates[to].Kind, margin); back >= 0 {
+			if back, _ := first(Better(rank, candidates, candidates[to].Kind, margin)); back >= 0 {
 				t.Fatalf("%s: recreated for %s, and then for %s: %+v", name, candidates[to].Kind, candidates[back].Kind, candidates)
 			}
 		}

@@ -2,17 +2,15 @@ package claim
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 
-	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/readmit/podapi"
@@ -49,27 +47,34 @@ type Config struct {
 // Claimer creates and replaces claims in one term. Use New.
 type Claimer struct {
 	Config
-	known *Claims
-	queue workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	known   *Claims
+	queue   workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	denials denials
 
 	mu   sync.Mutex
-	busy map[types.UID]bool
+	busy map[types.NamespacedName]bool
+	// contested are the pods which somebody else may be moving, or which lost a claim:
+	// by name, with when we deleted it, zero if somebody else did.
+	contested map[types.NamespacedName]time.Time
 }
 
 // New returns a claimer of a term.
 func New(c Config, known *Claims) *Claimer {
 	return &Claimer{
-		Config: c, known: known, busy: map[types.UID]bool{},
+		Config: c, known: known, busy: map[types.NamespacedName]bool{}, contested: map[types.NamespacedName]time.Time{},
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, maxRetry)),
 	}
 }
 
 // Run creates the claims that pending pods lack until ctx ends, and returns when all
-// that was begun has.
+// that was begun has. Those that it finds without one may have been given up by an
+// earlier term between two steps, and may be on their way in one that has not noticed
+// that it is over.
 func (c *Claimer) Run(ctx context.Context) {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	for _, p := range c.All() {
+		c.contest(p.Key(), time.Time{})
 		c.Look(p.Key())
 	}
 	for range workers {
@@ -79,13 +84,35 @@ func (c *Claimer) Run(ctx context.Context) {
 	c.queue.ShutDown()
 }
 
-// Look has the claim of a pod looked at: the pod or its claim has changed. It may be
-// none of ours.
+// Look has the claim of a pod looked at: the pod is new, has changed or is gone. It may
+// be none of ours.
 func (c *Claimer) Look(pod types.NamespacedName) {
 	if p := c.Pending(pod); p != nil && p.Claim != "" && !c.known.has(p) {
 		c.queue.Add(pod)
+		return
 	}
+	c.forget(pod)
 }
+
+// Gone takes it that a claim is gone which a pod controlled, if its name is not "".
+func (c *Claimer) Gone(claim, pod types.NamespacedName) {
+	if pod.Name == "" {
+		if pod = c.denials.waitsFor(claim); pod.Name == "" {
+			return
+		}
+	}
+	if _, known := c.isContested(pod); !known {
+		c.contest(pod, time.Time{})
+	}
+	c.Look(pod)
+}
+
+// Denied reports whether the API server denies a pod its claim for the kind that it waits
+// for: it is stuck there. Its owner knows.
+func (c *Claimer) Denied(p *pending.Pod) bool { return c.denials.denied(p) }
+
+// Told reports whether a pod's owner was told why it has no claim.
+func (c *Claimer) Told(p *pending.Pod) bool { return c.denials.told(p) }
 
 func (c *Claimer) work(ctx context.Context) {
 	for {
@@ -94,11 +121,14 @@ func (c *Claimer) work(ctx context.Context) {
 			return
 		}
 		if ctx.Err() == nil {
-			if err := c.sync(ctx, name); err != nil && ctx.Err() == nil {
+			switch err := c.sync(ctx, name); {
+			case err == nil || ctx.Err() != nil:
+				c.queue.Forget(name)
+			case errors.Is(err, errCounted):
+				c.queue.AddRateLimited(name)
+			default:
 				c.Pods.Log.Warn().Err(err).Str("pod", name.String()).Msg("create a pod's ResourceClaim: failed, it is tried again")
 				c.queue.AddRateLimited(name)
-			} else {
-				c.queue.Forget(name)
 			}
 		}
 		c.queue.Done(name)
@@ -109,18 +139,19 @@ func (c *Claimer) work(ctx context.Context) {
 func (c *Claimer) sync(ctx context.Context, name types.NamespacedName) error {
 	p := c.Pending(name)
 	if p == nil || p.Claim == "" || c.known.has(p) {
+		c.forget(name)
 		return nil
 	}
-	if !c.begin(p.UID) {
+	if !c.begin(name) {
 		c.queue.AddAfter(name, firstRetry) // it is being moved
 		return nil
 	}
-	defer c.end(p.UID)
-	return c.create(ctx, p)
+	defer c.end(name)
+	return c.ensure(ctx, p)
 }
 
 // begin marks a pod as busy, false if it is.
-func (c *Claimer) begin(pod types.UID) bool {
+func (c *Claimer) begin(pod types.NamespacedName) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy[pod] {
@@ -130,62 +161,34 @@ func (c *Claimer) begin(pod types.UID) bool {
 	return true
 }
 
-func (c *Claimer) end(pod types.UID) {
+func (c *Claimer) end(pod types.NamespacedName) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.busy, pod)
 }
 
-// Claims are the ResourceClaims of the cluster that pods control, in every replica. Use
-// NewClaims.
-type Claims struct {
-	mu    sync.Mutex
-	known map[types.NamespacedName]state
+// contest marks a pod as contested; deleted is when we deleted its claim, or zero.
+func (c *Claimer) contest(pod types.NamespacedName, deleted time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.contested[pod] = deleted
 }
 
-// NewClaims returns an empty set.
-func NewClaims() *Claims { return &Claims{known: map[types.NamespacedName]state{}} }
+// isContested returns whether a pod is contested, and when we deleted its claim.
+func (c *Claimer) isContested(pod types.NamespacedName) (deleted time.Time, contested bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	deleted, contested = c.contested[pod]
+	return deleted, contested
+}
 
-// Set takes a new or changed claim.
-func (s *Claims) Set(claim *resourcev1.ResourceClaim) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	name := types.NamespacedName{Namespace: claim.Namespace, Name: claim.Name}
-	if st := stateOf(claim); st.pod != "" {
-		s.known[name] = st
-	} else {
-		delete(s.known, name)
+// forget forgets a pod that has its claim, or needs none any more. Of one that is being
+// worked on, what is known stays.
+func (c *Claimer) forget(pod types.NamespacedName) {
+	c.mu.Lock()
+	if !c.busy[pod] {
+		delete(c.contested, pod)
 	}
-}
-
-// Delete takes it that a claim is gone, and returns the pod that controlled it; its name
-// is "" for none.
-func (s *Claims) Delete(name types.NamespacedName) (pod types.NamespacedName) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	pod = types.NamespacedName{Namespace: name.Namespace, Name: s.known[name].podName}
-	delete(s.known, name)
-	return pod
-}
-
-// has reports whether a pod has the claim for its kind, or one that is allocated, which
-// is never replaced.
-func (s *Claims) has(p *pending.Pod) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, ok := s.known[types.NamespacedName{Namespace: p.Namespace, Name: p.Claim}]
-	return ok && c.pod == p.UID && (c.allocated || c.request == requestName(p.Template.Kind))
-}
-
-// foreign is the error of a claim of the pod's that is somebody else's.
-type foreign struct{ claim string }
-
-func (f foreign) Error() string {
-	return fmt.Sprintf("ResourceClaim %s is not this pod's, and the pod waits: delete that claim, or the pod", f.claim)
-}
-
-// denied notes that the API server refuses the claim of a pod for a kind.
-func (c *Claimer) denied(p *pending.Pod, kind accel.Kind, err error) {
-	c.Refusals.Denied(p.RefusalOwner(), kind, err.Error())
-	c.Wake()
+	c.mu.Unlock()
+	c.denials.forget(pod)
 }

@@ -18,8 +18,17 @@
 // and delete it as soon as the pod ends.
 //
 // Each step is bound to the UID and resourceVersion of what was looked at. After a crash
-// between any two of them there is a pod without a claim, which is what a new pod is:
-// before its claim is created, what its record says is compared with what it is.
+// between any two of them there is a pod without a claim, which is what a new pod is: what
+// its record says and it has not is done before its claim is created.
+//
+// Another replica that has not noticed that it leads no more may be between two steps at
+// the same time. Its delete needs the claim as it was, and its change of the pod the pod
+// as it was. So before a claim is created that somebody may have deleted, the pod is read
+// from the API server, not from the feed, and changed: either that change is refused, and
+// the pod looked at again, or the other's is.
+//
+// What the API server denies is told to the pod's owner, once for each reason, and asked
+// for again after longer and longer pauses.
 //
 // The request of a claim is named after the kind. kube-scheduler writes an allocation
 // into the claim of a name, even if that was replaced since it chose the device; an

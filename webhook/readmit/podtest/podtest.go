@@ -102,3 +102,58 @@ func OfJob(p *corev1.Pod) {
 	}
 	p.Finalizers = []string{"batch.kubernetes.io/job-tracking"}
 }
+
+// LateSource has one inference with a GPU, an NPU and a CPU variant, whose pods are bound
+// late. The CPU's takes two cores.
+func LateSource(t *testing.T) variant.Source {
+	t.Helper()
+	oneOf := func(kind, device string, limits map[corev1.ResourceName]v1alpha1.Amount) v1alpha1.Variant {
+		return v1alpha1.Variant{
+			Accelerator: kind, Image: "face:" + strings.ToLower(kind), Device: device, Limits: limits,
+			DeviceClassName: strings.ToLower(kind) + ".test",
+		}
+	}
+	p, err := profile.New(&v1alpha1.InferenceProfile{
+		ObjectMeta: metav1.ObjectMeta{Name: "face"},
+		Spec: v1alpha1.InferenceProfileSpec{Variants: []v1alpha1.Variant{
+			oneOf("GPU", "GPU", nil), oneOf("NPU", "MYRIAD", nil),
+			oneOf("CPU", "CPU", map[corev1.ResourceName]v1alpha1.Amount{"cpu": resource.MustParse("2")}),
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	profiles := profile.NewStore()
+	profiles.Set(p)
+	return variant.Source{Profiles: profiles, Binding: profile.Late}
+}
+
+// AdmittedLate is a pod that is bound late and was given a kind, as the API server shows
+// it.
+func AdmittedLate(t *testing.T, name, reservation string, kind accel.Kind) *corev1.Pod {
+	t.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ns", Name: name, UID: types.UID("uid-" + name), ResourceVersion: "7",
+			Annotations: map[string]string{accel.InferenceAnnotation: "face", accel.AcceleratorAnnotation: "any"},
+		},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "mine", Args: []string{"-d", "CPU"}}}},
+	}
+	undone := &mutate.Pod{Metadata: mutate.Metadata{Name: pod.Name, Namespace: pod.Namespace, Annotations: pod.Annotations}, Spec: pod.Spec}
+	req, _, err := accel.ParseRequest(pod.Annotations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _, err := LateSource(t).Of(pod.Namespace, undone, req)
+	if err != nil || !in.Late {
+		t.Fatalf("bound late: %t, error %v", in.Late, err)
+	}
+	in.Variant, in.Keys, in.Namespace = in.VariantOf(kind), Keys, pod.Namespace
+	in.Decision = mutate.Decision{Kind: kind, Reason: "because", Reservation: reservation}
+	out, err := mutate.Apply(undone, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod.Annotations, pod.Spec = out.Metadata.Annotations, out.Spec
+	return pod
+}
