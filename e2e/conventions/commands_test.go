@@ -177,7 +177,7 @@ var (
 // otherFlags are those of other programs that the pages speak of.
 var otherFlags = []string{
 	"admission-control-config-file", "all", "annotations", "as", "batch_size", "body-timeout", "cacert", "cert", "config", "config_path", "context", "create-namespace", "dry-run", "for", "from-file", "from-literal", "help", "ignore-missing", "ignore-not-found", "image", "json", "key", "kubeconfig",
-	"leader-elect", "list", "model_name", "model_path", "name", "namespace", "no-deps", "overwrite", "port", "profile", "reset-then-reuse-values", "restart", "reuse-values", "rm", "server", "server-side", "set", "target_device", "timeout", "values", "version", "volumes", "wait",
+	"leader-elect", "list", "logs", "model_name", "model_path", "name", "namespace", "no-deps", "overwrite", "port", "profile", "reset-then-reuse-values", "restart", "reuse-values", "rm", "server", "server-side", "set", "target_device", "timeout", "values", "version", "volumes", "wait",
 }
 
 // TestPagesNameWhatThereIs: make targets, files, flags and metrics that the
