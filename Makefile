@@ -23,7 +23,7 @@ build: ## Compile the programs into bin/
 release: ## Make images, manifests, chart, command line program and bundles of a release in bin/release
 	@go run ./deploy/release
 
-demo: prepare ## Run four inferences on four accelerators of a simulated cluster (DEMO_EXIT=1 ends by itself)
+demo: prepare ## Run four inferences on four accelerators of a simulated cluster (DEMO_EXIT=1 ends by itself, BINDING=late binds pods late)
 	@go run ./e2e/demo
 
 cluster: privileged ## Run four real inferences on three real kubelets, as root (CLUSTER_EXIT=1 ends by itself, INSTALL=yes installs what is missing)

@@ -59,7 +59,7 @@ func (d demo) camera(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	filter, err := asked(ctx, d.Stack, server.pod.Name)
+	placed, err := d.placed(ctx, server)
 	if err != nil {
 		return err
 	}
@@ -69,17 +69,17 @@ func (d demo) camera(ctx context.Context) error {
 	}
 	accepted, address, s := asks.all()
 	container := server.pod.Spec.Containers[0]
-	err = narrate.WriteSteps(os.Stdout, began,
-		narrate.Step{Name: "the camera asks the connector for " + inference, Seen: "session " + s.ID, At: accepted},
-		narrate.Step{Name: "the webhook matches idle devices with the inference's variants", Seen: server.pod.Annotations[accel.ReasonAnnotation], Took: (after - before) / time.Duration(times)},
-		narrate.Step{Name: "the pod with the chosen variant is created", Seen: fmt.Sprintf("%s: %s", server.pod.Name, container.Image), At: server.created},
-		narrate.Step{Name: "kube-scheduler asks the extender which nodes have such a device", Seen: fmt.Sprintf("%d passed, %d rejected", filter.Passed, filter.Rejected), At: filter.Time},
-		narrate.Step{Name: "the pod is bound, and holds its device", Seen: fmt.Sprintf("node %s, %s", server.pod.Spec.NodeName, held(container)), At: server.bound},
+	steps := []narrate.Step{
+		{Name: "the camera asks the connector for " + inference, Seen: "session " + s.ID, At: accepted},
+		{Name: "the webhook matches idle devices with the inference's variants", Seen: server.pod.Annotations[accel.ReasonAnnotation], Took: (after - before) / time.Duration(times)},
+		{Name: "the pod with the chosen variant is created", Seen: fmt.Sprintf("%s: %s", server.pod.Name, container.Image), At: server.created},
+	}
+	steps = append(append(steps, placed...),
 		narrate.Step{Name: "the inference server is ready", Seen: "says the kubelet, which is simulated: no model was loaded", At: server.ready},
 		narrate.Step{Name: "the connector gives the server to the session", Seen: "written to the session's Lease", At: server.given},
 		narrate.Step{Name: "the camera has the address", Seen: fmt.Sprintf("%s, %s on node %s", s.URL, s.Kind, s.Node), At: address},
 	)
-	if err != nil {
+	if err := narrate.WriteSteps(os.Stdout, began, steps...); err != nil {
 		return err
 	}
 	end()
@@ -87,6 +87,22 @@ func (d demo) camera(ctx context.Context) error {
 		return err
 	}
 	return poll.Until(ctx, func(ctx context.Context) error { return noneLeft(ctx, d.Stack) })
+}
+
+// placed are the steps by which a server's pod got its node and its device.
+func (d demo) placed(ctx context.Context, server served) ([]narrate.Step, error) {
+	if d.late {
+		device := server.pod.Annotations[accel.DeviceAnnotation]
+		return []narrate.Step{{Name: "kube-scheduler allocates the claim's device, and binds the pod", Seen: fmt.Sprintf("node %s, device %s", server.pod.Spec.NodeName, device), At: server.bound}}, nil
+	}
+	filter, err := asked(ctx, d.Stack, server.pod.Name)
+	if err != nil {
+		return nil, err
+	}
+	return []narrate.Step{
+		{Name: "kube-scheduler asks the extender which nodes have such a device", Seen: fmt.Sprintf("%d passed, %d rejected", filter.Passed, filter.Rejected), At: filter.Time},
+		{Name: "the pod is bound, and holds its device", Seen: fmt.Sprintf("node %s, %s", server.pod.Spec.NodeName, held(server.pod.Spec.Containers[0])), At: server.bound},
+	}, nil
 }
 
 // held are the devices that a container holds.

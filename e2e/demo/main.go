@@ -3,6 +3,9 @@
 // inferences that name no accelerator land on four different ones, and the same
 // four pinned to the GPU by hand wait for each other.
 //
+// With BINDING=late the exporters publish the devices as DRA driver, pods are bound late,
+// and in place of the last scene one that waits gets what frees.
+//
 // It keeps the cluster up until Ctrl-C; with DEMO_EXIT=1 it ends by itself,
 // and fails if what it showed is not what it claims.
 package main
@@ -11,6 +14,7 @@ import (
 	"context"
 	"os"
 
+	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/narrate"
 	"heteroaccel.io/e2e/stack"
 )
@@ -26,7 +30,15 @@ func main() {
 }
 
 func start(ctx context.Context) (narrate.Stage, error) {
-	s, err := stack.Start(ctx, stack.Config{Out: os.Stdout})
+	late, err := narrate.LateBinding()
+	if err != nil {
+		return nil, err
+	}
+	config := stack.Config{Out: os.Stdout}
+	if late {
+		config.Late, config.Drive, config.Machines, config.Webhook = true, true, machine.PaperOnDRA(), []string{"--binding=auto"}
+	}
+	s, err := stack.Start(ctx, config)
 	if err != nil {
 		return nil, err
 	}
@@ -41,5 +53,5 @@ func start(ctx context.Context) (narrate.Stage, error) {
 		s.Stop()
 		return nil, err
 	}
-	return demo{s, n}, nil
+	return demo{s, n, late}, nil
 }

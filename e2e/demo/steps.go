@@ -20,6 +20,7 @@ const (
 type demo struct {
 	*stack.Stack
 	narrate.Narrator
+	late bool
 }
 
 // Stop implements narrate.Stage.
@@ -34,6 +35,9 @@ func (d demo) Show(ctx context.Context) error {
 		if err := scene(ctx); err != nil {
 			return err
 		}
+	}
+	if d.late {
+		return nil
 	}
 	return d.pinned(ctx)
 }
@@ -53,6 +57,13 @@ func (d demo) anyAccelerator(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("Four pods, %d kinds of accelerator, all Running.\n", inferences)
+	if d.late {
+		narrate.Title("3. One that waits gets what frees")
+		if err := d.Move(ctx, pods); err != nil {
+			return err
+		}
+		return d.Remove(ctx, anyFile, narrate.WaitsFile)
+	}
 	return d.Remove(ctx, anyFile)
 }
 
@@ -91,6 +102,11 @@ func (d demo) Invite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	why := "curl " + d.URL("extender", "/pods/default/"+pods[0].Name)
+	if d.late {
+		// kube-scheduler asks the extender nothing of such pods.
+		why = "kubectl get resourceclaims,resourceslices"
+	}
 	fmt.Printf(`
 The four run again. In another terminal:
 
@@ -102,7 +118,7 @@ The four run again. In another terminal:
   kubectl get pod %s -o yaml
   kubectl describe pod %s
 
-  curl %s
+  %s
   curl %s
   curl %s
 
@@ -110,7 +126,7 @@ The four run again. In another terminal:
 
 Ctrl-C stops everything and leaves nothing behind.
 `, d.Kubeconfig(), d.KubectlPath(), pods[0].Name, pods[0].Name,
-		d.URL("extender", "/nodes"), d.URL("extender", "/pods/default/"+pods[0].Name), d.URL("extender", "/profiles"),
+		why, d.URL("extender", "/nodes"), d.URL("extender", "/profiles"),
 		strings.ReplaceAll(ask(d.URL("connector", "")), "\n", "\n  "))
 	return nil
 }

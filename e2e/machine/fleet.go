@@ -29,6 +29,17 @@ func N() *Machine {
 // Paper returns the paper's three machines: G, F and N.
 func Paper() []*Machine { return []*Machine{G(), F(), N()} }
 
+// PaperOnDRA returns the paper's machines, whose devices a DRA driver serves.
+func PaperOnDRA() []*Machine {
+	machines := Paper()
+	for _, m := range machines {
+		for i := range m.Devices {
+			m.Devices[i].Resource = ""
+		}
+	}
+	return machines
+}
+
 // Shape is how many devices of each kind a machine of a fleet has.
 type Shape struct {
 	// GPUs, NPUs and FPGAs count PCI devices, one slot each; Sticks Neural

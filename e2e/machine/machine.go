@@ -58,7 +58,8 @@ type Device struct {
 	// Name is the kernel's: card0, accel0, region0, or the USB path 1-1.
 	// Unique on its machine.
 	Name string
-	// Resource is the extended resource its device plugin serves it as.
+	// Resource is the extended resource its device plugin serves it as; "" where a DRA
+	// driver serves it.
 	Resource string
 	// Bus and Address say where it sits: PCI and 0000:00:02.0, USB and 1-1.
 	Bus     Bus
@@ -103,6 +104,9 @@ func (m *Machine) Resources() (allocatable, capacity map[string]int64) {
 	defer m.mu.Unlock()
 	allocatable, capacity = map[string]int64{}, map[string]int64{}
 	for _, d := range m.Devices {
+		if d.Resource == "" {
+			continue
+		}
 		slots := int64(d.Slots())
 		s := m.of(d.Name)
 		if s.unplugged {
@@ -118,13 +122,13 @@ func (m *Machine) Resources() (allocatable, capacity map[string]int64) {
 }
 
 // Allocatable returns the devices that may be given to pods: plugged and
-// healthy, in the order of Devices.
+// healthy, in the order of Devices, and a device plugin's.
 func (m *Machine) Allocatable() []Device {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var devices []Device
 	for _, d := range m.Devices {
-		if s := m.of(d.Name); !s.ill && !s.unplugged {
+		if s := m.of(d.Name); d.Resource != "" && !s.ill && !s.unplugged {
 			devices = append(devices, d)
 		}
 	}

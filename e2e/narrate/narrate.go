@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,10 +58,12 @@ func (n Narrator) Run(ctx context.Context, file string, number int) ([]corev1.Po
 	return n.Follow(ctx, number, func(pods []corev1.Pod) bool { return Count(pods, corev1.PodRunning) == number })
 }
 
-// Remove deletes what a file created and waits until its pods are gone.
-func (n Narrator) Remove(ctx context.Context, file string) error {
-	if said, err := n.Cluster.Kubectl(ctx, "delete", "-f", filepath.Join(n.Examples, file)); err != nil {
-		return fmt.Errorf("delete %s: %w: %s", file, err, said)
+// Remove deletes what is there of what files created, and waits until their pods are gone.
+func (n Narrator) Remove(ctx context.Context, files ...string) error {
+	for _, file := range files {
+		if said, err := n.Cluster.Kubectl(ctx, "delete", "--ignore-not-found", "-f", filepath.Join(n.Examples, file)); err != nil {
+			return fmt.Errorf("delete %s: %w: %s", file, err, said)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
@@ -74,7 +77,7 @@ func (n Narrator) Remove(ctx context.Context, file string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the pods of %s to go: %w", file, context.Cause(ctx))
+			return fmt.Errorf("wait for the pods of %s to go: %w", strings.Join(files, ", "), context.Cause(ctx))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

@@ -19,11 +19,20 @@ func Title(s string) { fmt.Printf("\n%s\n%s\n\n", s, strings.Repeat("-", len(s))
 func Describe(p corev1.Pod) {
 	c := p.Spec.Containers[0]
 	fmt.Printf("%s\n", p.Annotations[accel.InferenceAnnotation])
-	fmt.Printf("  kind    %s on node %s\n", p.Annotations[accel.SelectedAnnotation], p.Spec.NodeName)
+	where := "on node " + p.Spec.NodeName
+	if p.Spec.NodeName == "" {
+		where = "on no node yet"
+	}
+	fmt.Printf("  kind    %s %s\n", p.Annotations[accel.SelectedAnnotation], where)
 	fmt.Printf("  image   %s\n", c.Image)
 	for name, q := range c.Resources.Limits {
 		if name != corev1.ResourceMemory {
 			fmt.Printf("  limit   %s: %s\n", name, q.String())
+		}
+	}
+	for _, claim := range p.Spec.ResourceClaims {
+		if name := claim.ResourceClaimName; name != nil {
+			fmt.Printf("  claim   %s\n  device  %s\n", *name, p.Annotations[accel.DeviceAnnotation])
 		}
 	}
 	fmt.Println(Wrap("  runs    ", strings.Join(append(c.Command, c.Args...), " ")))

@@ -38,6 +38,7 @@ type Node struct {
 
 	site    *Site
 	cluster *cluster.Cluster
+	runtime Runtime
 	index   int
 	dir     string
 	init    *process.Process
@@ -49,11 +50,11 @@ type Node struct {
 	proxy      *process.Process
 }
 
-// Start adds a node and returns once it is Ready. Several may be started at
-// once.
-func (s *Site) Start(ctx context.Context, c *cluster.Cluster, m *machine.Machine) (*Node, error) {
+// Start adds a node with a container runtime, and returns once it is Ready. Several may
+// be started at once.
+func (s *Site) Start(ctx context.Context, c *cluster.Cluster, m *machine.Machine, r Runtime) (*Node, error) {
 	begin := time.Now()
-	n, err := s.prepare(m, c)
+	n, err := s.prepare(m, c, r)
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +67,21 @@ func (s *Site) Start(ctx context.Context, c *cluster.Cluster, m *machine.Machine
 	return n, nil
 }
 
+// StartRuntime adds a node that has a container runtime and nothing else, and returns once
+// that answers. It joins no control plane.
+func (s *Site) StartRuntime(ctx context.Context, m *machine.Machine, r Runtime) (*Node, error) {
+	n, err := s.prepare(m, nil, r)
+	if err != nil {
+		return nil, err
+	}
+	return n, n.StartContainerd(ctx)
+}
+
 // prepare makes the node's namespaces, file systems and network.
-func (s *Site) prepare(m *machine.Machine, c *cluster.Cluster) (_ *Node, err error) {
+func (s *Site) prepare(m *machine.Machine, c *cluster.Cluster, r Runtime) (_ *Node, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := &Node{Machine: m, site: s, cluster: c, index: len(s.nodes), dir: filepath.Join(s.dir, m.Name)}
+	n := &Node{Machine: m, site: s, cluster: c, runtime: r, index: len(s.nodes), dir: filepath.Join(s.dir, m.Name)}
 	for _, dir := range []string{"", "etc", "containerd"} {
 		if err := os.Mkdir(filepath.Join(n.dir, dir), 0o755); err != nil {
 			return nil, fmt.Errorf("make the directory of node %s: %w", m.Name, err)
@@ -126,6 +137,14 @@ func (n *Node) Address() netip.Addr { return nodeAddress(n.index) }
 // PID is the host's id of the node's first process.
 func (n *Node) PID() int { return n.init.PID() }
 
+// Path is where the host finds a file of the node's.
+func (n *Node) Path(path string) string {
+	return filepath.Join("/proc", strconv.Itoa(n.PID()), "root", path)
+}
+
+// CgroupParent is the control group for what containers run outside a kubelet's pods.
+func (n *Node) CgroupParent() string { return groupName(n.Machine.Name) }
+
 // Kubelet, Containerd are the latest of these processes, to kill or look at.
 func (n *Node) Kubelet() *process.Process { return n.locked(&n.kubelet) }
 
@@ -151,11 +170,15 @@ func (n *Node) Command(ctx context.Context, args ...string) *exec.Cmd {
 // Run starts a program inside the node that runs until it is stopped, or the
 // node is. It is nobody's but the caller's: a process outside Kubernetes.
 func (n *Node) Run(name string, args ...string) (*process.Process, error) {
+	return n.run(name, nil, args)
+}
+
+func (n *Node) run(name string, env, args []string) (*process.Process, error) {
 	enter := n.enter(args)
 	return process.Start(process.Spec{
 		Name: name, Path: enter[0], Args: enter[1:], Dir: n.dir, Log: n.site.log(n.Machine.Name + "-" + name),
 		// The user's own configuration is none of the node's.
-		Env: []string{"HOME=/root", "CONTAINERD_NAMESPACE=k8s.io"},
+		Env: append([]string{"HOME=/root", "CONTAINERD_NAMESPACE=k8s.io"}, env...),
 	})
 }
 
@@ -165,7 +188,11 @@ func (n *Node) enter(args []string) []string {
 
 // Import gives the node an image, from an archive of the host's.
 func (n *Node) Import(ctx context.Context, archive string) error {
-	out, err := n.Command(ctx, "ctr", "--address="+n.socket(), "--namespace=k8s.io", "images", "import", archive).CombinedOutput()
+	args := []string{n.runtime.program("ctr"), "--address=" + n.Socket(), "--namespace=k8s.io", "images", "import"}
+	if n.runtime.CDI() { // the service of containerd 2 unpacks in another way
+		args = append(args, "--local")
+	}
+	out, err := n.Command(ctx, append(args, archive)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("give node %s the image %s: %w: %s", n.Machine.Name, archive, err, bytes.TrimSpace(out))
 	}

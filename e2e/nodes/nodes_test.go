@@ -72,7 +72,7 @@ func start(ctx context.Context) (stop func() error, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, m := range machine.Paper() {
 		group.Go(func() error {
-			_, err := site.Start(ctx, c, m)
+			_, err := site.Start(ctx, c, m, nodes.Debian)
 			return err
 		})
 	}

@@ -24,18 +24,18 @@ var containerdConfig string
 //go:embed cni.json
 var cniConfig string
 
-// socket is containerd's.
-func (n *Node) socket() string { return "/run/containerd/containerd.sock" }
+// Socket is the path of containerd's socket in the node.
+func (n *Node) Socket() string { return "/run/containerd/containerd.sock" }
 
 // StartContainerd runs the node's container runtime and waits for it.
 func (n *Node) StartContainerd(ctx context.Context) error {
-	values := map[string]string{"Dir": n.dir, "Socket": n.socket(), "Pause": n.site.cfg.Pause, "Pods": podsOf(n.index).String()}
+	values := map[string]any{"CDI": n.runtime.CDI(), "Dir": n.dir, "Socket": n.Socket(), "Pause": n.site.cfg.Pause, "Pods": podsOf(n.index).String()}
 	for name, text := range map[string]string{"containerd.toml": containerdConfig, "cni/10-pods.conflist": cniConfig} {
 		if err := render(filepath.Join(n.dir, "etc", name), text, values); err != nil {
 			return err
 		}
 	}
-	p, err := n.Run("containerd", "containerd", "--config="+filepath.Join(n.dir, "etc", "containerd.toml"))
+	p, err := n.run("containerd", n.runtime.env(), []string{n.runtime.program("containerd"), "--config=" + filepath.Join(n.dir, "etc", "containerd.toml")})
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (n *Node) StartContainerd(ctx context.Context) error {
 	n.containerd = p
 	n.mu.Unlock()
 	return n.wait(ctx, p, func(ctx context.Context) error {
-		out, err := n.Command(ctx, "ctr", "--address="+n.socket(), "--connect-timeout=1s", "version").CombinedOutput()
+		out, err := n.Command(ctx, n.runtime.program("ctr"), "--address="+n.Socket(), "--connect-timeout=1s", "version").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("ctr version: %w: %s", err, out)
 		}
@@ -97,7 +97,7 @@ func (n *Node) kubeletConfig(cert, key string) kubeletv1.KubeletConfiguration {
 		},
 		Authorization: kubeletv1.KubeletAuthorization{Mode: kubeletv1.KubeletAuthorizationModeWebhook},
 		TLSCertFile:   cert, TLSPrivateKeyFile: key,
-		ContainerRuntimeEndpoint: "unix://" + n.socket(),
+		ContainerRuntimeEndpoint: "unix://" + n.Socket(),
 		ClusterDomain:            "cluster.local", ClusterDNS: []string{DNSAddress},
 		CgroupDriver: "cgroupfs", CgroupRoot: groupName(n.Machine.Name), FailCgroupV1: &no,
 		// Its daemons are in nobody's control group.

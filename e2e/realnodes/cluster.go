@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,6 +21,13 @@ import (
 type Config struct {
 	// Out is where each step is reported; nil for nowhere.
 	Out io.Writer
+	// Machines are the nodes; nil for Machines.
+	Machines []*machine.Machine
+	// CDI are the names of those whose container runtime gives containers devices by CDI,
+	// as containerd 2 does. The others have Debian's.
+	CDI []string
+	// DRA leaves the devices to a DRA driver: Install installs no device plugin.
+	DRA bool
 	// Programs are further programs of the project to compile, by their folders, and Images
 	// those that nodes are given; nil for all.
 	Programs []string
@@ -29,12 +37,13 @@ type Config struct {
 // Cluster is a running cluster, without us.
 type Cluster struct {
 	*cluster.Cluster
-	// Nodes are by name: g, f and n.
+	// Nodes are by name: g, f and n, unless others were asked for.
 	Nodes map[string]*nodes.Node
 	// Root is the repository, and Programs the directory with what was compiled.
 	Root, Programs string
 
 	site *nodes.Site
+	dra  bool
 	out  io.Writer
 }
 
@@ -55,7 +64,7 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if cfg.Out == nil {
 		cfg.Out = io.Discard
 	}
-	c := &Cluster{Nodes: map[string]*nodes.Node{}, out: cfg.Out}
+	c := &Cluster{Nodes: map[string]*nodes.Node{}, dra: cfg.DRA, out: cfg.Out}
 	if c.Root, err = cluster.Root(); err != nil {
 		return nil, err
 	}
@@ -90,20 +99,36 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if err := errors.Join(c.site.Sweep(c.Dir()), c.site.StartProxy(c.Cluster)); err != nil {
 		return nil, err
 	}
-	if err := c.startNodes(ctx, images); err != nil {
+	if err := c.startNodes(ctx, cfg, images); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
 // startNodes starts the nodes at once, and gives each its images.
-func (c *Cluster) startNodes(ctx context.Context, images map[image.ID]image.Image) error {
-	machines := Machines()
+func (c *Cluster) startNodes(ctx context.Context, cfg Config, images map[image.ID]image.Image) error {
+	machines := cfg.Machines
+	if machines == nil {
+		machines = Machines()
+	}
+	var withCDI nodes.Runtime
+	if len(cfg.CDI) > 0 {
+		report := cluster.NewProgress(cfg.Out)
+		defer report.Clear()
+		var err error
+		if withCDI, err = nodes.Containerd2(ctx, report); err != nil {
+			return err
+		}
+	}
 	started := make([]*nodes.Node, len(machines))
 	group, gctx := errgroup.WithContext(ctx)
 	for i, m := range machines {
 		group.Go(func() (err error) {
-			started[i], err = c.site.Start(gctx, c.Cluster, m)
+			runtime := nodes.Debian
+			if slices.Contains(cfg.CDI, m.Name) {
+				runtime = withCDI
+			}
+			started[i], err = c.site.Start(gctx, c.Cluster, m, runtime)
 			return err
 		})
 	}

@@ -22,9 +22,14 @@ var Resources = map[string]corev1.ResourceName{
 	"g": "gpu.intel.com/i915", "f": "fpga.intel.com/arria10.dcp1.2-nlb0", "n": "npu.intel.com/accel",
 }
 
-// Install applies the manifests of CoreDNS and the device plugin, and waits for neither.
+// Install applies the manifests of CoreDNS and, unless a DRA driver has the devices, of the
+// device plugin. It waits for neither.
 func (c *Cluster) Install(ctx context.Context) error {
-	for _, file := range []string{"dns/coredns.yaml", "deviceplugin/daemonset.yaml"} {
+	files := []string{"dns/coredns.yaml"}
+	if !c.dra {
+		files = append(files, "deviceplugin/daemonset.yaml")
+	}
+	for _, file := range files {
 		if err := c.Run(ctx, "apply", "--server-side", "-f", filepath.Join(c.Root, "e2e", file)); err != nil {
 			return err
 		}
@@ -32,9 +37,12 @@ func (c *Cluster) Install(ctx context.Context) error {
 	return nil
 }
 
-// Ready waits until they are ready, and the kubelets offer the accelerators.
+// Ready waits until they are ready, and the kubelets offer what the device plugin has.
 func (c *Cluster) Ready(ctx context.Context) error {
-	if err := c.Rollout(ctx, "kube-system", "deployment/coredns", "daemonset/accelerator-device-plugin"); err != nil {
+	if err := c.Rollout(ctx, "kube-system", "deployment/coredns"); err != nil || c.dra {
+		return err
+	}
+	if err := c.Rollout(ctx, "kube-system", "daemonset/accelerator-device-plugin"); err != nil {
 		return err
 	}
 	for node, name := range Resources {

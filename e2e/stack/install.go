@@ -75,7 +75,11 @@ func (s *Stack) install(ctx context.Context) error {
 	if err := s.Established(ctx, "inferenceprofiles.heteroaccel.io"); err != nil {
 		return err
 	}
-	_, err = s.Kubectl(ctx, "apply", "--server-side", "-k", filepath.Join(s.root, "deploy", "registry"))
+	registry := filepath.Join("deploy", "registry")
+	if s.cfg.Drive {
+		registry = filepath.Join("e2e", "testdata", "late-registry")
+	}
+	_, err = s.Kubectl(ctx, "apply", "--server-side", "-k", filepath.Join(s.root, registry))
 	return err
 }
 

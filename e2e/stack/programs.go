@@ -27,14 +27,18 @@ func (s *Stack) StartExporter(node string) error {
 	if err != nil {
 		return err
 	}
+	driver, err := s.driver(node)
+	if err != nil {
+		return err
+	}
 	m := s.Machine(node)
-	return s.run(name, "exporter",
+	return s.run(name, "exporter", append(driver,
 		"--node-name", node,
 		"--path.sysfs", m.Sys(),
 		"--path.procfs", m.Proc(),
 		"--podresources-socket", s.Node(node).Socket(),
 		"--detect-external-use",
-		"--web.listen-address", fmt.Sprintf("127.0.0.1:%d", port))
+		"--web.listen-address", fmt.Sprintf("127.0.0.1:%d", port))...)
 }
 
 // port is where a program of that name listens, also after a restart.

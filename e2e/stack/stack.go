@@ -38,6 +38,9 @@ type Config struct {
 	// Late gives the webhook the rights to bind pods late, and kube-scheduler no
 	// extender.
 	Late bool
+	// Drive has the exporters serve the devices of machines that no device plugin
+	// serves as DRA driver, without a kubelet, and the registry's profiles name them.
+	Drive bool
 	// Keep leaves the work directory, with the logs, after Stop.
 	Keep bool
 }
@@ -154,6 +157,11 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 	}
 	if cfg.CertManager {
 		if err := s.mount(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Drive {
+		if err := s.installDriver(ctx); err != nil {
 			return nil, err
 		}
 	}
