@@ -61,7 +61,7 @@ func find(t *testing.T, name string, served []camera.Session) {
 	}
 	said, err := shared.Say(t.Context(), name, args...)
 	if err != nil {
-		shared.Explain()
+		shared.explain()
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(said), "\n")
@@ -107,7 +107,7 @@ func TestAddressesAnswer(t *testing.T) {
 	}
 	asking.Wait()
 	if t.Failed() {
-		shared.Explain()
+		shared.explain()
 		t.FailNow()
 	}
 	var kinds []string

@@ -3,9 +3,6 @@
 // ran and what throughput it had. Then a client asks the connector for an
 // inference and sends a picture to the address that it gets.
 //
-// With BINDING=late the exporters are the devices' DRA driver, pods are bound late, and
-// one that waits is shown to get what frees.
-//
 // It keeps the cluster up until Ctrl-C; with CLUSTER_EXIT=1 it ends by itself,
 // and fails if what it showed is not what it claims.
 package main
@@ -33,11 +30,7 @@ func main() {
 }
 
 func start(ctx context.Context) (narrate.Stage, error) {
-	late, err := narrate.LateBinding()
-	if err != nil {
-		return nil, err
-	}
-	e, err := edge.Start(ctx, edge.Config{Out: os.Stdout, Late: late})
+	e, err := edge.Start(ctx, edge.Config{Out: os.Stdout})
 	if err != nil {
 		return nil, err
 	}
@@ -45,5 +38,5 @@ func start(ctx context.Context) (narrate.Stage, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.Stop())
 	}
-	return show{e, n, late}, nil
+	return show{e, n}, nil
 }
