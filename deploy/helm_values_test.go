@@ -69,7 +69,8 @@ func alternatives() values {
 	for _, i := range others {
 		out = out.with(i.values)
 	}
-	return out.with(values{"certificates.mode": "cert-manager"}) // the other one needs more
+	// The other mode needs more, and kustomize has no test.
+	return out.with(values{"certificates.mode": "cert-manager", "test.namespace": "trials", "test.wait": "5m"})
 }
 
 // leaves are the paths of values that are set as a whole.
