@@ -23,6 +23,14 @@ import (
 func airGapped(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("SOURCE_DATE_EPOCH", "1764158400")
+	// Commands have a HOME of their own, and would compile everything anew.
+	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
+		at, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv(name, strings.TrimSpace(string(at)))
+	}
 	run(t, fmt.Sprintf("go run ./deploy/release -platform linux/%s -out %s/release", runtime.GOARCH, dir))
 	at := filepath.Join(dir, "site")
 	run(t, fmt.Sprintf("mkdir %s && mv %s/release/heteroaccel-v0.1.0-airgap-linux-%s.tar %[1]s", at, dir, runtime.GOARCH))
