@@ -100,8 +100,8 @@ func (w *World) firstOf(from, typ int, class []waiting, state []inventory.Candid
 	}
 	// The more stand before it, the more a job gains.
 	i := sort.Search(len(class), func(i int) bool {
-		to, _ := choice.Better(w.Policy, choice.AtPosition(candidates, own, class[i].ahead), own, rules.Margin+w.Readmit.Delay)
-		return to >= 0
+		better, _ := choice.Better(w.Policy, choice.AtPosition(candidates, own, class[i].ahead), own, rules.Margin+w.Readmit.Delay)
+		return better != nil
 	})
 	now := epoch.Add(w.now)
 	for ; i < len(class); i++ {
