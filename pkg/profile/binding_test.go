@@ -74,9 +74,11 @@ func TestNotLate(t *testing.T) {
 		change func(*v1alpha1.InferenceProfile)
 		want   string
 	}{
-		"no class":    {func(p *v1alpha1.InferenceProfile) { p.Spec.Variants[1].DeviceClassName = "" }, "the CPU variant names no deviceClassName"},
-		"arguments":   {func(p *v1alpha1.InferenceProfile) { p.Spec.Variants[1].Args = []string{"-b", "8"} }, "args differs between the CPU variant"},
-		"a selector":  {func(p *v1alpha1.InferenceProfile) { p.Spec.Variants[0].NodeSelector = map[string]v1alpha1.LabelValue{"a": "b"} }, "nodeSelector differs"},
+		"no class":  {func(p *v1alpha1.InferenceProfile) { p.Spec.Variants[1].DeviceClassName = "" }, "the CPU variant names no deviceClassName"},
+		"arguments": {func(p *v1alpha1.InferenceProfile) { p.Spec.Variants[1].Args = []string{"-b", "8"} }, "args differs between the CPU variant"},
+		"a selector": {func(p *v1alpha1.InferenceProfile) {
+			p.Spec.Variants[0].NodeSelector = map[string]v1alpha1.LabelValue{"a": "b"}
+		}, "nodeSelector differs"},
 		"a variable":  {func(p *v1alpha1.InferenceProfile) { env(p, 0, "1"); env(p, 1, "2") }, "env PRECISION differs"},
 		"a volume":    {func(p *v1alpha1.InferenceProfile) { volume(p, 0, "/a"); volume(p, 1, "/b") }, "volume cache differs"},
 		"a mount":     {func(p *v1alpha1.InferenceProfile) { mount(p, 0, "one"); mount(p, 1, "other") }, "volume mount /cache differs"},

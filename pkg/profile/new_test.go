@@ -165,14 +165,16 @@ func TestNewRefuses(t *testing.T) {
 		"CPU with a device": {func(s *v1alpha1.InferenceProfileSpec) {
 			s.Variants[1].Limits["gpu.intel.com/i915"] = resource.MustParse("1")
 		}, "no extended resource"},
-		"no cores at all":    {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[1].Limits = limits("cpu", "0") }, "not greater than 0"},
-		"empty flag":         {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{""} }, "is empty"},
-		"flag of dashes":     {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"--"} }, "is empty"},
-		"flag with a value":  {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"-d GPU"} }, "holds spaces"},
-		"key with a value":   {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"device=GPU"} }, "or holds spaces or '='"},
-		"conflicting key":    {func(s *v1alpha1.InferenceProfileSpec) { s.ConflictingFlags = []string{"config"} }, "does not start with '-'"},
-		"negative group":     {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].SupplementalGroups = []int64{-1} }, "supplemental group -1"},
-		"no label":           {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].NodeSelector = map[string]v1alpha1.LabelValue{"a b": ""} }, "label of a node"},
+		"no cores at all":   {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[1].Limits = limits("cpu", "0") }, "not greater than 0"},
+		"empty flag":        {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{""} }, "is empty"},
+		"flag of dashes":    {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"--"} }, "is empty"},
+		"flag with a value": {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"-d GPU"} }, "holds spaces"},
+		"key with a value":  {func(s *v1alpha1.InferenceProfileSpec) { s.DeviceFlags = []string{"device=GPU"} }, "or holds spaces or '='"},
+		"conflicting key":   {func(s *v1alpha1.InferenceProfileSpec) { s.ConflictingFlags = []string{"config"} }, "does not start with '-'"},
+		"negative group":    {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].SupplementalGroups = []int64{-1} }, "supplemental group -1"},
+		"no label": {func(s *v1alpha1.InferenceProfileSpec) {
+			s.Variants[0].NodeSelector = map[string]v1alpha1.LabelValue{"a b": ""}
+		}, "label of a node"},
 		"template of no pod": {func(s *v1alpha1.InferenceProfileSpec) { s.Template.Raw = []byte(`{"spec":{"containers":"x"}}`) }, "not a pod template"},
 	} {
 		t.Run(name, func(t *testing.T) {
