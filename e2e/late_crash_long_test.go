@@ -14,8 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 
 	"heteroaccel.io/e2e/machine"
@@ -36,21 +34,7 @@ import (
 func beginLate(t *testing.T, s *stack.Stack, c *crash) *process {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	config := kube.Protobuf(s.RESTAs("heteroaccel-webhook"))
-	feedClient, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	crashing := rest.CopyConfig(config)
-	crashing.Wrap(c.wrap)
-	client, err := kubernetes.NewForConfig(crashing)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := kube.NewKeys(feedClient, stack.Namespace, true, zerolog.Nop())
-	if err := keys.Wait(ctx, func(err error) { t.Log(err) }); err != nil {
-		t.Fatal(err)
-	}
+	feedClient, client, keys := clients(ctx, t, s, c)
 	profiles := profile.NewStore()
 	inv := inventory.New(inventory.Options{})
 	feeds := kube.NewFeeds(feedClient, s.Profiles, inv, profiles, keys.Current, func(error) {})

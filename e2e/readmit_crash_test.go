@@ -96,27 +96,34 @@ type process struct {
 	stop  func()
 }
 
+// clients are one that reads and one whose calls crash, with the webhook's own rights and
+// under the policies that hold it to them, and the keys of records.
+func clients(ctx context.Context, t *testing.T, s *stack.Stack, c *crash) (feed, crashing *kubernetes.Clientset, keys *kube.Keys) {
+	t.Helper()
+	config := kube.Protobuf(s.RESTAs("heteroaccel-webhook"))
+	feed, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped := rest.CopyConfig(config)
+	wrapped.Wrap(c.wrap)
+	crashing, err = kubernetes.NewForConfig(wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys = kube.NewKeys(feed, stack.Namespace, true, zerolog.Nop())
+	if err := keys.Wait(ctx, func(err error) { t.Log(err) }); err != nil {
+		t.Fatal(err)
+	}
+	return feed, crashing, keys
+}
+
 // begin starts one. The counting begins once it has looked for what an earlier
 // one may have left.
 func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	// With the webhook's own rights, and under the policies that hold it to them.
-	config := kube.Protobuf(s.RESTAs("heteroaccel-webhook"))
-	feedClient, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	crashing := rest.CopyConfig(config)
-	crashing.Wrap(c.wrap)
-	client, err := kubernetes.NewForConfig(crashing)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := kube.NewKeys(feedClient, stack.Namespace, true, zerolog.Nop())
-	if err := keys.Wait(ctx, func(err error) { t.Log(err) }); err != nil {
-		t.Fatal(err)
-	}
+	feedClient, client, keys := clients(ctx, t, s, c)
 	profiles := profile.NewStore()
 	times := func(inference string, kind accel.Kind) time.Duration {
 		if p, ok := profiles.Get(inference); ok {
