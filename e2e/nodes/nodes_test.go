@@ -95,6 +95,8 @@ func victim() error {
 // TestNoTrace: whether the program stops them, is interrupted, or is killed at
 // any time, nothing of the nodes is left.
 func TestNoTrace(t *testing.T) {
+	// What another program has left in /tmp is none of ours.
+	t.Setenv("TMPDIR", t.TempDir())
 	before := traces(t)
 	if len(before) > 0 {
 		t.Fatalf("there is something of another cluster's: %s", before)
