@@ -63,6 +63,7 @@ func TestInstalls(t *testing.T) {
 		comesFromBefore(t, "standard", func(t *testing.T) { startCertManager(t) })
 	})
 	t.Run("edge, from the revision before", func(t *testing.T) { comesFromBefore(t, "edge", nil) })
+	t.Run("without a registry", airGapped)
 }
 
 // helmTests: the check says from inside what it said from outside, and leaves nothing.
