@@ -26,7 +26,7 @@ release: ## Make images, manifests, chart, command line program and bundles of a
 demo: prepare ## Run four inferences on four accelerators of a simulated cluster (DEMO_EXIT=1 ends by itself, BINDING=late binds pods late)
 	@go run ./e2e/demo
 
-cluster: privileged ## Run four real inferences on three real kubelets, as root (CLUSTER_EXIT=1 ends by itself, INSTALL=yes installs what is missing)
+cluster: privileged ## Run four real inferences on three real kubelets, as root (CLUSTER_EXIT=1 ends by itself, INSTALL=yes installs what is missing, BINDING=late binds pods late by DRA)
 	@go run ./e2e/edge/up
 
 images: ## Build the images of docker-compose.yaml, and load them into Docker
@@ -39,7 +39,7 @@ test-all: lint unit e2e-long e2e-older fuzz faults soak ## Run every test that n
 
 test-cluster: privileged ## Run the tests on real kubelets, as root
 	@./e2e/needs.sh cc venv
-	go test -race -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/... ./e2e/installs
+	go test -race -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/... ./e2e/drivers ./e2e/installs
 
 test-compose: ## Run the tests of docker-compose.yaml on a Docker engine, as root
 	@./e2e/needs.sh cc

@@ -53,7 +53,7 @@ func TestGateway(t *testing.T) {
 		})
 		served[i] = s
 		if want := address + ":80/sessions/" + s.Pod; s.Address != want || s.URL != "http://"+want {
-			shared.explain()
+			shared.Explain()
 			t.Fatalf("%s is %s at %s, %s; want %s", name, s.State, s.Address, s.Reason, want)
 		}
 		t.Logf("%s at %s after %s", name, s.URL, since(begin))

@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 func eventually(t *testing.T, what string, try func(ctx context.Context) error) {
 	t.Helper()
 	if err := shared.Wait(t.Context(), try); err != nil {
-		shared.explain()
+		shared.Explain()
 		t.Fatalf("%s: %v", what, err)
 	}
 }

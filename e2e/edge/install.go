@@ -31,14 +31,17 @@ const (
 // install installs what a cluster has before us, and then us, from manifests.
 func (e *Edge) install(ctx context.Context) error {
 	begin := time.Now()
-	at := func(names ...string) string { return filepath.Join(append([]string{e.Root, "e2e"}, names...)...) }
+	from := filepath.Join(e.Root, "e2e", "edge")
+	if e.late {
+		from = filepath.Join(from, "late")
+	}
 	for _, step := range []func() error{
 		func() error { return e.Install(ctx) },
-		func() error { return e.Run(ctx, "apply", "--server-side", "-k", at("edge", "install")) },
+		func() error { return e.Run(ctx, "apply", "--server-side", "-k", filepath.Join(from, "install")) },
 		func() error { return e.secure(ctx) },
 		func() error { return e.Ready(ctx) },
 		func() error { return e.Established(ctx, "inferenceprofiles.heteroaccel.io") },
-		func() error { return e.Run(ctx, "apply", "--server-side", "-k", at("edge", "registry")) },
+		func() error { return e.Run(ctx, "apply", "--server-side", "-k", filepath.Join(from, "registry")) },
 		func() error {
 			return e.Rollout(ctx, stack.ExporterNamespace, "daemonset/heteroaccel-exporter")
 		},
@@ -47,6 +50,7 @@ func (e *Edge) install(ctx context.Context) error {
 		},
 		func() error { return e.configureScheduler(ctx) },
 		func() error { return e.Wait(ctx, e.ready) },
+		func() error { return e.Wait(ctx, e.claimable) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -95,8 +99,11 @@ func (e *Edge) secure(ctx context.Context) error {
 }
 
 // configureScheduler starts the scheduler again with the extender of
-// deploy/scheduler, over mutual TLS as its README says.
+// deploy/scheduler, over mutual TLS as its README says. Pods that are bound late need none.
 func (e *Edge) configureScheduler(ctx context.Context) error {
+	if e.late {
+		return nil
+	}
 	extenders, err := stack.Extenders(e.Root)
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func find(t *testing.T, name string, served []camera.Session) {
 	}
 	said, err := shared.Say(t.Context(), name, args...)
 	if err != nil {
-		shared.explain()
+		shared.Explain()
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(said), "\n")
@@ -114,7 +114,7 @@ func TestAddressesAnswer(t *testing.T) {
 	}
 	asking.Wait()
 	if t.Failed() {
-		shared.explain()
+		shared.Explain()
 		t.FailNow()
 	}
 	var kinds []string

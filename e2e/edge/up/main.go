@@ -3,6 +3,9 @@
 // ran and what throughput it had. Then a client asks the connector for an
 // inference and sends a picture to the address that it gets.
 //
+// With BINDING=late the exporters are the devices' DRA driver, pods are bound late, and
+// one that waits is shown to get what frees.
+//
 // It keeps the cluster up until Ctrl-C; with CLUSTER_EXIT=1 it ends by itself,
 // and fails if what it showed is not what it claims.
 package main
@@ -30,7 +33,11 @@ func main() {
 }
 
 func start(ctx context.Context) (narrate.Stage, error) {
-	e, err := edge.Start(ctx, edge.Config{Out: os.Stdout})
+	late, err := narrate.LateBinding()
+	if err != nil {
+		return nil, err
+	}
+	e, err := edge.Start(ctx, edge.Config{Out: os.Stdout, Late: late})
 	if err != nil {
 		return nil, err
 	}
@@ -38,5 +45,5 @@ func start(ctx context.Context) (narrate.Stage, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.Stop())
 	}
-	return show{e, n}, nil
+	return show{e, n, late}, nil
 }

@@ -17,6 +17,7 @@ const (
 type show struct {
 	*edge.Edge
 	narrate.Narrator
+	late bool
 }
 
 // Show implements narrate.Stage: four inferences, four kinds, four throughputs,
@@ -44,6 +45,12 @@ func (s show) Show(ctx context.Context) error {
 	narrate.Title("What the extender and Prometheus say of them")
 	if err := s.look(ctx); err != nil {
 		return err
+	}
+	if s.late {
+		narrate.Title("One that waits gets what frees")
+		if err := s.Move(ctx, pods); err != nil {
+			return err
+		}
 	}
 	return s.session(ctx)
 }
