@@ -121,13 +121,16 @@ func unschedulable(pod *corev1.Pod) string {
 	return ""
 }
 
-// log is what a pod's container wrote.
-func log(t *testing.T, pod string) string {
+// says waits until what a pod's container has written satisfies enough, and returns it.
+// A kubelet that has just started does not have it at once.
+func says(t *testing.T, pod string, enough func(string) bool) (said string) {
 	t.Helper()
-	said, err := shared.Kubectl(t.Context(), "logs", pod)
-	if err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, pod+" says what it has", func(ctx context.Context) (err error) {
+		if said, err = shared.Kubectl(ctx, "logs", pod); err == nil && !enough(said) {
+			err = fmt.Errorf("it says %q", said)
+		}
+		return err
+	})
 	return said
 }
 

@@ -67,13 +67,7 @@ func infers(t *testing.T, name, inference string) (kind string, pod *corev1.Pod)
 	} else {
 		want = append(want, "Device nodes: "+files[kind]+"\n", "HETEROACCEL_KIND="+kind)
 	}
-	said := ""
-	eventually(t, name+" infers", func(context.Context) error {
-		if said = log(t, name); !strings.Contains(said, "First inference took") {
-			return fmt.Errorf("it says\n%s", said)
-		}
-		return nil
-	})
+	said := says(t, name, func(s string) bool { return strings.Contains(s, "First inference took") })
 	for _, w := range want {
 		if !strings.Contains(said, w) {
 			t.Errorf("pod %s, which is for %s, does not say %q: it says\n%s", name, kind, w, said)
