@@ -42,7 +42,7 @@ var patches = []string{"../certs/webhook.yaml", "../certs/flags.yaml", "../certs
 	"extender-tls/deployment.yaml", "extender-tls/flags.yaml", "extender-pages/flags.yaml", "extender-replicas/deployment.yaml",
 	"webhook-client-ca/deployment.yaml", "webhook-client-ca/flags.yaml", "external-use/daemonset.yaml", "external-use/flags.yaml",
 	"device-driver/daemonset.yaml", "device-driver/flags.yaml",
-	"no-readmission/flags.yaml", "no-readmission/rights.yaml", "late-binding/flags.yaml"}
+	"no-readmission/flags.yaml", "no-readmission/rights.yaml", "late-binding/flags.yaml", "late-binding/extender-flags.yaml"}
 
 // files lists the YAML files of deploy/ and certs/.
 func files(t *testing.T) []string {

@@ -18,7 +18,6 @@ import (
 
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
-	"heteroaccel.io/pkg/dra"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/policy"
@@ -45,7 +44,7 @@ func beginLate(t *testing.T, s *stack.Stack, c *crash) *process {
 		Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})
 	feeds.Pods.Register(kube.OnPod(r.SetPod), r.DeletePod)
-	feeds.WatchDRA(dra.New(inv, func(err error) { t.Error(err) }), func(string, error) {}).Register(r.SetClaim, r.DeleteClaim)
+	feeds.WatchDRA(inv, zerolog.Nop()).Register(r.SetClaim, r.DeleteClaim)
 	done := make(chan struct{}, 2)
 	go func() { _ = feeds.Run(ctx); done <- struct{}{} }()
 	go func() {

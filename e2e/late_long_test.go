@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +70,23 @@ func bound(t *testing.T, s *stack.Stack, p *corev1.Pod, kind, image, device stri
 	return p
 }
 
+// shows waits until the extender's page of a pod has all of these.
+func shows(t *testing.T, s *stack.Stack, p *corev1.Pod, want ...string) {
+	t.Helper()
+	eventually(t, func(ctx context.Context) error {
+		page, err := stack.Get(ctx, s.URL("extender", "/pods/"+p.Namespace+"/"+p.Name))
+		if err != nil {
+			return err
+		}
+		for _, w := range want {
+			if !strings.Contains(page, w) {
+				return fmt.Errorf("%q is not in:\n%s", w, page)
+			}
+		}
+		return nil
+	})
+}
+
 // movedToWhatFrees: a pod that waits for the GPU gets the NPU that frees, as the same
 // pod, and its claim goes with it.
 func movedToWhatFrees(t *testing.T, s *stack.Stack) {
@@ -85,6 +103,8 @@ func movedToWhatFrees(t *testing.T, s *stack.Stack) {
 		}
 		return fmt.Errorf("kube-scheduler has not looked at it: %v", p.Status.Conditions)
 	})
+	claim := *waits.Spec.ResourceClaims[0].ResourceClaimName
+	shows(t, s, waits, claim+": kube-scheduler has allocated nothing to it", "1 device of DeviceClass gpu.test", "held by default/holds-gpu", "not asked: ")
 	freed := time.Now()
 	if err := s.Client().CoreV1().Pods(npu.Namespace).Delete(t.Context(), npu.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
@@ -94,6 +114,7 @@ func movedToWhatFrees(t *testing.T, s *stack.Stack) {
 	if moved.UID != waits.UID {
 		t.Error("the pod was recreated")
 	}
+	shows(t, s, moved, claim+": npu.test/", reason(moved), "not asked: ")
 	for _, p := range []*corev1.Pod{gpu, moved} {
 		if err := s.Client().CoreV1().Pods(p.Namespace).Delete(t.Context(), p.Name, metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)

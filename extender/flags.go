@@ -33,6 +33,8 @@ type flags struct {
 	telemetry monitor.Flags
 	unmanaged bool
 	namespace string
+
+	resourceClaims bool
 }
 
 func (f *flags) add(fs *pflag.FlagSet) {
@@ -49,6 +51,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	f.hostname, _ = os.Hostname() // "" is no pod's
 	f.telemetry.Add(fs)
 	fs.BoolVar(&f.unmanaged, "unmanaged-pods", true, "also keep pods that HeteroAccel did not admit, such as those pinned to an accelerator by hand, off devices that are unhealthy or used outside Kubernetes; false leaves those pods alone")
+	fs.BoolVar(&f.resourceClaims, "resource-claims", false, "watch what Dynamic Resource Allocation has of devices, and which ResourceClaims have them, so that the pages show what pods wait for that are bound late, and what they got; needs get, list and watch on the resources of resource.k8s.io")
 	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of the webhook, whose key verifies which pods are ours, and of the Service heteroaccel-extender")
 	f.kube.Add(fs)
 }

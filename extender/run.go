@@ -48,6 +48,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return err
 	}
 	feeds.Pods.Register(kube.OnPod(exporters.Set), exporters.Delete)
+	if f.resourceClaims {
+		feeds.WatchDRA(inv, log)
+	}
 	scrapes := monitor.New(source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), scrapes)
 
@@ -66,6 +69,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		Suspended:    suspension.Suspended,
 		NotRecreated: status.NotRecreated,
 		ManagedOnly:  !f.unmanaged,
+		Claims:       f.resourceClaims,
 		MayList:      access.MayList,
 		VerbsAt:      f.endpoint(),
 		Registerer:   registry,

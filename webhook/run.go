@@ -18,7 +18,6 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/certificate"
-	"heteroaccel.io/pkg/dra"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/leader"
@@ -152,14 +151,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		}
 		feeds.Pods.Register(kube.OnPod(readmitter.SetPod), readmitter.DeletePod)
 		if late {
-			devices := dra.New(inv, func(err error) { log.Error().Err(err).Msg("a DeviceClass cannot be evaluated: it has no devices here") })
-			feeds.WatchDRA(devices, func(resource string, err error) {
-				if err != nil {
-					log.Error().Err(err).Msg("devices cannot be seen")
-				} else {
-					log.Info().Str("resource", resource).Msg("seen again")
-				}
-			}).Register(readmitter.SetClaim, readmitter.DeleteClaim)
+			feeds.WatchDRA(inv, log).Register(readmitter.SetClaim, readmitter.DeleteClaim)
 		}
 		served.Replaces = readmitter.Replaces
 		work = append(work, readmitter.Run)

@@ -47,7 +47,7 @@ func (c *Cluster) AddNode(ctx context.Context, m *machine.Machine) (*Node, error
 	if err := m.Write(dir); err != nil {
 		return nil, err
 	}
-	n := &Node{Machine: m, Kubelet: kubelet.New(filepath.Join(dir, "kubelet.sock"), m, func() []*corev1.Pod { return c.pods.On(m.Name) })}
+	n := &Node{Machine: m, Kubelet: kubelet.New(filepath.Join(dir, "kubelet.sock"), m, func() []*corev1.Pod { return c.pods.On(m.Name) }, c.pods.Claim)}
 	if err := n.Kubelet.Start(); err != nil {
 		return nil, err
 	}

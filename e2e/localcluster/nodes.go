@@ -79,7 +79,7 @@ func join(ctx context.Context, client kubernetes.Interface, m *machine.Machine, 
 	if err := m.Write(dir); err != nil {
 		return err
 	}
-	answers := kubelet.New(filepath.Join(dir, "kubelet.sock"), m, func() []*corev1.Pod { return pods.On(m.Name) })
+	answers := kubelet.New(filepath.Join(dir, "kubelet.sock"), m, func() []*corev1.Pod { return pods.On(m.Name) }, pods.Claim)
 	if err := answers.Start(); err != nil {
 		return err
 	}

@@ -3,8 +3,10 @@ package nodepods
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -13,14 +15,15 @@ import (
 // byNode indexes pods by the node they are bound to.
 const byNode = "node"
 
-// Pods follows all pods of a cluster.
+// Pods follows all pods of a cluster, and the ResourceClaims by which some have devices.
 type Pods struct {
-	informer cache.SharedIndexInformer
+	informer, claims cache.SharedIndexInformer
 }
 
 // New returns one that follows nothing until Run.
 func New(client kubernetes.Interface) *Pods {
-	informer := informers.NewSharedInformerFactory(client, 0).Core().V1().Pods().Informer()
+	factory := informers.NewSharedInformerFactory(client, 0)
+	informer := factory.Core().V1().Pods().Informer()
 	// It cannot fail on an informer that has not been started.
 	_ = informer.AddIndexers(cache.Indexers{byNode: func(object any) ([]string, error) {
 		if pod, ok := object.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
@@ -28,18 +31,33 @@ func New(client kubernetes.Interface) *Pods {
 		}
 		return nil, nil
 	}})
-	return &Pods{informer}
+	return &Pods{informer, factory.Resource().V1().ResourceClaims().Informer()}
 }
 
-// Run follows the pods until ctx ends.
-func (p *Pods) Run(ctx context.Context) { p.informer.RunWithContext(ctx) }
+// Run follows them until ctx ends.
+func (p *Pods) Run(ctx context.Context) {
+	var both sync.WaitGroup
+	both.Go(func() { p.claims.RunWithContext(ctx) })
+	p.informer.RunWithContext(ctx)
+	both.Wait()
+}
 
-// Wait waits until all pods that there are were listed.
+// Wait waits until all that there are were listed.
 func (p *Pods) Wait(ctx context.Context) error {
-	if !cache.WaitForCacheSync(ctx.Done(), p.informer.HasSynced) {
-		return fmt.Errorf("watch pods: %w", context.Cause(ctx))
+	if !cache.WaitForCacheSync(ctx.Done(), p.informer.HasSynced, p.claims.HasSynced) {
+		return fmt.Errorf("watch pods and ResourceClaims: %w", context.Cause(ctx))
 	}
 	return nil
+}
+
+// Claim is a ResourceClaim, nil for none; not to be changed.
+func (p *Pods) Claim(namespace, name string) *resourcev1.ResourceClaim {
+	object, _, err := p.claims.GetIndexer().GetByKey(namespace + "/" + name)
+	if err != nil {
+		panic(err) // an indexer in memory has none
+	}
+	claim, _ := object.(*resourcev1.ResourceClaim)
+	return claim
 }
 
 // On are the pods that are bound to a node, ended ones included; not to be changed.

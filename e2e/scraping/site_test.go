@@ -125,7 +125,7 @@ func startNode(t *testing.T, m *machine.Machine) *node {
 		}}}},
 	}
 	n := &node{Machine: m, address: fmt.Sprintf("127.0.0.1:%d", port(t))}
-	n.kubelet = kubelet.New(filepath.Join(dir, "k.sock"), m, func() []*corev1.Pod { return []*corev1.Pod{pod} })
+	n.kubelet = kubelet.New(filepath.Join(dir, "k.sock"), m, func() []*corev1.Pod { return []*corev1.Pod{pod} }, nil)
 	do(t, n.kubelet.Start())
 	t.Cleanup(n.kubelet.Stop)
 	n.start(t)

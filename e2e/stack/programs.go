@@ -90,6 +90,9 @@ func (s *Stack) StartExtender(ctx context.Context, further ...string) error {
 		"--health-probe-bind-address", status,
 		"--metrics-bind-address", status,
 	}, slices.Concat(telemetry, s.cfg.Extender, further)...)
+	if s.cfg.Late {
+		args = append(args, "--resource-claims")
+	}
 	if err := s.run("extender", "extender", args...); err != nil {
 		return err
 	}

@@ -35,8 +35,8 @@ type Config struct {
 	Scrape time.Duration
 	// CertManager has cert-manager issue the webhook's certificate.
 	CertManager bool
-	// Late gives the webhook the rights to bind pods late, and kube-scheduler no
-	// extender.
+	// Late gives the webhook the rights to bind pods late, has the extender watch
+	// ResourceClaims, and kube-scheduler not ask it.
 	Late bool
 	// Drive has the exporters serve the devices of machines that no device plugin
 	// serves as DRA driver, without a kubelet, and the registry's profiles name them.

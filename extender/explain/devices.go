@@ -137,11 +137,12 @@ func state(d accel.Device, holders []holderView, fresh bool) string {
 	}
 }
 
-// holdersOf are the pods bound to a node that hold a resource, by name.
+// holdersOf are the pods bound to a node that hold a resource, by name. What pods hold
+// through ResourceClaims counts for the DeviceClasses of these devices.
 func holdersOf(n *inventory.Node, resource string) []*inventory.Pod {
 	var pods []*inventory.Pod
 	for _, p := range n.Holders {
-		if p.Needs.Device(resource) > 0 {
+		if p.Holds().Device(resource) > 0 {
 			pods = append(pods, p)
 		}
 	}

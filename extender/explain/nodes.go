@@ -26,7 +26,8 @@ type nodeView struct {
 	// Conflict is why what exporters say of the node is ignored now.
 	Conflict string  `json:"conflict,omitempty"`
 	CPU      cpuView `json:"cpu"`
-	// Resources are the extended resources by Kubernetes' own accounting.
+	// Resources are the extended resources by Kubernetes' own accounting, and by their
+	// implicit names (KEP-5004) the DeviceClasses that select devices here.
 	Resources []resourceView `json:"resources"`
 	Devices   []deviceView   `json:"devices"`
 	// Unmapped are pods that hold devices here, but telemetry does not show yet
@@ -119,6 +120,9 @@ func (s *Pages) viewNode(n *inventory.Node, who *viewer) *nodeView {
 	kinds := s.Profiles.ResourceKinds()
 	for _, d := range n.Capacity.Devices {
 		served := kinds[corev1.ResourceName(d.Resource)]
+		if class, ok := accel.ClassOf(d.Resource); ok {
+			served = s.kindsOf(class)
+		}
 		if served == nil {
 			served = []accel.Kind{}
 		}
@@ -163,15 +167,28 @@ func ago(seconds float64) string {
 	return duration.HumanDuration(time.Duration(seconds * float64(time.Second)))
 }
 
-// unreported are the resources without a device in the telemetry.
+// unreported are the resources without a device in the telemetry. A DeviceClass has one if
+// there is a device of a kind that it is for, and the CPU is always there.
 func (v *nodeView) unreported() []resourceView {
 	var rs []resourceView
 	for _, r := range v.Resources {
-		if !slices.ContainsFunc(v.Devices, func(d deviceView) bool { return d.Resource == r.Resource }) {
+		_, isClass := accel.ClassOf(r.Resource)
+		reported := func(d deviceView) bool {
+			return d.Resource == r.Resource || isClass && slices.Contains(r.Kinds, d.Kind)
+		}
+		if !slices.ContainsFunc(v.Devices, reported) && !(isClass && slices.Contains(r.Kinds, accel.CPU)) {
 			rs = append(rs, r)
 		}
 	}
 	return rs
+}
+
+// name is the resource, or the DeviceClass.
+func (r resourceView) name() string {
+	if class, ok := accel.ClassOf(r.Resource); ok {
+		return "DeviceClass " + class
+	}
+	return r.Resource
 }
 
 func (r resourceView) kind() string {

@@ -23,7 +23,7 @@ func (v *nodesView) text(p *page) {
 			add(n.Name, string(d.Kind), d.ID, d.State+percent(d.Load), telemetry, names(d.Holders))
 		}
 		for _, r := range n.unreported() {
-			add(n.Name, r.kind(), r.Resource, fmt.Sprintf("%d of %d free", r.Usable, r.Capacity), telemetry, "")
+			add(n.Name, r.kind(), r.name(), fmt.Sprintf("%d of %d free", r.Usable, r.Capacity), telemetry, "")
 		}
 		if len(n.Unmapped) > 0 {
 			add(n.Name, "?", "unknown", "busy", telemetry, names(n.Unmapped))
@@ -58,7 +58,7 @@ func (v *nodeView) text(p *page) {
 	for _, r := range v.unreported() {
 		p.line("")
 		p.line(clean(r.kind()))
-		p.field(2, "resource", r.Resource)
+		p.field(2, "resource", r.name())
 		p.field(2, "state", fmt.Sprintf("%d of %d free; no telemetry of its devices", r.Usable, r.Capacity))
 	}
 	if len(v.Unmapped) > 0 {

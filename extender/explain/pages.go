@@ -30,6 +30,8 @@ type Config struct {
 	Suspended func() bool
 	// NotRecreated are pods that the API server refuses to recreate.
 	NotRecreated func() []kube.NotRecreated
+	// Claims is set where the inventory has what is allocated to ResourceClaims.
+	Claims bool
 	// MayList reports whether the sender of a request may list a resource, in a
 	// namespace or, if that is "", in the whole cluster.
 	MayList func(r *http.Request, resource schema.GroupResource, namespace string) (bool, error)

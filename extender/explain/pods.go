@@ -133,6 +133,9 @@ func (v *podsView) text(p *page) {
 type podDetail struct {
 	podView
 	UID string `json:"uid"`
+	// Claim is the ResourceClaim of a pod that is bound late, absent for one that is
+	// bound early.
+	Claim *claimView `json:"resourceClaim,omitempty"`
 	// Waiting says what a pending pod waits for.
 	Waiting *waitView `json:"waiting,omitempty"`
 	// Asked is whether kube-scheduler asked the extender's filter about the
@@ -175,8 +178,9 @@ func (s *Pages) pod(r *http.Request, who *viewer) (view, error) {
 	case p.Managed == nil:
 		return nil, missing(fmt.Sprintf("pod %q in namespace %q was not admitted by HeteroAccel: annotate pods with %s before they are created", name, namespace, accel.InferenceAnnotation))
 	}
-	v := &podDetail{podView: *s.viewPod(p), UID: string(p.UID)}
-	if v.waits {
+	v := &podDetail{podView: *s.viewPod(p), UID: string(p.UID), Claim: s.viewClaim(p)}
+	// Whether there are devices for its claim is not known where claims are not watched.
+	if v.waits && (s.Claims || p.Claim == "" || len(p.Needs.Devices) == 0) {
 		v.Waiting = s.viewWait(p, who)
 	}
 	if last, ok := s.History.Filter(v.UID); ok {
@@ -201,8 +205,9 @@ func (s *Pages) viewCall(last history.Call, who *viewer) *callView {
 }
 
 // asked says whether kube-scheduler asked the filter about a pod. It does so if
-// its own plugins pass a node. So if it did not ask about a pending pod with a
-// verdict, they passed none.
+// its own plugins pass a node, and the pod requests a resource that the extender
+// manages. So if it did not ask about a pending pod of these with a verdict, they passed
+// none.
 func (s *Pages) asked(p *inventory.Pod, last *callView) (asked history.Asked, message string) {
 	var created time.Time
 	if p.Run != nil {
@@ -212,6 +217,8 @@ func (s *Pages) asked(p *inventory.Pod, last *callView) (asked history.Asked, me
 	case asked == history.Yes && last != nil:
 		return asked, fmt.Sprintf("asked %s ago about %s: %d passed, %d rejected",
 			ago(last.AgeSeconds), count(last.Passed+last.Rejected, "node"), last.Passed, last.Rejected)
+	case p.Claim != "":
+		return history.No, "not asked: kube-scheduler itself knows the devices for the pod's ResourceClaim"
 	case len(p.Needs.Devices) == 0:
 		return asked, "not asked: kube-scheduler asks only about pods that need a device"
 	case asked == history.Unknown && created.Before(s.History.Since()):
@@ -235,6 +242,9 @@ func (v *podDetail) text(p *page) {
 	p.field(0, "inference", cmp.Or(v.Inference, "-"))
 	p.field(0, "kind", cmp.Or(string(v.Kind), "-"))
 	p.field(0, "node", v.where())
+	if v.Claim != nil {
+		p.field(0, "claim", v.Claim.String())
+	}
 	p.field(0, "phase", cmp.Or(string(v.Phase), "-"))
 	p.field(0, "age", v.age())
 	p.field(0, "why", cmp.Or(v.Reason, "unknown: the annotation with the reason was removed"))

@@ -33,6 +33,8 @@ type variantView struct {
 	Kind accel.Kind `json:"kind"`
 	// Devices are the extended resources it takes; empty for the CPU.
 	Devices map[string]int64 `json:"devices"`
+	// DeviceClass is where pods that are bound late get their device, if they can be.
+	DeviceClass string `json:"deviceClassName,omitempty"`
 	// Device is the OpenVINO device name.
 	Device string `json:"device"`
 	Image  string `json:"image"`
@@ -105,7 +107,7 @@ func (s *Pages) viewProfile(p *profile.Profile) *profileView {
 	for _, variant := range p.Variants {
 		learned, used := variant.Learned.Time(), variant.Estimate
 		w := variantView{
-			Kind: variant.Kind, Devices: map[string]int64{}, Device: variant.Device, Image: variant.Spec.Image,
+			Kind: variant.Kind, Devices: map[string]int64{}, DeviceClass: variant.Class, Device: variant.Device, Image: variant.Spec.Image,
 			HintSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned), UsedSeconds: seconds(used),
 			Speed: variant.Speed, UsedFrom: variant.Basis.String(),
 			Runs: variant.Learned.Runs(), Namespaces: variant.Learned.Namespaces(), LastObserved: known(variant.Learned.Last()),
@@ -198,6 +200,9 @@ func (v *profileView) text(p *page) {
 		p.line(clean(string(w.Kind)))
 		p.field(2, "image", w.Image)
 		p.field(2, "devices", w.devices())
+		if w.DeviceClass != "" {
+			p.field(2, "class", w.DeviceClass+", when bound late")
+		}
 		p.field(2, "device flag", w.Device)
 		p.field(2, "hint", timeText(w.hint))
 		p.field(2, "learned", w.learnedText())

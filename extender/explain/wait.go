@@ -156,7 +156,7 @@ func held(n *inventory.Node, d resources.Devices, who *viewer) string {
 		holders = append(holders, fmt.Sprintf("%d more", more))
 	}
 	if len(holders) == 0 {
-		return fmt.Sprintf("%d of %d %s are allocatable", n.Allocatable.Device(d.Resource), n.Capacity.Device(d.Resource), d.Resource)
+		return fmt.Sprintf("%d of %s are allocatable", n.Allocatable.Device(d.Resource), amountText(n.Capacity.Device(d.Resource), d.Resource))
 	}
 	return "held by " + strings.Join(holders, ", ")
 }

@@ -42,7 +42,7 @@ func (v *waitView) text(p *page) {
 func (n needsView) String() string {
 	var parts []string
 	for _, r := range slices.Sorted(maps.Keys(n.Devices)) {
-		parts = append(parts, fmt.Sprintf("%d %s", n.Devices[r], r))
+		parts = append(parts, amountText(n.Devices[r], r))
 	}
 	return cmp.Or(strings.Join(parts, " and "), coreText(n.Cores)+" cores")
 }

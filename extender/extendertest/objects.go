@@ -70,6 +70,15 @@ func In(namespace string) func(*corev1.Pod) {
 }
 
 // seal is the record of a pod that was admitted for a kind.
+// Late has a pod that Managed makes be bound late, by a ResourceClaim.
+func Late(class, claim string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Annotations[accel.OriginalAnnotation] = record.Seal(fmt.Sprintf(`{"container":"inference","inference":"face-recognition","kind":%q,"class":%q,"claim":%q}`,
+			p.Annotations[accel.SelectedAnnotation], class, claim), key, p.Namespace, "")
+		p.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "heteroaccel", ResourceClaimName: &claim}}
+	}
+}
+
 func seal(namespace string, kind accel.Kind) string {
 	return record.Seal(fmt.Sprintf(`{"container":"inference","inference":"face-recognition","kind":%q}`, kind), key, namespace, "")
 }

@@ -41,6 +41,8 @@ type Config struct {
 	NotRecreated func() []kube.NotRecreated
 	// ManagedOnly leaves pods alone that HeteroAccel did not admit.
 	ManagedOnly bool
+	// Claims is set where the inventory has what is allocated to ResourceClaims.
+	Claims bool
 	// MayList reports whether the sender of a request for a page may list a resource,
 	// in a namespace or, if that is "", in the whole cluster.
 	MayList func(r *http.Request, resource schema.GroupResource, namespace string) (bool, error)
@@ -78,7 +80,7 @@ func New(c Config) (*Server, error) {
 	c.FollowPods(watcher.SetPod, watcher.DeletePod)
 	shown := explain.New(explain.Config{
 		Inventory: c.Inventory, Profiles: c.Profiles, History: calls, Bypassed: watcher.Report, Alone: watcher.Alone,
-		Conflict:  c.Conflict,
+		Conflict: c.Conflict, Claims: c.Claims,
 		Suspended: c.Suspended, NotRecreated: c.NotRecreated, MayList: c.MayList, VerbsAt: c.VerbsAt,
 	})
 	asked, pages := serve.Router(c.Log), serve.Router(c.Log)

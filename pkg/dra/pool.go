@@ -9,6 +9,8 @@ import (
 // id names a device.
 type id struct{ driver, pool, device string }
 
+func (i id) String() string { return i.driver + "/" + i.pool + "/" + i.device }
+
 // poolID names a pool.
 type poolID struct{ driver, pool string }
 

@@ -147,6 +147,7 @@ func (s *Store) allocation(name types.NamespacedName) inventory.Allocation {
 	a := inventory.Allocation{Namespace: name.Namespace, Name: name.Name, Pod: c.pod, UID: c.uid, ForExtended: c.forExtended}
 	holds, taken := counts{}, map[id]int64{}
 	for _, r := range c.results {
+		a.Devices = append(a.Devices, r.String())
 		d := s.device(r.id)
 		if d == nil {
 			continue

@@ -24,13 +24,17 @@ type Allocation struct {
 	Node string
 	// Holds are the slots that it takes, for every DeviceClass that selects its devices.
 	Holds resources.Amounts
+	// Devices are what was allocated, in the scheduler's order, each "driver/pool/device",
+	// which is unique in the cluster.
+	Devices []string
 }
 
 func (a *Allocation) equal(o *Allocation) bool {
 	if a == nil || o == nil {
 		return a == o
 	}
-	return a.name() == o.name() && a.pod() == o.pod() && a.UID == o.UID && a.ForExtended == o.ForExtended && a.Node == o.Node && a.Holds.Equal(o.Holds)
+	return a.name() == o.name() && a.pod() == o.pod() && a.UID == o.UID && a.ForExtended == o.ForExtended && a.Node == o.Node && a.Holds.Equal(o.Holds) &&
+		slices.Equal(a.Devices, o.Devices)
 }
 
 func (a *Allocation) name() types.NamespacedName {
@@ -68,6 +72,18 @@ func (inv *Inventory) DeleteAllocation(namespace, name string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	inv.replaceAllocation(types.NamespacedName{Namespace: namespace, Name: name}, nil)
+}
+
+// Allocation returns what is allocated to a ResourceClaim, ok false for one that is not,
+// or not known.
+func (inv *Inventory) Allocation(namespace, name string) (a Allocation, ok bool) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	known := inv.allocations.byName[types.NamespacedName{Namespace: namespace, Name: name}]
+	if known == nil {
+		return Allocation{}, false
+	}
+	return *known, true
 }
 
 // replaceAllocation replaces the allocation of a name by a, nil for none. What its

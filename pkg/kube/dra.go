@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	resourcev1 "k8s.io/api/resource/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,20 +19,28 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"heteroaccel.io/pkg/dra"
+	"heteroaccel.io/pkg/inventory"
 )
 
-// WatchDRA feeds what the API server has of Dynamic Resource Allocation to a store,
-// which only whoever binds pods late needs; call it before Run.
+// WatchDRA feeds what the API server has of Dynamic Resource Allocation to an inventory,
+// which only whoever binds pods late, or shows such pods, needs; call it before Run.
 //
 // An API server without one of the types counts as one that has no object of it, and
 // so does one that our account may not list: the rest goes on, and neither is waited
-// for. unavailable is called with what is wrong with a resource, a sentence that says
-// what to do, once; and with nil once it can be listed again. DeviceTaintRules that the
-// API server does not know are none, and nothing is wrong. It is called by several
-// goroutines and must be quick. What is returned is the feed of the ResourceClaims, for
-// further consumers.
-func (f *Feeds) WatchDRA(store *dra.Store, unavailable func(resource string, err error)) *Feed[*resourcev1.ResourceClaim] {
-	return f.watchDRA(store, optional{f, f.client.ResourceV1().RESTClient(), unavailableInterval, unavailable})
+// for. What is wrong with a resource is logged once, and that it can be listed again.
+// DeviceTaintRules that the API server does not know are none, and nothing is wrong.
+// What is returned is the feed of the ResourceClaims, for further consumers.
+func (f *Feeds) WatchDRA(inv *inventory.Inventory, log zerolog.Logger) *Feed[*resourcev1.ResourceClaim] {
+	store := dra.New(inv, func(err error) {
+		log.Error().Err(err).Msg("a DeviceClass cannot be evaluated: it has no devices here")
+	})
+	return f.watchDRA(store, optional{f, f.client.ResourceV1().RESTClient(), unavailableInterval, func(resource string, err error) {
+		if err != nil {
+			log.Error().Err(err).Msg("devices cannot be seen")
+		} else {
+			log.Info().Str("resource", resource).Msg("seen again")
+		}
+	}})
 }
 
 func (f *Feeds) watchDRA(store *dra.Store, of optional) *Feed[*resourcev1.ResourceClaim] {
@@ -54,6 +63,10 @@ const taintRules = "devicetaintrules"
 
 // optional is what feeds have in common of types that the API server may not know, or
 // that we may not list. They are empty then, and listed again after an interval.
+//
+// unavailable is called with what is wrong with a resource, a sentence that says what to
+// do, once; and with nil once it can be listed again. It is called by several goroutines
+// and must be quick.
 type optional struct {
 	feeds       *Feeds
 	client      rest.Interface

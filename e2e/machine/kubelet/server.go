@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/types"
 	podresources "k8s.io/kubelet/pkg/apis/podresources/v1"
 
@@ -34,6 +35,7 @@ type Server struct {
 	socket  string
 	machine *machine.Machine
 	pods    func() []*corev1.Pod
+	claim   func(namespace, name string) *resourcev1.ResourceClaim
 
 	mu   sync.Mutex
 	held map[types.UID]holding
@@ -42,9 +44,10 @@ type Server struct {
 }
 
 // New returns a stopped server. pods returns the pods bound to the machine's
-// node, ended ones included; it is called for every request.
-func New(socket string, m *machine.Machine, pods func() []*corev1.Pod) *Server {
-	return &Server{socket: socket, machine: m, pods: pods, held: map[types.UID]holding{}}
+// node, ended ones included, and claim the ResourceClaim of a name, nil for none; both
+// are called for every request. claim may be nil where no pod refers to any.
+func New(socket string, m *machine.Machine, pods func() []*corev1.Pod, claim func(namespace, name string) *resourcev1.ResourceClaim) *Server {
+	return &Server{socket: socket, machine: m, pods: pods, claim: claim, held: map[types.UID]holding{}}
 }
 
 // Socket is the path of the unix socket.
@@ -128,7 +131,7 @@ func (s *Server) list() []*podresources.PodResources {
 	for _, pod := range pods {
 		p := &podresources.PodResources{Namespace: pod.Namespace, Name: pod.Name}
 		for _, c := range containers(pod) {
-			r := &podresources.ContainerResources{Name: c.Name}
+			r := &podresources.ContainerResources{Name: c.Name, DynamicResources: s.claimed(pod, c)}
 			for _, slot := range s.held[pod.UID][c.Name] {
 				r.Devices = append(r.Devices, slot.message())
 			}

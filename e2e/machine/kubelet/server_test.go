@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -32,8 +33,9 @@ type node struct {
 	server  *kubelet.Server
 	client  podresources.PodResourcesListerClient
 
-	mu   sync.Mutex
-	pods []*corev1.Pod
+	mu     sync.Mutex
+	pods   []*corev1.Pod
+	claims map[string]*resourcev1.ResourceClaim // by namespace/name
 }
 
 func newNode(t *testing.T, devices ...machine.Device) *node {
@@ -47,6 +49,10 @@ func newNode(t *testing.T, devices ...machine.Device) *node {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		return slices.Clone(n.pods)
+	}, func(namespace, name string) *resourcev1.ResourceClaim {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.claims[namespace+"/"+name]
 	})
 	if err := n.server.Start(); err != nil {
 		t.Fatal(err)
@@ -254,7 +260,7 @@ func TestNeverTwice(t *testing.T) {
 }
 
 func TestLongSocketPath(t *testing.T) {
-	s := kubelet.New(filepath.Join(t.TempDir(), string(slices.Repeat([]byte("x"), 120))), machine.G(), nil)
+	s := kubelet.New(filepath.Join(t.TempDir(), string(slices.Repeat([]byte("x"), 120))), machine.G(), nil, nil)
 	if err := s.Start(); err == nil {
 		s.Stop()
 		t.Error("a socket with a path of more than 100 characters was made")
