@@ -23,6 +23,7 @@ var axes = [][]option{
 		{values{"extender.tls.enabled": true}, []string{"deploy/extender-tls"}, ""},
 		{values{"extender.tls.enabled": true, "extender.pages.enabled": true}, []string{"deploy/extender-tls", "deploy/extender-pages"}, ""}},
 	replicasAxis: {{}, {values{"extender.replicas": 2}, []string{"deploy/extender-replicas"}, ""}},
+	bindingAxis:  {{}, {values{"webhook.binding": "auto"}, []string{"deploy/late-binding"}, ""}},
 	useAxis:      {{}, {values{"exporter.externalUse": true}, []string{"deploy/external-use"}, ""}},
 	driveAxis:    {{}, {values{"exporter.drive": []string{"npu", "fpga", "cpu"}}, []string{"deploy/device-driver"}, ""}},
 	connectorAxis: {{},
@@ -43,6 +44,7 @@ const (
 	readmissionAxis
 	extenderAxis
 	replicasAxis
+	bindingAxis
 	useAxis
 	driveAxis
 	connectorAxis
@@ -114,7 +116,7 @@ func choices() []choice {
 	var out []choice
 	for n := range 48 {
 		c := choice{certificateAxis: n % 2, telemetryAxis: n / 2 % 2, extenderAxis: n / 4 % 3, replicasAxis: n / 12 % 2}
-		c[clientCAAxis], c[readmissionAxis] = n/4%2, n/8%2
+		c[clientCAAxis], c[readmissionAxis], c[bindingAxis] = n/4%2, n/8%2, n/24
 		c[connectorAxis], c[networkAxis], c[useAxis], c[driveAxis], c[monitoringAxis], c[profilesAxis] = n%5, n/5%2, n/3%2, n/9%2, n/7%2, n/6%2
 		out = append(out, c)
 	}
@@ -157,13 +159,13 @@ func TestChartEqualsKustomize(t *testing.T) {
 // of what one workload depends on.
 func TestChoicesHavePairs(t *testing.T) {
 	have := map[string]bool{}
-	webhook, extender := map[[4]int]bool{}, map[[4]int]bool{}
+	webhook, extender := map[[5]int]bool{}, map[[5]int]bool{}
 	for _, c := range choices() {
 		for _, p := range c.pairs() {
 			have[p] = true
 		}
-		webhook[[4]int{c[certificateAxis], c[clientCAAxis], c[readmissionAxis], c[telemetryAxis]}] = true
-		extender[[4]int{c[certificateAxis], c[extenderAxis], c[replicasAxis], c[telemetryAxis]}] = true
+		webhook[[5]int{c[certificateAxis], c[clientCAAxis], c[readmissionAxis], c[bindingAxis], c[telemetryAxis]}] = true
+		extender[[5]int{c[certificateAxis], c[extenderAxis], c[replicasAxis], c[bindingAxis], c[telemetryAxis]}] = true
 	}
 	want := 0
 	for a := range axes {
@@ -171,8 +173,8 @@ func TestChoicesHavePairs(t *testing.T) {
 			want += len(axes[a]) * len(axes[b])
 		}
 	}
-	if len(have) != want || len(webhook) != 16 || len(extender) != 24 {
-		t.Errorf("%d of %d pairs, %d of 16 combinations for the webhook, %d of 24 for the extender", len(have), want, len(webhook), len(extender))
+	if len(have) != want || len(webhook) != 32 || len(extender) != 48 {
+		t.Errorf("%d of %d pairs, %d of 32 combinations for the webhook, %d of 48 for the extender", len(have), want, len(webhook), len(extender))
 	}
 	if unused := slices.IndexFunc(axes, func(o []option) bool { return len(o) < 2 }); unused >= 0 {
 		t.Errorf("axis %d has nothing to choose", unused)

@@ -45,6 +45,10 @@ var others = map[string]installation{
 		values: values{"exporter.drive": []string{"gpu", "npu"}}, components: []string{"deploy/device-driver"},
 		overlay: "patches:\n" + on("DaemonSet", "heteroaccel-exporter", `{op: replace, path: `+main+`/args/6, value: "--drive=gpu,npu"}`),
 	},
+	"late without exception": {
+		values: values{"webhook.binding": "late"}, components: []string{"deploy/late-binding"},
+		overlay: "patches:\n" + on("Deployment", "heteroaccel-webhook", `{op: replace, path: `+main+`/args/9, value: "--binding=late"}`),
+	},
 	"digest": {
 		values:  values{"image.digest": digest, "image.tag": "v9"},
 		overlay: "images: [{name: heteroaccel/heteroaccel, digest: '" + digest + "'}]\n",

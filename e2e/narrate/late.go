@@ -64,9 +64,10 @@ func (n Narrator) Move(ctx context.Context, running []corev1.Pod) error {
 		return fmt.Errorf("%w: none of the pods runs on the %s", ErrShown, frees)
 	}
 	fmt.Printf("The pod with the %s goes.\n", frees)
-	// The Job first, which would create the pod again.
+	// The Job first, which would create the pod again; alone, as the pods that go with it
+	// have half a minute to end.
 	for _, args := range [][]string{
-		{"delete", "job", running[i].Labels[batchv1.JobNameLabel], "--wait=false"},
+		{"delete", "job", running[i].Labels[batchv1.JobNameLabel], "--cascade=orphan"},
 		{"delete", "pod", running[i].Name, "--wait=false", "--grace-period=1", "--ignore-not-found"},
 	} {
 		fmt.Printf("$ kubectl %s\n", strings.Join(args, " "))

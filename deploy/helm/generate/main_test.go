@@ -81,7 +81,6 @@ func reason(path string) string {
 		"deploy/extender-replicas/deployment": "a patch, likewise",
 		"deploy/external-use/daemonset":       "a patch, likewise",
 		"deploy/device-driver/daemonset":      "a patch, likewise",
-		"deploy/late-binding/":                "not offered before it has run on real kubelets",
 		"certs/webhook.yaml":                  "a patch, likewise",
 	} {
 		if strings.HasPrefix(path, prefix) {

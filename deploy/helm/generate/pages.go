@@ -10,6 +10,7 @@ const (
 	byGateway    = `and .Values.connector.enabled .Values.connector.gateway.enabled`
 	pagesForAll  = `.Values.extender.pages.enabled`
 	networkRules = `.Values.networkPolicies.enabled`
+	lateBinding  = `ne .Values.webhook.binding "early"`
 )
 
 // pages lists every manifest that the chart has.
@@ -42,6 +43,7 @@ func pages() []page {
 
 		{from: "deploy/base/webhook/rbac.yaml", to: "webhook/rbac.yaml"},
 		{from: "deploy/base/webhook/rbac-readmission.yaml", to: "webhook/rbac-readmission.yaml", when: ".Values.webhook.readmission"},
+		{from: "deploy/late-binding/rbac.yaml", to: "webhook/rbac-late-binding.yaml", when: lateBinding},
 		{from: "deploy/base/webhook/rbac-self-signed.yaml", to: "webhook/rbac-self-signed.yaml", when: selfSigned},
 		{from: "deploy/base/webhook/service.yaml", to: "webhook/service.yaml"},
 		{from: "deploy/base/webhook/registration.yaml", to: "webhook/registration.yaml", edits: []edit{
@@ -56,6 +58,7 @@ func pages() []page {
 		{from: "deploy/base/policies/webhook-objects.yaml", to: "policies/webhook-objects.yaml"},
 		{from: "deploy/base/policies/webhook-pods.yaml", to: "policies/webhook-pods.yaml"},
 		{from: "deploy/base/policies/webhook-registration.yaml", to: "policies/webhook-registration.yaml"},
+		{from: "deploy/late-binding/policy.yaml", to: "policies/late-binding.yaml", when: lateBinding},
 
 		{from: "deploy/connector/namespace.yaml", to: "connector/namespace.yaml", when: "and .Values.connector.enabled .Values.namespaces.sessions.create"},
 		{from: "deploy/connector/rbac.yaml", to: "connector/rbac.yaml", when: connector},

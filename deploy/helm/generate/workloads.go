@@ -26,7 +26,8 @@ func webhookWorkload() page {
 		w.arguments("- --leader-elect",
 			"{{- if "+tls+" }}", "- --tls-cert-file=/certs/tls.crt", "- --tls-private-key-file=/certs/tls.key", "{{- end }}",
 			"{{- if .Values.webhook.clientCA.enabled }}", "- --client-ca-file=/client-ca/ca.crt", `- {{ printf "--client-allowed-names=%s" (join "," .Values.webhook.clientCA.allowedNames) | quote }}`, "{{- end }}",
-			"{{- if not .Values.webhook.readmission }}", "- --readmission=false", "{{- end }}"),
+			"{{- if not .Values.webhook.readmission }}", "- --readmission=false", "{{- end }}",
+			"{{- if "+lateBinding+" }}", "- --binding={{ .Values.webhook.binding }}", "{{- end }}"),
 		edit{old: rights, new: rights + lines(6, "{{- if or ("+tls+") .Values.webhook.clientCA.enabled }}") +
 			lines(8, "volumeMounts:",
 				"{{- if "+tls+" }}", "- name: certs", "  mountPath: /certs", "  readOnly: true", "{{- end }}",
@@ -46,7 +47,8 @@ func extenderWorkload() page {
 		w.arguments("- --health-probe-bind-address=:8081",
 			"{{- if .Values.extender.tls.enabled }}", "- --tls-cert-file=/certs/tls.crt", "- --tls-private-key-file=/certs/tls.key", "- --client-ca-file=/certs/ca.crt",
 			`- {{ printf "--client-allowed-names=%s" (join "," .Values.extender.tls.allowedNames) | quote }}`, "{{- end }}",
-			"{{- if "+pagesForAll+" }}", "- --pages-bind-address=:8889", "{{- end }}"),
+			"{{- if "+pagesForAll+" }}", "- --pages-bind-address=:8889", "{{- end }}",
+			"{{- if "+lateBinding+" }}", "- --resource-claims", "{{- end }}"),
 		edit{old: lines(8, "- name: health", "  containerPort: 8081"), new: lines(8, "- name: health", "  containerPort: 8081",
 			"{{- if "+pagesForAll+" }}", "- name: pages", "  containerPort: 8889", "{{- end }}")},
 		edit{old: rights, new: rights + lines(8, "{{- if .Values.extender.tls.enabled }}", "volumeMounts:", "- name: certs", "  mountPath: /certs", "  readOnly: true") +
