@@ -33,8 +33,8 @@ func rights(c *Cluster) []Line {
 }
 
 // Needed are the rights that decide whether anything works, given the arguments of the
-// webhook's container.
-func Needed(system string, webhookArgs []string) []Right {
+// containers of the webhook and the extender.
+func Needed(system string, webhookArgs, extenderArgs []string) []Right {
 	needed := []Right{
 		{Account: Webhook, Verb: "list", Resource: "pods", For: "seeing who holds a device"},
 		{Account: Webhook, Verb: "list", Resource: "nodes", For: "seeing which nodes have devices"},
@@ -51,6 +51,21 @@ func Needed(system string, webhookArgs []string) []Right {
 		needed = append(needed,
 			Right{Account: Webhook, Verb: "delete", Resource: "pods", For: "recreating pending pods (the component no-readmission does without)"},
 			Right{Account: Webhook, Verb: "patch", Resource: "pods", For: "recreating pending pods (the component no-readmission does without)"})
+	}
+	const dra = "resource.k8s.io"
+	if bindsLate(webhookArgs) {
+		const late = "binding pods late (the component late-binding)"
+		needed = append(needed,
+			Right{Account: Webhook, Verb: "list", Group: dra, Resource: "resourceslices", For: late},
+			Right{Account: Webhook, Verb: "create", Group: dra, Resource: "resourceclaims", For: late},
+			Right{Account: Webhook, Verb: "delete", Group: dra, Resource: "resourceclaims", For: late},
+			Right{Account: Webhook, Verb: "patch", Resource: "pods/resize", For: late})
+		if has(webhookArgs, "--readmission", "false") { // else it is asked for above
+			needed = append(needed, Right{Account: Webhook, Verb: "patch", Resource: "pods", For: late})
+		}
+	}
+	if watchesClaims(extenderArgs) {
+		needed = append(needed, Right{Account: Extender, Verb: "list", Group: dra, Resource: "resourceclaims", For: "showing pods that are bound late (the component late-binding)"})
 	}
 	if !has(webhookArgs, "--tls-cert-file", "") {
 		needed = append(needed,

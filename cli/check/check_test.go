@@ -230,9 +230,16 @@ func TestNobodyAnswers(t *testing.T) {
 
 // TestNeeded: what an installation does without is not asked for.
 func TestNeeded(t *testing.T) {
-	all := len(Needed("s", nil))
-	if n := len(Needed("s", []string{"--readmission=false", "--tls-cert-file=/certs/tls.crt"})); n != all-3 {
+	all := len(Needed("s", nil, nil))
+	if n := len(Needed("s", []string{"--readmission=false", "--tls-cert-file=/certs/tls.crt"}, nil)); n != all-3 {
 		t.Errorf("%d of %d rights without re-admission and with cert-manager", n, all)
+	}
+	if n := len(Needed("s", []string{"--binding=auto"}, []string{"--resource-claims"})); n != all+5 {
+		t.Errorf("%d rights where pods are bound late, and %d elsewhere", n, all)
+	}
+	// It patches pods all the same.
+	if n := len(Needed("s", []string{"--binding=late", "--readmission=false"}, []string{"--resource-claims=false"})); n != all+3 {
+		t.Errorf("%d rights where pods are bound late and none is recreated, and %d elsewhere", n, all)
 	}
 }
 

@@ -75,6 +75,9 @@ type Canary struct {
 	Err error
 	// Left is why it could not be removed.
 	Left error
+	// Late says that pods for which a device is free are bound late, so that none would
+	// show it.
+	Late bool
 	// Resource is what it requested.
 	Resource string
 	// Node is where it was bound; Verdict is why it was not.
@@ -107,7 +110,7 @@ func Run(c *Cluster) []Line {
 	}
 	for _, judge := range []func(*Cluster) []Line{
 		crd, profiles, devices, registration, webhook, trials, backstop,
-		extender, exporters, driver, telemetry, scheduler, rights, versions,
+		extender, exporters, driver, late, telemetry, scheduler, rights, versions,
 	} {
 		lines = append(lines, judge(c)...)
 	}

@@ -108,6 +108,8 @@ func canary(c *Cluster) Line {
 		return notChecked(check, "you may not create pods in namespace %s: choose another with --namespace", c.Namespace)
 	case k.Err != nil:
 		return notChecked(check, "not provable now: %v", k.Err)
+	case k.Late || k.NothingFree && c.onlyLate():
+		return ok(check, "it need not ask the extender: devices are free for pods that are bound late alone")
 	case k.NothingFree:
 		return notChecked(check, "not provable now, since no device is free for a pod that would show it: %s", last)
 	case k.Node == "":

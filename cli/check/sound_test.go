@@ -49,7 +49,7 @@ func sound(t *testing.T) *Cluster {
 		Unknown:      Fact[*corev1.Pod]{Err: errDenied},
 		Canary:       Canary{Resource: gpu, Node: "g", Answers: []pages.Asked{{Asked: "yes", Message: "asked 0s ago about 1 node: 1 passed, 0 rejected"}}, Last: time.Minute, LastPod: "default/a"},
 	}
-	c.Rights.Value = Needed(c.System, nil)
+	c.Rights.Value = Needed(c.System, nil, nil)
 	for i := range c.Rights.Value {
 		c.Rights.Value[i].Allowed = true
 	}

@@ -15,6 +15,7 @@ import (
 
 	"heteroaccel.io/cli/check"
 	"heteroaccel.io/cli/pages"
+	"heteroaccel.io/pkg/accel"
 )
 
 const (
@@ -58,14 +59,23 @@ func (g *Gatherer) canary(ctx context.Context, c *check.Cluster, clients []*page
 	for _, f := range found {
 		k.Resource = f.resource
 		created, k.Err = g.create(ctx, pod(g.Namespace, f.profile, f.kind))
+		if k.Err == nil && created.Annotations[accel.DeviceAnnotation] != "" {
+			// kube-scheduler need not ask about it.
+			if k.Late, k.Left = true, g.remove(ctx, created.Name); k.Left != nil {
+				return k
+			}
+			created = nil
+			continue
+		}
 		// A profile may be for other namespaces: then the next one is asked for.
 		if k.Err == nil || !check.Denied(k.Err) {
 			break
 		}
 	}
-	if k.Err != nil {
+	if k.Err != nil || created == nil {
 		return k
 	}
+	k.Late = false
 	g.place(ctx, created, &k)
 	if k.Err != nil || k.Node == "" {
 		return k

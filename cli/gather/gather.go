@@ -61,7 +61,7 @@ func (g *Gatherer) Gather(ctx context.Context) *check.Cluster {
 	}
 	g.api(ctx, c)
 	g.workloads(ctx, c)
-	c.Rights = check.Read(g.rights(ctx, check.Needed(g.System, c.Programs[check.Webhook].Value.Args)))
+	c.Rights = check.Read(g.rights(ctx, check.Needed(g.System, c.Programs[check.Webhook].Value.Args, c.Programs[check.Extender].Value.Args)))
 	g.trials(ctx, c)
 
 	ctx, stop := context.WithCancel(ctx) // ends the forwarding

@@ -3,6 +3,7 @@ package profile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,6 +98,11 @@ func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile)
 	out.Status.Learned = merge(in, nil)
 	changed := reset(out, time.Now())
 	changed = meta.SetStatusCondition(&out.Status.Conditions, usable(in)) || changed
+	if c := sharedPod(in); c != nil {
+		changed = meta.SetStatusCondition(&out.Status.Conditions, *c) || changed
+	} else {
+		changed = meta.RemoveStatusCondition(&out.Status.Conditions, lateBinding) || changed
+	}
 	if !changed && out.Status.Accelerators == in.Status.Accelerators && in.Status.ObservedGeneration == in.Generation &&
 		len(out.Status.Learned) == len(in.Status.Learned) {
 		return nil
@@ -115,6 +121,28 @@ func usable(in *v1alpha1.InferenceProfile) metav1.Condition {
 	}
 	if _, err := New(in); err != nil {
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "Invalid", err.Error()
+	}
+	return c
+}
+
+// lateBinding is the condition that tells whether a profile's pods can be bound late.
+const lateBinding = "LateBinding"
+
+// sharedPod is that condition, nil for a profile that asks for nothing of the kind.
+func sharedPod(in *v1alpha1.InferenceProfile) *metav1.Condition {
+	asks := in.Spec.Binding != "" && in.Spec.Binding != string(Early) ||
+		slices.ContainsFunc(in.Spec.Variants, func(v v1alpha1.Variant) bool { return v.DeviceClassName != "" })
+	p, err := New(in)
+	if !asks || err != nil {
+		return nil
+	}
+	c := &metav1.Condition{
+		Type: lateBinding, Status: metav1.ConditionTrue, ObservedGeneration: in.Generation, Reason: "Possible",
+		Message: "pods can be bound late where each DeviceClass has devices, and binding or the webhook's --binding asks for it",
+	}
+	if p.NotLate != nil {
+		c.Status, c.Reason = metav1.ConditionFalse, "VariantsDiffer"
+		c.Message = "pods are bound early: " + p.NotLate.Error()
 	}
 	return c
 }

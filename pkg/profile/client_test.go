@@ -5,9 +5,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"heteroaccel.io/pkg/profile"
@@ -76,5 +79,54 @@ func TestWriteStatus(t *testing.T) {
 	}
 	if err := client.WriteStatus(t.Context(), sent); err != nil || len(server.updates) != 1 {
 		t.Errorf("a status that is up to date was sent again: %v", err)
+	}
+}
+
+// TestLateBindingCondition: a profile that asks for late binding says whether its
+// variants can share a pod, and another says nothing of it.
+func TestLateBindingCondition(t *testing.T) {
+	server := startAPIServer(t)
+	client := server.client(t)
+	in := gpuAndCPU()
+	write := func() *metav1.Condition {
+		t.Helper()
+		n := len(server.updates)
+		if err := client.WriteStatus(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		if len(server.updates) != n+1 {
+			t.Fatalf("%d updates, want 1", len(server.updates)-n)
+		}
+		next := &v1alpha1.InferenceProfile{}
+		if err := json.Unmarshal([]byte(server.updates[n]), next); err != nil {
+			t.Fatal(err)
+		}
+		in = next
+		in.Generation++
+		return meta.FindStatusCondition(in.Status.Conditions, "LateBinding")
+	}
+	if c := write(); c != nil {
+		t.Errorf("a profile without DeviceClasses has %+v", c)
+	}
+	in.Spec.Variants[0].DeviceClassName = "gpu.example.com"
+	const noClass = "pods are bound early: the CPU variant names no deviceClassName: give each variant one, the CPU's too"
+	if c := write(); c == nil || c.Status != metav1.ConditionFalse || c.Reason != "VariantsDiffer" || c.Message != noClass {
+		t.Errorf("with one class there is %+v, want %q", c, noClass)
+	}
+	in.Spec.Variants[1].DeviceClassName = "cpu.example.com"
+	if c := write(); c == nil || c.Status != metav1.ConditionTrue || c.ObservedGeneration != in.Generation-1 {
+		t.Errorf("with both there is %+v", c)
+	}
+	in.Spec.Variants[1].Args = []string{"--threads=4"}
+	if c := write(); c == nil || c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, "args differs between the CPU variant") {
+		t.Errorf("with other arguments there is %+v", c)
+	}
+	in.Spec.Variants[0].DeviceClassName, in.Spec.Variants[1].DeviceClassName = "", ""
+	if c := write(); c != nil {
+		t.Errorf("without classes again there is %+v", c)
+	}
+	in.Spec.Binding = "late"
+	if c := write(); c == nil || c.Status != metav1.ConditionFalse {
+		t.Errorf("late without classes there is %+v", c)
 	}
 }

@@ -165,8 +165,10 @@ type InferenceProfileStatus struct {
 	//
 	// +optional
 	LearnedSince *metav1.Time `json:"learnedSince,omitempty"`
-	// conditions has one type, Usable. It is False when pods that request the
-	// profile are denied; its message says why.
+	// conditions has Usable, False when pods that request the profile are denied. A
+	// profile that names a deviceClassName, or whose binding is late or auto, has
+	// LateBinding too, False when its pods are bound early all the same. The message
+	// of each says why.
 	//
 	// +optional
 	// +listType=map
