@@ -1,7 +1,7 @@
 # Everything needs Go and git; the tests need a C compiler too, for the race
 # detector, and python3 with venv. Nothing needs root, a container runtime or a
-# cluster, but "cluster" and "test-cluster", which need root and Debian's
-# containerd, and "images" and "test-compose", which need Docker.
+# cluster, but "cluster", "test-cluster" and "test-drivers", which need root and
+# Debian's containerd, and "images" and "test-compose", which need Docker.
 
 BIN := bin
 # At most two control planes at once run tests: on two cores more would only wait
@@ -11,7 +11,7 @@ GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./connector ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build release demo cluster images test test-all test-cluster test-compose lint unit e2e e2e-long e2e-older e2e-1.36 e2e-1.35 fuzz faults soak bench experiment simulate generate vulnerabilities prepare
+.PHONY: help build release demo cluster images test test-all test-cluster test-drivers test-compose lint unit e2e e2e-long e2e-older e2e-1.36 e2e-1.35 fuzz faults soak bench experiment simulate generate vulnerabilities prepare
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,11 @@ test-all: lint unit e2e-long e2e-older fuzz faults soak ## Run every test that n
 
 test-cluster: privileged ## Run the tests on real kubelets, as root
 	@./e2e/needs.sh cc venv
-	go test -race -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/... ./e2e/drivers ./e2e/installs
+	go test -race -tags cluster -p 1 -timeout 40m ./e2e/nodes/... ./e2e/inference/... ./e2e/scraping/... ./e2e/edge/... ./e2e/installs
+
+test-drivers: privileged ## Run the tests of DRA on real kubelets, as root: the exporters as drivers, and late binding
+	@./e2e/needs.sh cc venv
+	go test -race -tags cluster -timeout 40m ./e2e/drivers
 
 test-compose: ## Run the tests of docker-compose.yaml on a Docker engine, as root
 	@./e2e/needs.sh cc
