@@ -119,9 +119,9 @@ func testProfile(t testing.TB) *profile.Profile {
 	return readProfile(t, "profile")
 }
 
-// readProfile reads the spec of a profile below testdata as the profile store
-// would.
-func readProfile(t testing.TB, file string) *profile.Profile {
+// readProfile reads the spec of a profile below testdata, changed by edits, as the
+// profile store would.
+func readProfile(t testing.TB, file string, edits ...func(*v1alpha1.InferenceProfileSpec)) *profile.Profile {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
@@ -130,6 +130,9 @@ func readProfile(t testing.TB, file string) *profile.Profile {
 	var spec v1alpha1.InferenceProfileSpec
 	if err := yaml.UnmarshalStrict(content, &spec); err != nil {
 		t.Fatal(err)
+	}
+	for _, edit := range edits {
+		edit(&spec)
 	}
 	name := "face-recognition"
 	if _, other, ok := strings.Cut(file, "-"); ok {
