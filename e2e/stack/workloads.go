@@ -15,13 +15,13 @@ import (
 // manifests too. Their pods are played by the nodes, and run nothing: the programs are
 // the processes. It returns what removes them.
 func (s *Stack) InstallWorkloads(ctx context.Context) (remove func(context.Context) error, err error) {
-	rendered, err := s.Kubectl(ctx, "kustomize", filepath.Join(s.root, "deploy", "base"))
+	rendered, err := s.Kubectl(ctx, "kustomize", filepath.Join(s.root, s.overlay()))
 	if err != nil {
-		return nil, fmt.Errorf("render deploy/base: %w", err)
+		return nil, fmt.Errorf("render %s: %w", s.overlay(), err)
 	}
 	objects, err := decode([]byte(rendered))
 	if err != nil {
-		return nil, fmt.Errorf("read deploy/base: %w", err)
+		return nil, fmt.Errorf("read %s: %w", s.overlay(), err)
 	}
 	var workloads bytes.Buffer
 	for _, o := range objects {
