@@ -17,6 +17,8 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	schedulerv1 "k8s.io/kube-scheduler/config/v1"
+	"sigs.k8s.io/yaml"
 
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
@@ -25,12 +27,12 @@ import (
 
 // lateCluster starts an installation whose pods are bound late, with the devices of
 // testdata/late-profile.yaml. The profile's NPU takes half a core, so that a pod which is
-// moved to it is resized.
+// moved to it is resized. The webhook has no right to recreate a pod.
 func lateCluster(t *testing.T, machines []*machine.Machine, webhook ...string) *stack.Stack {
 	t.Helper()
 	var out bytes.Buffer
 	s, err := launch(t.Context(), stack.Config{
-		Out: &out, Machines: machines, Late: true, Webhook: append([]string{"--binding=auto", "--readmission=false"}, webhook...),
+		Out: &out, Machines: machines, Late: true, NoReadmission: true, Webhook: append([]string{"--binding=auto", "--readmission=false"}, webhook...),
 	})
 	if err != nil {
 		t.Fatalf("start the cluster: %v\n%s", err, out.String())
@@ -39,6 +41,23 @@ func lateCluster(t *testing.T, machines []*machine.Machine, webhook ...string) *
 	lateProfile(t, s, "2s")
 	seesDevices(t, s)
 	return s
+}
+
+// asksNobody checks that kube-scheduler asks no extender.
+func asksNobody(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	file := filepath.Join(s.Dir(), "etc", "scheduler.yaml")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config schedulerv1.KubeSchedulerConfiguration
+	if err := yaml.UnmarshalStrict(raw, &config); err != nil {
+		t.Fatal(err)
+	}
+	if len(config.Profiles) > 0 || len(config.Extenders) > 0 {
+		t.Fatalf("kube-scheduler is configured with profiles or extenders:\n%s", raw)
+	}
 }
 
 // lateProfile applies the profile and its devices, with how long a run takes on an NPU.

@@ -40,8 +40,8 @@ func TestLate(t *testing.T) {
 }
 
 // latePod is a pod of the profile that may have some kinds.
-func latePod(name, kinds string) *corev1.Pod {
-	p := anyPod(name, "late", kinds)
+func latePod(name, kinds string, options ...podOption) *corev1.Pod {
+	p := anyPod(name, "late", kinds, options...)
 	p.Spec.Containers[0].Image = "late:mine"
 	return p
 }

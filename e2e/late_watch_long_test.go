@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -30,14 +31,34 @@ type claimWatch struct {
 	// holder is the claim of each device, had the last allocation of each claim.
 	holder, had map[string]string
 	pods        map[types.UID]*corev1.Pod
-	// image is that with which a pod was first seen on a node.
-	image map[types.UID]string
+	created     map[types.UID]bool
+	// bound is what a pod was first seen with on a node.
+	bound map[types.UID]ranWith
 	wrong []string
+	// unsure is set while changes may be missed. Then a device may be seen with its next
+	// claim before it is seen that the one before let it go: doubts are those.
+	unsure bool
+	doubts map[string][2]string
+	marked bool
 }
+
+// ranWith is what a pod is given with its kind.
+type ranWith struct{ image, device, cpu string }
+
+func ranWithOf(p *corev1.Pod) ranWith {
+	c := &p.Spec.Containers[0]
+	return ranWith{c.Image, p.Annotations[accel.DeviceAnnotation], c.Resources.Requests.Cpu().String()}
+}
+
+// byDriver is what goes with a device of each driver.
+var byDriver = map[string]ranWith{"gpu.test": {"late:gpu", "GPU", "1m"}, "npu.test": {"late:npu", "MYRIAD", "500m"}}
 
 func watchClaims(t *testing.T, s *stack.Stack) *claimWatch {
 	t.Helper()
-	w := &claimWatch{holder: map[string]string{}, had: map[string]string{}, pods: map[types.UID]*corev1.Pod{}, image: map[types.UID]string{}}
+	w := &claimWatch{
+		holder: map[string]string{}, had: map[string]string{}, pods: map[types.UID]*corev1.Pod{},
+		created: map[types.UID]bool{}, bound: map[types.UID]ranWith{}, doubts: map[string][2]string{},
+	}
 	factory := informers.NewSharedInformerFactory(s.Client(), 0)
 	for _, watch := range []struct {
 		informer cache.SharedIndexInformer
@@ -73,14 +94,17 @@ func (w *claimWatch) say(what string) {
 func (w *claimWatch) claim(o any) {
 	c := o.(*resourcev1.ResourceClaim)
 	w.release(c.Name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.marked = w.marked || c.Name == marker
 	if c.Status.Allocation == nil {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	for _, r := range c.Status.Allocation.Devices.Results {
 		device := r.Pool + "/" + r.Device
-		if other := w.holder[device]; other != "" {
+		if other := w.holder[device]; other != "" && w.unsure {
+			w.doubts[device] = [2]string{other, c.Name}
+		} else if other != "" {
 			w.wrong = append(w.wrong, fmt.Sprintf("%s has %s and %s", device, other, c.Name))
 		}
 		w.holder[device], w.had[c.Name] = c.Name, r.Driver
@@ -91,7 +115,11 @@ func (w *claimWatch) claimGone(o any) {
 	if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
 		o = last.Obj
 	}
-	w.release(o.(*resourcev1.ResourceClaim).Name)
+	c := o.(*resourcev1.ResourceClaim)
+	w.release(c.Name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.marked = w.marked && c.Name != marker
 }
 
 func (w *claimWatch) release(claim string) {
@@ -109,22 +137,20 @@ func (w *claimWatch) pod(o any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.pods[p.UID] = p
-	if p.Spec.NodeName != "" && w.image[p.UID] == "" {
-		w.image[p.UID] = p.Spec.Containers[0].Image
+	if _, seen := w.bound[p.UID]; !seen && p.Spec.NodeName != "" {
+		w.bound[p.UID] = ranWithOf(p)
 	}
 }
 
-// createAll creates pods at once. Where the API server has waited for the webhook in
-// vain, as on a busy machine, it is asked again, as a controller would.
-func (w *claimWatch) createAll(t *testing.T, s *stack.Stack, n int, lasts string) map[types.UID]bool {
-	t.Helper()
-	uids := map[types.UID]bool{}
-	var mu sync.Mutex
-	creates, ctx := errgroup.WithContext(t.Context())
+// createAll creates pods at once, which may have either kind, and have numbers from
+// first on. Where the API server has waited for the webhook in vain, as on a busy
+// machine, it is asked again, as a controller would.
+func (w *claimWatch) createAll(ctx context.Context, s *stack.Stack, first, n int, lasts string) error {
+	creates, ctx := errgroup.WithContext(ctx)
 	creates.SetLimit(16)
-	for i := range n {
+	for i := first; i < first+n; i++ {
 		creates.Go(func() error {
-			p := latePod(fmt.Sprintf("storm-%03d", i), []string{"gpu,npu", "npu,gpu"}[i%2])
+			p := latePod(fmt.Sprintf("storm-%04d", i), []string{"gpu,npu", "npu,gpu"}[i%2])
 			withAnnotation(cluster.DurationAnnotation, lasts)(p)
 			var created *corev1.Pod
 			err := retry.OnError(wait.Backoff{Duration: time.Second, Steps: 10}, apierrors.IsInternalError, func() (err error) {
@@ -132,17 +158,31 @@ func (w *claimWatch) createAll(t *testing.T, s *stack.Stack, n int, lasts string
 				return err
 			})
 			if err == nil {
-				mu.Lock()
-				uids[created.UID] = true
-				mu.Unlock()
+				w.mu.Lock()
+				w.created[created.UID] = true
+				w.mu.Unlock()
 			}
 			return err
 		})
 	}
-	if err := creates.Wait(); err != nil {
-		t.Fatal(err)
+	return creates.Wait()
+}
+
+// count counts the pods that wait for a node, those that run, and those that have ended.
+func (w *claimWatch) count() (waiting, running, ended int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for uid := range w.created {
+		switch p := w.pods[uid]; {
+		case p == nil || p.Spec.NodeName == "":
+			waiting++
+		case p.Status.Phase == corev1.PodSucceeded:
+			ended++
+		default:
+			running++
+		}
 	}
-	return uids
+	return waiting, running, ended
 }
 
 // unended are some of the pods that have not ended, and how they are.
@@ -159,26 +199,31 @@ func (w *claimWatch) unended() (said string) {
 	return said
 }
 
-// check checks, once all have ended, what each pod ran with, and returns how many had
-// been moved.
-func (w *claimWatch) check(t *testing.T, uids map[types.UID]bool) (moved int) {
+// check checks what each pod that was bound ran with, and returns how many had been
+// moved.
+func (w *claimWatch) check(t *testing.T) (moved int) {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, what := range w.wrong {
 		t.Error(what)
 	}
-	if len(w.pods) != len(uids) {
-		t.Errorf("%d pods were there, and %d were created", len(w.pods), len(uids))
+	if len(w.pods) != len(w.created) {
+		t.Errorf("%d pods were there, and %d were created", len(w.pods), len(w.created))
 	}
 	for uid, p := range w.pods {
-		driver, image := w.had[*p.Spec.ResourceClaims[0].ResourceClaimName], p.Spec.Containers[0].Image
-		want := map[string][2]string{"gpu.test": {"late:gpu", "GPU"}, "npu.test": {"late:npu", "MYRIAD"}}[driver]
-		if got := [2]string{image, p.Annotations[accel.DeviceAnnotation]}; !uids[uid] || got != want || w.image[uid] != image {
-			t.Errorf("pod %s, created: %t, ran %v, bound with %s, on a device of %q", p.Name, uids[uid], got, w.image[uid], driver)
+		if !w.created[uid] {
+			t.Errorf("pod %s is not the one that was created", p.Name)
 		}
 		if p.Annotations[accel.ReadmissionsAnnotation] != "" {
 			moved++
+		}
+		if p.Spec.NodeName == "" {
+			continue
+		}
+		driver := w.had[*p.Spec.ResourceClaims[0].ResourceClaimName]
+		if got, want := ranWithOf(p), byDriver[driver]; got != want || w.bound[uid] != want {
+			t.Errorf("pod %s was bound with %v and has %v, on a device of %q", p.Name, w.bound[uid], got, driver)
 		}
 	}
 	return moved

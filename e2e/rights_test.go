@@ -64,9 +64,9 @@ func judged(t *testing.T, name string, err error, want string) {
 	})
 }
 
-// policiesCheck waits until the API server has every policy of ours in force, and
-// has found nothing wrong with its expressions.
-func policiesCheck(t *testing.T, s *stack.Stack) {
+// policiesAre waits until the API server has so many policies of ours at least, and has
+// found nothing wrong with their expressions.
+func policiesAre(t *testing.T, s *stack.Stack, atLeast int) {
 	t.Helper()
 	eventually(t, func(ctx context.Context) error {
 		policies, err := s.Client().AdmissionregistrationV1().ValidatingAdmissionPolicies().List(ctx, metav1.ListOptions{})
@@ -86,11 +86,17 @@ func policiesCheck(t *testing.T, s *stack.Stack) {
 				t.Errorf("policy %s: %s: %s", p.Name, w.FieldRef, w.Warning)
 			}
 		}
-		if ours < 6 {
+		if ours < atLeast {
 			return fmt.Errorf("%d policies of ours", ours)
 		}
 		return nil
 	})
+}
+
+// policiesCheck waits until the API server has every policy of ours in force.
+func policiesCheck(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	policiesAre(t, s, 6)
 	eventually(t, func(ctx context.Context) error {
 		_, err := as(t, s, "heteroaccel-connector").CoreV1().Pods(stack.SessionNamespace).Create(ctx, plainPod("probe", inNamespace(stack.SessionNamespace)), dry)
 		if err == nil || !strings.Contains(err.Error(), "only inference servers") {

@@ -18,6 +18,9 @@ func (s *Stack) overlay() string {
 	if s.cfg.CertManager {
 		return filepath.Join("e2e", "testdata", "cert-manager")
 	}
+	if s.cfg.Late && s.cfg.NoReadmission {
+		return filepath.Join("e2e", "testdata", "late-binding-alone")
+	}
 	if s.cfg.Late {
 		return filepath.Join("e2e", "testdata", "late-binding")
 	}

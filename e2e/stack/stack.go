@@ -38,6 +38,8 @@ type Config struct {
 	// Late gives the webhook the rights to bind pods late, has the extender watch
 	// ResourceClaims, and kube-scheduler not ask it.
 	Late bool
+	// NoReadmission takes from the webhook, with Late, the rights to recreate pods.
+	NoReadmission bool
 	// Drive has the exporters serve the devices of machines that no device plugin
 	// serves as DRA driver, without a kubelet, and the registry's profiles name them.
 	Drive bool

@@ -71,11 +71,13 @@ func (r *Readmitter) newTerm() *term {
 	return t
 }
 
-// run recreates pods until ctx ends, and returns when every task has.
+// run recreates and moves pods until ctx ends, and returns when every task has.
 func (t *term) run(ctx context.Context) {
 	defer t.tasks.Wait()
-	t.tasks.Go(func() { t.bare.Recover(ctx) })
-	t.tasks.Go(func() { t.recreator.Recover(ctx) })
+	if t.Recreate { // else there may be no rights for it
+		t.tasks.Go(func() { t.bare.Recover(ctx) })
+		t.tasks.Go(func() { t.recreator.Recover(ctx) })
+	}
 	t.tasks.Go(func() { t.claimer.Run(ctx) })
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
