@@ -1,0 +1,64 @@
+//go:build long
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/stack"
+)
+
+// TestLateLearned: what pods took that are bound late is learned for the kind of the
+// device that their claim got, moved or not, and on the CPU too.
+func TestLateLearned(t *testing.T) {
+	s := lateCluster(t, machine.Paper())
+	const took = 2500 * time.Millisecond
+	runs := func(p *corev1.Pod) {
+		p.Spec.RestartPolicy = corev1.RestartPolicyNever
+		p.Annotations[cluster.DurationAnnotation] = took.String()
+	}
+	for _, kind := range []string{"gpu", "cpu"} {
+		p := latePod("learned-on-"+kind, kind)
+		runs(p)
+		create(t, s, p)
+		lateLearned(t, s, map[string]string{"gpu": "GPU", "cpu": "CPU"}[kind], 1, took)
+	}
+
+	// One that waits for the GPU is moved to the NPU that frees, and counts there.
+	gpu, npu := agreed(t, s, create(t, s, latePod("holds-gpu", "gpu"))), agreed(t, s, create(t, s, latePod("holds-npu", "npu")))
+	p := latePod("moves", "gpu,npu")
+	runs(p)
+	waitsWith(t, s, create(t, s, p))
+	free(t, s, npu)
+	lateLearned(t, s, "NPU", 1, took)
+	free(t, s, gpu)
+}
+
+// lateLearned waits until a status says that so many runs were learned from, and how long
+// they took, a second aside.
+func lateLearned(t *testing.T, s *stack.Stack, kind string, runs int64, took time.Duration) {
+	t.Helper()
+	eventually(t, func(ctx context.Context) error {
+		p, err := s.Profiles.Get(ctx, "late", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, l := range p.Status.Learned {
+			if l.Accelerator == kind && l.Runs == runs {
+				if d := l.Time.Duration; d < took-time.Second || d > 2*took {
+					return fmt.Errorf("%s takes %v by its status, and took %v", kind, d, took)
+				}
+				return nil
+			}
+		}
+		return fmt.Errorf("the status has %+v, want %d run of %s; outcomes: %s", p.Status.Learned, runs, kind, outcomes(ctx, s))
+	})
+}
