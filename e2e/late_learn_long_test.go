@@ -17,7 +17,8 @@ import (
 )
 
 // TestLateLearned: what pods took that are bound late is learned for the kind of the
-// device that their claim got, moved or not, and on the CPU too.
+// device that their claim got, moved or not, and on the CPU too; and it is counted how their
+// claims ended.
 func TestLateLearned(t *testing.T) {
 	s := lateCluster(t, machine.Paper())
 	const took = 2500 * time.Millisecond
@@ -40,6 +41,14 @@ func TestLateLearned(t *testing.T) {
 	free(t, s, npu)
 	lateLearned(t, s, "NPU", 1, took)
 	free(t, s, gpu)
+
+	// Each of the five pods got a device, four of them with their first claim.
+	for end, want := range map[string]float64{"first": 4, "better": 1, "moved": 1, "mispredicted": 0, "denied": 0} {
+		name := fmt.Sprintf("heteroaccel_webhook_claim_ends_total{end=%q}", end)
+		if got, err := metricOf(t.Context(), s, "webhook status", name); err != nil || got != want {
+			t.Errorf("%s is %v, want %v; error %v", name, got, want, err)
+		}
+	}
 }
 
 // lateLearned waits until a status says that so many runs were learned from, and how long
