@@ -43,12 +43,49 @@ func TestLateLearned(t *testing.T) {
 	free(t, s, gpu)
 
 	// Each of the five pods got a device, four of them with their first claim.
-	for end, want := range map[string]float64{"first": 4, "better": 1, "moved": 1, "mispredicted": 0, "denied": 0} {
-		name := fmt.Sprintf("heteroaccel_webhook_claim_ends_total{end=%q}", end)
-		if got, err := metricOf(t.Context(), s, "webhook status", name); err != nil || got != want {
-			t.Errorf("%s is %v, want %v; error %v", name, got, want, err)
-		}
+	claimsEnded(t, s, map[string]float64{"first": 4, "better": 1, "moved": 1})
+
+	// kube-scheduler knows more than the webhook does: of neighbours, for instance.
+	running(t, s, create(t, s, neighbour))
+	wrong := latePod("predicted-wrong", "gpu,npu")
+	wrong.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+		TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: neighbour.Labels},
+	}}}}
+	p = create(t, s, wrong)
+	wantKind(t, p, "GPU")
+	wantKind(t, agreed(t, s, p), "NPU")
+	claimsEnded(t, s, map[string]float64{"first": 4, "better": 1, "moved": 2, "mispredicted": 1})
+	waited, err := metricOf(t.Context(), s, "webhook status", `heteroaccel_webhook_claim_wait_seconds_total{end="mispredicted"}`)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Logf("the wrong prediction cost %.1f s", waited)
+	if waited < 2 { // kube-scheduler has three to change its mind
+		t.Errorf("it is said to have waited %v s", waited)
+	}
+}
+
+// neighbour is a pod of somebody's on node g that wants no accelerator.
+var neighbour = &corev1.Pod{
+	ObjectMeta: metav1.ObjectMeta{Name: "neighbour", Namespace: metav1.NamespaceDefault, Labels: map[string]string{"app": "noisy"}},
+	Spec: corev1.PodSpec{
+		NodeSelector: map[string]string{corev1.LabelHostname: "g"},
+		Containers:   []corev1.Container{{Name: "c", Image: "noisy"}},
+	},
+}
+
+// claimsEnded waits until so many claims ended in each way, and in no other.
+func claimsEnded(t *testing.T, s *stack.Stack, want map[string]float64) {
+	t.Helper()
+	eventually(t, func(ctx context.Context) error {
+		for _, end := range []string{"first", "moved", "better", "mispredicted", "denied"} {
+			name := fmt.Sprintf("heteroaccel_webhook_claim_ends_total{end=%q}", end)
+			if got, err := metricOf(ctx, s, "webhook status", name); err != nil || got != want[end] {
+				return fmt.Errorf("%s is %v, want %v; error %v", name, got, want[end], err)
+			}
+		}
+		return nil
+	})
 }
 
 // lateLearned waits until a status says that so many runs were learned from, and how long
