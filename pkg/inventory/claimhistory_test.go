@@ -181,6 +181,12 @@ func (h *claimHistory) record(p *Pod) *Pod {
 	if a := cmp.Or(h.granted(p), s.granted); a != nil {
 		c.granted, c.grantedOn = a.Holds, a.Node
 	}
+	c.releases = resources.Amounts{}
+	for _, a := range h.allocations {
+		if p.Done && p.Node != "" && a.Node == p.Node && a.Pod == p.Name && a.UID == p.UID {
+			c.releases = sum(c.releases, a.Holds)
+		}
+	}
 	m.claims = &c
 	return &m
 }

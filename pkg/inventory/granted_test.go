@@ -110,3 +110,27 @@ func TestAMoveIsNoAlteration(t *testing.T) {
 		})
 	}
 }
+
+// TestADeviceThatIsReleased: between the end of a pod and the deallocation of its claim the
+// device is about to be free, and not held for good.
+func TestADeviceThatIsReleased(t *testing.T) {
+	w := lateWorld()
+	two := allocated("p")
+	two.Holds = slotsOf(gpuClass, 2)
+	w.SetPod(aPod("p", on("n"), late("GPU", "ha-p"), since(w.now)))
+	w.SetAllocation(two)
+	for i, step := range []func(){
+		func() { w.SetPod(aPod("p", on("n"), late("GPU", "ha-p"), ended(corev1.PodSucceeded, 0, time.Second))) },
+		func() { w.SetNode(aNode("n")) },
+	} {
+		step()
+		c := w.look(wants(gpuClass))
+		if c.Idle() != 0 || c.Ending != 2 || len(c.Running) != 2 || !c.Running[0].Ended || !c.Running[0].Ends {
+			t.Errorf("step %d: %d idle, %d ending, running %+v", i, c.Idle(), c.Ending, c.Running)
+		}
+	}
+	w.DeleteAllocation("default", "ha-p")
+	if c := w.look(wants(gpuClass)); c.Idle() != 2 || c.Ending != 0 || len(c.Running) != 0 {
+		t.Errorf("once deallocated: %d idle, %d ending, running %+v", c.Idle(), c.Ending, c.Running)
+	}
+}

@@ -38,6 +38,9 @@ type podClaims struct {
 	// node.
 	granted   resources.Amounts
 	grantedOn string
+	// releases is what allocations of the pod's still hold on its node, although it has
+	// ended: Kubernetes deallocates them in a moment.
+	releases resources.Amounts
 }
 
 // implicitOf are those of a pod's requests that name DeviceClasses, for which
@@ -86,6 +89,12 @@ func (p *Pod) Holds() resources.Amounts {
 	return p.claims.holds
 }
 
+// releasing reports whether the pod has ended and is one of its node's releasing; p may be
+// nil.
+func (p *Pod) releasing() bool {
+	return p != nil && p.claims != nil && len(p.claims.releases.Devices) > 0
+}
+
 // counts is what the pod counts as on its node, or while it is pending.
 func (p *Pod) counts() resources.Amounts {
 	if p.claims == nil {
@@ -120,7 +129,7 @@ func (inv *Inventory) withAllocations(p, old *Pod) *Pod {
 	if c.extendedAllocated {
 		c.counts = c.counts.Plus(c.implicit, -1)
 	}
-	c.holds, c.granted, c.grantedOn = c.counts, resources.Amounts{}, ""
+	c.holds, c.granted, c.grantedOn, c.releases = c.counts, resources.Amounts{}, "", resources.Amounts{}
 	if old != nil && old.Claim == p.Claim {
 		c.granted, c.grantedOn = before.granted, before.grantedOn
 	}
@@ -129,8 +138,11 @@ func (inv *Inventory) withAllocations(p, old *Pod) *Pod {
 		if a.Name == p.Claim && a.Node != "" {
 			c.granted, c.grantedOn = a.Holds, a.Node
 		}
+		if p.Done && a.Node != "" && a.Node == p.Node {
+			c.releases = sum(c.releases, a.Holds)
+		}
 	}
-	if now := p.claims; c.grantedOn == now.grantedOn && c.granted.Equal(now.granted) && c.allocated == now.allocated && c.extendedAllocated == now.extendedAllocated && c.counts.Equal(now.counts) && c.holds.Equal(now.holds) {
+	if now := p.claims; c.grantedOn == now.grantedOn && c.granted.Equal(now.granted) && c.releases.Equal(now.releases) && c.allocated == now.allocated && c.extendedAllocated == now.extendedAllocated && c.counts.Equal(now.counts) && c.holds.Equal(now.holds) {
 		return p
 	}
 	m := *p
