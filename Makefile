@@ -95,7 +95,7 @@ bench: prepare ## Run the benchmarks: decisions, sessions, and memory with 5,000
 vulnerabilities: ## Look for known vulnerabilities in the Go database
 	go tool govulncheck ./...
 
-experiment: prepare ## Repeat the paper's experiment on a local control plane, in 15 minutes (EXPERIMENT=-help shows its flags)
+experiment: prepare ## Repeat the paper's experiment on a local control plane, in 15 minutes (EXPERIMENT=-help shows its flags, BINDING=late compares late binding)
 	@go run ./e2e/research/experiment $(EXPERIMENT)
 
 simulate: ## Compare the policies in simulated time, with up to 100,000 devices (plots go to bin/simulate)

@@ -63,6 +63,9 @@ const SuccessorLabel = Prefix + "successor"
 // Its value is a code that only the webhook can compute.
 const ReleasedLabel = Prefix + "released"
 
+// DeviceFieldPath is the field that DeviceEnv is read from in a pod that is bound late.
+const DeviceFieldPath = "metadata.annotations['" + DeviceAnnotation + "']"
+
 // DeviceEnv is the environment variable that tells a program the OpenVINO
 // device it was given, for programs that take no flag.
 const DeviceEnv = "HETEROACCEL_DEVICE"

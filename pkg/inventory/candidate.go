@@ -78,6 +78,9 @@ type Running struct {
 	Service time.Duration
 	// Ends is false for one that runs until it is deleted.
 	Ends bool
+	// Ended is set for one that has ended, but whose device Kubernetes has not taken back
+	// yet. It takes a moment.
+	Ended bool
 }
 
 // Idle is how many such pods fit beside those that hold, wait for or have

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -55,6 +56,7 @@ type seenClaims struct {
 	uid               types.UID
 	claim             string
 	allocated, extend bool
+	granted           *Allocation
 }
 
 func newClaimHistory() claimHistory {
@@ -114,10 +116,11 @@ func (h *claimHistory) observe(pods map[string]*Pod) {
 		}
 		s := h.seen[key]
 		if s.claim != p.Claim {
-			s.claim, s.allocated = p.Claim, false
+			s.claim, s.allocated, s.granted = p.Claim, false, nil
 		}
 		s.uid = p.UID
 		s.allocated = s.allocated || h.allocated(p)
+		s.granted = cmp.Or(h.granted(p), s.granted)
 		s.extend = p.claims != nil && (s.extend || h.extended(p))
 		h.seen[key] = s
 	}
@@ -126,6 +129,15 @@ func (h *claimHistory) observe(pods map[string]*Pod) {
 func (h *claimHistory) allocated(p *Pod) bool {
 	_, ok := h.allocations[p.Claim]
 	return ok && p.Claim != ""
+}
+
+// granted is what the claim of a pod has of a node's devices for that pod, or nil.
+func (h *claimHistory) granted(p *Pod) *Allocation {
+	a := h.allocations[p.Claim]
+	if p.Claim == "" || a.Node == "" || a.Pod != p.Name || a.UID != p.UID {
+		return nil
+	}
+	return &a
 }
 
 func (h *claimHistory) extended(p *Pod) bool {
@@ -165,6 +177,16 @@ func (h *claimHistory) record(p *Pod) *Pod {
 			}
 		}
 	}
+	c.granted, c.grantedOn = resources.Amounts{}, ""
+	if a := cmp.Or(h.granted(p), s.granted); a != nil {
+		c.granted, c.grantedOn = a.Holds, a.Node
+	}
+	c.releases = resources.Amounts{}
+	for _, a := range h.allocations {
+		if p.Done && p.Node != "" && a.Node == p.Node && a.Pod == p.Name && a.UID == p.UID {
+			c.releases = sum(c.releases, a.Holds)
+		}
+	}
 	m.claims = &c
 	return &m
 }
@@ -192,6 +214,10 @@ func (h *claimHistory) tell(w *world, pods map[string]*Pod) {
 	}
 	for key, s := range h.seen {
 		p := pods[key]
+		if s.granted != nil && h.granted(p) == nil {
+			w.SetAllocation(*s.granted)
+			w.DeleteAllocation(p.Namespace, p.Claim)
+		}
 		if s.allocated && !h.allocated(p) {
 			w.SetAllocation(Allocation{Namespace: p.Namespace, Name: p.Claim, Node: p.Node})
 			w.DeleteAllocation(p.Namespace, p.Claim)

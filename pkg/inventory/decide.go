@@ -171,6 +171,11 @@ func (inv *Inventory) running(o Option, t *fitTable, now time.Time) []Running {
 				running = append(running, r)
 			}
 		}
+		for _, p := range inv.byIndex[i].releasing {
+			for range min(claimSize(p.claims.releases, o.Needs), int64(t.fits[i].total)) {
+				running = append(running, Running{Ends: true, Ended: true})
+			}
+		}
 	}
 	return running
 }

@@ -37,6 +37,9 @@ func (c *podClass) fit(n *Node) nodeFit {
 			ending += claimSize(p.Holds(), c.needs)
 		}
 	}
+	for _, p := range n.releasing {
+		ending += claimSize(p.claims.releases, c.needs)
+	}
 	fit.ending = clampInt32(min(ending, total))
 	return fit
 }

@@ -44,6 +44,17 @@ func (n *Node) withPod(old, p *Pod) *Node {
 	return &m
 }
 
+// withReleasing returns the node with p in place of old among those that release devices;
+// either may be nil.
+func (n *Node) withReleasing(old, p *Pod) *Node {
+	m := *n
+	m.releasing = slices.DeleteFunc(slices.Clone(n.releasing), func(r *Pod) bool { return r == old })
+	if p != nil {
+		m.releasing = append(m.releasing, p)
+	}
+	return &m
+}
+
 // updateBlocked computes blocked on a record that nobody else has seen yet: the
 // slots of devices that are not usable, less those that pods hold, which count as
 // held. A slot of a holder in the telemetry that is gone since is blocked too.

@@ -140,7 +140,7 @@ func (inv *Inventory) SetNode(n *Node) {
 	old := inv.node(n.Name)
 	m := *n
 	m.replaceSlots(Slots{}, inv.slots[n.Name])
-	m.Held, m.Pods, m.Holders, m.allocations = old.Held, old.Pods, old.Holders, old.allocations
+	m.Held, m.Pods, m.Holders, m.releasing, m.allocations = old.Held, old.Pods, old.Holders, old.releasing, old.allocations
 	m.Telemetry, m.fresh, m.blocked = old.Telemetry, old.fresh, old.blocked
 	if old.traits.equal(m.traits) {
 		m.traits = old.traits
@@ -154,7 +154,7 @@ func (inv *Inventory) DeleteNode(name string) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	if old := inv.nodes[name]; old != nil {
-		inv.putNode(&Node{Name: name, Held: old.Held, Pods: old.Pods, Holders: old.Holders, allocations: old.allocations})
+		inv.putNode(&Node{Name: name, Held: old.Held, Pods: old.Pods, Holders: old.Holders, releasing: old.releasing, allocations: old.allocations})
 	}
 }
 
@@ -240,6 +240,12 @@ func (inv *Inventory) replacePodIn(e *nodeEdit, name types.NamespacedName, p *Po
 		if to != "" {
 			e.put(inv.edited(e, to).withPod(nil, p))
 		}
+	}
+	if old.releasing() {
+		e.put(inv.edited(e, old.Node).withReleasing(old, nil))
+	}
+	if p.releasing() {
+		e.put(inv.edited(e, p.Node).withReleasing(nil, p))
 	}
 	inv.updateQuotas(name.Namespace, old, p)
 	oldClaim, wasPending := inv.pending[name]

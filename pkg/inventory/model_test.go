@@ -34,6 +34,9 @@ func (h *history) node(name string) *Node {
 	h.claims.addTo(&n)
 	for _, key := range slices.Sorted(maps.Keys(h.pods)) {
 		p := h.claims.record(h.pods[key])
+		if p.releasing() && p.Node == name {
+			n.releasing = append(n.releasing, p)
+		}
 		if p.Node != name || p.Done {
 			continue
 		}
@@ -101,6 +104,8 @@ func sorted(n *Node) Node {
 	slices.SortFunc(m.Held.Devices, func(a, b resources.Devices) int { return cmp.Compare(a.Resource, b.Resource) })
 	m.Holders = slices.Clone(m.Holders)
 	slices.SortFunc(m.Holders, func(a, b *Pod) int { return cmp.Compare(a.Key(), b.Key()) })
+	m.releasing = slices.Clone(m.releasing)
+	slices.SortFunc(m.releasing, func(a, b *Pod) int { return cmp.Compare(a.Key(), b.Key()) })
 	return m
 }
 

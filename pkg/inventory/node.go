@@ -27,6 +27,8 @@ type Node struct {
 	// Holders are the pods bound here that hold devices or that the webhook
 	// admitted, in no particular order.
 	Holders []*Pod
+	// releasing are the pods that ended here and whose ResourceClaims still hold devices.
+	releasing []*Pod
 	// Telemetry is the latest scrape, nil before the first.
 	Telemetry *telemetry.Scrape
 

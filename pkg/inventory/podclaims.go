@@ -33,6 +33,14 @@ type podClaims struct {
 	// counts is Needs without what allocations count in its place, holds is that and
 	// what is allocated to the pod alone.
 	counts, holds resources.Amounts
+	// granted is what Claim was last seen to have of a node's devices, which a bound pod
+	// keeps when its claim is deallocated, as it is when the pod ends; grantedOn is that
+	// node.
+	granted   resources.Amounts
+	grantedOn string
+	// releases is what allocations of the pod's still hold on its node, although it has
+	// ended: Kubernetes deallocates them in a moment.
+	releases resources.Amounts
 }
 
 // implicitOf are those of a pod's requests that name DeviceClasses, for which
@@ -62,6 +70,16 @@ func sum(r, more resources.Amounts) resources.Amounts {
 // Allocated reports whether the pod's Claim is allocated, as far as is known.
 func (p *Pod) Allocated() bool { return p.claims != nil && p.claims.allocated }
 
+// Granted are the devices, by DeviceClass, that kube-scheduler was last seen to have
+// allocated to the Claim of a pod, and their node. Of a pod that is bound they stay known
+// when the claim is deallocated. node is "" where none was seen.
+func (p *Pod) Granted() (devices resources.Amounts, node string) {
+	if p.claims == nil {
+		return resources.Amounts{}, ""
+	}
+	return p.claims.granted, p.claims.grantedOn
+}
+
 // Holds is what the pod requests and, in place of what it requests of DeviceClasses,
 // what is allocated to its ResourceClaims once it is.
 func (p *Pod) Holds() resources.Amounts {
@@ -69,6 +87,12 @@ func (p *Pod) Holds() resources.Amounts {
 		return p.Needs
 	}
 	return p.claims.holds
+}
+
+// releasing reports whether the pod has ended and is one of its node's releasing; p may be
+// nil.
+func (p *Pod) releasing() bool {
+	return p != nil && p.claims != nil && len(p.claims.releases.Devices) > 0
 }
 
 // counts is what the pod counts as on its node, or while it is pending.
@@ -105,11 +129,20 @@ func (inv *Inventory) withAllocations(p, old *Pod) *Pod {
 	if c.extendedAllocated {
 		c.counts = c.counts.Plus(c.implicit, -1)
 	}
-	c.holds = c.counts
+	c.holds, c.granted, c.grantedOn, c.releases = c.counts, resources.Amounts{}, "", resources.Amounts{}
+	if old != nil && old.Claim == p.Claim {
+		c.granted, c.grantedOn = before.granted, before.grantedOn
+	}
 	for _, a := range own {
 		c.holds = sum(c.holds, a.Holds)
+		if a.Name == p.Claim && a.Node != "" {
+			c.granted, c.grantedOn = a.Holds, a.Node
+		}
+		if p.Done && a.Node != "" && a.Node == p.Node {
+			c.releases = sum(c.releases, a.Holds)
+		}
 	}
-	if now := p.claims; c.allocated == now.allocated && c.extendedAllocated == now.extendedAllocated && c.counts.Equal(now.counts) && c.holds.Equal(now.holds) {
+	if now := p.claims; c.grantedOn == now.grantedOn && c.granted.Equal(now.granted) && c.releases.Equal(now.releases) && c.allocated == now.allocated && c.extendedAllocated == now.extendedAllocated && c.counts.Equal(now.counts) && c.holds.Equal(now.holds) {
 		return p
 	}
 	m := *p

@@ -29,8 +29,8 @@ type Run struct {
 
 	// Image and Device are the image of that container and the device that its
 	// variable accel.DeviceEnv names, as the API server has them, each at most
-	// maxText bytes. Altered is set once one of them was seen to change: whoever may
-	// patch pods can change the image.
+	// maxText bytes. Altered is set once one of them was seen to change, in a pod with a
+	// Claim once it is bound: whoever may patch pods can change the image.
 	Image, Device string
 	Altered       bool
 
@@ -64,7 +64,8 @@ func (p *Pod) withObservedRun(old *Pod, now time.Time) *Pod {
 	if p.Managed == nil || old == nil || old.Run == nil {
 		return p
 	}
-	if was := old.Run; was.Altered || was.Image != p.Run.Image || was.Device != p.Run.Device {
+	moves := p.Claim != "" && old.Claim == p.Claim && old.Node == "" // no container has started
+	if was := old.Run; was.Altered || !moves && (was.Image != p.Run.Image || was.Device != p.Run.Device) {
 		m, r := *p, *p.Run
 		r.Altered, m.Run = true, &r
 		p = &m
@@ -125,8 +126,12 @@ func programOf(pod *corev1.Pod, container string) (image, device string) {
 				continue
 			}
 			for _, e := range c.Env {
-				if e.Name == accel.DeviceEnv { // the last one of a name counts
-					device = e.Value
+				if e.Name != accel.DeviceEnv { // the last one of a name counts
+					continue
+				}
+				device = e.Value
+				if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil && e.ValueFrom.FieldRef.FieldPath == accel.DeviceFieldPath {
+					device = pod.Annotations[accel.DeviceAnnotation]
 				}
 			}
 			return unique.Make(text.Shorten(c.Image, maxText)).Value(), unique.Make(text.Shorten(device, maxText)).Value()

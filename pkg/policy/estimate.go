@@ -141,6 +141,9 @@ func (q queue) startedIn(d time.Duration) float64 {
 // than estimated is expected to run as long again: the estimate counts for less
 // the longer it runs.
 func remaining(r inventory.Running, typical time.Duration) time.Duration {
+	if r.Ended {
+		return 0
+	}
 	service := r.Service
 	if service <= 0 {
 		service = typical

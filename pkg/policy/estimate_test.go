@@ -29,6 +29,7 @@ func TestWait(t *testing.T) {
 		"not started yet":    {inventory.Candidate{Running: []inventory.Running{{Ends: true, Service: run}}}, 6 * time.Second},
 		"of unknown service": {inventory.Candidate{Running: []inventory.Running{{Ends: true, Elapsed: time.Second}}}, 4 * time.Second},
 		"outlived":           {inventory.Candidate{Running: []inventory.Running{{Ends: true, Elapsed: 7 * time.Second, Service: run}}}, 8 * time.Second},
+		"ended":              {inventory.Candidate{Running: []inventory.Running{{Ends: true, Ended: true, Service: run}}}, time.Second},
 		"claimed":            {inventory.Candidate{Usable: 1, Claimed: 1}, 6 * time.Second},
 		"claimed and one queued": { // frees at 5, the queued one has it until 10
 			inventory.Candidate{Usable: 1, Claimed: 1, Queued: 1}, 11 * time.Second,

@@ -120,7 +120,7 @@ func (l *Learner) learn(p *inventory.Pod) outcome {
 	if why := l.tells(p, of); why != learned {
 		return why
 	}
-	v := of.Variant(p.Managed.Kind)
+	v := variantOf(p, of)
 	took, _ := p.Run.Duration()
 	codes := l.cfg.Codes(of.Name, p.Namespace)
 	namespace := codes[0]

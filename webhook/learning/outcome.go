@@ -30,6 +30,9 @@ const (
 	// or not its limits. Either somebody changed the pod, or copied a record to one
 	// of their own, or another webhook replaces images.
 	altered outcome = "altered"
+	// unallocated: it is bound late, and its claim was never seen to have a device of
+	// the variant's DeviceClass.
+	unallocated outcome = "unallocated"
 	// elsewhere: its node does not offer the variant's device.
 	elsewhere outcome = "elsewhere"
 	// untimed: when it started or ended is unknown, or in the future.
@@ -50,18 +53,18 @@ func (l *Learner) tells(p *inventory.Pod, of *profile.Profile) outcome {
 	if p.Managed.Unwritten {
 		return unwritten
 	}
-	if of == nil || of.Variant(p.Managed.Kind) == nil {
+	v := variantOf(p, of)
+	if v == nil {
 		return unknown
 	}
-	v := of.Variant(p.Managed.Kind)
 	if of.ResetPending || !p.Run.Created.After(of.LearnedSince) && !of.LearnedSince.IsZero() {
 		return edit
 	}
 	if p.Run.Altered || p.Run.Image != v.Spec.Image || p.Run.Device != v.Device || !takes(p, v) {
 		return altered
 	}
-	if !l.offered(p.Node, v) {
-		return elsewhere
+	if why := l.has(p, v); why != learned {
+		return why
 	}
 	if _, ok := p.Run.Duration(); !ok || p.Run.Ended.After(l.cfg.Now().Add(maxAhead)) {
 		return untimed
@@ -69,8 +72,40 @@ func (l *Learner) tells(p *inventory.Pod, of *profile.Profile) outcome {
 	return learned
 }
 
+// variantOf is the variant of a profile that a pod was given, nil if there is none any
+// more; of may be nil.
+func variantOf(p *inventory.Pod, of *profile.Profile) *profile.Variant {
+	switch {
+	case of == nil:
+		return nil
+	case p.Claim != "":
+		return of.LateVariant(p.Managed.Kind)
+	}
+	return of.Variant(p.Managed.Kind)
+}
+
+// has is learned where a pod had the devices of a variant on its node, as far as can be
+// known: those of an extended resource are the node's that offers it, those of a
+// DeviceClass what the pod's claim has.
+func (l *Learner) has(p *inventory.Pod, v *profile.Variant) outcome {
+	if p.Claim == "" {
+		if !l.offered(p.Node, v) {
+			return elsewhere
+		}
+		return learned
+	}
+	devices, node := p.Granted()
+	switch {
+	case devices.Device(accel.ClassResource(v.Class)) == 0:
+		return unallocated
+	case node != p.Node:
+		return elsewhere
+	}
+	return learned
+}
+
 // takes reports whether a pod has what a variant's limits name: the cores, for the
-// CPU, or else the devices.
+// CPU, or else the devices, unless it has a claim in their place.
 func takes(p *inventory.Pod, v *profile.Variant) bool {
 	if v.Kind == accel.CPU {
 		return p.Needs.CPU >= resources.Of(v.Spec.Limits).CPU
@@ -102,7 +137,7 @@ func newRuns() *prometheus.CounterVec {
 		Name: "heteroaccel_webhook_finished_runs_total",
 		Help: "Runs of pods that ended, by whether their time was learned, and why not.",
 	}, []string{"outcome"})
-	for _, o := range []outcome{learned, failed, unwritten, unknown, edit, altered, elsewhere, untimed} {
+	for _, o := range []outcome{learned, failed, unwritten, unknown, edit, altered, unallocated, elsewhere, untimed} {
 		runs.WithLabelValues(string(o))
 	}
 	return runs

@@ -66,7 +66,7 @@ func deviceEnv(v *profile.Variant) corev1.EnvVar {
 		return corev1.EnvVar{Name: accel.DeviceEnv, Value: v.Device}
 	}
 	return defaultedEnv(corev1.EnvVar{Name: accel.DeviceEnv, ValueFrom: &corev1.EnvVarSource{
-		FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations['" + accel.DeviceAnnotation + "']"},
+		FieldRef: &corev1.ObjectFieldSelector{FieldPath: accel.DeviceFieldPath},
 	}})
 }
 

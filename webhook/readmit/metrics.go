@@ -14,10 +14,12 @@ type metrics struct {
 	requeues     prometheus.Counter
 	verdicts     prometheus.Counter
 	claims       *prometheus.CounterVec
+	ends         ends
 }
 
 func newMetrics() *metrics {
 	return &metrics{
+		ends: newEnds(),
 		readmissions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_readmissions_total",
 			Help: "Attempts to recreate a pending pod for another kind, by what recreates it (none: the webhook itself; claim: it is not recreated, but gets another ResourceClaim) and outcome: done, lost (the pod changed meanwhile), refused, failed.",
@@ -39,7 +41,7 @@ func newMetrics() *metrics {
 
 // register registers the metrics, once all of r is there.
 func (m *metrics) register(reg prometheus.Registerer, r *Readmitter) {
-	reg.MustRegister(m.readmissions, m.requeues, m.verdicts, m.claims,
+	reg.MustRegister(m.readmissions, m.requeues, m.verdicts, m.claims, m.ends.claims, m.ends.seconds,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_readmission_suspended",
 			Help: "Whether readmission is suspended: 1 yes, 0 no.",

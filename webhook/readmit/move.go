@@ -64,8 +64,9 @@ func (m *moves) end(pod types.UID, kind accel.Kind) (reservation string) {
 	return to.reservation
 }
 
-// moveClaim moves a pod that is bound late to a kind that is reserved for it.
-func (r *term) moveClaim(ctx context.Context, p *pending.Pod, to accel.Kind, reservation, reason string, now time.Time) {
+// moveClaim moves a pod that is bound late to a kind that is reserved for it; why is what
+// that ends its wait with.
+func (r *term) moveClaim(ctx context.Context, p *pending.Pod, to accel.Kind, reservation, reason string, why end, now time.Time) {
 	r.attempts.begin(p.UID)
 	r.Inventory.Release(p.Namespace, r.moves.begin(p.UID, movedTo{to, p.Namespace, reservation}))
 	r.tasks.Go(func() {
@@ -73,6 +74,8 @@ func (r *term) moveClaim(ctx context.Context, p *pending.Pod, to accel.Kind, res
 		report := r.attempts.end(p.UID, outcome{rejected: podapi.Rejected(err), retryNow: err == nil || podapi.Rejected(err) && r.Refusals.Refusal(p.RefusalOwner(), "", to) != nil}, time.Now())
 		if err != nil {
 			r.Inventory.Release(p.Namespace, r.moves.end(p.UID, to))
+		} else {
+			r.metrics.ends.add(why, p.Since(), now)
 		}
 		r.metrics.observe(p.Owner, err)
 		r.report(p, to, err, report && !r.claimer.Told(p))

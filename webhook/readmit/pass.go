@@ -155,7 +155,7 @@ func (r *term) move(ctx context.Context, p *pending.Pod, g *pending.Group, ahead
 	r.workers <- struct{}{} // has room: only the loop puts in
 	if p.Claim != "" {
 		reason := fmt.Sprintf("it waited for %s before: %s", p.Template.Kind, policy.Explain(ranked))
-		r.moveClaim(ctx, p, chosen.Kind, q.Reservation, reason, now)
+		r.moveClaim(ctx, p, chosen.Kind, q.Reservation, reason, whyMoved(ranked, p.Template.Kind, r.claimer.Denied(p)), now)
 		return true
 	}
 	e := &replacement.Expected{Reservation: q.Reservation, Kind: chosen.Kind, Count: p.Recreations + 1, From: p.Template.Kind}

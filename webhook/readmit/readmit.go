@@ -76,14 +76,18 @@ func New(c Config) *Readmitter {
 // SetPod takes a new or changed pod, whole if it is pending; DeletePod a pod that
 // was deleted. The inventory must have it already.
 func (r *Readmitter) SetPod(pod *corev1.Pod) {
+	bound := false
 	if r.Options.Schedules(pod.Spec.SchedulerName) {
-		r.pending.Set(pod, time.Now())
+		bound = r.pending.Set(pod, time.Now())
 	} else { // its scheduler does not ask us
 		r.pending.SetForeign(pod)
 	}
 	t := r.current.Load()
 	if t == nil {
 		return
+	}
+	if bound {
+		r.metrics.ends.bound(pod, r.Keys(), time.Now())
 	}
 	if id := pod.Annotations[accel.ReservationAnnotation]; id != "" {
 		var controller types.UID

@@ -26,6 +26,10 @@ type run struct {
 	// counts how often it was recreated for another kind.
 	waited bool
 	made   int
+	// bound is when its pod was seen bound, and moved is set if that had another kind
+	// before without being recreated.
+	bound time.Time
+	moved bool
 }
 
 // book keeps the runs by the names of their pods.
@@ -39,8 +43,9 @@ type book struct {
 
 type entry struct {
 	run
-	uid  types.UID
-	done chan struct{}
+	uid      types.UID
+	selected string // by its annotation
+	done     chan struct{}
 }
 
 // follow keeps a book of the pods of a namespace until ctx ends.
@@ -86,7 +91,12 @@ func (b *book) see(p *corev1.Pod, now time.Time) {
 		if e.uid != "" {
 			e.made++
 		}
-		e.uid = p.UID
+		e.uid, e.selected, e.bound = p.UID, "", time.Time{}
+	}
+	selected := p.Annotations[accel.SelectedAnnotation]
+	e.moved = e.moved || e.selected != "" && e.selected != selected
+	if e.selected = selected; p.Spec.NodeName != "" && e.bound.IsZero() {
+		e.bound = now
 	}
 	e.waited = e.waited || unschedulable(p)
 	if p.DeletionTimestamp != nil {

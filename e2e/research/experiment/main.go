@@ -6,6 +6,10 @@
 // Then requests come at random, at rates that are parts of what the cluster can
 // do at most.
 //
+// With BINDING=late there is no A. Everything of B is done twice: bound early, with the
+// devices of device plugins, and bound late, with the same devices served by the
+// exporters' DRA driver. One table more compares the two.
+//
 // The pods, the scheduler and all programs are the real ones. What a container
 // would do is simulated: it runs as long as the paper's Table 4 says for its
 // accelerator, times a factor that keeps the start-up of pods from drowning
@@ -25,6 +29,7 @@ import (
 	"syscall"
 	"time"
 
+	"heteroaccel.io/e2e/narrate"
 	"heteroaccel.io/pkg/policy"
 )
 
@@ -39,12 +44,18 @@ type settings struct {
 	seed     uint64
 	// connector has each B repeated by cameras that ask the connector.
 	connector bool
+	// late has each B done once more with pods that are bound late.
+	late bool
 }
 
 func main() {
 	s, err := parse(os.Args[1:], os.Stderr)
 	if err != nil {
 		os.Exit(2) // flag has said why
+	}
+	if s.late, err = narrate.LateBinding(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -8,6 +8,28 @@ import (
 	"testing"
 )
 
+// TestLateExperiment compares early with late binding in the same way.
+func TestLateExperiment(t *testing.T) {
+	var said bytes.Buffer
+	s, err := parse([]string{"-stretch", "3", "-interval", "6s", "-loads", "0.5"}, &said)
+	if err != nil {
+		t.Fatalf("%v: %s", err, said.String())
+	}
+	s.late = true
+	if err := repeat(t.Context(), s, &said); err != nil {
+		t.Fatalf("%v\n%s", err, said.String())
+	}
+	for _, want := range []string{
+		`B: \S+ +- +[0-9.]+ .*( +-){5}\n`,             // early: no claims
+		`B: \S+, late +- +[0-9.]+ .* +[1-9]\d* +\d+ `, // late: first claims got devices
+		`\S+, late +50 % +[1-9]\d* +0 `,               // nobody is left unserved
+	} {
+		if !regexp.MustCompile(want).MatchString(said.String()) {
+			t.Errorf("it printed nothing like %s:\n%s", want, said.String())
+		}
+	}
+}
+
 // TestExperiment runs all of it on real clusters, so short that its numbers
 // mean nothing.
 func TestExperiment(t *testing.T) {

@@ -18,6 +18,8 @@ type named struct {
 	result
 	// part is the rate of the arrivals, in parts of the bound; 0 for cameras.
 	part float64
+	// claims is how the claims of pods that are bound late ended.
+	claims claimEnds
 }
 
 func table(out io.Writer) *tabwriter.Writer {

@@ -35,6 +35,13 @@ type result struct {
 	// idle, and handover from the end of a pod to the start of the next on the
 	// same kind, when that waited already. Medians, 0 for none.
 	startup, handover time.Duration
+	// pods is how many were bound, and moved how many of them had been given another
+	// kind, recreated or not.
+	pods, moved int
+	// freedStayed and freedMoved are from the end of a run to when a pod that waited
+	// then was bound to the same kind: for the pods that waited for that kind from the
+	// first, and for those that were moved to it. In seconds, sorted.
+	freedStayed, freedMoved []float64
 }
 
 // perSecond is how many runs ended in a second.
@@ -86,6 +93,15 @@ func measure(runs []run, w window, counts counted, f *fleet.Fleet) (result, erro
 		slices.Sort(l)
 	}
 	res.startup, res.handover = startups(runs), handovers(runs)
+	for _, r := range runs {
+		if !r.bound.IsZero() {
+			res.pods++
+			if r.anew() {
+				res.moved++
+			}
+		}
+	}
+	res.freedStayed, res.freedMoved = freed(runs)
 	var err error
 	res.bound, err = boundOf(f, drawn)
 	return res, err

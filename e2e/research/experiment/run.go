@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"heteroaccel.io/e2e/research/fleet"
 )
@@ -17,38 +18,34 @@ func repeat(ctx context.Context, s settings, out io.Writer) error {
 	}
 	describe(out, s, f, b.Rate)
 
-	fmt.Fprintf(out, "\nA: pinned to the GPU, without HeteroAccel\n\n")
-	a, err := closed(ctx, "A: GPU", s, f, out, plain)
-	if err != nil {
-		return err
+	var cameras, visitors []named
+	if !s.late {
+		fmt.Fprintf(out, "\nA: pinned to the GPU, without HeteroAccel\n\n")
+		a, err := closed(ctx, "A: GPU", s, f, out, plain)
+		if err != nil {
+			return err
+		}
+		cameras = append(cameras, a)
 	}
-	cameras := []named{a}
-	var visitors []named
 	for _, policy := range s.policies {
-		fmt.Fprintf(out, "\nB: any accelerator, %s\n\n", policy)
-		err := with(ctx, out, func(ctx context.Context, out io.Writer) (*site, error) { return installed(ctx, policy, f, out) }, func(at *site) error {
-			r, err := at.closed(ctx, "B: "+policy, s, f, out)
+		for _, late := range bindings(s) {
+			name := policy
+			if late {
+				name += ", late"
+			}
+			fmt.Fprintf(out, "\nB: any accelerator, %s\n\n", name)
+			err := with(ctx, out, func(ctx context.Context, out io.Writer) (*site, error) { return installed(ctx, policy, late, f, out) }, func(at *site) error {
+				closed, open, err := at.both(ctx, name, b.Rate, s, f, out)
+				cameras, visitors = append(cameras, closed...), append(visitors, open...)
+				return err
+			})
 			if err != nil {
 				return err
 			}
-			cameras = append(cameras, r)
-			if s.connector {
-				r, err := at.sessions(ctx, "C: "+policy, s, f, out)
-				if err != nil {
-					return err
-				}
-				cameras = append(cameras, r)
-			}
-			for _, load := range s.loads {
-				r, err := at.open(ctx, policy, load, load*b.Rate, s, f, out)
-				if err != nil {
-					return err
-				}
-				visitors = append(visitors, r)
-			}
-			return nil
-		})
-		if err != nil {
+		}
+	}
+	if s.late {
+		if err := bindingTable(out, slices.Concat(cameras, visitors)); err != nil {
 			return err
 		}
 	}
@@ -65,6 +62,38 @@ func repeat(ctx context.Context, s settings, out io.Writer) error {
 		return nil
 	}
 	return openTable(out, f, visitors)
+}
+
+// bindings are the ways of binding that B is done with: late or not.
+func bindings(s settings) []bool {
+	if s.late {
+		return []bool{false, true}
+	}
+	return []bool{false}
+}
+
+// both measures the cameras, and then random arrivals at each rate.
+func (s *site) both(ctx context.Context, name string, bound float64, set settings, f *fleet.Fleet, out io.Writer) (cameras, visitors []named, err error) {
+	r, err := s.closed(ctx, "B: "+name, set, f, out)
+	if err != nil {
+		return nil, nil, err
+	}
+	cameras = append(cameras, r)
+	if set.connector {
+		r, err := s.sessions(ctx, "C: "+name, set, f, out)
+		if err != nil {
+			return nil, nil, err
+		}
+		cameras = append(cameras, r)
+	}
+	for _, load := range set.loads {
+		r, err := s.open(ctx, name, load, load*bound, set, f, out)
+		if err != nil {
+			return nil, nil, err
+		}
+		visitors = append(visitors, r)
+	}
+	return cameras, visitors, nil
 }
 
 // describe says what is about to be done.
@@ -99,12 +128,27 @@ func closed(ctx context.Context, name string, s settings, f *fleet.Fleet, out io
 
 // closed measures the cameras.
 func (s *site) closed(ctx context.Context, name string, set settings, f *fleet.Fleet, out io.Writer) (named, error) {
+	before, err := s.claimEnds(ctx)
+	if err != nil {
+		return named{}, err
+	}
 	runs, w, err := s.cameras(ctx, name, f, set, out)
 	if err != nil {
 		return named{}, fmt.Errorf("%s: %w", name, err)
 	}
-	r, err := measure(runs, w, byEnd, f)
-	return named{name: name, result: r}, err
+	return s.sumUp(ctx, named{name: name}, before, runs, w, byEnd, f)
+}
+
+// sumUp measures runs, and reads how the claims of pods that are bound late ended since
+// before.
+func (s *site) sumUp(ctx context.Context, r named, before claimEnds, runs []run, w window, counts counted, f *fleet.Fleet) (named, error) {
+	var err error
+	if r.result, err = measure(runs, w, counts, f); err != nil {
+		return r, err
+	}
+	after, err := s.claimEnds(ctx)
+	r.claims = after.since(before)
+	return r, err
 }
 
 // sessions measures the cameras once more, as clients of the connector.
@@ -119,10 +163,13 @@ func (s *site) sessions(ctx context.Context, name string, set settings, f *fleet
 
 // open measures random arrivals.
 func (s *site) open(ctx context.Context, name string, part, perSecond float64, set settings, f *fleet.Fleet, out io.Writer) (named, error) {
+	before, err := s.claimEnds(ctx)
+	if err != nil {
+		return named{}, err
+	}
 	runs, w, err := s.visitors(ctx, fmt.Sprintf("%s, %.0f %% of the bound", name, 100*part), f, perSecond, set, out)
 	if err != nil {
 		return named{}, fmt.Errorf("%s at %g of the bound: %w", name, part, err)
 	}
-	r, err := measure(runs, w, byStart, f)
-	return named{name: name, result: r, part: part}, err
+	return s.sumUp(ctx, named{name: name, part: part}, before, runs, w, byStart, f)
 }

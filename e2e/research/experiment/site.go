@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -16,6 +17,7 @@ import (
 	camera "heteroaccel.io/connector/camera/client"
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/research/fleet"
 	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/accel"
@@ -30,12 +32,27 @@ var kindOf = map[corev1.ResourceName]accel.Kind{
 	"fpga.intel.com/arria10.dcp1.2-nlb0": "FPGA",
 }
 
-// cpuNode has the cores for one run on the CPU at a time: the paper says what
-// its CPUs did together, 1.89 inferences a second, and not what each did.
+// cpuNode alone has the cores for a run on the CPU, and for one at a time: the paper says
+// what its CPUs did together, 1.89 inferences a second, and not what each did.
 const (
-	cpuNode  = "g"
-	cpuCores = "5" // of the node's eight
+	cpuNode    = "g"
+	cpuCores   = "5" // of the node's eight
+	otherCores = 4
 )
+
+// machines are the paper's, with the cores for that.
+func machines(late bool) []*machine.Machine {
+	all := machine.Paper()
+	if late {
+		all = machine.PaperOnDRA()
+	}
+	for _, m := range all {
+		if m.Name != cpuNode {
+			m.Cores = otherCores
+		}
+	}
+	return all
+}
 
 // paper is the paper's cluster and its inferences, service times stretched.
 func paper(stretch float64) *fleet.Fleet { return fleet.Paper(stretch) }
@@ -57,6 +74,8 @@ type site struct {
 	// any is set where HeteroAccel is installed: pods leave the choice to it.
 	any  bool
 	stop func()
+	// late is set where pods are bound late.
+	late bool
 	// namespace is where the pods are.
 	namespace string
 	// stack is set where any is, and connector where cameras ask it instead of
@@ -75,9 +94,13 @@ func plain(ctx context.Context, out io.Writer) (*site, error) {
 }
 
 // installed is a cluster with HeteroAccel, its profiles hinting at the service
-// times of the fleet.
-func installed(ctx context.Context, policy string, f *fleet.Fleet, out io.Writer) (*site, error) {
-	s, err := stack.Start(ctx, stack.Config{Out: out, Webhook: []string{"--policy", policy}})
+// times of the fleet, where pods are bound late or not.
+func installed(ctx context.Context, policy string, late bool, f *fleet.Fleet, out io.Writer) (*site, error) {
+	config := stack.Config{Out: out, Machines: machines(late), Late: late, Drive: late, Webhook: []string{"--policy", policy}}
+	if late {
+		config.Webhook = append(config.Webhook, "--binding=auto", "--readmission=false")
+	}
+	s, err := stack.Start(ctx, config)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +110,31 @@ func installed(ctx context.Context, policy string, f *fleet.Fleet, out io.Writer
 			return nil, fmt.Errorf("set the service times of %s: %w", t.Name, err)
 		}
 	}
-	return &site{client: s.Client(), namespace: metav1.NamespaceDefault, any: true, stack: s, stop: s.Stop}, nil
+	at := &site{client: s.Client(), namespace: metav1.NamespaceDefault, any: true, late: late, stack: s, stop: s.Stop}
+	if late {
+		if err := at.bindsLate(ctx, f); err != nil {
+			s.Stop()
+			return nil, err
+		}
+	}
+	return at, nil
+}
+
+// bindsLate waits until the webhook has seen devices of all kinds and binds pods late.
+func (s *site) bindsLate(ctx context.Context, f *fleet.Fleet) error {
+	return poll.Until(ctx, func(ctx context.Context) error {
+		for _, t := range f.Types {
+			would := s.pod(&request{name: "probe", inference: t.Name})
+			would, err := s.client.CoreV1().Pods(s.namespace).Create(ctx, would, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			if err != nil {
+				return fmt.Errorf("ask for a pod by a dry run: %w", err)
+			}
+			if len(would.Spec.ResourceClaims) == 0 {
+				return fmt.Errorf("a pod of %s would be bound early", t.Name)
+			}
+		}
+		return nil
+	})
 }
 
 // hint writes a type's service times into its profile.
@@ -105,7 +152,6 @@ func hint(ctx context.Context, s *stack.Stack, f *fleet.Fleet, t fleet.Type) err
 			}
 		}
 		if v.Accelerator == "CPU" {
-			v.NodeSelector = map[string]v1alpha1.LabelValue{corev1.LabelHostname: cpuNode}
 			v.Limits[corev1.ResourceCPU] = resource.MustParse(cpuCores)
 		}
 	}
@@ -138,14 +184,19 @@ func (s *site) pod(r *request) *corev1.Pod {
 	return p
 }
 
-// ranOn is the kind of accelerator that a pod really has, by its limits.
+// ranOn is the kind of accelerator that a pod really has, by its limits or, where it is
+// bound late, by its image, which is another one for each kind.
 func ranOn(p *corev1.Pod) (accel.Kind, error) {
 	kind := accel.Kind("CPU")
+	if len(p.Spec.ResourceClaims) > 0 {
+		_, tag, _ := strings.Cut(p.Spec.Containers[0].Image, ":")
+		kind = accel.Kind(strings.ToUpper(tag))
+	}
 	for name := range p.Spec.Containers[0].Resources.Limits {
 		kind = cmp.Or(kindOf[name], kind)
 	}
 	if said := p.Annotations[accel.SelectedAnnotation]; said != "" && said != string(kind) {
-		return kind, fmt.Errorf("pod %s says that it has the %s, and its limits give it the %s", p.Name, said, kind)
+		return kind, fmt.Errorf("pod %s says that it has the %s, and runs on the %s", p.Name, said, kind)
 	}
 	return kind, nil
 }

@@ -53,6 +53,7 @@ type observation struct {
 	uid         types.UID
 	reservation string
 	precedent   precedent // the zero value for none
+	bound       bool
 	// changed is set once the pod has carried two reservations. That is never
 	// our doing.
 	changed bool
@@ -67,15 +68,17 @@ func NewPods(keys func() *record.Keys) *Pods {
 	}
 }
 
-// Set takes a new or changed pod, seen now.
-func (s *Pods) Set(pod *corev1.Pod, now time.Time) {
+// Set takes a new or changed pod, seen now. bound is set once for a pod that carries a
+// reservation: when it is seen bound, and was seen before it was.
+func (s *Pods) Set(pod *corev1.Pod, now time.Time) (bound bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := s.pending[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}]
+	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+	before, last := s.pending[name], s.observed[name]
 	s.observe(pod)
 	p, ok := Of(pod, s.keys())
 	if !ok {
-		return
+		return last.uid == pod.UID && last.reservation != "" && !last.bound && pod.Spec.NodeName != ""
 	}
 	if p.VerdictSince = now; before != nil && before.UID == p.UID && before.Unschedulable && before.Verdict == p.Verdict {
 		p.VerdictSince = before.VerdictSince
@@ -83,7 +86,7 @@ func (s *Pods) Set(pod *corev1.Pod, now time.Time) {
 	m := s.templates[p.Template.Key]
 	if m == nil {
 		if size := p.Template.size; size > maxTemplate || s.sizes[p.Namespace]+size > maxTemplates {
-			return // it waits for the kind that it got
+			return false // it waits for the kind that it got
 		}
 		m = &members{template: p.Template}
 		s.templates[p.Template.Key] = m
@@ -92,6 +95,7 @@ func (s *Pods) Set(pod *corev1.Pod, now time.Time) {
 	m.n++
 	p.Template = m.template
 	s.pending[p.Key()] = p
+	return false
 }
 
 // SetForeign takes a new or changed pod that is not ours to recreate: what it
@@ -151,7 +155,7 @@ func (s *Pods) Admitted(controller types.UID, kind accel.Kind) bool {
 func (s *Pods) observe(pod *corev1.Pod) {
 	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 	s.remove(name)
-	s.record(name, observation{uid: pod.UID, reservation: carried(pod), precedent: precedentOf(pod, s.keys())})
+	s.record(name, observation{uid: pod.UID, reservation: carried(pod), bound: pod.Spec.NodeName != "", precedent: precedentOf(pod, s.keys())})
 }
 
 // carried is the reservation that a pod carries, or a digest of what somebody wrote
