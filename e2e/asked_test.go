@@ -93,14 +93,20 @@ func theSchedulersWords(t *testing.T, s *stack.Stack) {
 		t.Fatalf("kubectl create: %v: %s", err, said)
 	}
 	p := create(t, s, anyPod("bound-volume", "face-recognition", "gpu", withClaim("data")))
-	var words string
+	// It may find something else once it knows of the volume.
 	eventually(t, func(ctx context.Context) error {
-		if words = unschedulable(get(t, s, p)); words == "" {
+		text, err := stack.Get(ctx, s.URL("extender", "/pods/default/bound-volume"))
+		words := unschedulable(get(t, s, p))
+		switch {
+		case err != nil:
+			return err
+		case words == "":
 			return errors.New("the scheduler has said nothing yet")
+		case !strings.Contains(strings.Join(strings.Fields(text), " "), strings.Join(strings.Fields(words), " ")):
+			return fmt.Errorf("%q is not in:\n%s", words, text)
 		}
 		return nil
 	})
-	podSays(t, s, p, strings.Join(strings.Fields(words), " "))
 	podSays(t, s, p, "never asked: kube-scheduler's own plugins rejected every node")
 	text, err := stack.Get(t.Context(), s.URL("extender", "/pods/default/bound-volume"))
 	if err != nil || strings.Contains(strings.Join(strings.Fields(text), " "), "the pod fits now") {

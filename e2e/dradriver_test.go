@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
@@ -112,11 +113,19 @@ func handmadeNode(t *testing.T, s *stack.Stack, name string) {
 			t.Error(err)
 		}
 	})
-	n.Status.NodeInfo.ContainerRuntimeVersion = "containerd://2.4.2"
-	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastHeartbeatTime: metav1.Now()}}
-	n.Status.Capacity = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourcePods: resource.MustParse("110")}
-	n.Status.Allocatable = n.Status.Capacity
-	if _, err := nodes.UpdateStatus(t.Context(), n, metav1.UpdateOptions{}); err != nil {
+	// Controllers write a new node too.
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if n, err = nodes.Get(t.Context(), name, metav1.GetOptions{}); err != nil {
+			return err
+		}
+		n.Status.NodeInfo.ContainerRuntimeVersion = "containerd://2.4.2"
+		n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastHeartbeatTime: metav1.Now()}}
+		n.Status.Capacity = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourcePods: resource.MustParse("110")}
+		n.Status.Allocatable = n.Status.Capacity
+		_, err := nodes.UpdateStatus(t.Context(), n, metav1.UpdateOptions{})
+		return err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }
