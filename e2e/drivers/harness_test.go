@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -202,24 +201,8 @@ func metrics(ctx context.Context, node string) (map[string]float64, error) {
 // kill ends, as a crash would, the process of a node's that runs a program.
 func kill(t *testing.T, node, program string) {
 	t.Helper()
-	// As the node sees them, with the ids that they have there.
-	procs, err := filepath.Glob(fmt.Sprintf("/proc/%d/root/proc/[0-9]*", shared.Nodes[node].PID()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	killed := 0
-	for _, dir := range procs {
-		command, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-		if err != nil || strings.SplitN(string(command), "\x00", 2)[0] != program {
-			continue
-		}
-		if err := inNode(node, "kill", "-KILL", filepath.Base(dir)); err != nil {
-			t.Fatal(err)
-		}
-		killed++
-	}
-	if killed != 1 {
-		t.Fatalf("node %s had %d processes of %s, want 1", node, killed, program)
+	if err := shared.Nodes[node].Kill(t.Context(), program); err != nil {
+		t.Fatalf("node %s: %v", node, err)
 	}
 }
 

@@ -167,6 +167,31 @@ func (n *Node) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// Kill ends, as a crash would, the one process of the node that runs a program, by the
+// path that it has there.
+func (n *Node) Kill(ctx context.Context, program string) error {
+	// As the node sees them, with the ids that they have there.
+	procs, err := filepath.Glob(fmt.Sprintf("/proc/%d/root/proc/[0-9]*", n.PID()))
+	if err != nil {
+		return err
+	}
+	killed := 0
+	for _, dir := range procs {
+		command, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if err != nil || strings.SplitN(string(command), "\x00", 2)[0] != program {
+			continue // it has ended, or is another's
+		}
+		if out, err := n.Command(ctx, "kill", "-KILL", filepath.Base(dir)).CombinedOutput(); err != nil {
+			return fmt.Errorf("kill %s: %w: %s", program, err, out)
+		}
+		killed++
+	}
+	if killed != 1 {
+		return fmt.Errorf("there were %d processes of %s, want 1", killed, program)
+	}
+	return nil
+}
+
 // Run starts a program inside the node that runs until it is stopped, or the
 // node is. It is nobody's but the caller's: a process outside Kubernetes.
 func (n *Node) Run(name string, args ...string) (*process.Process, error) {
