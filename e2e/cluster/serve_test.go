@@ -80,7 +80,19 @@ func TestSweep(t *testing.T) {
 		"fresh":   dir("fresh", time.Now(), false, true),
 		"kept":    dir("kept", old, false, false),
 	}
+	if err := os.Mkdir(filepath.Join(stays["kept"], "logs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	begun := dir("begun", old, false, false)
+	for _, path := range []string{begun, stays["kept"]} {
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
 	sweep(parent)
+	if _, err := os.Stat(begun); !os.IsNotExist(err) {
+		t.Errorf("the directory of a program that was killed as it made it stayed: %v", err)
+	}
 	if _, err := os.Stat(abandoned); !os.IsNotExist(err) {
 		t.Errorf("the directory of a killed program stayed: %v", err)
 	}

@@ -38,12 +38,21 @@ func workDir(parent string) (string, *os.File, error) {
 }
 
 // sweep removes the work directories in parent of programs that were killed:
-// those whose lock nobody holds. One that was kept on purpose has no lock
-// file. What cannot be removed stays for another time: it does no harm.
+// those whose lock nobody holds, and empty ones, which were killed before they had any.
+// One that was kept on purpose has files, and no lock. What cannot be removed stays for another time: it does no harm.
 func sweep(parent string) {
-	locks, err := filepath.Glob(filepath.Join(parent, prefix+"*", "lock"))
+	dirs, err := filepath.Glob(filepath.Join(parent, prefix+"[0-9]*"))
 	if err != nil {
 		return // the pattern would be malformed, and then nothing is swept
+	}
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() && time.Since(info.ModTime()) > time.Minute {
+			_ = os.Remove(dir) // only if it is empty
+		}
+	}
+	locks, err := filepath.Glob(filepath.Join(parent, prefix+"*", "lock"))
+	if err != nil {
+		return // as above
 	}
 	for _, path := range locks {
 		// A directory may be so new that its owner has no lock yet.

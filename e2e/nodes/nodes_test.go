@@ -26,8 +26,11 @@ import (
 	"heteroaccel.io/e2e/poll"
 )
 
-// victimVariable tells this program to be the one that is killed.
+// victimVariable tells this program to be the one that is killed, once it has said this.
 const victimVariable = "HETEROACCEL_VICTIM"
+
+// networkMade is said when there is nothing but the network yet.
+const networkMade = "the network is made"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(victimVariable) != "" {
@@ -57,7 +60,10 @@ func start(ctx context.Context) (stop func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Println("the network is made")
+	fmt.Println(networkMade)
+	if os.Getenv(victimVariable) == networkMade {
+		select {} // the directory of a control plane that is about to start is the next one's to sweep
+	}
 	c, err := cluster.Start(ctx, cluster.Config{Binaries: binaries, At: site.Place()})
 	if err != nil {
 		return nil, errors.Join(err, site.Close())
@@ -117,10 +123,10 @@ func TestNoTrace(t *testing.T) {
 		}
 		noTrace(t)
 	})
-	for _, said := range []string{"the network is made", "the nodes start", "the nodes are ready"} {
+	for _, said := range []string{networkMade, "the nodes start", "the nodes are ready"} {
 		t.Run("killed when "+said, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0])
-			cmd.Env = append(os.Environ(), victimVariable+"=1")
+			cmd.Env = append(os.Environ(), victimVariable+"="+said)
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
