@@ -49,18 +49,20 @@ func (v *claimView) String() string {
 	return v.Name + ": " + strings.Join(v.Devices, ", ") + " of node " + cmp.Or(v.Node, "unknown")
 }
 
-// kindsOf are the kinds that a DeviceClass is for in any profile, sorted.
-func (s *Pages) kindsOf(class string) []accel.Kind {
-	var kinds []accel.Kind
+// classKinds maps each DeviceClass to the kinds that it is for in any profile, sorted.
+func (s *Pages) classKinds() map[string][]accel.Kind {
+	kinds := map[string][]accel.Kind{}
 	for _, p := range s.Profiles.All() {
 		for _, v := range p.Variants {
-			if v.Class == class {
-				kinds = append(kinds, v.Kind)
+			if v.Class != "" && !slices.Contains(kinds[v.Class], v.Kind) {
+				kinds[v.Class] = append(kinds[v.Class], v.Kind)
 			}
 		}
 	}
-	slices.Sort(kinds)
-	return slices.Compact(kinds)
+	for _, of := range kinds {
+		slices.Sort(of)
+	}
+	return kinds
 }
 
 // amountText is so many of a resource, in words: devices of a DeviceClass are counted by a

@@ -78,9 +78,9 @@ func (s *Pages) nodes(_ *http.Request, who *viewer) (view, error) {
 	if err := who.need(nodeResource, ""); err != nil {
 		return nil, err
 	}
-	v := &nodesView{Nodes: []*nodeView{}}
+	v, classes := &nodesView{Nodes: []*nodeView{}}, s.classKinds()
 	for _, n := range s.Inventory.Nodes() {
-		v.Nodes = append(v.Nodes, s.viewNode(n, who))
+		v.Nodes = append(v.Nodes, s.viewNode(n, classes, who))
 	}
 	return v, nil
 }
@@ -94,10 +94,10 @@ func (s *Pages) node(r *http.Request, who *viewer) (view, error) {
 	if n == nil {
 		return nil, missing(fmt.Sprintf("there is no node %q: GET /nodes lists all", name))
 	}
-	return s.viewNode(n, who), nil
+	return s.viewNode(n, s.classKinds(), who), nil
 }
 
-func (s *Pages) viewNode(n *inventory.Node, who *viewer) *nodeView {
+func (s *Pages) viewNode(n *inventory.Node, classes map[string][]accel.Kind, who *viewer) *nodeView {
 	now := s.Inventory.Now()
 	fresh := n.Fresh(now, s.Inventory.MaxTelemetryAge())
 	v := &nodeView{Name: n.Name, Conflict: s.Conflict(n.Name), Cordoned: n.Cordoned(), Taints: []string{}, Resources: []resourceView{}}
@@ -121,7 +121,7 @@ func (s *Pages) viewNode(n *inventory.Node, who *viewer) *nodeView {
 	for _, d := range n.Capacity.Devices {
 		served := kinds[corev1.ResourceName(d.Resource)]
 		if class, ok := accel.ClassOf(d.Resource); ok {
-			served = s.kindsOf(class)
+			served = classes[class]
 		}
 		if served == nil {
 			served = []accel.Kind{}
