@@ -203,7 +203,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	})
 	group.Go(func() error {
 		defer drained()
-		return serve.Run(ctx, f.bindAddress, srv.Handler(), peers.Ask(certificate.ServerConfig(certificates)), log)
+		return serve.RunReplica(ctx, f.bindAddress, srv.Handler(), peers.Ask(certificate.ServerConfig(certificates)), log)
 	})
 	return group.Wait()
 }

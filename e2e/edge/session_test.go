@@ -154,10 +154,21 @@ func TestAddressesAnswer(t *testing.T) {
 // ready.
 func answers(t *testing.T, s camera.Session) {
 	t.Helper()
-	body, err := shared.Get(t.Context(), "http://"+s.Address+"/v2/health/ready")
-	if err != nil || body != `{"ready":true}` {
-		t.Errorf("%s has an address, and there the answer is %q, %v", s.Inference, body, err)
+	if err := answer(t.Context(), s); err != nil {
+		t.Error(err)
 	}
+}
+
+// answer returns nil for a server at a session's address that is ready.
+func answer(ctx context.Context, s camera.Session) error {
+	body, err := shared.Get(ctx, "http://"+s.Address+"/v2/health/ready")
+	if err == nil && body != `{"ready":true}` {
+		err = fmt.Errorf("the answer is %q", body)
+	}
+	if err != nil {
+		return fmt.Errorf("%s has an address, and there: %w", s.Inference, err)
+	}
+	return nil
 }
 
 // ownReadiness checks by a server's log that its container ran for a while

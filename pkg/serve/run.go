@@ -21,6 +21,19 @@ const drain = 10 * time.Second
 // finish. With a tls.Config it serves HTTPS. It returns nil after an orderly
 // shutdown.
 func Run(ctx context.Context, addr string, handler http.Handler, tlsConfig *tls.Config, log zerolog.Logger) error {
+	return run(ctx, addr, handler, tlsConfig, log, nil)
+}
+
+// RunReplica is Run for a server that has replicas: when ctx ends, its clients leave
+// for the others before it stops listening, without a request that is lost. That takes
+// 3 s at most, and needs that no new client is sent here any more by then.
+func RunReplica(ctx context.Context, addr string, handler http.Handler, tlsConfig *tls.Config, log zerolog.Logger) error {
+	clients := newLeaving()
+	return run(ctx, addr, clients.answer(handler), tlsConfig, log, clients)
+}
+
+// run is Run, and RunReplica with clients.
+func run(ctx context.Context, addr string, handler http.Handler, tlsConfig *tls.Config, log zerolog.Logger, clients *leaving) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", addr, err)
@@ -36,6 +49,9 @@ func Run(ctx context.Context, addr string, handler http.Handler, tlsConfig *tls.
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          stdlog.New(log.With().Str("server", addr).Logger(), "", 0),
+	}
+	if clients != nil {
+		srv.ConnState = clients.state
 	}
 	scheme := "http"
 	served := make(chan error, 1)
@@ -54,6 +70,9 @@ func Run(ctx context.Context, addr string, handler http.Handler, tlsConfig *tls.
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", addr, err)
 	case <-ctx.Done():
+	}
+	if clients != nil {
+		clients.wait()
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
