@@ -2,8 +2,10 @@ package check
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/profile"
@@ -32,6 +34,7 @@ func late(c *Cluster) []Line {
 	}
 	var lines []Line
 	bound, lacking := 0, map[string]bool{}
+	var differ []string // profiles, each with what of its variants does
 	for i := range c.Profiles.Value {
 		in := &c.Profiles.Value[i]
 		p, err := profile.New(in)
@@ -39,7 +42,11 @@ func late(c *Cluster) []Line {
 			continue // the first is another check's
 		}
 		strict := c.bindingOf(p) == profile.Late
-		if p.NotLate != nil && strict {
+		switch {
+		case p.NotLate == nil:
+		case !strict && profile.AsksLate(in):
+			differ = append(differ, fmt.Sprintf("%s (%v)", p.Name, p.NotLate))
+		case strict:
 			lines = append(lines, wrong(check, "kubectl edit inferenceprofile "+p.Name, "the pods of profile %s are to be bound late, and are bound early: %v", p.Name, p.NotLate))
 		}
 		all := p.NotLate == nil
@@ -57,11 +64,18 @@ func late(c *Cluster) []Line {
 			bound++
 		}
 	}
-	switch {
-	case len(lines) > 0:
+	if len(lines) > 0 {
 		return lines
-	case len(lacking) > 0:
-		return []Line{ok(check, "pods of %s are bound late; others are bound early, as no node has devices of %s", count(bound, "profile"), list(slices.Sorted(maps.Keys(lacking))))}
+	}
+	var early []string // why pods are bound so
+	if len(lacking) > 0 {
+		early = append(early, "no node has devices of "+list(slices.Sorted(maps.Keys(lacking))))
+	}
+	if len(differ) > 0 {
+		early = append(early, "these profiles have variants that cannot share a pod: "+list(differ))
+	}
+	if len(early) > 0 {
+		return []Line{ok(check, "pods of %s are bound late; others are bound early, as %s", count(bound, "profile"), strings.Join(early, ", and as "))}
 	}
 	return []Line{ok(check, "pods of %s are bound late", count(bound, "profile"))}
 }

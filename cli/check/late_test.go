@@ -32,6 +32,16 @@ func TestLate(t *testing.T) {
 		"the profile says early": {"late", true, nil, func(c *Cluster) { c.Profiles.Value[0].Spec.Binding = "early" }, "late binding", OK, "pods of 0 profiles are bound late"},
 		"variants that differ": {"late", true, []string{cpuClass, gpuClass}, func(c *Cluster) { c.Profiles.Value[0].Spec.Variants[1].Args = []string{"--threads=4"} },
 			"late binding", Wrong, "are to be bound late, and are bound early: args differs"},
+		"auto, variants that differ": {"auto", true, []string{cpuClass, gpuClass}, func(c *Cluster) { c.Profiles.Value[0].Spec.Variants[1].Args = []string{"--threads=4"} },
+			"late binding", OK, "pods of 0 profiles are bound late; others are bound early, as these profiles have variants that cannot share a pod: late (args differs"},
+		"auto, a class is empty and others differ": {"auto", true, []string{cpuClass}, func(c *Cluster) {
+			other := c.Profiles.Value[0].DeepCopy()
+			other.Name, other.Spec.Variants[1].DeviceClassName = "half", ""
+			c.Profiles.Value = append(c.Profiles.Value, *other)
+		}, "late binding", OK, "as no node has devices of " + gpuClass + ", and as these profiles have variants that cannot share a pod: half (the CPU variant names no deviceClassName"},
+		"auto, a profile of device plugins": {"auto", true, []string{cpuClass, gpuClass}, func(c *Cluster) {
+			c.Profiles.Value = append(c.Profiles.Value, *usable("plugins", gpu))
+		}, "late binding", OK, "pods of 1 profile are bound late\n"},
 		"no extender": {"late", true, nil, func(c *Cluster) { c.Replicas.Value = nil }, "late binding", NotChecked, "could not be read"},
 		"nothing for kube-scheduler to ask about": {"auto", true, []string{cpuClass, gpuClass}, nil, "scheduler", OK, "it need not ask the extender"},
 		"the canary was bound late": {"auto", true, []string{cpuClass, gpuClass}, func(c *Cluster) {
@@ -67,7 +77,7 @@ func TestLate(t *testing.T) {
 				if l.Check != test.check {
 					continue
 				}
-				if l.Result != test.result || !strings.Contains(l.Message, test.message) {
+				if l.Result != test.result || !strings.Contains(l.Message+"\n", test.message) {
 					t.Errorf("%s: %s: %s, want %s: %s", l.Check, l.Result, l.Message, test.result, test.message)
 				}
 				return

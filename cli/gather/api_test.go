@@ -65,6 +65,9 @@ func status(w http.ResponseWriter, code int, reason string) {
 	fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"it is %[2]s","reason":%[2]q,"code":%[1]d}`, code, reason)
 }
 
+// boundWithClaim is an inference whose pods are bound late.
+const boundWithClaim = "bound-with-claim"
+
 // create admits a pod as the webhook does, and refuses an unknown inference and one that is
 // for other namespaces.
 func (a *api) create(w http.ResponseWriter, r *http.Request, body string) {
@@ -86,7 +89,11 @@ func (a *api) create(w http.ResponseWriter, r *http.Request, body string) {
 		}
 	}
 	w.WriteHeader(http.StatusCreated)
-	fmt.Fprintf(w, `{"kind":"Pod","apiVersion":"v1","metadata":{"name":%q,"namespace":"default","annotations":{"heteroaccel.io/inference":"face","heteroaccel.io/selected":"GPU","heteroaccel.io/original":"sealed"}}}`, p.Metadata.Name)
+	device := ""
+	if strings.Contains(body, boundWithClaim) {
+		device = `"heteroaccel.io/device":"GPU",`
+	}
+	fmt.Fprintf(w, `{"kind":"Pod","apiVersion":"v1","metadata":{"name":%q,"namespace":"default","annotations":{%s"heteroaccel.io/inference":"face","heteroaccel.io/selected":"GPU","heteroaccel.io/original":"sealed"}}}`, p.Metadata.Name, device)
 }
 
 func (a *api) pod(w http.ResponseWriter, r *http.Request, name string) {

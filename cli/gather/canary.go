@@ -58,14 +58,13 @@ func (g *Gatherer) canary(ctx context.Context, c *check.Cluster, clients []*page
 	}()
 	for _, f := range found {
 		k.Resource = f.resource
-		created, k.Err = g.create(ctx, pod(g.Namespace, f.profile, f.kind))
-		if k.Err == nil && created.Annotations[accel.DeviceAnnotation] != "" {
-			// kube-scheduler need not ask about it.
-			if k.Late, k.Left = true, g.remove(ctx, created.Name); k.Left != nil {
-				return k
+		asks := pod(g.Namespace, f.profile, f.kind)
+		var would *corev1.Pod
+		if would, k.Err = g.try(ctx, asks); k.Err == nil {
+			if k.Late = boundLate(would); k.Late {
+				continue
 			}
-			created = nil
-			continue
+			created, k.Err = g.create(ctx, asks)
 		}
 		// A profile may be for other namespaces: then the next one is asked for.
 		if k.Err == nil || !check.Denied(k.Err) {
@@ -75,7 +74,9 @@ func (g *Gatherer) canary(ctx context.Context, c *check.Cluster, clients []*page
 	if k.Err != nil || created == nil {
 		return k
 	}
-	k.Late = false
+	if k.Late = boundLate(created); k.Late { // its driver came up just now
+		return k
+	}
 	g.place(ctx, created, &k)
 	if k.Err != nil || k.Node == "" {
 		return k
@@ -90,6 +91,10 @@ func (g *Gatherer) canary(ctx context.Context, c *check.Cluster, clients []*page
 	}
 	return k
 }
+
+// boundLate reports whether a pod, as it was admitted, is bound late: then kube-scheduler
+// need not ask about it.
+func boundLate(p *corev1.Pod) bool { return p.Annotations[accel.DeviceAnnotation] != "" }
 
 // place waits until kube-scheduler has found a node for the pod, or none.
 func (g *Gatherer) place(ctx context.Context, created *corev1.Pod, k *check.Canary) {

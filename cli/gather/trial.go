@@ -58,19 +58,23 @@ func pod(namespace, inference, kinds string) *corev1.Pod {
 // trials asks the API server, in dry runs, about a pod that must be given a kind and one
 // that must be refused.
 func (g *Gatherer) trials(ctx context.Context, c *check.Cluster) {
-	dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
 	c.Mutated.Err = fmt.Errorf("%w: there is no usable profile to ask for", check.ErrNotAsked)
 	for _, p := range c.Profiles.Value {
 		if _, err := profile.New(&p); err != nil {
 			continue
 		}
-		c.Mutated = check.Read(g.client.CoreV1().Pods(g.Namespace).Create(ctx, pod(g.Namespace, p.Name, "any"), dry))
+		c.Mutated = check.Read(g.try(ctx, pod(g.Namespace, p.Name, "any")))
 		// A profile may be for other namespaces: then the next one is asked for.
 		if c.Mutated.Err == nil || !check.Denied(c.Mutated.Err) {
 			break
 		}
 	}
-	c.Unknown = check.Read(g.client.CoreV1().Pods(g.Namespace).Create(ctx, pod(g.Namespace, nobody, "any"), dry))
+	c.Unknown = check.Read(g.try(ctx, pod(g.Namespace, nobody, "any")))
+}
+
+// try returns a pod as the API server would admit it, in a dry run.
+func (g *Gatherer) try(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error) {
+	return g.client.CoreV1().Pods(g.Namespace).Create(ctx, p, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 }
 
 // kindsOf are the kinds of a profile that need one device resource, by that.

@@ -28,6 +28,8 @@ func TestWhole(t *testing.T) {
 		"extender absent":     {remove("deployments/heteroaccel-extender"), "extender", check.Wrong, "Deployment heteroaccel-extender is missing", 1},
 		"of others first":     {othersFirst, "scheduler", check.OK, "what it says", 1},
 		"of others alone":     {othersAlone, "scheduler", check.NotChecked, "no pod can be admitted", 0},
+		"late ones first":     {lateFirst, "scheduler", check.OK, "what it says", 1},
+		"late ones alone":     {lateAlone, "scheduler", check.OK, "it need not ask the extender", 0},
 		"Helm":                {helm, "backstop", check.Wrong, "is missing", 1},
 		"rights unreadable": {func(a *api, _ *Gatherer) {
 			a.forbidden["/apis/authorization.k8s.io/v1/subjectaccessreviews"] = true
@@ -62,12 +64,21 @@ const (
 	elsewhere   = `{"metadata":{"name":"elsewhere","generation":1},"spec":{"variants":[{"accelerator":"GPU","image":"x","device":"GPU","limits":{"gpu.intel.com/i915":"1"}}]},"status":{"conditions":[{"type":"Usable","status":"True","observedGeneration":1}]}}`
 )
 
+var withClaim = strings.Replace(elsewhere, "elsewhere", boundWithClaim, 1)
+
 // othersFirst has the first profile be for other namespaces than the check's.
 func othersFirst(a *api, _ *Gatherer) {
 	a.objects[profileList] = strings.Replace(a.objects[profileList], `"items":[`, `"items":[`+elsewhere+`,`, 1)
 }
 
 func othersAlone(a *api, _ *Gatherer) { a.objects[profileList] = `{"items":[` + elsewhere + `]}` }
+
+// lateFirst has the pods of the first profile be bound late.
+func lateFirst(a *api, _ *Gatherer) {
+	a.objects[profileList] = strings.Replace(a.objects[profileList], `"items":[`, `"items":[`+withClaim+`,`, 1)
+}
+
+func lateAlone(a *api, _ *Gatherer) { a.objects[profileList] = `{"items":[` + withClaim + `]}` }
 
 // helm has Helm installed everything, of which the policy was deleted.
 func helm(a *api, g *Gatherer) {

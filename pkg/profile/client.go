@@ -128,12 +128,16 @@ func usable(in *v1alpha1.InferenceProfile) metav1.Condition {
 // lateBinding is the condition that tells whether a profile's pods can be bound late.
 const lateBinding = "LateBinding"
 
+// AsksLate reports whether a profile asks for its pods to be bound late in any way.
+func AsksLate(in *v1alpha1.InferenceProfile) bool {
+	return in.Spec.Binding != "" && in.Spec.Binding != string(Early) ||
+		slices.ContainsFunc(in.Spec.Variants, func(v v1alpha1.Variant) bool { return v.DeviceClassName != "" })
+}
+
 // sharedPod is that condition, nil for a profile that asks for nothing of the kind.
 func sharedPod(in *v1alpha1.InferenceProfile) *metav1.Condition {
-	asks := in.Spec.Binding != "" && in.Spec.Binding != string(Early) ||
-		slices.ContainsFunc(in.Spec.Variants, func(v v1alpha1.Variant) bool { return v.DeviceClassName != "" })
 	p, err := New(in)
-	if !asks || err != nil {
+	if !AsksLate(in) || err != nil {
 		return nil
 	}
 	c := &metav1.Condition{
