@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,8 +21,8 @@ const (
 // over it. What is closed without an answer it may be sending over at that moment; a
 // POST whose connection is reset is not sent again by net/http.
 type leaving struct {
+	begun   atomic.Bool // read for each request
 	mu      sync.Mutex
-	begun   bool
 	open    int       // connections
 	used    time.Time // when a connection last was
 	changed chan struct{}
@@ -52,10 +53,7 @@ func (l *leaving) state(_ net.Conn, s http.ConnState) {
 // answer wraps a handler.
 func (l *leaving) answer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		l.mu.Lock()
-		begun := l.begun
-		l.mu.Unlock()
-		if begun {
+		if l.begun.Load() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
@@ -67,8 +65,9 @@ func (l *leaving) answer(next http.Handler) http.Handler {
 func (l *leaving) wait() {
 	limit := time.NewTimer(handover)
 	defer limit.Stop()
+	l.begun.Store(true)
 	l.mu.Lock()
-	l.begun, l.used = true, time.Now()
+	l.used = time.Now()
 	l.mu.Unlock()
 	for {
 		l.mu.Lock()
