@@ -32,9 +32,9 @@ type creations struct {
 	attempts []attempt
 }
 
-// createSteadily has some clients create a pod each every 100 ms.
-func createSteadily(t *testing.T, s *stack.Stack, name string) *creations {
-	const clients, every = 4, 100 * time.Millisecond
+// createSteadily has some clients create a pod each every so often.
+func createSteadily(t *testing.T, s *stack.Stack, name string, every time.Duration) *creations {
+	const clients = 4
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &creations{cancel: cancel}
 	for i := range clients {
@@ -127,7 +127,7 @@ func TestReplicaKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			decides(t, s, leader, other)
-			c := createSteadily(t, s, fmt.Sprintf("killed-%d", i))
+			c := createSteadily(t, s, fmt.Sprintf("killed-%d", i), 100*time.Millisecond)
 			c.more(t, 40) // its connection is open
 			if err := v.Add(t.Context(), asked[1]); err != nil {
 				t.Fatal(err)
@@ -172,7 +172,8 @@ func TestRollingUpdate(t *testing.T) {
 	if err := s.Register(t.Context(), service); err != nil {
 		t.Fatal(err)
 	}
-	c := createSteadily(t, s, "rollout")
+	// So few that what a pod takes is the rollout's doing, not the machine's.
+	c := createSteadily(t, s, "rollout", time.Second)
 	c.more(t, 40)
 	for _, pair := range [][2]string{{"webhook", "webhook-3"}, {"webhook-2", "webhook-4"}} {
 		old, replacement := pair[0], pair[1]

@@ -48,8 +48,10 @@ type Config struct {
 type Claimer struct {
 	Config
 	known   *Claims
-	queue   workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	queue   workqueue.TypedDelayingInterface[types.NamespacedName]
+	retries workqueue.TypedRateLimiter[types.NamespacedName]
 	denials denials
+	pauses  pauses
 
 	mu   sync.Mutex
 	busy map[types.NamespacedName]bool
@@ -62,7 +64,8 @@ type Claimer struct {
 func New(c Config, known *Claims) *Claimer {
 	return &Claimer{
 		Config: c, known: known, busy: map[types.NamespacedName]bool{}, contested: map[types.NamespacedName]time.Time{},
-		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, maxRetry)),
+		queue:   workqueue.NewTypedDelayingQueue[types.NamespacedName](),
+		retries: workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, maxRetry),
 	}
 }
 
@@ -104,6 +107,7 @@ func (c *Claimer) Gone(claim, pod types.NamespacedName) {
 	if _, known := c.isContested(pod); !known {
 		c.contest(pod, time.Time{})
 	}
+	c.pauses.end(pod)
 	c.Look(pod)
 }
 
@@ -121,18 +125,37 @@ func (c *Claimer) work(ctx context.Context) {
 			return
 		}
 		if ctx.Err() == nil {
-			switch err := c.sync(ctx, name); {
-			case err == nil || ctx.Err() != nil:
-				c.queue.Forget(name)
-			case errors.Is(err, errCounted):
-				c.queue.AddRateLimited(name)
-			default:
-				c.Pods.Log.Warn().Err(err).Str("pod", name.String()).Msg("create a pod's ResourceClaim: failed, it is tried again")
-				c.queue.AddRateLimited(name)
-			}
+			c.attempt(ctx, name)
 		}
 		c.queue.Done(name)
 	}
+}
+
+// attempt creates the claim of a pod, unless it is too soon to try again, and sees to it
+// that what fails is tried again.
+func (c *Claimer) attempt(ctx context.Context, name types.NamespacedName) {
+	p := c.Pending(name)
+	if p != nil {
+		if wait := c.pauses.left(p, time.Now()); wait > 0 {
+			c.queue.AddAfter(name, wait)
+			return
+		}
+	}
+	err := c.sync(ctx, name)
+	if err == nil || p == nil || ctx.Err() != nil {
+		c.retries.Forget(name)
+		return
+	}
+	if !errors.Is(err, errCounted) {
+		c.Pods.Log.Warn().Err(err).Str("pod", name.String()).Msg("create a pod's ResourceClaim: failed, it is tried again")
+	}
+	c.tryAgain(p, c.retries.When(name))
+}
+
+// tryAgain has the claim of a pod tried again after a pause, and not before.
+func (c *Claimer) tryAgain(p *pending.Pod, after time.Duration) {
+	c.pauses.begin(p, time.Now().Add(after))
+	c.queue.AddAfter(p.Key(), after)
 }
 
 // sync creates the claim of a pod, if it lacks one.
@@ -191,4 +214,5 @@ func (c *Claimer) forget(pod types.NamespacedName) {
 	}
 	c.mu.Unlock()
 	c.denials.forget(pod)
+	c.pauses.end(pod)
 }

@@ -91,6 +91,7 @@ func (c *Claimer) create(ctx context.Context, p *pending.Pod, deleted time.Time)
 	case err == nil:
 		c.Created.WithLabelValues("done").Inc()
 		c.denials.forget(p.Key())
+		c.pauses.end(p.Key())
 		return nil
 	case apierrors.IsAlreadyExists(err):
 		return c.replace(ctx, p)
@@ -165,7 +166,7 @@ func (c *Claimer) follow(ctx context.Context, p *pending.Pod, live *resourcev1.R
 // is somebody else's, tells its owner what is new of that, and asks again later.
 func (c *Claimer) deny(p *pending.Pod, kind accel.Kind, err error) {
 	again, tell := c.denials.add(p, kind, err.Error())
-	c.queue.AddAfter(p.Key(), again)
+	c.tryAgain(p, again)
 	if kind != "" {
 		c.Refusals.Denied(p.RefusalOwner(), kind, err.Error())
 		err = fmt.Errorf("the API server denies its ResourceClaim for %s, and the pod waits; change the quota or policy that is named here, and the claim is created: %w", kind, err)

@@ -216,7 +216,7 @@ func TestForgets(t *testing.T) {
 			r.deny(p, "", foreign{p.Claim})
 			over(r)
 			r.Look(r.key())
-			if n := len(r.contested) + len(r.denials.of) + len(r.denials.foreign); n > 0 {
+			if n := len(r.contested) + len(r.denials.of) + len(r.denials.foreign) + len(r.pauses.of); n > 0 {
 				t.Errorf("%d things are kept", n)
 			}
 		})
