@@ -21,7 +21,7 @@ import (
 // devices, the check finds everything in order, and names a DeviceClass that has none.
 func TestLateCheck(t *testing.T) {
 	var out bytes.Buffer
-	s, err := launch(t.Context(), stack.Config{Out: &out, Late: true, Drive: true, Machines: machine.PaperOnDRA(), Webhook: []string{"--binding=auto"}})
+	s, err := launch(t.Context(), stack.Config{Out: &out, Late: true, Drive: true, Machines: machine.OnDRA(machine.Paper()), Webhook: []string{"--binding=auto"}})
 	if err != nil {
 		t.Fatalf("start the cluster: %v\n%s", err, out.String())
 	}

@@ -36,7 +36,7 @@ func start(ctx context.Context) (narrate.Stage, error) {
 	}
 	config := stack.Config{Out: os.Stdout}
 	if late {
-		config.Late, config.Drive, config.Machines, config.Webhook = true, true, machine.PaperOnDRA(), []string{"--binding=auto"}
+		config.Late, config.Drive, config.Machines, config.Webhook = true, true, machine.OnDRA(machine.Paper()), []string{"--binding=auto"}
 	}
 	s, err := stack.Start(ctx, config)
 	if err != nil {

@@ -76,19 +76,9 @@ func (x *site) standing(ctx context.Context, done, held []owner) error {
 			wrong = append(wrong, fmt.Errorf("%s has %d pods, want %d that wait", o.name, len(n), o.pods))
 		}
 	}
-	for _, p := range pods {
-		if p.Labels[ownerLabel] != "" {
-			wrong = append(wrong, judge.Disagrees(p, "inference", x.variants))
-		}
-	}
-	for _, what := range judge.Twice(nodes.Items, pods) {
-		wrong = append(wrong, errors.New(what))
-	}
+	wrong = append(wrong, x.devicesStand(ctx, pods, nodes.Items))
 	for _, what := range judge.Leftovers(secrets.Items, pods, stack.Namespace) {
 		wrong = append(wrong, errors.New("left behind: "+what))
-	}
-	for _, w := range judge.StuckBeside(pods, allowed, x.variants, nodes.Items) {
-		wrong = append(wrong, errors.New(w.String()))
 	}
 	return errors.Join(wrong...)
 }

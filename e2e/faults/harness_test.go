@@ -17,6 +17,7 @@ import (
 
 	"heteroaccel.io/e2e/faults/apiproxy"
 	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/narrate"
 	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/stack"
 	"heteroaccel.io/pkg/profile/v1alpha1"
@@ -73,6 +74,7 @@ type site struct {
 	*stack.Stack
 	client   kubernetes.Interface
 	variants []v1alpha1.Variant
+	late     bool // pods are bound late
 	proxies  map[string]*apiproxy.Proxy
 	watch    *watch
 	waves    int
@@ -91,17 +93,27 @@ func start(t *testing.T, programs ...string) *site {
 // startWith is start with further flags of the API server.
 func startWith(t *testing.T, apiServer []string, programs ...string) *site {
 	t.Helper()
+	late, err := narrate.LateBinding()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out bytes.Buffer
-	s, err := stack.Start(t.Context(), stack.Config{
+	config := stack.Config{
 		Out: &out, Race: true, ExtenderTimeout: 5 * time.Second,
 		Machines: machine.Fleet(2, machine.Shape{GPUs: 2, Sticks: 2, Cores: 16}),
 		Webhook:  []string{"--readmission-backoff=1s"}, APIServer: apiServer,
 		Keep: os.Getenv("FAULTS_KEEP") != "",
-	})
+	}
+	if late {
+		config.Late, config.NoReadmission, config.Drive = true, true, true
+		config.Machines = machine.OnDRA(config.Machines)
+		config.Webhook = append(config.Webhook, "--binding=late", "--readmission=false")
+	}
+	s, err := stack.Start(t.Context(), config)
 	if err != nil {
 		t.Fatalf("start the cluster: %v\n%s", err, out.String())
 	}
-	x := &site{Stack: s, client: s.Client(), proxies: map[string]*apiproxy.Proxy{}}
+	x := &site{Stack: s, client: s.Client(), late: late, proxies: map[string]*apiproxy.Proxy{}}
 	t.Cleanup(func() {
 		if t.Failed() {
 			x.tell(t)
@@ -119,6 +131,9 @@ func startWith(t *testing.T, apiServer []string, programs ...string) *site {
 		t.Fatal(err)
 	}
 	x.variants = p.Spec.Variants
+	if late {
+		x.holdByClaims(t)
+	}
 	x.watch = follow(t, x)
 	for _, name := range programs {
 		x.insert(t, name)

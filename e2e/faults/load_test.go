@@ -146,19 +146,30 @@ func (x *site) sweep(t *testing.T) {
 	})
 }
 
+// holder is a plain pod that holds a device of a resource, or of the DeviceClass in its
+// place.
+func (x *site) holder(resourceName string) *corev1.Pod {
+	short, _, _ := strings.Cut(resourceName, ".")
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "holds-" + short + "-", Namespace: ns},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "holds", Image: "plain"}}},
+	}
+	resources := &p.Spec.Containers[0].Resources
+	if x.late {
+		p.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "device", ResourceClaimTemplateName: new(classes[resourceName])}}
+		resources.Claims = []corev1.ResourceClaim{{Name: "device"}}
+	} else {
+		resources.Limits = corev1.ResourceList{corev1.ResourceName(resourceName): resource.MustParse("1")}
+	}
+	return p
+}
+
 // hold has so many plain pods hold devices of a resource, and returns their names
 // once they have them.
 func (x *site) hold(t *testing.T, resourceName string, n int) (names []string) {
 	t.Helper()
-	short, _, _ := strings.Cut(resourceName, ".")
 	for range n {
-		p := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{GenerateName: "holds-" + short + "-", Namespace: ns},
-			Spec: corev1.PodSpec{Containers: []corev1.Container{{
-				Name: "holds", Image: "plain",
-				Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceName(resourceName): resource.MustParse("1")}},
-			}}},
-		}
+		p := x.holder(resourceName)
 		var made *corev1.Pod
 		eventually(t, func(ctx context.Context) (err error) {
 			made, err = x.client.CoreV1().Pods(ns).Create(ctx, p, metav1.CreateOptions{})

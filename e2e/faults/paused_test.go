@@ -96,7 +96,7 @@ func TestPausedLeader(t *testing.T) {
 	count(t, "leader stopped in the middle of its writes: %d times, %d writes of replicas that led, %s; %d pods", len(stops), sum(leading), said, x.pods)
 }
 
-// stopped stops the leader as its n-th write of a pod or a record reaches the proxy, when
+// stopped stops the leader as its n-th write of a pod, a claim or a record reaches the proxy, when
 // others are about to be sent, and has it go on once another has led for as long as a
 // lease lasts. It returns when that has found that it does not lead.
 func (l lease) stopped(ctx context.Context, nth int) (s stop, err error) {
@@ -107,7 +107,7 @@ func (l lease) stopped(ctx context.Context, nth int) (s stop, err error) {
 	var mu sync.Mutex
 	n, stopping := 0, make(chan error, 1)
 	proxy.Set(func(_ context.Context, c apiproxy.Call, send apiproxy.Send) (*http.Response, error) {
-		if c.Changes() && (c.Resource == "pods" || c.Resource == "secrets") {
+		if c.Changes() && slices.Contains([]string{"pods", "secrets", "resourceclaims"}, c.Resource) {
 			mu.Lock()
 			if n++; n == nth {
 				stopping <- p.Signal(syscall.SIGSTOP)
@@ -177,10 +177,14 @@ func (x *site) underWay(t *testing.T, stops []stop, late []auditv1.Event) string
 			if of[j] == nil {
 				of[j] = map[string]int{}
 			}
-			// Of one pod or record a replica begins a write when it has the answer to the
-			// one before. As many pods are recreated at once as devices were freed.
-			object := e.ObjectRef.Resource + " " + e.ObjectRef.Name
-			if of[j][object]++; of[j][object] > 1 || len(of[j]) > each {
+			// Of one pod, claim or record a replica begins a write when it has the answer to
+			// the one before. As many pods are recreated, or moved, at once as devices were
+			// freed, and as many claims created as it has workers.
+			object, most := e.ObjectRef.Resource+" "+e.ObjectRef.Name, each
+			if x.late {
+				most += 16
+			}
+			if of[j][object]++; of[j][object] > 1 || len(of[j]) > most {
 				t.Errorf("%s: not all of these were under way when it was stopped: %v", what, of[j])
 			}
 			outcomes[outcome]++

@@ -15,7 +15,6 @@ import (
 
 	"heteroaccel.io/connector/session"
 	"heteroaccel.io/e2e/poll"
-	"heteroaccel.io/e2e/soak/judge"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -101,8 +100,12 @@ func (x *site) agree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	disagrees, err := x.disagrees(t.Context(), stack.SessionNamespace)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range list.Items {
-		if err := judge.Disagrees(&list.Items[i], "inference", x.variants); err != nil {
+		if err := disagrees(&list.Items[i]); err != nil {
 			t.Error(err)
 		}
 	}

@@ -29,9 +29,8 @@ func N() *Machine {
 // Paper returns the paper's three machines: G, F and N.
 func Paper() []*Machine { return []*Machine{G(), F(), N()} }
 
-// PaperOnDRA returns the paper's machines, whose devices a DRA driver serves.
-func PaperOnDRA() []*Machine {
-	machines := Paper()
+// OnDRA has a DRA driver serve the devices of machines, and returns them.
+func OnDRA(machines []*Machine) []*Machine {
 	for _, m := range machines {
 		for i := range m.Devices {
 			m.Devices[i].Resource = ""

@@ -44,7 +44,7 @@ const (
 func machines(late bool) []*machine.Machine {
 	all := machine.Paper()
 	if late {
-		all = machine.PaperOnDRA()
+		all = machine.OnDRA(machine.Paper())
 	}
 	for _, m := range all {
 		if m.Name != cpuNode {

@@ -18,12 +18,11 @@ import (
 // The container is the one that the kind was written into. Nil if all agree.
 func Disagrees(pod *corev1.Pod, container string, variants []v1alpha1.Variant) error {
 	kind := pod.Annotations[accel.SelectedAnnotation]
-	i := slices.IndexFunc(variants, func(v v1alpha1.Variant) bool { return v.Accelerator == kind })
-	if i < 0 {
+	v := variantOf(variants, kind)
+	if v == nil {
 		return fmt.Errorf("pod %s/%s says it was given %q, which its profile does not have", pod.Namespace, pod.Name, kind)
 	}
-	v := variants[i]
-	i = slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == container })
+	i := slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == container })
 	if i < 0 {
 		return fmt.Errorf("pod %s/%s has no container %s", pod.Namespace, pod.Name, container)
 	}
@@ -54,6 +53,15 @@ func Disagrees(pod *corev1.Pod, container string, variants []v1alpha1.Variant) e
 		return fmt.Errorf("pod %s/%s was given %s: %w", pod.Namespace, pod.Name, kind, err)
 	}
 	return nil
+}
+
+// variantOf is a kind's, nil if there is none.
+func variantOf(variants []v1alpha1.Variant, kind string) *v1alpha1.Variant {
+	i := slices.IndexFunc(variants, func(v v1alpha1.Variant) bool { return v.Accelerator == kind })
+	if i < 0 {
+		return nil
+	}
+	return &variants[i]
 }
 
 // flags are the values of -d in a command line, of words or of a shell's text.
