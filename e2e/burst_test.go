@@ -14,11 +14,12 @@ import (
 	"heteroaccel.io/e2e/stack"
 )
 
-// leaderThroughBurst: each admitted pod is an Event as well, which the API
+// leaderThroughBurst: each pod that has to wait is an Event as well, which the API
 // server takes at a limited rate; that must not hold up the Lease, or the
 // webhook would stop deciding in the middle.
 func leaderThroughBurst(t *testing.T, s *stack.Stack) {
-	const pods = 500
+	// As many of the pods as there are GPUs need not wait.
+	const pods, most = 500, 8
 	watched, stop := context.WithCancel(t.Context())
 	defer stop()
 	ready := make(chan error, 1)
@@ -46,7 +47,7 @@ func leaderThroughBurst(t *testing.T, s *stack.Stack) {
 	group.SetLimit(32)
 	for i := range pods {
 		group.Go(func() error {
-			p := anyPod(fmt.Sprintf("crowd-%03d", i), "face-recognition", "any")
+			p := anyPod(fmt.Sprintf("crowd-%03d", i), "face-recognition", "gpu")
 			_, err := s.Client().CoreV1().Pods(p.Namespace).Create(ctx, p, metav1.CreateOptions{})
 			return err
 		})
@@ -67,7 +68,7 @@ func leaderThroughBurst(t *testing.T, s *stack.Stack) {
 				got[e.Regarding.Name] = true
 			}
 		}
-		if len(got) != pods {
+		if len(got) < pods-most {
 			return fmt.Errorf("%d of %d pods have their Event", len(got), pods)
 		}
 		return nil

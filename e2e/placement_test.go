@@ -82,14 +82,14 @@ func TestFourAtOnce(t *testing.T) {
 	if len(got) != 4 {
 		t.Errorf("the four pods run on %v, want four kinds", got)
 	}
+	announced(t, s)
 	t.Run("probes", func(t *testing.T) { probesAnswer(t, s) })
 	tidy(t, s) // the pages show what is chosen when all is idle
 	t.Run("README", func(t *testing.T) { readmeWorks(t, s) })
 	t.Run("pages", func(t *testing.T) { pagesWork(t, s) })
 }
 
-// explained checks that a pod's choice can be read where people look: the
-// extender's endpoint, and an Event.
+// explained checks that a pod's choice can be read at the extender's endpoint.
 func explained(t *testing.T, s *stack.Stack, p *corev1.Pod) {
 	t.Helper()
 	text, err := stack.Get(t.Context(), s.URL("extender", "/pods/default/"+p.Name))
@@ -100,14 +100,22 @@ func explained(t *testing.T, s *stack.Stack, p *corev1.Pod) {
 	if !strings.Contains(strings.Join(strings.Fields(text), " "), reason(p)) {
 		t.Errorf("/pods/default/%s does not give the reason %q:\n%s", p.Name, reason(p), text)
 	}
+}
+
+// announced checks that a pod which has to wait is told why in an Event, and that those
+// before it, which had not to, have none.
+func announced(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	p := create(t, s, anyPod("has-to-wait", "face-recognition", "gpu"))
 	eventually(t, func(ctx context.Context) error {
-		events, err := s.Client().EventsV1().Events(p.Namespace).List(ctx, metav1.ListOptions{
-			FieldSelector: "reason=AcceleratorSelected,regarding.uid=" + string(p.UID),
-		})
-		if err == nil && (len(events.Items) != 1 || !strings.Contains(events.Items[0].Note, reason(p))) {
-			err = fmt.Errorf("pod %s has %d events AcceleratorSelected", p.Name, len(events.Items))
+		events, err := s.Client().EventsV1().Events(p.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=AcceleratorSelected"})
+		if err != nil {
+			return err
 		}
-		return err
+		if len(events.Items) != 1 || events.Items[0].Regarding.UID != p.UID || !strings.Contains(events.Items[0].Note, reason(p)) {
+			return fmt.Errorf("there are %d events AcceleratorSelected, want one, of pod %s: %v", len(events.Items), p.Name, events.Items)
+		}
+		return nil
 	})
 }
 

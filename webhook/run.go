@@ -111,7 +111,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds.WatchRules(rules, allowed, inv)
 	feeds.WatchQuotas(inv)
 	feeds.Pods.Register(kube.OnAdmitted(func(p *inventory.Pod) { against.Admitted(p.Namespace, p.Managed.Reservation) }), nil)
-	feeds.Pods.Register(kube.OnAdmitted(server.Announce(recorder)), nil)
+	choices := server.NewChoices(recorder)
+	feeds.Pods.Register(kube.OnAdmitted(choices.Announce), nil)
 	feeds.Pods.Register(kube.OnFinished(learner.Finished), nil)
 	sealed := newSealedPods(keys, election.Leads, recorder)
 	registry.MustRegister(sealed)
@@ -137,7 +138,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers, SetScheduler: f.setScheduler,
 		Binding: f.binding, HasClass: inv.HasClass,
 		Refusals: against, Keys: keys.Current, Registry: registry, Log: log,
-		Authenticated: f.clientCA != "",
+		Choices: choices, Authenticated: f.clientCA != "",
 	}
 	late := f.binding != profile.Early
 	if f.readmission || late {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -79,6 +80,9 @@ func (s *Server) decide(r *request, by inventory.Caller, inference string, optio
 	}
 	if !r.DryRun {
 		s.Refusals.Decided(asked, id, chosen.Kind)
+		if s.Choices != nil && isNotable(ranked) {
+			s.Choices.note(id, time.Now())
+		}
 	}
 	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: expected.Count}
 	if again {

@@ -16,7 +16,7 @@ import (
 
 func TestEventFits(t *testing.T) {
 	m := &inventory.Managed{Inference: "x", Kind: "GPU", Reason: strings.Repeat("é", 1000)}
-	if n := note(m); len(n) > 1024 || !utf8.ValidString(n) || !strings.HasSuffix(n, "é…") {
+	if n := explain(m); len(n) > 1024 || !utf8.ValidString(n) || !strings.HasSuffix(n, "é…") {
 		t.Errorf("%d bytes, ending in %q", len(n), n[len(n)-10:])
 	}
 }

@@ -46,6 +46,8 @@ type Config struct {
 	Replaces func(namespace string, owner types.UID, name, reservation string, trust inventory.Trust) (replacement.Expected, bool)
 	// Refusals is which kinds the API server or kube-scheduler turned down.
 	Refusals *refusals.Memory
+	// Choices announces what a person should notice; nil for nobody.
+	Choices *Choices
 	// Keys authenticate the records of what was replaced, as they are now; never nil.
 	Keys func() *record.Keys
 	// Authenticated is set when reviews are taken from the API server alone.
