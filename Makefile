@@ -11,7 +11,7 @@ GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
 PROGRAMS := ./connector ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help
-.PHONY: help build release demo cluster images test test-all test-cluster test-drivers test-compose lint unit e2e e2e-long e2e-older e2e-1.36 e2e-1.35 fuzz faults soak bench experiment simulate generate vulnerabilities prepare
+.PHONY: help build release demo cluster images test test-all test-cluster test-drivers test-compose lint unit e2e e2e-long e2e-older e2e-1.36 e2e-1.35 fuzz faults soak bench bench-compare experiment simulate generate vulnerabilities prepare
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,9 +88,14 @@ faults: prepare ## Kill, pause and cut off every program under load, and look fo
 soak: prepare ## Run 200 pods for five minutes while devices fail, and look for lost and stuck ones (SOAK=-help shows its flags)
 	@go run ./e2e/soak $(SOAK)
 
-bench: prepare ## Run the benchmarks: decisions, sessions, and memory with 5,000 nodes
+bench: prepare ## Run the benchmarks: decisions, sessions, memory with 5,000 nodes, and pods a second (BENCH=-help shows the flags of that)
 	go test -run '^$$' -bench . -benchmem ./extender/... ./webhook/... ./exporter/... ./pkg/...
 	go test -run '^$$' -bench 'Memory|Sessions|Renewals' -benchtime 1x -timeout 20m ./e2e
+	go run ./e2e/bench -json $(BIN)/bench.json $(BENCH)
+
+bench-compare: prepare ## Have this tree and revision BASE take turns at the load of the benchmark, and fail where something got worse
+	@test -n "$(BASE)" || { echo "say which revision to compare with: make bench-compare BASE=main" >&2; exit 2; }
+	go run ./e2e/bench -base "$(BASE)" -latency 0 $(BENCH)
 
 vulnerabilities: ## Look for known vulnerabilities in the Go database
 	go tool govulncheck ./...

@@ -70,6 +70,7 @@ type Cluster struct {
 	mu        sync.Mutex
 	processes []*Process // in the order they were started
 	nodes     map[string]*Node
+	urls      map[string]string // of the control plane's programs, without a path
 	stopped   bool
 }
 
@@ -125,7 +126,7 @@ func newCluster(cfg Config) (*Cluster, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Cluster{
 		dir: dir, lock: lock, keep: cfg.Keep, out: &lockedWriter{w: out}, bin: cfg.Binaries, at: cfg.At.orLoopback(), ca: ca,
-		ctx: ctx, cancel: cancel, nodes: map[string]*Node{},
+		ctx: ctx, cancel: cancel, nodes: map[string]*Node{}, urls: map[string]string{},
 	}
 	for _, name := range []string{"logs", "pki", "etc", "nodes"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {

@@ -38,6 +38,8 @@ func (c *Cluster) StartAnotherScheduler(ctx context.Context, name, config string
 			return []string{
 				"--config=" + config,
 				fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=" + c.at.Address,
+				// It could ask the API server who may read its metrics, with further files.
+				"--authorization-always-allow-paths=/healthz,/readyz,/livez,/metrics",
 				"--tls-cert-file=" + c.path("pki", "server.crt"), "--tls-private-key-file=" + c.path("pki", "server.key"),
 			}
 		},
@@ -47,18 +49,19 @@ func (c *Cluster) StartAnotherScheduler(ctx context.Context, name, config string
 
 // RestartScheduler stops the scheduler and starts it with other extenders.
 func (c *Cluster) RestartScheduler(ctx context.Context, extenders []schedulerv1.Extender) error {
-	c.stopScheduler()
+	c.StopScheduler()
 	return c.startScheduler(ctx, extenders)
 }
 
 // RestartSchedulerWith stops the scheduler and starts it with a file of its
 // configuration, as it is.
 func (c *Cluster) RestartSchedulerWith(ctx context.Context, config string) error {
-	c.stopScheduler()
+	c.StopScheduler()
 	return c.StartAnotherScheduler(ctx, "kube-scheduler", config)
 }
 
-func (c *Cluster) stopScheduler() {
+// StopScheduler stops the scheduler, if it runs. RestartScheduler starts it again.
+func (c *Cluster) StopScheduler() {
 	if p := c.Process("kube-scheduler"); p != nil {
 		p.Stop()
 	}

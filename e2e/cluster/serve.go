@@ -106,9 +106,12 @@ func (c *Cluster) serve(ctx context.Context, s service) (ports []int, err error)
 		if s.plain {
 			scheme = "http"
 		}
-		url := fmt.Sprintf("%s://%s:%d%s", scheme, c.at.Address, ports[0], s.health)
-		err = c.wait(ctx, s.name, p, func(ctx context.Context) error { return healthy(ctx, client, url) })
+		url := fmt.Sprintf("%s://%s:%d", scheme, c.at.Address, ports[0])
+		err = c.wait(ctx, s.name, p, func(ctx context.Context) error { return healthy(ctx, client, url+s.health) })
 		if err == nil {
+			c.mu.Lock()
+			c.urls[s.name] = url
+			c.mu.Unlock()
 			c.sayf("%-24s ready in %.1f s", s.name, time.Since(begin).Seconds())
 			return ports, nil
 		}

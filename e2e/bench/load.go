@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/e2e/bench/report"
+	"heteroaccel.io/pkg/accel"
+)
+
+// load is a sort of pods.
+type load struct {
+	name string
+	// kinds are what a pod may have, "" for one that wants no accelerator.
+	kinds string
+}
+
+var everyLoad = []load{{"gpu", "gpu"}, {"cpu", "cpu"}, {"any", "any"}, {"none", ""}}
+
+// loadsOf are those of the names given.
+func loadsOf(names []string) (loads []load) {
+	for _, l := range everyLoad {
+		if slices.Contains(names, l.name) {
+			loads = append(loads, l)
+		}
+	}
+	return loads
+}
+
+const inference = "face-recognition"
+
+// pod is one of a load as people write it.
+func (l load) pod(name string) *corev1.Pod {
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{"app": "bench"}},
+		Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever,
+			Containers:    []corev1.Container{{Name: "inference", Image: "mine", Command: []string{"bash", "-c", "./run -d GPU && sleep 60"}}},
+		},
+	}
+	if l.kinds != "" {
+		p.Annotations = map[string]string{accel.InferenceAnnotation: inference, accel.AcceleratorAnnotation: l.kinds}
+	}
+	return p
+}
+
+// writer returns what writes the pods of a load, one way. By hand they have what the
+// webhook would give them, and neither its annotations nor ours.
+func (x *site) writer(ctx context.Context, l load, way string) (func(name string) *corev1.Pod, error) {
+	if way == report.Ours || l.kinds == "" {
+		return l.pod, nil
+	}
+	asked := l.pod("")
+	asked.GenerateName = "probe-"
+	given, err := x.Client().CoreV1().Pods(namespace).Create(ctx, asked, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		return nil, fmt.Errorf("ask the webhook what it would write: %w", err)
+	}
+	container := given.Spec.Containers[0]
+	// What the API server adds to a pod, as a token's mount, it adds once more.
+	container.VolumeMounts = nil
+	return func(name string) *corev1.Pod {
+		p := l.pod(name)
+		p.Annotations = nil
+		p.Spec.Containers[0] = container
+		return p
+	}, nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"heteroaccel.io/e2e/machine"
+	"heteroaccel.io/e2e/poll"
+	"heteroaccel.io/e2e/stack"
+	"heteroaccel.io/pkg/accel"
+)
+
+const (
+	namespace = metav1.NamespaceDefault
+	// atOnce is how many requests are under way at a time.
+	atOnce = 32
+	// limit is far more than one step takes.
+	limit = 10 * time.Minute
+)
+
+// site is an installation with so many nodes, and more devices than a round has pods.
+type site struct {
+	*stack.Stack
+	out   io.Writer
+	nodes int
+}
+
+// at runs an installation of some programs while do does something with it.
+func at(ctx context.Context, out io.Writer, nodes, pods int, do func(*site) error) error {
+	s, err := stack.Start(ctx, stack.Config{Out: out, Machines: []*machine.Machine{}})
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	x := &site{Stack: s, out: out, nodes: nodes}
+	if err := x.addNodes(ctx, pods); err != nil {
+		return err
+	}
+	return do(x)
+}
+
+// addNodes creates the nodes. kwok keeps them ready and runs their pods; they have no
+// exporter, so what they have is by Kubernetes' own account.
+func (x *site) addNodes(ctx context.Context, pods int) error {
+	fmt.Fprintf(x.out, "creating %d nodes\n", x.nodes)
+	each := int64(pods/x.nodes + 2)
+	err := x.many(ctx, x.nodes, func(ctx context.Context, i int) error {
+		m := &machine.Machine{Name: fmt.Sprintf("node-%05d", i), CPU: "Intel(R) Core(TM) Ultra 7 258V", Cores: int(each) * 8, MemoryGiB: int(each) * 16}
+		n := m.Node("v1.37.0")
+		for _, list := range []corev1.ResourceList{n.Status.Capacity, n.Status.Allocatable} {
+			list["gpu.intel.com/i915"] = *resource.NewQuantity(each, resource.DecimalSI)
+			list[corev1.ResourcePods] = *resource.NewQuantity(2*each+8, resource.DecimalSI)
+		}
+		_, err := x.Client().CoreV1().Nodes().Create(ctx, n, metav1.CreateOptions{})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return x.idle(ctx, pods)
+}
+
+// many calls do for 0 to n−1, some at a time.
+func (x *site) many(ctx context.Context, n int, do func(context.Context, int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i := range n {
+		group.Go(func() error { return do(ctx, i) })
+	}
+	return group.Wait()
+}
+
+// idle waits until no pod is left, and the webhook has noticed: enough GPUs are idle.
+func (x *site) idle(ctx context.Context, want int) error {
+	return poll.Within(ctx, limit, func(ctx context.Context) error {
+		pods, err := x.Client().CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(pods.Items) > 0 {
+			return fmt.Errorf("pods such as %s are still there", pods.Items[0].Name)
+		}
+		asked := load{kinds: "gpu"}.pod("")
+		asked.GenerateName = "probe-"
+		p, err := x.Client().CoreV1().Pods(namespace).Create(ctx, asked, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err != nil {
+			return err
+		}
+		var free, total int
+		why := p.Annotations[accel.ReasonAnnotation]
+		if _, err := fmt.Sscanf(why, "GPU is free (%d of %d)", &free, &total); err != nil || free < total || total < want {
+			return fmt.Errorf("not all GPUs are idle: %s", why)
+		}
+		return nil
+	})
+}
+
+// clear deletes all pods.
+func (x *site) clear(ctx context.Context, pods int) error {
+	err := x.Client().CoreV1().Pods(namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("delete the pods: %w", err)
+	}
+	return x.idle(ctx, pods)
+}
+
+// let starts kube-scheduler again, with our extender or without.
+func (x *site) let(ctx context.Context, ours bool) error {
+	if !ours {
+		return x.RestartScheduler(ctx, nil)
+	}
+	extenders, err := x.Extenders()
+	if err != nil {
+		return err
+	}
+	return x.RestartScheduler(ctx, extenders)
+}
+
+// programOf is by what name a process is reported; "" for one that is not.
+func programOf(process string) string {
+	switch {
+	case strings.HasPrefix(process, "kube-"), process == "etcd", process == "webhook", process == "extender":
+		return process
+	}
+	return ""
+}
