@@ -43,7 +43,15 @@ func TestPrioritizePreferred(t *testing.T) {
 			var got extenderv1.HostPriorityList
 			names := []string{"large", "near"}
 			r.post(t, "/scheduler/prioritize", extenderv1.ExtenderArgs{Pod: tt.pod, NodeNames: &names}, &got)
-			want := extenderv1.HostPriorityList{{Host: "large", Score: tt.large}, {Host: "near", Score: tt.near}}
+			var want extenderv1.HostPriorityList
+			switch d := tt.large - tt.near; {
+			case d > 0:
+				want = extenderv1.HostPriorityList{{Host: "large", Score: d}}
+			case d < 0:
+				want = extenderv1.HostPriorityList{{Host: "near", Score: -d}}
+			default:
+				want = extenderv1.HostPriorityList{} // neither is better
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("scores (-want +got):\n%s", diff)
 			}
