@@ -50,12 +50,14 @@ var (
 	learns        = setup{name: "the paper's nodes, for what is learned", machines: machine.Paper, plain: true}
 	authenticated = setup{name: "an API server that authenticates itself", machines: oneGPUEach, plain: true, prepare: withClientCA}
 	twoShapes     = setup{name: "two GPUs, and a stick and an FPGA", machines: twoShapesOfNodes, plain: true}
+	// What takes long does so by what the tests do, and not as the machine is busy.
+	calm = setup{name: "the paper's nodes, with little to do", machines: machine.Paper, plain: true, scrape: monitor.DefaultInterval}
 	// What is stale is so in seconds.
 	impatient = setup{
 		name: "the paper's nodes, soon stale", machines: machine.Paper,
 		webhook: []string{"--reservation-ttl=10s", "--max-telemetry-age=4s"}, extender: []string{"--max-telemetry-age=4s"},
 	}
-	setups = []setup{paper, twoShapes, impatient, fourNodes, learns, hundred, authenticated, oneNode, fourOfEach, unattended}
+	setups = []setup{paper, calm, twoShapes, impatient, fourNodes, learns, hundred, authenticated, oneNode, fourOfEach, unattended}
 )
 
 // pool has the installations that nobody uses, and how many tests have yet to

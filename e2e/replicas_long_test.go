@@ -13,6 +13,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -32,7 +33,8 @@ type creations struct {
 	attempts []attempt
 }
 
-// createSteadily has some clients create a pod each every so often.
+// createSteadily has some clients create a pod each every so often, which runs for a
+// moment.
 func createSteadily(t *testing.T, s *stack.Stack, name string, every time.Duration) *creations {
 	const clients = 4
 	ctx, cancel := context.WithCancel(t.Context())
@@ -47,7 +49,7 @@ func createSteadily(t *testing.T, s *stack.Stack, name string, every time.Durati
 					return
 				case <-tick.C:
 				}
-				p := anyPod(fmt.Sprintf("%s-%d-%d", name, i, n), "face-recognition", "any")
+				p := anyPod(fmt.Sprintf("%s-%d-%d", name, i, n), "face-recognition", "any", withAnnotation(cluster.DurationAnnotation, "300ms"))
 				began := time.Now()
 				// One that has begun is waited for.
 				_, err := s.Client().CoreV1().Pods(p.Namespace).Create(context.WithoutCancel(ctx), p, metav1.CreateOptions{})
@@ -159,7 +161,7 @@ func TestReplicaKilled(t *testing.T) {
 // TestRollingUpdate: each replica is replaced by another, as a Deployment does, while
 // pods are created. None is refused.
 func TestRollingUpdate(t *testing.T) {
-	s := borrow(t, hundred)
+	s := borrow(t, calm)
 	const service = "service of the rollout"
 	if err := s.StartReplica("webhook-2"); err != nil {
 		t.Fatal(err)
@@ -172,7 +174,8 @@ func TestRollingUpdate(t *testing.T) {
 	if err := s.Register(t.Context(), service); err != nil {
 		t.Fatal(err)
 	}
-	// So few that what a pod takes is the rollout's doing, not the machine's.
+	// So few, of programs without the race detector, that what a pod takes is the
+	// rollout's doing and not the machine's.
 	c := createSteadily(t, s, "rollout", time.Second)
 	c.more(t, 40)
 	for _, pair := range [][2]string{{"webhook", "webhook-3"}, {"webhook-2", "webhook-4"}} {
