@@ -77,3 +77,17 @@ func TestProcessorTime(t *testing.T) {
 		t.Errorf("%v ms, want %v to %v", used, before, after)
 	}
 }
+
+func TestNamesOf(t *testing.T) {
+	for args, want := range map[string]string{
+		`{"Pod":{"metadata":{"name":"a"}},"Nodes":null,"NodeNames":["a","b"]}`:             `["a","b"]`,
+		`{"Pod":{"metadata":{"annotations":{"a":"\"NodeNames\":[1]"}}},"NodeNames":["c"]}`: `["c"]`,
+		`{"NodeNames":[]}`:   `[]`,
+		`{"NodeNames":null}`: `[]`,
+		``:                   `[]`,
+	} {
+		if got := string(namesOf([]byte(args))); got != want {
+			t.Errorf("%s has %s, want %s", args, got, want)
+		}
+	}
+}

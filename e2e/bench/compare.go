@@ -87,6 +87,9 @@ func (x *site) inTurns(ctx context.Context, s settings, revisions []revision, ru
 				return err
 			}
 			for _, l := range loadsOf(s.loads) {
+				if l.asks != extender {
+					continue // what it measures is kube-scheduler's
+				}
 				round, err := x.round(ctx, l, report.Ours, s.pods, fmt.Sprintf("r%d", turn))
 				if err != nil {
 					return fmt.Errorf("%d nodes, %s of %s: %w", x.nodes, l.name, r.name, err)

@@ -17,9 +17,25 @@ type load struct {
 	name string
 	// kinds are what a pod may have, "" for one that wants no accelerator.
 	kinds string
+	// asks is whom kube-scheduler asks the way that is ours.
+	asks asks
 }
 
-var everyLoad = []load{{"gpu", "gpu"}, {"cpu", "cpu"}, {"any", "any"}, {"none", ""}}
+// asks is whom kube-scheduler asks.
+type asks int
+
+const (
+	extender asks = iota
+	// filterAlone is the extender, which is not asked for scores.
+	filterAlone
+	// instant is one that answers at once that all nodes will do, and has no preference.
+	instant
+)
+
+var everyLoad = []load{
+	{name: "gpu", kinds: "gpu"}, {name: "cpu", kinds: "cpu"}, {name: "any", kinds: "any"}, {name: "none"},
+	{name: "gpu-filter", kinds: "gpu", asks: filterAlone}, {name: "gpu-instant", kinds: "gpu", asks: instant},
+}
 
 // loadsOf are those of the names given.
 func loadsOf(names []string) (loads []load) {

@@ -70,7 +70,7 @@ func (x *site) round(ctx context.Context, l load, way string, pods int, name str
 		return r, fmt.Errorf("create the pods: %w", err)
 	}
 	r = report.Round{Load: l.name, Way: way, Nodes: x.nodes, Pods: pods, Created: float64(pods) / time.Since(began).Seconds()}
-	if err := x.let(ctx, way == report.Ours); err != nil {
+	if err := x.let(ctx, way, l.asks); err != nil {
 		return r, err
 	}
 	first, last, err := bound.all(ctx, pods)
@@ -156,7 +156,7 @@ func (x *site) oneByOne(ctx context.Context, way string, n, all int) (took []tim
 	if err != nil {
 		return nil, err
 	}
-	if err := x.let(ctx, way == report.Ours); err != nil {
+	if err := x.let(ctx, way, extender); err != nil {
 		return nil, err
 	}
 	bound, err := x.follow(ctx, n)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/bench/report"
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/stack"
@@ -29,8 +32,9 @@ const (
 // site is an installation with so many nodes, and more devices than a round has pods.
 type site struct {
 	*stack.Stack
-	out   io.Writer
-	nodes int
+	out     io.Writer
+	nodes   int
+	instant *httptest.Server
 }
 
 // at runs an installation of some programs while do does something with it.
@@ -40,7 +44,8 @@ func at(ctx context.Context, out io.Writer, nodes, pods int, do func(*site) erro
 		return err
 	}
 	defer s.Stop()
-	x := &site{Stack: s, out: out, nodes: nodes}
+	x := &site{Stack: s, out: out, nodes: nodes, instant: httptest.NewServer(http.HandlerFunc(answerAtOnce))}
+	defer x.instant.Close()
 	if err := x.addNodes(ctx, pods); err != nil {
 		return err
 	}
@@ -112,14 +117,23 @@ func (x *site) clear(ctx context.Context, pods int) error {
 	return x.idle(ctx, pods)
 }
 
-// let starts kube-scheduler again, with our extender or without.
-func (x *site) let(ctx context.Context, ours bool) error {
-	if !ours {
+// let starts kube-scheduler again, which asks nobody where it places what was written by
+// hand.
+func (x *site) let(ctx context.Context, way string, whom asks) error {
+	if way != report.Ours {
 		return x.RestartScheduler(ctx, nil)
 	}
 	extenders, err := x.Extenders()
 	if err != nil {
 		return err
+	}
+	for i := range extenders {
+		switch whom {
+		case filterAlone:
+			extenders[i].PrioritizeVerb, extenders[i].Weight = "", 0
+		case instant:
+			extenders[i].URLPrefix = x.instant.URL
+		}
 	}
 	return x.RestartScheduler(ctx, extenders)
 }
