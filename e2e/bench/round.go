@@ -83,7 +83,7 @@ func (x *site) round(ctx context.Context, l load, way string, pods int, name str
 		return r, err
 	}
 	r.CPU, r.Requests, r.Batches = after.since(before, pods)
-	return r, x.clear(ctx, pods)
+	return r, x.deleteAll(ctx, pods)
 }
 
 // bindings are the pods that are bound, as the API server tells.
@@ -175,5 +175,5 @@ func (x *site) oneByOne(ctx context.Context, way string, n, all int) (took []tim
 		}
 		took = append(took, at.Sub(began))
 	}
-	return took, x.clear(ctx, all)
+	return took, x.deleteAll(ctx, all)
 }

@@ -108,8 +108,8 @@ func (x *site) idle(ctx context.Context, want int) error {
 	})
 }
 
-// clear deletes all pods.
-func (x *site) clear(ctx context.Context, pods int) error {
+// deleteAll deletes all pods.
+func (x *site) deleteAll(ctx context.Context, pods int) error {
 	err := x.Client().CoreV1().Pods(namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}, metav1.ListOptions{})
 	if err != nil {
 		return fmt.Errorf("delete the pods: %w", err)
