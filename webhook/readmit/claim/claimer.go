@@ -107,7 +107,7 @@ func (c *Claimer) Gone(claim, pod types.NamespacedName) {
 	if _, known := c.isContested(pod); !known {
 		c.contest(pod, time.Time{})
 	}
-	c.pauses.end(pod)
+	c.pauses.lift(pod)
 	c.Look(pod)
 }
 
@@ -141,6 +141,7 @@ func (c *Claimer) attempt(ctx context.Context, name types.NamespacedName) {
 			return
 		}
 	}
+	c.pauses.end(name)
 	err := c.sync(ctx, name)
 	if err == nil || p == nil || ctx.Err() != nil {
 		c.retries.Forget(name)

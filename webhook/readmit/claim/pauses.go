@@ -24,17 +24,36 @@ type pause struct {
 	pod   types.UID
 	kind  accel.Kind
 	until time.Time
+	// lifted is set, alone, where what was in the way went while an attempt may be under
+	// way, which does not know.
+	lifted bool
 }
 
+// begin has a pod left alone after an attempt, unless the pause was lifted meanwhile.
 func (s *pauses) begin(p *pending.Pod, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.of[p.Key()].lifted {
+		s.set(p.Key(), pause{pod: p.UID, kind: p.Template.Kind, until: until})
+	}
+}
+
+// lift ends the pause of a pod, and that which an attempt under way would begin.
+func (s *pauses) lift(pod types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set(pod, pause{lifted: true})
+}
+
+// set expects the lock.
+func (s *pauses) set(pod types.NamespacedName, x pause) {
 	if s.of == nil {
 		s.of = map[types.NamespacedName]pause{}
 	}
-	s.of[p.Key()] = pause{p.UID, p.Template.Kind, until}
+	s.of[pod] = x
 }
 
+// end forgets a pod: an attempt begins, or none is needed any more.
 func (s *pauses) end(pod types.NamespacedName) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

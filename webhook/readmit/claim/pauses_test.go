@@ -8,8 +8,8 @@ import (
 )
 
 // TestAttemptCausesNone: an attempt to create a claim changes the pod, which the feed
-// shows; that alone has nobody try again at once, and a move, or a claim that is gone,
-// does.
+// shows; that alone has nobody try again at once. A move, or a claim that is gone, does,
+// also one that goes while an attempt is under way.
 func TestAttemptCausesNone(t *testing.T) {
 	r := newRig(t, "GPU")
 	r.answers["create resourceclaims"] = denied("a policy is against it")
@@ -37,6 +37,9 @@ func TestAttemptCausesNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	try(once...)
+	r.pauses.end(r.key())
+	r.during = func() { r.Gone(claimOf(r.pods.Get(r.key())), r.key()) }
+	try(append(once, once...)...)
 	delete(r.answers, "create resourceclaims")
 	if r.pauses.left(r.shown(t), time.Now().Add(maxDenied)) > 0 {
 		t.Error("it is left alone for too long")

@@ -34,6 +34,8 @@ type rig struct {
 	pods *pending.Pods
 	pod  *corev1.Pod
 	said *events.FakeRecorder
+	// during, if set, is called as the next claim is created.
+	during func()
 
 	mu sync.Mutex
 	// calls are those that the API server got.
@@ -72,6 +74,10 @@ func (r *rig) react(a clienttesting.Action) (handled bool, out runtime.Object, e
 	}
 	if dry {
 		call = "dry " + call
+	}
+	if during := r.during; during != nil && call == "create resourceclaims" {
+		r.during = nil
+		during()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
