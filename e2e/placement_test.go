@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/e2e/cluster"
@@ -82,7 +83,7 @@ func TestFourAtOnce(t *testing.T) {
 	if len(got) != 4 {
 		t.Errorf("the four pods run on %v, want four kinds", got)
 	}
-	announced(t, s)
+	announced(t, s, pods)
 	t.Run("probes", func(t *testing.T) { probesAnswer(t, s) })
 	tidy(t, s) // the pages show what is chosen when all is idle
 	t.Run("README", func(t *testing.T) { readmeWorks(t, s) })
@@ -102,21 +103,32 @@ func explained(t *testing.T, s *stack.Stack, p *corev1.Pod) {
 	}
 }
 
-// announced checks that a pod which has to wait is told why in an Event, and that those
+// announced checks that a pod which has to wait is told why in an Event, and that pods
 // before it, which had not to, have none.
-func announced(t *testing.T, s *stack.Stack) {
+func announced(t *testing.T, s *stack.Stack, before []corev1.Pod) {
 	t.Helper()
 	p := create(t, s, anyPod("has-to-wait", "face-recognition", "gpu"))
-	eventually(t, func(ctx context.Context) error {
-		events, err := s.Client().EventsV1().Events(p.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=AcceleratorSelected"})
+	told := func(ctx context.Context, p *corev1.Pod) ([]eventsv1.Event, error) {
+		events, err := s.Client().EventsV1().Events(p.Namespace).List(ctx, metav1.ListOptions{
+			FieldSelector: "reason=AcceleratorSelected,regarding.uid=" + string(p.UID),
+		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if len(events.Items) != 1 || events.Items[0].Regarding.UID != p.UID || !strings.Contains(events.Items[0].Note, reason(p)) {
-			return fmt.Errorf("there are %d events AcceleratorSelected, want one, of pod %s: %v", len(events.Items), p.Name, events.Items)
+		return events.Items, nil
+	}
+	eventually(t, func(ctx context.Context) error {
+		events, err := told(ctx, p)
+		if err == nil && (len(events) != 1 || !strings.Contains(events[0].Note, reason(p))) {
+			err = fmt.Errorf("pod %s has %d events AcceleratorSelected", p.Name, len(events))
 		}
-		return nil
+		return err
 	})
+	for i := range before {
+		if events, err := told(t.Context(), &before[i]); err != nil || len(events) > 0 {
+			t.Errorf("pod %s has %d events AcceleratorSelected: %v", before[i].Name, len(events), err)
+		}
+	}
 }
 
 // createMany creates n pods from 16 goroutines at once.
