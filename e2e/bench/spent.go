@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 
-	"heteroaccel.io/e2e/stack"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/procfs"
 )
 
 // spent is what programs have used and been asked so far.
@@ -68,58 +67,36 @@ func (s spent) since(before spent, pods int) (cpu, requests, batches map[string]
 	return cpu, requests, s.batches
 }
 
-// tick is the unit of proc_pid_stat(5): sysconf(_SC_CLK_TCK) is 100 on every Linux.
-const tick = 10 // milliseconds
-
-// processorTime is how much a process has used, in milliseconds, user and system, by
-// fields 14 and 15 of /proc/PID/stat (proc_pid_stat(5)).
+// processorTime is how much a process has used, in milliseconds, user and system.
 func processorTime(pid int) (float64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	p, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, err
 	}
-	// The second field, a name in parentheses, may have spaces.
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("%q has too few fields", data)
+	stat, err := p.Stat()
+	if err != nil {
+		return 0, err
 	}
-	total := 0.0
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseFloat(f, 64)
-		if err != nil {
-			return 0, fmt.Errorf("read %q: %w", f, err)
-		}
-		total += n * tick
-	}
-	return total, nil
+	return stat.CPUTime() * 1000, nil
 }
 
 // add adds up a counter of a page of metrics by the values of some of its labels.
 func add(to map[string]float64, page, name string, labels ...string) error {
-	values, err := stack.ParseMetrics(page)
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(page))
 	if err != nil {
-		return err
+		return fmt.Errorf("read a page of metrics: %w", err)
 	}
-	for series, v := range values {
-		if !strings.HasPrefix(series, name+"{") {
-			continue
+	for _, m := range families[name].GetMetric() {
+		values := map[string]string{}
+		for _, l := range m.GetLabel() {
+			values[l.GetName()] = l.GetValue()
 		}
 		var words []string
 		for _, l := range labels {
-			words = append(words, labelOf(series, l))
+			words = append(words, values[l])
 		}
-		to[strings.Join(words, " ")] += v
+		to[strings.Join(words, " ")] += m.GetCounter().GetValue()
 	}
 	return nil
-}
-
-// labelOf is the value of a label of a series, "" if it has none of that name.
-func labelOf(series, label string) string {
-	for _, before := range []string{"{", ","} {
-		if _, after, ok := strings.Cut(series, before+label+`="`); ok {
-			value, _, _ := strings.Cut(after, `"`)
-			return value
-		}
-	}
-	return ""
 }

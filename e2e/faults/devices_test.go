@@ -32,26 +32,25 @@ func (x *site) holdByClaims(t *testing.T) {
 // devicesStand says which pods of the load do not fit their devices, which devices were
 // given out twice, and which pods wait beside an idle one.
 func (x *site) devicesStand(ctx context.Context, pods []*corev1.Pod, nodes []corev1.Node) error {
+	disagrees, err := x.disagrees(ctx, ns)
+	if err != nil {
+		return err
+	}
 	var wrong []error
+	for _, p := range pods {
+		if p.Labels[ownerLabel] != "" {
+			wrong = append(wrong, disagrees(p))
+		}
+	}
 	if x.late {
 		claims, err := x.claims(ctx, ns)
 		if err != nil {
 			return err
 		}
-		for _, p := range pods {
-			if p.Labels[ownerLabel] != "" {
-				wrong = append(wrong, claims.Disagrees(p, "inference", x.variants))
-			}
-		}
 		for _, what := range append(claims.Twice(), claims.StuckBeside(pods, allowed)...) {
 			wrong = append(wrong, errors.New(what))
 		}
 		return errors.Join(wrong...)
-	}
-	for _, p := range pods {
-		if p.Labels[ownerLabel] != "" {
-			wrong = append(wrong, judge.Disagrees(p, "inference", x.variants))
-		}
 	}
 	for _, what := range judge.Twice(nodes, pods) {
 		wrong = append(wrong, errors.New(what))
