@@ -15,6 +15,9 @@ const (
 	// another kind, and "true" on one that may be although its controller
 	// replaces pods only when somebody deletes them (OnDelete).
 	ReadmissionAnnotation = Prefix + "readmission"
+	// DeadlineAnnotation is by when after its creation the run of a pod should be done,
+	// a Go duration, or "none". It overrides the profile's deadline.
+	DeadlineAnnotation = Prefix + "deadline"
 
 	// The bare keys count only when both stand together, so that nobody
 	// else's annotation makes a pod ours.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -17,6 +18,20 @@ type Request struct {
 	Kinds []Kind
 	// Container is the container to mutate; "" leaves it to the profile.
 	Container string
+	// Deadline is by when after its creation the pod's run should be done. 0 leaves it
+	// to the profile, and NoDeadline says that there is none.
+	Deadline time.Duration
+}
+
+// NoDeadline is the Deadline of a pod that has none, whatever its profile says.
+const NoDeadline time.Duration = -1
+
+// DeadlineOr is the pod's deadline, given its profile's; 0 is none.
+func (r Request) DeadlineOr(profile time.Duration) time.Duration {
+	if r.Deadline == 0 {
+		return max(0, profile)
+	}
+	return max(0, r.Deadline)
 }
 
 // Any reports whether every kind is allowed that the profile has a variant for.
@@ -75,7 +90,25 @@ func ParseRequest(annotations map[string]string) (req Request, ours bool, err er
 		}
 		req.Container = c
 	}
+	if d, ok := annotations[DeadlineAnnotation]; ok {
+		if req.Deadline, err = parseDeadline(d); err != nil {
+			return Request{}, true, fmt.Errorf("annotation %s: %w", DeadlineAnnotation, err)
+		}
+	}
 	return req, true, nil
+}
+
+// parseDeadline parses "none", which is NoDeadline, or a duration above zero.
+func parseDeadline(s string) (time.Duration, error) {
+	s = strings.TrimSpace(s)
+	if strings.EqualFold(s, "none") {
+		return NoDeadline, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is not a duration above zero: write one such as \"5s\" or \"1m30s\", or \"none\"", abbreviate(s))
+	}
+	return d, nil
 }
 
 // parseKinds parses "any", which is nil, or a comma-separated list without

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,6 +52,20 @@ func TestParseRequest(t *testing.T) {
 		"huge inference":                        {m{InferenceAnnotation: strings.Repeat("ü", 1<<20)}, Request{}, true, "ü…"},
 		"huge kind":                             {m{InferenceAnnotation: "faces", AcceleratorAnnotation: strings.Repeat("g", 1<<20)}, Request{}, true, "g…"},
 		"not a container":                       {m{InferenceAnnotation: "faces", ContainerAnnotation: "a/b"}, Request{}, true, `"a/b" is not the name of a container`},
+		"a deadline":                            {m{InferenceAnnotation: "faces", DeadlineAnnotation: " 1m30s\n"}, Request{Inference: "faces", Deadline: 90 * time.Second}, true, ""},
+		"a fraction of a second":                {m{InferenceAnnotation: "faces", DeadlineAnnotation: "1.5s"}, Request{Inference: "faces", Deadline: 1500 * time.Millisecond}, true, ""},
+		"no deadline":                           {m{InferenceAnnotation: "faces", DeadlineAnnotation: "None"}, Request{Inference: "faces", Deadline: NoDeadline}, true, ""},
+		"a deadline beside bare keys":           {m{"inference": "faces", "accelerator": "any", DeadlineAnnotation: "5s"}, Request{Inference: "faces", Deadline: 5 * time.Second}, true, ""},
+		"a deadline alone":                      {m{DeadlineAnnotation: "soon"}, Request{}, false, ""},
+		"a number without a unit":               {m{InferenceAnnotation: "faces", DeadlineAnnotation: "5"}, Request{}, true, `annotation heteroaccel.io/deadline: "5" is not a duration above zero: write one such as "5s" or "1m30s", or "none"`},
+		"an empty deadline":                     {m{InferenceAnnotation: "faces", DeadlineAnnotation: ""}, Request{}, true, `"" is not a duration`},
+		"a deadline of 0":                       {m{InferenceAnnotation: "faces", DeadlineAnnotation: "0s"}, Request{}, true, `"0s" is not a duration above zero`},
+		"a deadline before":                     {m{InferenceAnnotation: "faces", DeadlineAnnotation: "-1ns"}, Request{}, true, `"-1ns" is not`},
+		"several deadlines":                     {m{InferenceAnnotation: "faces", DeadlineAnnotation: "5s, 10s"}, Request{}, true, `"5s, 10s" is not`},
+		"a deadline in days":                    {m{InferenceAnnotation: "faces", DeadlineAnnotation: "1d"}, Request{}, true, `"1d" is not`},
+		"a deadline past all time":              {m{InferenceAnnotation: "faces", DeadlineAnnotation: "2562048h"}, Request{}, true, `"2562048h" is not`},
+		"huge deadline":                         {m{InferenceAnnotation: "faces", DeadlineAnnotation: strings.Repeat("9h", 1<<20)}, Request{}, true, "9h…"},
+		"a deadline of control characters":      {m{InferenceAnnotation: "faces", DeadlineAnnotation: "5s\x00\xff"}, Request{}, true, `"5s\x00\xff" is not`},
 		"empty container":                       {m{InferenceAnnotation: "faces", ContainerAnnotation: ""}, Request{}, true, `"" is not the name`},
 	}
 	for name, tt := range tests {
@@ -84,15 +99,29 @@ func TestRank(t *testing.T) {
 	}
 }
 
+// TestDeadlineOr: a pod's deadline overrides its profile's, and so does that it has none.
+func TestDeadlineOr(t *testing.T) {
+	for _, tt := range []struct{ own, profile, want time.Duration }{
+		{0, 0, 0}, {0, 7, 7}, {5, 7, 5}, {7, 5, 7}, {5, 0, 5}, {NoDeadline, 7, 0}, {NoDeadline, 0, 0}, {0, -1, 0},
+	} {
+		if got := (Request{Deadline: tt.own}).DeadlineOr(tt.profile); got != tt.want {
+			t.Errorf("%d of a profile with %d: %d, want %d", tt.own, tt.profile, got, tt.want)
+		}
+	}
+}
+
 func FuzzParseRequest(f *testing.F) {
-	f.Add("faces", "any", "main", false)
-	f.Add("faces", "gpu,NPU", "", true)
-	f.Add("", ",,", "\x00", true)
-	f.Add("ı", strings.Repeat("a,", 100), "x", false)
-	f.Fuzz(func(t *testing.T, inference, accelerator, container string, bare bool) {
-		annotations := map[string]string{InferenceAnnotation: inference, AcceleratorAnnotation: accelerator, ContainerAnnotation: container}
+	f.Add("faces", "any", "main", "5s", false)
+	f.Add("faces", "gpu,NPU", "", "none", true)
+	f.Add("", ",,", "\x00", "-0h", true)
+	f.Add("ı", strings.Repeat("a,", 100), "x", "1e9s", false)
+	f.Add("faces", "any", "main", "9223372036.854775807s", false)
+	f.Fuzz(func(t *testing.T, inference, accelerator, container, deadline string, bare bool) {
+		annotations := map[string]string{
+			InferenceAnnotation: inference, AcceleratorAnnotation: accelerator, ContainerAnnotation: container, DeadlineAnnotation: deadline,
+		}
 		if bare {
-			annotations = map[string]string{"inference": inference, "accelerator": accelerator}
+			annotations = map[string]string{"inference": inference, "accelerator": accelerator, DeadlineAnnotation: deadline}
 		}
 		req, ours, err := ParseRequest(annotations)
 		if !ours {
@@ -111,6 +140,12 @@ func FuzzParseRequest(f *testing.F) {
 			if rank, ok := req.Rank(k); rank != i || !ok || slices.Contains(req.Kinds[i+1:], k) {
 				t.Fatalf("kind %q: rank %d, %v of %v", k, rank, ok, req.Kinds)
 			}
+		}
+		if req.Deadline <= 0 && req.Deadline != NoDeadline {
+			t.Fatalf("deadline %q is %d", deadline, req.Deadline)
+		}
+		if annotations[DeadlineAnnotation] = req.Deadline.String(); req.Deadline == NoDeadline {
+			annotations[DeadlineAnnotation] = "none"
 		}
 		annotations[AcceleratorAnnotation], annotations[InferenceAnnotation] = JoinKinds(req.Kinds), req.Inference
 		if req.Any() {

@@ -35,7 +35,29 @@ type Option struct {
 	Timed servicetime.Timed
 	// TrialHistory is for policies that spend a run on learning now and then.
 	TrialHistory TrialHistory
+	// Deadline is by when the run should be done, the same in all options of a pod.
+	Deadline Deadline
 }
+
+// Deadline is by when a run should be done. The zero value is no deadline.
+type Deadline struct {
+	// Of is how long after the pod's creation it is, 0 for none.
+	Of time.Duration
+	// Left is how long it is from now: less than Of for a pod that has waited, and
+	// below 0 once it has passed.
+	Left time.Duration
+}
+
+// DeadlineOf is a deadline of a pod that was created so long ago; of is 0 for none.
+func DeadlineOf(of, age time.Duration) Deadline {
+	if of <= 0 {
+		return Deadline{}
+	}
+	return Deadline{Of: of, Left: of - max(0, age)}
+}
+
+// Exceeded reports whether a run that ends so long from now ends after the deadline.
+func (d Deadline) Exceeded(finish time.Duration) bool { return d.Of > 0 && finish > d.Left }
 
 // Candidate is what a decision needs to know of an option: the state of its
 // kind on the nodes this pod could run on.

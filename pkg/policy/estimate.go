@@ -23,7 +23,7 @@ const (
 	maxEstimate = 365 * 24 * time.Hour
 )
 
-// estimate gives each candidate its expected wait and finish.
+// estimate gives each candidate its expected wait and finish, and whether that is late.
 func estimate(candidates []inventory.Candidate) []Ranked {
 	typical := typicalService(candidates)
 	ranked := make([]Ranked, len(candidates))
@@ -37,6 +37,7 @@ func estimate(candidates []inventory.Candidate) []Ranked {
 		if r.Wait != Never {
 			r.Finish = r.Wait + service
 		}
+		r.Late = c.Refused == nil && c.Nodes > 0 && c.Deadline.Exceeded(r.Finish)
 		ranked[i] = r
 	}
 	return ranked

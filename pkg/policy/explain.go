@@ -43,10 +43,18 @@ func Explain(ranked []Ranked) string {
 	}
 	for _, r := range others {
 		b.WriteString("; ")
+		if r.overdue(first) {
+			b.WriteString(r.overdueSummary(weight))
+			continue
+		}
 		b.WriteString(r.summary(weight))
 		if first.Trial == NoTrial && !first.Preferred && r.Refused == nil && r.Finish < first.Finish && r.Price > first.Price {
 			b.WriteString(" but scarce")
 		}
+	}
+	if why := missed(ranked); why != "" {
+		b.WriteString("; ")
+		b.WriteString(why)
 	}
 	return b.String()
 }

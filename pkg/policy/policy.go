@@ -27,6 +27,9 @@ type Ranked struct {
 	// Price is what a run is charged for the time it takes from others, as a
 	// fraction of its own service time. Only PricedFinish charges anything.
 	Price float64
+	// Late is set where the run is expected to end after the pod's deadline. It is not
+	// where none would run: the kind is refused, or no node offers it.
+	Late bool
 	// Preferred is set for the first one when it is first because the pod prefers
 	// one of its nodes.
 	Preferred bool
@@ -76,8 +79,9 @@ func EarliestFinish(candidates []inventory.Candidate) []Ranked {
 // finishSeconds is how long until the pod is expected to be done, in seconds.
 func finishSeconds(r Ranked) float64 { return r.Finish.Seconds() }
 
-// rank orders candidates by compare. Those that no node offers come after all
-// others, and last come those that are refused.
+// rank orders candidates by compare. Those that are not expected to make the pod's
+// deadline come after those that are, then those that no node offers, and last come
+// those that are refused.
 func rank(candidates []inventory.Candidate, compare func(a, b Ranked) int) []Ranked {
 	return order(estimate(candidates), compare)
 }
@@ -90,6 +94,9 @@ func order(ranked []Ranked, compare func(a, b Ranked) int) []Ranked {
 		}
 		if thereA, thereB := a.Nodes > 0, b.Nodes > 0; thereA != thereB {
 			return trueFirst(thereA)
+		}
+		if a.Late != b.Late {
+			return trueFirst(b.Late)
 		}
 		return cmp.Or(compare(a, b), cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Index, b.Index))
 	})

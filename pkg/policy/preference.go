@@ -31,7 +31,7 @@ func applyPreference(ranked []Ranked, cost func(Ranked) float64) []Ranked {
 	perWeight := (cost(first) - first.waitSeconds()) / fullWeight
 	chosen := 0
 	for i, r := range ranked {
-		if r.weight() <= ranked[chosen].weight() || r.Refused != nil || r.Nodes <= 0 || r.Idle() <= 0 {
+		if r.weight() <= ranked[chosen].weight() || r.Refused != nil || r.Nodes <= 0 || r.Idle() <= 0 || r.overdue(first) {
 			continue
 		}
 		more := float64(r.weight() - first.weight())

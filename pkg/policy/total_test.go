@@ -34,6 +34,7 @@ func candidatesFrom(data []byte, most int) []inventory.Candidate {
 		c.Basis, c.Hint = servicetime.Basis(next()), time.Duration(next())
 		c.Timed = servicetime.Timed{Runs: next(), Recent: int(next()), Least: time.Duration(next()), Age: time.Duration(next())}
 		c.TrialHistory = inventory.TrialHistory{Allowed: next()%2 == 0, PodsSinceTrial: next(), PodsSinceKind: next(), Trials: next(), Untimed: next()%2 == 0}
+		c.Deadline = inventory.Deadline{Of: time.Duration(next()), Left: time.Duration(next())}
 		for range min(5, max(0, next())) {
 			c.Running = append(c.Running, inventory.Running{Elapsed: time.Duration(next()), Service: time.Duration(next()), Ends: next()%2 == 0})
 		}
@@ -67,6 +68,9 @@ func checkTotal(t *testing.T, cs []inventory.Candidate) (trials int) {
 				t.Fatalf("%s: candidate %d ranked twice, or none", name, r.Index)
 			}
 			seen[r.Index] = true
+			if r.Refused == nil && r.Nodes > 0 && first.Late && !r.Late {
+				t.Errorf("%s: %+v misses the deadline that %+v makes", name, first.Candidate, r.Candidate)
+			}
 			if r.Wait < 0 || r.Finish < r.Wait {
 				t.Errorf("%s: wait %d, finish %d of %+v", name, r.Wait, r.Finish, r.Candidate)
 			}
@@ -74,7 +78,7 @@ func checkTotal(t *testing.T, cs []inventory.Candidate) (trials int) {
 				t.Errorf("%s: waits %v for what is idle: %+v", name, r.Wait, r.Candidate)
 			}
 			// Nothing idle, timed or not, may stand behind what never frees.
-			if i > 0 && r.Nodes > 0 && r.Idle() > 0 && ranked[i-1].Finish == Never {
+			if i > 0 && r.Nodes > 0 && r.Idle() > 0 && ranked[i-1].Finish == Never && !r.Late {
 				t.Errorf("%s: idle %+v behind %+v", name, r.Candidate, ranked[i-1])
 			}
 			if i > 0 && r.Nodes > 0 && ranked[i-1].Nodes <= 0 {

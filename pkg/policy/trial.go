@@ -65,6 +65,8 @@ const (
 // it, and a kind that is said to be slow is tried late. Where those hints of a
 // profile that could be checked were right, it is sixteen times as late.
 //
+// No pod misses its deadline for a trial that it is expected to make elsewhere.
+//
 // No pod waits because of a guess: where it would wait while a kind is idle of
 // which only the position in the profile is known, and no run there is about to
 // be timed, it is tried there however recent the last trial was.
@@ -127,7 +129,7 @@ func trialOf(r, best Ranked, runs float64, hintsTrusted bool) Trial {
 		runs /= trustedHints
 	}
 	switch {
-	case !r.TrialHistory.Allowed || r.Refused != nil || r.Nodes <= 0 || r.Idle() <= 0:
+	case !r.TrialHistory.Allowed || r.Refused != nil || r.Nodes <= 0 || r.Idle() <= 0 || r.overdue(best):
 		return NoTrial
 	case best.Wait > 0 && r.blind() && !r.TrialHistory.Untimed && r.occupies() <= maxBlind*(best.occupies()+best.waitSeconds()):
 		return FirstTrial

@@ -67,6 +67,11 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 	if in.Spec.IdleTimeout != nil {
 		p.IdleTimeout = in.Spec.IdleTimeout.Duration
 	}
+	if d := in.Spec.Deadline; d != nil {
+		if p.Deadline = d.Duration; p.Deadline <= 0 {
+			return nil, fmt.Errorf("profile %s: deadline %s is not greater than 0: give by when after its creation a run should be done, such as 5s, or leave it out", in.Name, p.Deadline)
+		}
+	}
 	learned := in.Status.Learned
 	if _, p.ResetPending = resetOf(in); p.ResetPending {
 		learned = nil

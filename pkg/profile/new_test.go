@@ -54,6 +54,7 @@ func limits(pairs ...string) corev1.ResourceList {
 
 func TestNew(t *testing.T) {
 	in := gpuAndCPU()
+	in.Spec.Deadline = &metav1.Duration{Duration: 5 * time.Second}
 	got, err := profile.New(in)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +83,8 @@ func TestNew(t *testing.T) {
 			Hash:     got.Variants[1].Hash,
 			Spec:     &in.Spec.Variants[1],
 		}},
-		NotLate: got.NotLate,
+		NotLate:  got.NotLate,
+		Deadline: 5 * time.Second,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateErrors()); diff != "" {
 		t.Errorf("profile (-want +got):\n%s", diff)
@@ -156,6 +158,7 @@ func TestNewRefuses(t *testing.T) {
 		"kind with a comma": {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Accelerator = "gpu,npu" }, "is not an accelerator kind"},
 		"empty image":       {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Image = "" }, "the image is empty"},
 		"negative time":     {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].ServiceTime.Duration = -1 }, "not greater than 0"},
+		"no deadline":       {func(s *v1alpha1.InferenceProfileSpec) { s.Deadline = &metav1.Duration{} }, "deadline 0s is not greater than 0"},
 		"no speed":          {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Speed = new(0.) }, "speed 0 is not a number from"},
 		"speed of nothing":  {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Speed = new(math.NaN()) }, "leave it out"},
 		"speed of light":    {func(s *v1alpha1.InferenceProfileSpec) { s.Variants[0].Speed = new(math.Inf(1)) }, "leave it out"},

@@ -45,6 +45,9 @@ type Profile struct {
 	ResetPending bool
 	// Binding is when the accelerator of a pod is settled, "" for the default.
 	Binding Binding
+	// Deadline is by when after its creation the run of a pod should be done whose
+	// annotations do not say, 0 for none.
+	Deadline time.Duration
 	// Variants are in the order of the resource.
 	Variants []Variant
 	// Late are the same as pods get them that are bound late, and NotLate is why there

@@ -123,6 +123,17 @@ type InferenceProfileSpec struct {
 	// +kubebuilder:validation:Enum=early;late;auto
 	Binding string `json:"binding,omitempty"`
 
+	// deadline is by when after its creation the run of a pod should be done, greater
+	// than 0, such as 5s. A kind of accelerator that is not expected to make it is
+	// chosen only when none is. A pod's annotation heteroaccel.io/deadline overrides it.
+	// Pods that do not end by themselves have no deadline.
+	//
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,9}([.][0-9]{1,9})?(ns|us|µs|ms|s)|[0-9]{1,6}([.][0-9]{1,9})?(m|h))+$') && duration(self) > duration('0s')",message="a deadline is a duration greater than 0, such as 5s or 1m30s"
+	Deadline *metav1.Duration `json:"deadline,omitempty"`
+
 	// variants are the ways to run the inference: at most one for each kind of
 	// accelerator, and at least one in all. While nothing else is known, each is
 	// expected to be slower than the one before it.

@@ -97,6 +97,11 @@ func (in *InferenceProfileSpec) DeepCopyInto(out *InferenceProfileSpec) {
 		*out = new(v1.Duration)
 		**out = **in
 	}
+	if in.Deadline != nil {
+		in, out := &in.Deadline, &out.Deadline
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.Variants != nil {
 		in, out := &in.Variants, &out.Variants
 		*out = make([]Variant, len(*in))
