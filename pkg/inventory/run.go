@@ -92,7 +92,7 @@ func (p *Pod) withObservedRun(old *Pod, now time.Time) *Pod {
 // runOf reads the progress of a pod. inference is the container that runs it, ""
 // in a pod that is not ours.
 func runOf(pod *corev1.Pod, inference string) *Run {
-	r := &Run{Phase: pod.Status.Phase, Created: pod.CreationTimestamp.Time, Ends: ends(pod)}
+	r := &Run{Phase: pod.Status.Phase, Created: pod.CreationTimestamp.Time, Ends: Ends(pod)}
 	r.Image, r.Device = programOf(pod, inference)
 	if s := statusOf(pod, inference); s != nil {
 		r.Restarted = s.RestartCount > 0
@@ -153,9 +153,9 @@ func statusOf(pod *corev1.Pod, container string) *corev1.ContainerStatus {
 	return nil
 }
 
-// ends reports whether a pod is expected to end by itself: a pod of a Job, or
+// Ends reports whether a pod is expected to end by itself: a pod of a Job, or
 // one with a restart policy other than Always.
-func ends(pod *corev1.Pod) bool {
+func Ends(pod *corev1.Pod) bool {
 	if o := metav1.GetControllerOfNoCopy(pod); o != nil && o.Kind == "Job" {
 		return true
 	}

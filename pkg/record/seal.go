@@ -54,6 +54,10 @@ type Given struct {
 	Claim string `json:"claim,omitempty"`
 	// Moved is when such a pod was last moved to another kind, zero if it never was.
 	Moved time.Time `json:"moved,omitzero"`
+	// FirstAdmitted is when the first of the pods was admitted, or created, that this one
+	// replaces, which its deadline counts from; zero for a pod that replaces none and had
+	// no deadline.
+	FirstAdmitted time.Time `json:"firstAdmitted,omitzero"`
 }
 
 // Of returns what a pod of a namespace was given, by the record among its

@@ -28,6 +28,8 @@ type Decision struct {
 	Readmissions int
 	// Moved is when a pod that is bound late was moved last, zero if it never was.
 	Moved time.Time
+	// FirstAdmitted is from when the pod's deadline counts; see record.Given.
+	FirstAdmitted time.Time
 }
 
 // Input is all that Apply needs besides the pod.
@@ -132,7 +134,7 @@ func applyVariant(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, erro
 	if c == nil {
 		return nil, nil, nil, errNoContainer(in.Target)
 	}
-	r := &record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind}}
+	r := &record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind, FirstAdmitted: in.Decision.FirstAdmitted}}
 	if v.Class != "" {
 		r.Class, r.Claim, r.Moved = v.Class, ClaimName(in.Decision.Reservation), in.Decision.Moved
 		if err := addClaim(&out, c, r.Claim); err != nil {

@@ -158,7 +158,7 @@ func (r *term) move(ctx context.Context, p *pending.Pod, g *pending.Group, ahead
 		r.moveClaim(ctx, p, chosen.Kind, q.Reservation, reason, whyMoved(ranked, p.Template.Kind, r.claimer.Denied(p)), now)
 		return true
 	}
-	e := &replacement.Expected{Reservation: q.Reservation, Kind: chosen.Kind, Count: p.Recreations + 1, From: p.Template.Kind}
+	e := &replacement.Expected{Reservation: q.Reservation, Kind: chosen.Kind, Count: p.Recreations + 1, From: p.Template.Kind, FirstAdmitted: p.First()}
 	createFirst := r.attempts.begin(p.UID)
 	r.expected.Add(p.Origin(), e, now)
 	r.tasks.Go(func() {

@@ -15,8 +15,9 @@ import (
 // GroupKey is equal for pods, taken without their mutation, that have the same
 // options and for which the scheduler finds the same nodes. It is a SHA-256 of
 // all that either depends on, except the volume of the service account's token,
-// whose name differs in every pod.
+// whose name differs in every pod. Pods that differ in their deadline alone are alike.
 func GroupKey(pod *mutate.Pod, req accel.Request) string {
+	req.Deadline = 0
 	type container struct {
 		Name      string
 		Resources corev1.ResourceRequirements

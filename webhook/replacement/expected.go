@@ -19,6 +19,9 @@ type Expected struct {
 	Count int
 	// From is the kind that the pod before it waited for.
 	From accel.Kind
+	// FirstAdmitted is when the first of the pods was admitted that it replaces: its
+	// deadline counts from then. Zero is unknown.
+	FirstAdmitted time.Time
 
 	expires time.Time
 	// matched is when a pod first matched it, which then is to carry Reservation:

@@ -8,6 +8,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/serve"
 	"heteroaccel.io/webhook/forward"
@@ -59,7 +60,7 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 		if !r.DryRun {
 			s.Inventory.Abandon(by, r.Namespace, earlier.Reservation)
 		}
-		in.Decision, outcome = s.decide(r, by, req.Inference, options)
+		in.Decision, outcome = s.decide(r, by, in, options)
 		reserved = in.Decision.Reservation
 	}
 	kind = in.Decision.Kind
@@ -112,7 +113,11 @@ func (s *Server) earlierDecision(r *request) mutate.Decision {
 		return mutate.Decision{}
 	}
 	a := r.Object.Metadata.Annotations
-	return mutate.Decision{Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: id, Readmissions: replacement.Count(a)}
+	given, _ := record.Of(a, r.Namespace, s.Keys())
+	return mutate.Decision{
+		Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: id, Readmissions: replacement.Count(a),
+		FirstAdmitted: given.FirstAdmitted,
+	}
 }
 
 // allowed reports whether kind is among the options.

@@ -28,7 +28,7 @@ import (
 // A review is not yet a pod, and perhaps not the API server's. What a caller that is
 // not Trusted says of a pod's owner counts for its own connection alone, it uses up
 // neither a trial nor an expected replacement, and releases nobody's reservation.
-func (s *Server) decide(r *request, by inventory.Caller, inference string, options []inventory.Option) (mutate.Decision, outcome) {
+func (s *Server) decide(r *request, by inventory.Caller, in mutate.Input, options []inventory.Option) (mutate.Decision, outcome) {
 	id := rand.Text()
 	trust := s.Inventory.Trust(by)
 	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id, Caller: &by, Lent: trust != inventory.Trusted}
@@ -59,15 +59,16 @@ func (s *Server) decide(r *request, by inventory.Caller, inference string, optio
 			intended = kind
 		}
 	}
+	first := s.setDeadlines(options, in, expected.FirstAdmitted, &r.Object.Spec)
 	trialAllowed := !again && intended == "" && ends(&r.Object.Spec)
 	var ranked []policy.Ranked
 	chosen := s.Inventory.Decide(query, func(c []inventory.Candidate) int {
 		if trialAllowed {
-			s.trials.Allow(inference, c)
+			s.trials.Allow(in.Request.Inference, c)
 		}
 		ranked = preferIntended(s.Policy(c), intended, r.DryRun)
 		if trialAllowed && !r.DryRun && trust == inventory.Trusted && ranked[0].Refused == nil {
-			s.trials.Record(inference, ranked[0])
+			s.trials.Record(in.Request.Inference, ranked[0])
 		}
 		return ranked[0].Index
 	})
@@ -84,11 +85,30 @@ func (s *Server) decide(r *request, by inventory.Caller, inference string, optio
 			s.Choices.note(id, time.Now())
 		}
 	}
-	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: expected.Count}
+	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: expected.Count, FirstAdmitted: first}
 	if again {
 		d.Reason = fmt.Sprintf("it waited for %s before: %s", expected.From, d.Reason)
 	}
 	return d, o
+}
+
+// setDeadlines gives the options of a new pod its deadline, counted from when the first
+// of the pods was admitted that it replaces, which is since unless that is zero. It
+// returns from when that is counted for the pod that replaces this one, zero where it has
+// none to keep.
+func (s *Server) setDeadlines(options []inventory.Option, in mutate.Input, since time.Time, spec *corev1.PodSpec) (first time.Time) {
+	of := in.Request.DeadlineOr(in.Profile.Deadline)
+	if of <= 0 || !ends(spec) {
+		return since
+	}
+	now := s.Inventory.Now()
+	if first = since; first.IsZero() {
+		first = now.UTC().Truncate(time.Millisecond)
+	}
+	for i := range options {
+		options[i].Deadline = inventory.DeadlineOf(of, now.Sub(first))
+	}
+	return first
 }
 
 // preferIntended moves the kind that is reserved for a recreated pod, and that the

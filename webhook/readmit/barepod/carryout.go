@@ -143,7 +143,7 @@ func (r *Recreator) tryToCreate(ctx context.Context, rec *Record) error {
 // earlier try was refused, it is not.
 func (r *Recreator) expect(rec *Record) {
 	origin := replacement.OriginOf(rec.Namespace, "", rec.Name)
-	r.Expected.AddUnlessPending(origin, &replacement.Expected{Count: rec.Count, From: rec.From, Kind: rec.To}, time.Now())
+	r.Expected.AddUnlessPending(origin, &replacement.Expected{Count: rec.Count, From: rec.From, Kind: rec.To, FirstAdmitted: rec.FirstAdmitted}, time.Now())
 }
 
 // otherPod returns nil when the pod of the name is another than the record's:

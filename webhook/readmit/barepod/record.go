@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,14 +20,17 @@ import (
 // Record is all that is needed to recreate a bare pod. It is written before the
 // pod is deleted, and says what to do from the start: every step can be repeated.
 type Record struct {
-	Namespace       string          `json:"namespace"`
-	Name            string          `json:"name"`
-	UID             types.UID       `json:"uid"`
-	ResourceVersion string          `json:"resourceVersion"`
-	From            accel.Kind      `json:"from"`
-	To              accel.Kind      `json:"to"`
-	Count           int             `json:"count"`
-	Pod             json.RawMessage `json:"pod"` // the manifest to create
+	Namespace       string     `json:"namespace"`
+	Name            string     `json:"name"`
+	UID             types.UID  `json:"uid"`
+	ResourceVersion string     `json:"resourceVersion"`
+	From            accel.Kind `json:"from"`
+	To              accel.Kind `json:"to"`
+	Count           int        `json:"count"`
+	// FirstAdmitted is when the first of the pods was admitted that the new one replaces;
+	// zero in a record of an earlier version.
+	FirstAdmitted time.Time       `json:"firstAdmitted,omitzero"`
+	Pod           json.RawMessage `json:"pod"` // the manifest to create
 }
 
 func (r *Record) key() types.NamespacedName {

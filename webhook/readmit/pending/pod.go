@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/text"
 	"heteroaccel.io/webhook/mutate"
@@ -37,6 +38,11 @@ type Pod struct {
 	// zero if it never was.
 	Claim, Class string
 	Moved        time.Time
+	// Deadline is by when after First its run should be done, as its annotation says: 0
+	// leaves it to the profile, and accel.NoDeadline, which a pod has that does not end by
+	// itself, says that there is none. FirstAdmitted is its record's, zero for none.
+	Deadline      time.Duration
+	FirstAdmitted time.Time
 	// Unschedulable is set once kube-scheduler has found no node for it. Verdict
 	// is the reason it gave, cut at 1 KiB, and VerdictSince when that reason was first seen.
 	Unschedulable bool
@@ -55,6 +61,16 @@ func (p *Pod) Since() time.Time {
 		return p.Moved
 	}
 	return p.Created
+}
+
+// First is when the first of the pods was admitted that it replaces, or itself: its
+// deadline counts from then. It is exact where the pod was admitted with a deadline, and
+// a whole second for others, as in the API.
+func (p *Pod) First() time.Time {
+	if p.FirstAdmitted.IsZero() {
+		return p.Created
+	}
+	return p.FirstAdmitted
 }
 
 // RefusalOwner is the owner that the API server's refusals are remembered for.
@@ -114,6 +130,10 @@ func Of(pod *corev1.Pod, keys *record.Keys) (p *Pod, ok bool) {
 		Owner: owner, Controller: controller, Template: templateOf(undone, req, kind, owner == OwnerClaim),
 		Reservation: pod.Annotations[accel.ReservationAnnotation], Recreations: replacement.Count(pod.Annotations),
 		Claim: given.Claim, Class: given.Class, Moved: given.Moved,
+		Deadline: req.Deadline, FirstAdmitted: given.FirstAdmitted,
+	}
+	if !inventory.Ends(pod) {
+		p.Deadline = accel.NoDeadline
 	}
 	if controller != nil && controller.Kind == "ReplicaSet" {
 		p.Hash = pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]

@@ -37,6 +37,7 @@ const (
 
 func templateOf(pod *mutate.Pod, req accel.Request, kind accel.Kind, late bool) *Template {
 	group := refusals.GroupKey(pod, req)
+	req.Deadline = 0 // it is each pod's own
 	t := &Template{Key: group + "/" + string(kind) + "/" + pod.Recorded, RefusalGroup: group, Request: req, Kind: kind, Late: late}
 	if late {
 		t.Key += "/late"

@@ -38,6 +38,6 @@ func (r *Recreator) recreateBare(ctx context.Context, p *pending.Pod, e *replace
 	}
 	return r.Bare.Recreate(ctx, barepod.Record{
 		Namespace: p.Namespace, Name: p.Name, UID: p.UID, ResourceVersion: pod.ResourceVersion,
-		From: e.From, To: to, Count: e.Count, Pod: manifest,
+		From: e.From, To: to, Count: e.Count, FirstAdmitted: e.FirstAdmitted, Pod: manifest,
 	})
 }

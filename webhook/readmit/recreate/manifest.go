@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/readmit/podapi"
@@ -52,8 +53,10 @@ func (r *Recreator) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	}
 	// The key of the record seals it again, whichever key seals by now.
 	in.Keys, in.Namespace = r.Keys().As(a[accel.OriginalAnnotation], pod.Namespace, a[accel.ReservationAnnotation]), pod.Namespace
+	given, _ := record.Of(a, pod.Namespace, r.Keys())
 	in.Decision = mutate.Decision{
 		Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: a[accel.ReservationAnnotation], Readmissions: replacement.Count(a),
+		FirstAdmitted: given.FirstAdmitted,
 	}
 	again, err := mutate.Apply(undone, in)
 	if err != nil || len(mutate.Diff(incoming, again, in.Target)) > 0 {
