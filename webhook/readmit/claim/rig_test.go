@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/readmit/podapi"
 	"heteroaccel.io/webhook/readmit/podtest"
@@ -155,6 +156,9 @@ func (r *rig) is(t *testing.T, kind accel.Kind) {
 	image, selected := p.Spec.Containers[0].Image, p.Annotations[accel.SelectedAnnotation]
 	if image != "face:"+strings.ToLower(string(kind)) || selected != string(kind) {
 		t.Errorf("it has image %s and is of %s, want %s", image, selected, kind)
+	}
+	if given, _ := record.Of(p.Annotations, p.Namespace, podtest.Keys); !given.FirstAdmitted.Equal(podtest.FirstAdmitted) {
+		t.Errorf("its deadline counts from %s, want %s, whatever it was moved to", given.FirstAdmitted, podtest.FirstAdmitted)
 	}
 }
 

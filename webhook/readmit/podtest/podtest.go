@@ -3,6 +3,7 @@ package podtest
 import (
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -19,6 +20,9 @@ import (
 
 // Keys seal the records.
 var Keys = record.NewKeys([]byte(strings.Repeat("k", 32)))
+
+// FirstAdmitted is from when the deadlines of pods count.
+var FirstAdmitted = time.Unix(1_600_000_000, 5e6).UTC()
 
 // CurrentKeys returns Keys.
 func CurrentKeys() *record.Keys { return Keys }
@@ -77,7 +81,7 @@ func Admitted(t *testing.T, name, reservation string, change ...func(*corev1.Pod
 		t.Fatal(err)
 	}
 	in.Variant, in.Keys, in.Namespace = in.Profile.Variant("GPU"), Keys, pod.Namespace
-	in.Decision = mutate.Decision{Kind: "GPU", Reason: "because", Reservation: reservation}
+	in.Decision = mutate.Decision{Kind: "GPU", Reason: "because", Reservation: reservation, FirstAdmitted: FirstAdmitted}
 	out, err := mutate.Apply(undone, in)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +153,7 @@ func AdmittedLate(t *testing.T, name, reservation string, kind accel.Kind) *core
 		t.Fatalf("bound late: %t, error %v", in.Late, err)
 	}
 	in.Variant, in.Keys, in.Namespace = in.VariantOf(kind), Keys, pod.Namespace
-	in.Decision = mutate.Decision{Kind: kind, Reason: "because", Reservation: reservation}
+	in.Decision = mutate.Decision{Kind: kind, Reason: "because", Reservation: reservation, FirstAdmitted: FirstAdmitted}
 	out, err := mutate.Apply(undone, in)
 	if err != nil {
 		t.Fatal(err)
