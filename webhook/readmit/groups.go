@@ -45,6 +45,9 @@ func (r *term) groups(now time.Time) []*pending.Group {
 	var groups []*pending.Group
 	for t, g := range byTemplate {
 		g.Options = r.optionsOf(t)
+		if p := r.optionCache[t].profile; p != nil {
+			g.Deadline = p.Deadline
+		}
 		own := slices.IndexFunc(g.Options, func(o inventory.Option) bool { return o.Kind == t.Kind })
 		if own < 0 {
 			continue // the profile has changed: the pods stay where they wait

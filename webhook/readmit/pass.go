@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"heteroaccel.io/pkg/accel"
@@ -27,30 +28,37 @@ import (
 func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 	groups := r.groups(now)
 	var all []*pending.Pod
+	for _, g := range groups {
+		all = append(all, g.Pods...)
+	}
+	positions := sync.OnceValue(func() map[*pending.Pod]int64 { return pending.Positions(all) })
 	var contenders []choice.Contender
 	gaining := map[*pending.Template]*pending.Group{}
 	for _, g := range groups {
-		all = append(all, g.Pods...)
 		next = sooner(next, r.requeuer.AcceptVerdict(g, now))
 		if !g.Late { // kube-scheduler sees devices as we do
 			next = sooner(next, r.requeuer.Requeue(ctx, g, now))
 		}
 		gain := r.gainOf(g)
 		for _, p := range g.Pods {
-			own := gain
-			if p.Claim != "" && r.claimer.Denied(p) {
-				own = policy.Never // it is stuck, however its kind stands
+			c := choice.Contender{Pod: p, Gain: gain}
+			if d := g.DeadlineOf(p, now); d.Left > 0 {
+				var again time.Duration
+				c, again = r.byDeadline(g, p, positions()[p], d, now)
+				next = sooner(next, again)
 			}
-			if own > 0 {
+			if p.Claim != "" && r.claimer.Denied(p) {
+				c.Gain = policy.Never // it is stuck, however its kind stands
+			}
+			if c.Gain > 0 {
 				gaining[g.Template] = g
-				contenders = append(contenders, choice.Contender{Pod: p, Gain: own})
+				contenders = append(contenders, c)
 			}
 		}
 	}
 	if len(contenders) == 0 || r.Suspended() {
 		return next
 	}
-	positions := pending.Positions(all)
 	choice.Order(contenders, now, r.Rules.Patience)
 	for _, c := range contenders {
 		g := gaining[c.Template]
@@ -61,15 +69,16 @@ func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 			next = sooner(next, wait)
 			continue
 		}
-		if r.better(g.Candidates, c.Pod, positions[c.Pod]) == nil {
+		if ranked, _ := r.better(g.Candidates, c.Pod, positions()[c.Pod], g.DeadlineOf(c.Pod, now)); ranked == nil {
 			continue
 		}
 		if len(r.workers) == cap(r.workers) {
 			return next // whoever ends wakes us
 		}
-		if !r.move(ctx, c.Pod, g, positions[c.Pod], now) {
+		if !r.move(ctx, c.Pod, g, positions()[c.Pod], now) {
 			g.Candidates = r.Inventory.Candidates(g.Query())
-			if r.gainOf(g) == 0 && !slices.ContainsFunc(g.Pods, r.claimer.Denied) {
+			alone := func(p *pending.Pod) bool { return r.claimer.Denied(p) || g.DeadlineOf(p, now).Left > 0 }
+			if r.gainOf(g) == 0 && !slices.ContainsFunc(g.Pods, alone) {
 				delete(gaining, c.Template)
 			}
 		}
@@ -93,10 +102,16 @@ func (r *term) gainOf(g *pending.Group) time.Duration {
 }
 
 // better is the policy's ranking for a pod with so many ahead of it in the queue, led by
-// the candidate that is better for it; nil if none is. It takes no lock of the
-// inventory: most of a long queue may be better off waiting.
-func (r *term) better(candidates []inventory.Candidate, p *pending.Pod, ahead int64) []policy.Ranked {
+// the candidate that is better for it, and by how much; nil if none is. It takes no lock
+// of the inventory: most of a long queue may be better off waiting.
+func (r *term) better(candidates []inventory.Candidate, p *pending.Pod, ahead int64, d inventory.Deadline) ([]policy.Ranked, time.Duration) {
+	return choice.Better(r.Policy, r.standing(candidates, p, ahead, d), p.Template.Kind, r.Rules.MarginOf(p.Owner))
+}
+
+// standing is a copy of the candidates of a group, as they are for one of its pods.
+func (r *term) standing(candidates []inventory.Candidate, p *pending.Pod, ahead int64, d inventory.Deadline) []inventory.Candidate {
 	candidates = choice.AtPosition(candidates, p.Template.Kind, ahead)
+	choice.SetDeadline(candidates, p.Template.Kind, d, p.Owner)
 	stuck := p.Claim != "" && r.claimer.Denied(p)
 	for i := range candidates {
 		c := &candidates[i]
@@ -107,8 +122,7 @@ func (r *term) better(candidates []inventory.Candidate, p *pending.Pod, ahead in
 			c.Refused = stuckAt(c.Refused)
 		}
 	}
-	ranked, _ := choice.Better(r.Policy, candidates, p.Template.Kind, r.Rules.MarginOf(p.Owner))
-	return ranked
+	return candidates
 }
 
 // stuckAt is what is known against the kind of a pod whose claim is denied: it does not
@@ -144,7 +158,7 @@ func (r *term) move(ctx context.Context, p *pending.Pod, g *pending.Group, ahead
 	q.Reservation = "readmit-" + rand.Text()
 	var ranked []policy.Ranked
 	chosen, ok := r.Inventory.Reconsider(q, p.Name, p.UID, func(c []inventory.Candidate) int {
-		if ranked = r.better(c, p, ahead); ranked == nil {
+		if ranked, _ = r.better(c, p, ahead, g.DeadlineOf(p, now)); ranked == nil {
 			return -1
 		}
 		return ranked[0].Index

@@ -11,7 +11,8 @@ import (
 
 // Better finds the kind that is better for a pod which waits for kind: the
 // policy's first choice, if kind has nothing usable while that is idle, nobody
-// refuses it, and the pod finishes there sooner by more than margin. For a pod
+// refuses it, and the pod finishes there sooner by more than margin, or makes its
+// deadline there and misses it where it waits. For a pod
 // that the scheduler finds no node for on its kind, usable or not, the policy's
 // first choice is better even if that is not idle. What is returned is the policy's
 // ranking by which it was found, which the better kind leads and policy.Explain
@@ -58,7 +59,7 @@ func better(rank policy.Policy, candidates []inventory.Candidate, kind accel.Kin
 	if ranked[i].Finish == policy.Never {
 		return ranked, policy.Never
 	}
-	if gain = ranked[i].Finish - best.Finish; gain <= margin {
+	if gain = ranked[i].Finish - best.Finish; gain <= margin && !Keeps(ranked, kind) {
 		return nil, 0
 	}
 	return ranked, gain

@@ -14,7 +14,7 @@ import (
 func TestOrder(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	wait := func(name string, priority int32, waited, gain time.Duration) Contender {
-		return Contender{&pending.Pod{Name: name, Priority: priority, Created: now.Add(-waited)}, gain}
+		return Contender{&pending.Pod{Name: name, Priority: priority, Created: now.Add(-waited)}, gain, time.Time{}}
 	}
 	contenders := []Contender{
 		wait("low", 0, 10*time.Second, time.Second),
@@ -42,11 +42,11 @@ func TestNobodyStarves(t *testing.T) {
 	const patience = time.Minute
 	start := time.Unix(1_700_000_000, 0)
 	low := &pending.Pod{Name: "low", Created: start}
-	contenders := []Contender{{low, time.Second}}
+	contenders := []Contender{{Pod: low, Gain: time.Second}}
 	for second := range 1000 {
 		now := start.Add(time.Duration(second) * time.Second)
 		for i := range 2 {
-			contenders = append(contenders, Contender{&pending.Pod{Name: string(rune('a' + i)), Priority: 1000, Created: now}, time.Hour})
+			contenders = append(contenders, Contender{&pending.Pod{Name: string(rune('a' + i)), Priority: 1000, Created: now}, time.Hour, time.Time{}})
 		}
 		Order(contenders, now, patience)
 		first := contenders[0].Pod

@@ -1,6 +1,9 @@
 package pending
 
 import (
+	"time"
+
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 )
 
@@ -12,6 +15,14 @@ type Group struct {
 	Candidates []inventory.Candidate
 	// Own is the candidate of the kind they wait for.
 	Own inventory.Candidate
+	// Deadline is the profile's, for pods whose annotation does not say; 0 is none.
+	Deadline time.Duration
+}
+
+// DeadlineOf is by when the run of one of the pods should be done.
+func (g *Group) DeadlineOf(p *Pod, now time.Time) inventory.Deadline {
+	of := accel.Request{Deadline: p.Deadline}.DeadlineOr(g.Deadline)
+	return inventory.DeadlineOf(of, now.Sub(p.First()))
 }
 
 // Query asks how the options stand for one of the pods.
