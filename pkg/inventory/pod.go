@@ -76,6 +76,10 @@ type Managed struct {
 	// is known to read, so that it may have run on another kind and its duration
 	// is not learned from. It is from the record too.
 	Unwritten bool
+	// Deadline is by when after FirstAdmitted its run should be done, as its annotation
+	// says: see accel.Request. FirstAdmitted is its record's, zero for none.
+	Deadline      time.Duration
+	FirstAdmitted time.Time
 	// Reservation is the id of the decision, which the record is bound to.
 	Reservation string
 	// Reason explains the decision. Anybody may write it, so nothing depends on it.
@@ -158,6 +162,13 @@ func PodOf(pod *corev1.Pod, keys *record.Keys) *Pod {
 			Unwritten:   given.Unwritten,
 			Reservation: pod.Annotations[accel.ReservationAnnotation],
 			Reason:      text.Shorten(pod.Annotations[accel.ReasonAnnotation], maxText),
+
+			FirstAdmitted: given.FirstAdmitted,
+		}
+		if _, has := pod.Annotations[accel.DeadlineAnnotation]; has {
+			if req, _, err := accel.ParseRequest(pod.Annotations); err == nil {
+				p.Managed.Deadline = req.Deadline
+			}
 		}
 	}
 	if ours {

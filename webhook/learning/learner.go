@@ -60,6 +60,8 @@ const writeTimeout = 5 * time.Second
 type Learner struct {
 	cfg  Config
 	runs *prometheus.CounterVec // by outcome
+	// deadlines are the runs that had one, by whether it was kept.
+	deadlines *prometheus.CounterVec
 
 	mu sync.Mutex
 	// unwritten are the runs to write, by profile, and order the profiles that they
@@ -96,11 +98,11 @@ func New(cfg Config) *Learner {
 		cfg.Now = time.Now
 	}
 	l := &Learner{
-		cfg: cfg, runs: newRuns(),
+		cfg: cfg, runs: newRuns(), deadlines: newDeadlines(),
 		unwritten: map[string]map[accel.Kind]profile.Runs{}, profiles: map[string]revision{}, edited: map[variantKey]time.Time{},
 	}
 	if cfg.Registry != nil {
-		cfg.Registry.MustRegister(l.runs)
+		cfg.Registry.MustRegister(l.runs, l.deadlines)
 	}
 	return l
 }
@@ -112,6 +114,7 @@ func (l *Learner) Finished(p *inventory.Pod) {
 		return
 	}
 	l.runs.WithLabelValues(string(l.learn(p))).Inc()
+	l.countDeadline(p)
 }
 
 // learn adds a pod's run to those to be written if that tells something.

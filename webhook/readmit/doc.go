@@ -27,7 +27,7 @@
 //
 // Of all pods that gain, one that has waited longer than the patience overtakes
 // all others, the longest first, whatever its priority; then the order is pod
-// priority, gain, age. So no pod starves: once its patience is over, only those
+// priority, whose deadline is kept by it, the soonest first, gain, age. So no pod starves: once its patience is over, only those
 // that have waited longer still are before it, and they only get fewer.
 //
 // A pod that was recreated n times is left alone for backoff × 2^(n−1) after
