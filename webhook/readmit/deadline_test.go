@@ -61,7 +61,7 @@ func TestByDeadline(t *testing.T) {
 			now := podtest.FirstAdmitted.Add(c.age)
 			group.Template, group.Deadline = p.Template, c.profile
 			d := group.DeadlineOf(p, now)
-			got, again := r.byDeadline(group, p, 0, d, now)
+			got, again := r.byDeadline(group, 0, p, 0, d, now)
 			if got.Keeps.IsZero() == c.keeps || c.keeps && (got.Gain <= 0 || !got.Keeps.Equal(podtest.FirstAdmitted.Add(d.Of))) {
 				t.Errorf("it gains %s and keeps the deadline at %s, want one: %t", got.Gain, got.Keeps, c.keeps)
 			}

@@ -44,7 +44,7 @@ func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 			c := choice.Contender{Pod: p, Gain: gain}
 			if d := g.DeadlineOf(p, now); d.Left > 0 {
 				var again time.Duration
-				c, again = r.byDeadline(g, p, positions()[p], d, now)
+				c, again = r.byDeadline(g, gain, p, positions()[p], d, now)
 				next = sooner(next, again)
 			}
 			if p.Claim != "" && r.claimer.Denied(p) {

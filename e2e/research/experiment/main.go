@@ -4,7 +4,8 @@
 // without HeteroAccel; B lets every pod have any accelerator; with -connector
 // there is a C, in which the cameras ask the connector instead of creating pods.
 // Then requests come at random, at rates that are parts of what the cluster can
-// do at most.
+// do at most. With -deadlines each B is repeated with each of them, and one table more
+// says how many runs miss them.
 //
 // With BINDING=late there is no A. Everything of B is done twice: bound early, with the
 // devices of device plugins, and bound late, with the same devices served by the
@@ -44,6 +45,8 @@ type settings struct {
 	seed     uint64
 	// connector has each B repeated by cameras that ask the connector.
 	connector bool
+	// deadlines has each B repeated with each of them on all pods.
+	deadlines []time.Duration
 	// late has each B done once more with pods that are bound late.
 	late bool
 }
@@ -75,7 +78,7 @@ func main() {
 // parse reads the command line; what is wrong with it has been written to out.
 func parse(args []string, out io.Writer) (settings, error) {
 	var s settings
-	policies, loads := policy.Default, "0.5,0.8,0.95"
+	policies, loads, deadlines := policy.Default, "0.5,0.8,0.95", ""
 	fs := flag.NewFlagSet("experiment", flag.ContinueOnError)
 	fs.SetOutput(out)
 	fs.Float64Var(&s.stretch, "stretch", 20, "factor on the paper's service times")
@@ -84,6 +87,7 @@ func parse(args []string, out io.Writer) (settings, error) {
 	fs.DurationVar(&s.warmup, "warmup", 0, "how long is waited before that; 0 for the longest usual run")
 	fs.StringVar(&policies, "policies", policies, "the webhook's policies to run B with, separated by commas")
 	fs.StringVar(&loads, "loads", loads, "rates of the random arrivals, in parts of the bound; none when empty")
+	fs.StringVar(&deadlines, "deadlines", deadlines, "deadlines to repeat each B with, on all pods, such as 7s,30s; none when empty")
 	fs.BoolVar(&s.connector, "connector", false, "after each B, have the four cameras ask the connector for a session for each inference: C")
 	fs.Uint64Var(&s.seed, "seed", 1, "everything random follows from it")
 	if err := fs.Parse(args); err != nil {
@@ -109,6 +113,13 @@ func parse(args []string, out io.Writer) (settings, error) {
 			return fail("-loads: %q is not a part of the bound: give numbers between 0 and 1, such as 0.8", text)
 		}
 		s.loads = append(s.loads, load)
+	}
+	for text := range split(deadlines) {
+		d, err := time.ParseDuration(text)
+		if err != nil || d <= 0 {
+			return fail("-deadlines: %q is not a duration above zero: give some such as 7s", text)
+		}
+		s.deadlines = append(s.deadlines, d)
 	}
 	if s.warmup == 0 {
 		s.warmup = slices.Max(usual(paper(s.stretch)))

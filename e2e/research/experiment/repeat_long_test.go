@@ -34,7 +34,7 @@ func TestLateExperiment(t *testing.T) {
 // mean nothing.
 func TestExperiment(t *testing.T) {
 	var said bytes.Buffer
-	s, err := parse([]string{"-stretch", "3", "-interval", "6s", "-loads", "0.5", "-connector"}, &said)
+	s, err := parse([]string{"-stretch", "3", "-interval", "6s", "-loads", "0.5", "-connector", "-deadlines", "1s"}, &said)
 	if err != nil {
 		t.Fatalf("%v: %s", err, said.String())
 	}
@@ -47,6 +47,9 @@ func TestExperiment(t *testing.T) {
 		`C: \S+ +[1-9]\d* +[1-9]\d* .* 6s +[0-9.]+ +[+-][0-9.]+ %`,
 		`B: \S+ +all +[1-9]\d*( +[0-9.]+s){5}`,
 		`50 % +[1-9]\d* +0 `, // nobody is left unserved
+		`A: GPU +cameras +[0-9.]+ +[0-9.]+s +[0-9.]+s +[0-9.]+ %`,
+		`B: \S+ within 1s +cameras +[0-9.]+ +[0-9.]+s +[0-9.]+s +[0-9.]+ %`,
+		`\S+ within 1s +50 % +[0-9.]+ +[0-9.]+s +[0-9.]+s +[0-9.]+ %`,
 	} {
 		if !regexp.MustCompile(want).MatchString(said.String()) {
 			t.Errorf("it printed nothing like %s", want)

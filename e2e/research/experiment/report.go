@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"sort"
 	"text/tabwriter"
 	"time"
 
@@ -82,6 +83,45 @@ func latencyTable(out io.Writer, f *fleet.Fleet, results []named) error {
 		}
 	}
 	return t.Flush()
+}
+
+// deadlineTable prints what deadlines cost and gain: how many runs took longer than each,
+// whether or not their pods had it. Those that never ended took longer than all.
+func deadlineTable(out io.Writer, deadlines []time.Duration, results []named) error {
+	fmt.Fprintf(out, "\nDeadlines: throughput, the slowest, and runs that took longer\n\n")
+	t := table(out)
+	fmt.Fprint(t, "\tof the bound\ta second\tmedian\tp99\t")
+	for _, d := range deadlines {
+		fmt.Fprintf(t, "over %s\t", d)
+	}
+	fmt.Fprintln(t)
+	for _, r := range results {
+		load, l := "cameras", r.latencies[""]
+		if r.part > 0 {
+			load = fmt.Sprintf("%.0f %%", 100*r.part)
+		}
+		median, p99 := "-", "-"
+		if len(l) > 0 {
+			median, p99 = seconds(quantile(l, .5)), seconds(quantile(l, .99))
+		}
+		fmt.Fprintf(t, "%s\t%s\t%.3f\t%s\t%s\t", r.name, load, r.perSecond(), median, p99)
+		for _, d := range deadlines {
+			fmt.Fprintf(t, "%s\t", r.over(d))
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}
+
+// over is which part of the runs took longer than that, as a cell of a table.
+func (r result) over(d time.Duration) string {
+	l := r.latencies[""]
+	all := len(l) + r.unserved
+	if all == 0 {
+		return "-"
+	}
+	inTime := sort.Search(len(l), func(i int) bool { return l[i] > d.Seconds() })
+	return fmt.Sprintf("%.1f %%", 100*float64(all-inTime)/float64(all))
 }
 
 // busyTable prints how much of the time each kind ran something, and what

@@ -141,3 +141,24 @@ func TestArrivals(t *testing.T) {
 		}
 	}
 }
+
+// TestOver: a run that never ended took longer than any deadline.
+func TestOver(t *testing.T) {
+	const limit = 5 * time.Second
+	for name, c := range map[string]struct {
+		latencies []float64
+		unserved  int
+		want      string
+	}{
+		"none":            {nil, 0, "-"},
+		"all in time":     {[]float64{1, 5}, 0, "0.0 %"},
+		"one is late":     {[]float64{1, 2, 3, 5.1}, 0, "25.0 %"},
+		"one never ended": {[]float64{1, 2, 3}, 1, "25.0 %"},
+		"nobody ended":    {nil, 2, "100.0 %"},
+	} {
+		r := result{latencies: map[string][]float64{"": c.latencies}, unserved: c.unserved}
+		if got := r.over(limit); got != c.want {
+			t.Errorf("%s: %s took longer, want %s", name, got, c.want)
+		}
+	}
+}

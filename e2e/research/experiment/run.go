@@ -49,6 +49,11 @@ func repeat(ctx context.Context, s settings, out io.Writer) error {
 			return err
 		}
 	}
+	if len(s.deadlines) > 0 {
+		if err := deadlineTable(out, s.deadlines, slices.Concat(cameras, visitors)); err != nil {
+			return err
+		}
+	}
 	if err := paperTable(out, f, s.stretch, cameras); err != nil {
 		return err
 	}
@@ -72,7 +77,8 @@ func bindings(s settings) []bool {
 	return []bool{false}
 }
 
-// both measures the cameras, and then random arrivals at each rate.
+// both measures the cameras, and then random arrivals at each rate; all of it first
+// without a deadline, and then with each.
 func (s *site) both(ctx context.Context, name string, bound float64, set settings, f *fleet.Fleet, out io.Writer) (cameras, visitors []named, err error) {
 	r, err := s.closed(ctx, "B: "+name, set, f, out)
 	if err != nil {
@@ -92,6 +98,17 @@ func (s *site) both(ctx context.Context, name string, bound float64, set setting
 			return nil, nil, err
 		}
 		visitors = append(visitors, r)
+	}
+	for _, d := range set.deadlines {
+		within, name := *s, fmt.Sprintf("%s within %s", name, d)
+		within.deadline = d
+		set := set
+		set.deadlines, set.connector = nil, false
+		closed, open, err := within.both(ctx, name, bound, set, f, out)
+		if err != nil {
+			return nil, nil, err
+		}
+		cameras, visitors = append(cameras, closed...), append(visitors, open...)
 	}
 	return cameras, visitors, nil
 }

@@ -76,6 +76,8 @@ type site struct {
 	stop func()
 	// late is set where pods are bound late.
 	late bool
+	// deadline is what pods that leave the choice to HeteroAccel are given, 0 for none.
+	deadline time.Duration
 	// namespace is where the pods are.
 	namespace string
 	// stack is set where any is, and connector where cameras ask it instead of
@@ -178,6 +180,9 @@ func (s *site) pod(r *request) *corev1.Pod {
 	if s.any {
 		p.Annotations[accel.InferenceAnnotation] = r.inference
 		p.Annotations[accel.AcceleratorAnnotation] = "any"
+		if s.deadline > 0 {
+			p.Annotations[accel.DeadlineAnnotation] = s.deadline.String()
+		}
 		return p
 	}
 	p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"gpu.intel.com/i915": resource.MustParse("1")}

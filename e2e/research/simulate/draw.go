@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 )
 
 // width and height are those of a chart.
@@ -66,6 +67,14 @@ func (c chart) write(dir, name string) error {
 		}
 		p.Add(path)
 		p.Legend.Add(l.name, path)
+		if len(points) == 1 { // a line of one point cannot be seen
+			dot, err := plotter.NewScatter(points)
+			if err != nil {
+				return fmt.Errorf("draw %s of %s: %w", l.name, name, err)
+			}
+			dot.Color, dot.Radius, dot.Shape = path.Color, vg.Points(4), draw.CircleGlyph{}
+			p.Add(dot)
+		}
 	}
 	if c.logarithmic && drawn > 0 {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}

@@ -19,9 +19,12 @@ func TestRun(t *testing.T) {
 			t.Errorf("no word of %s", p.name)
 		}
 	}
-	for _, name := range []string{"random-throughput.svg", "random-p99.svg", "decision-cost.svg"} {
+	for name, line := range map[string]string{
+		"random-throughput.svg": "priced-finish", "random-p99.svg": "priced-finish", "decision-cost.svg": "priced-finish",
+		"deadlines-cameras-4-20.svg": "none to tight", "deadlines-random-1.2-100.svg": "none to tight",
+	} {
 		svg, err := os.ReadFile(filepath.Join(s.out, name))
-		if err != nil || !strings.Contains(string(svg), "priced-finish") {
+		if err != nil || !strings.Contains(string(svg), line) {
 			t.Errorf("%s: %v, %d bytes", name, err, len(svg))
 		}
 	}

@@ -19,7 +19,7 @@ func run(s settings, out io.Writer) error {
 	if err := os.MkdirAll(s.out, 0o755); err != nil {
 		return err
 	}
-	for _, part := range []func(settings, io.Writer) error{regrets, paper, loads, small, hardships, growth} {
+	for _, part := range []func(settings, io.Writer) error{regrets, paper, loads, small, deadlines, hardships, growth} {
 		if err := part(s, out); err != nil {
 			return err
 		}

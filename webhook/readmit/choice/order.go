@@ -9,8 +9,8 @@ import (
 )
 
 // Contender is a pod that may gain by being recreated. Gain is that of the last
-// pod of its template in the queue: those before it gain less. Of a pod with a deadline
-// that has not passed, it is its own.
+// pod of its template in the queue: those before it gain less, and go first. Where that
+// one gains nothing, it is the pod's own, which gains by its deadline alone.
 type Contender struct {
 	*pending.Pod
 	Gain time.Duration
@@ -32,12 +32,12 @@ func Order(contenders []Contender, now time.Time, patience time.Duration) {
 		case lateB:
 			return 1
 		}
-		return cmp.Or(cmp.Compare(b.Priority, a.Priority), soonestFirst(a.Keeps, b.Keeps), cmp.Compare(b.Gain, a.Gain), pending.OldestFirst(a.Pod, b.Pod))
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), SoonestFirst(a.Keeps, b.Keeps), cmp.Compare(b.Gain, a.Gain), pending.OldestFirst(a.Pod, b.Pod))
 	})
 }
 
-// soonestFirst orders deadlines, and those that there are before none.
-func soonestFirst(a, b time.Time) int {
+// SoonestFirst orders deadlines, and those that there are before none.
+func SoonestFirst(a, b time.Time) int {
 	switch {
 	case a.IsZero() == b.IsZero():
 		return a.Compare(b)

@@ -61,6 +61,11 @@ type Config struct {
 	// Repair is how long one is away.
 	Failing, Repair time.Duration
 
+	// Slack, when not 0, gives pods a deadline: so many times what their type's fastest
+	// run takes, start-up included. Urgent is the part of the pods that get one, drawn at
+	// random; 0 is all.
+	Slack, Urgent float64
+
 	// Readmit, when not nil, moves waiting pods to kinds that became idle.
 	Readmit *Readmit
 
@@ -99,6 +104,8 @@ func (c *Config) check() error {
 		return errors.New("a simulation needs arrivals: set Rate or Cameras")
 	case c.Warmup < 0 || c.Horizon <= c.Warmup:
 		return errors.New("the horizon must lie behind the warm-up")
+	case c.Slack < 0 || c.Urgent < 0 || c.Urgent > 1:
+		return errors.New("a deadline cannot lie before the arrival, and a part of the pods lies between 0 and 1")
 	case c.Failing > 0 && c.Repair <= 0:
 		return errors.New("nodes that fail need a time to repair")
 	}

@@ -18,6 +18,7 @@ func (w *World) arrive(typ int) error {
 		return nil
 	}
 	j := job{typ: typ, arrived: w.now, factor: w.factor(), camera: typ >= 0, slot: -1}
+	j.urgent = w.Urgent == 0 || w.urgency.Float64() < w.Urgent
 	if !j.camera {
 		w.events.plan(event{at: w.now + w.interval(), do: arrive, what: -1})
 		i, _ := slices.BinarySearch(w.shares, w.arrivals.Float64())
@@ -45,7 +46,7 @@ func (w *World) admit(id int, delay time.Duration) error {
 	j := &w.jobs[id]
 	w.serial++
 	name := fmt.Sprintf("pod-%d", w.serial)
-	q := inventory.Query{Namespace: namespace, Options: w.options[j.typ], Reservation: name}
+	q := inventory.Query{Namespace: namespace, Options: w.optionsOf(j), Reservation: name}
 	chosen := w.decide(q, w.Fleet.Types[j.typ].Name, w.teaches(j))
 	j.attempt++
 	j.kind, j.slot = w.kindOf[chosen.Kind], -1

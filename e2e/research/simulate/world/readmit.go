@@ -15,7 +15,9 @@ type turn struct {
 	job     int
 	gain    time.Duration // of the last of its type and kind
 	created time.Time
-	late    bool
+	// keeps is the deadline that it makes so, and misses where it waits; zero for none.
+	keeps time.Time
+	late  bool
 }
 
 // readmit plays the product's passes, until one moves nobody. What is better
@@ -55,7 +57,8 @@ func (w *World) anyIdle() bool {
 }
 
 // nextTurn is who is recreated first: the oldest of those that ran out of
-// patience, else who gains most, the oldest of two.
+// patience, else who keeps the soonest deadline by it, else who gains most, the
+// oldest of two.
 func (w *World) nextTurn() (first turn, ok bool) {
 	state := w.inv.Candidates(inventory.Query{Namespace: namespace, Options: w.every})
 	for from := range w.queues {
@@ -95,6 +98,9 @@ func (w *World) firstOf(from, typ int, class []waiting, state []inventory.Candid
 		candidates[i].Option = o
 	}
 	_, gain := choice.Better(w.Policy, candidates, own, rules.Margin)
+	if w.Slack > 0 {
+		return w.firstByDeadline(from, class, candidates, gain)
+	}
 	if gain <= 0 {
 		return turn{}, false
 	}
@@ -108,7 +114,7 @@ func (w *World) firstOf(from, typ int, class []waiting, state []inventory.Candid
 		j := &w.jobs[class[i].job]
 		created := j.pod.Run.Created
 		if !rules.EligibleAt(created, j.moves).After(now) {
-			return turn{class[i].job, gain, created, now.Sub(created) > rules.Patience}, true
+			return turn{job: class[i].job, gain: gain, created: created, late: now.Sub(created) > rules.Patience}, true
 		}
 	}
 	return turn{}, false
@@ -122,7 +128,7 @@ func (t turn) before(u turn) bool {
 	case t.late:
 		return t.created.Before(u.created)
 	}
-	return cmp.Or(cmp.Compare(u.gain, t.gain), t.created.Compare(u.created)) < 0
+	return cmp.Or(choice.SoonestFirst(t.keeps, u.keeps), cmp.Compare(u.gain, t.gain), t.created.Compare(u.created)) < 0
 }
 
 // everyKind is an option for each kind there is.

@@ -2,6 +2,7 @@ package world
 
 import (
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -17,6 +18,9 @@ type Result struct {
 	// Mean, Median, P95 and P99 are of the times from arrival to end, of all
 	// that arrived, whenever they ended.
 	Mean, Median, P95, P99 time.Duration
+	// Slowdowns are the same times over what the fastest run of the type takes, start-up
+	// included, of the urgent pods, sorted.
+	Slowdowns []float64
 	// Busy is the part of the slots' time that each kind was held.
 	Busy []float64
 
@@ -41,6 +45,7 @@ type measured struct {
 	deciding                                                             []time.Duration
 	completed, on                                                        []int
 	latencies                                                            []time.Duration
+	slowdowns                                                            []float64
 	held                                                                 []time.Duration
 }
 
@@ -57,6 +62,9 @@ func (m *measured) complete(w *World, j *job) {
 	}
 	if j.arrived >= w.Warmup {
 		m.latencies = append(m.latencies, w.now-j.arrived)
+		if j.urgent {
+			m.slowdowns = append(m.slowdowns, float64(w.now-j.arrived)/float64(w.fastest(j.typ)))
+		}
 	}
 }
 
@@ -107,6 +115,8 @@ func (w *World) result() Result {
 	}
 	if n := len(m.latencies); n > 0 {
 		slices.Sort(m.latencies)
+		slices.Sort(m.slowdowns)
+		r.Slowdowns = m.slowdowns
 		var sum float64
 		for _, l := range m.latencies {
 			sum += float64(l)
@@ -115,6 +125,16 @@ func (w *World) result() Result {
 		r.Median, r.P95, r.P99 = quantile(m.latencies, .5), quantile(m.latencies, .95), quantile(m.latencies, .99)
 	}
 	return r
+}
+
+// Missed is the part of the urgent pods that took more than slack times their type's fastest; 0
+// of none.
+func (r Result) Missed(slack float64) float64 {
+	if len(r.Slowdowns) == 0 {
+		return 0
+	}
+	inTime := sort.Search(len(r.Slowdowns), func(i int) bool { return r.Slowdowns[i] > slack })
+	return 1 - float64(inTime)/float64(len(r.Slowdowns))
 }
 
 // quantile is the smallest of sorted durations that a part q of them does not

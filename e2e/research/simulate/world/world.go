@@ -39,6 +39,7 @@ type World struct {
 	queues                    []queue // by kind
 	shares                    []float64
 	arrivals, noise, failures *rand.Rand
+	urgency                   *rand.Rand
 
 	// estimates are what was learned, by type and kind; reports is what ended
 	// and is not learned yet, an event for each.
@@ -57,6 +58,8 @@ type job struct {
 	arrived time.Duration
 	factor  float64 // of its service time
 	camera  bool
+	// urgent is set for a pod that gets a deadline, if any does.
+	urgent bool
 	// kind is where it waits or runs; slot is -1 while it waits.
 	kind, slot int
 	// attempt tells events of an earlier pod from those of this one.
@@ -140,6 +143,7 @@ func newWorld(c Config) (*World, error) {
 		arrivals: rand.New(rand.NewPCG(c.Seed, 1)),
 		noise:    rand.New(rand.NewPCG(c.Seed, 2)),
 		failures: rand.New(rand.NewPCG(c.Seed, 3)),
+		urgency:  rand.New(rand.NewPCG(c.Seed, 5)),
 		idle:     make([][]int, len(c.Fleet.Kinds)),
 		queues:   make([]queue, len(c.Fleet.Kinds)),
 	}
