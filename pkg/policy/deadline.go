@@ -19,7 +19,18 @@ func (r Ranked) over() string {
 	case d.Left <= 0:
 		return fmt.Sprintf("the deadline of %s, which has passed", exact(d.Of))
 	}
-	return fmt.Sprintf("the %s left of its deadline of %s", round(d.Left), exact(d.Of))
+	return fmt.Sprintf("the %s left of its deadline of %s", exact(roundLeft(d.Left)), exact(d.Of))
+}
+
+// roundLeft leaves of a time what tells whether a run fits in.
+func roundLeft(d time.Duration) time.Duration {
+	switch {
+	case d >= time.Minute:
+		return d.Truncate(time.Second)
+	case d >= time.Second:
+		return d.Truncate(100 * time.Millisecond)
+	}
+	return d.Truncate(time.Millisecond)
 }
 
 // overdueSummary is summary for a kind that is overdue.

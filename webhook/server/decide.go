@@ -101,12 +101,14 @@ func (s *Server) setDeadlines(options []inventory.Option, in mutate.Input, since
 	if of <= 0 || !ends(spec) {
 		return since
 	}
-	now := s.Inventory.Now()
+	now, age := s.Inventory.Now(), time.Duration(0)
 	if first = since; first.IsZero() {
 		first = now.UTC().Truncate(time.Millisecond)
+	} else {
+		age = now.Sub(first)
 	}
 	for i := range options {
-		options[i].Deadline = inventory.DeadlineOf(of, now.Sub(first))
+		options[i].Deadline = inventory.DeadlineOf(of, age)
 	}
 	return first
 }
