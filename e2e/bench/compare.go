@@ -44,11 +44,11 @@ func compare(ctx context.Context, s settings, out io.Writer) error {
 		return err
 	}
 	var run report.Run
-	for _, nodes := range s.nodes {
-		err := at(ctx, out, nodes, s.pods, func(x *site) error { return x.inTurns(ctx, s, []revision{was, is}, &run) })
-		if err != nil {
-			return err
-		}
+	err = s.each(func(nodes int, late bool) error {
+		return at(ctx, out, nodes, s.pods, late, func(x *site) error { return x.inTurns(ctx, s, []revision{was, is}, &run) })
+	})
+	if err != nil {
+		return err
 	}
 	worse := false
 	fmt.Fprintln(out)
@@ -86,7 +86,7 @@ func (x *site) inTurns(ctx context.Context, s settings, revisions []revision, ru
 			if err := x.become(ctx, r); err != nil {
 				return err
 			}
-			for _, l := range loadsOf(s.loads) {
+			for _, l := range loadsOf(s.loads, x.late) {
 				if l.asks != extender {
 					continue // what it measures is kube-scheduler's
 				}

@@ -19,6 +19,9 @@ type load struct {
 	kinds string
 	// asks is whom kube-scheduler asks the way that is ours.
 	asks asks
+	// late is set where devices are served by DRA: our pods are bound late, and those by
+	// hand have a claim by a template. kube-scheduler asks nobody, either way.
+	late bool
 }
 
 // asks is whom kube-scheduler asks.
@@ -34,13 +37,15 @@ const (
 
 var everyLoad = []load{
 	{name: "gpu", kinds: "gpu"}, {name: "cpu", kinds: "cpu"}, {name: "any", kinds: "any"}, {name: "none"},
+	{name: "gpu-late", kinds: "gpu", late: true}, {name: "none-late", late: true},
 	{name: "gpu-filter", kinds: "gpu", asks: filterAlone}, {name: "gpu-instant", kinds: "gpu", asks: instant},
 }
 
-// loadsOf are those of the names given.
-func loadsOf(names []string) (loads []load) {
+// loadsOf are those of the names given, of an installation that binds pods late or of one
+// that does not.
+func loadsOf(names []string, late bool) (loads []load) {
 	for _, l := range everyLoad {
-		if slices.Contains(names, l.name) {
+		if l.late == late && slices.Contains(names, l.name) {
 			loads = append(loads, l)
 		}
 	}
@@ -59,9 +64,16 @@ func (l load) pod(name string) *corev1.Pod {
 		},
 	}
 	if l.kinds != "" {
-		p.Annotations = map[string]string{accel.InferenceAnnotation: inference, accel.AcceleratorAnnotation: l.kinds}
+		p.Annotations = map[string]string{accel.InferenceAnnotation: l.inference(), accel.AcceleratorAnnotation: l.kinds}
 	}
 	return p
+}
+
+func (l load) inference() string {
+	if l.late {
+		return lateInference
+	}
+	return inference
 }
 
 // writer returns what writes the pods of a load, one way. By hand they have what the
@@ -83,6 +95,10 @@ func (x *site) writer(ctx context.Context, l load, way string) (func(name string
 		p := l.pod(name)
 		p.Annotations = nil
 		p.Spec.Containers[0] = container
+		if l.late {
+			p.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: claimByHand, ResourceClaimTemplateName: new(claimTemplate)}}
+			p.Spec.Containers[0].Resources.Claims = []corev1.ResourceClaim{{Name: claimByHand}}
+		}
 		return p
 	}, nil
 }

@@ -105,17 +105,32 @@ func parse(args []string, out io.Writer) (settings, error) {
 // measure runs all rounds of this tree and prints what they came to.
 func measure(ctx context.Context, s settings, out io.Writer) error {
 	var run report.Run
-	for _, nodes := range s.nodes {
-		err := at(ctx, out, nodes, s.pods, func(x *site) error { return x.measure(ctx, s, &run) })
-		if err != nil {
-			return err
-		}
+	err := s.each(func(nodes int, late bool) error {
+		return at(ctx, out, nodes, s.pods, late, func(x *site) error { return x.measure(ctx, s, &run) })
+	})
+	if err != nil {
+		return err
 	}
 	fmt.Fprintln(out)
 	if err := run.Write(out); err != nil {
 		return err
 	}
 	return s.save(run)
+}
+
+// each calls do for each number of nodes, and each way of binding that there are loads of.
+func (s settings) each(do func(nodes int, late bool) error) error {
+	for _, nodes := range s.nodes {
+		for _, late := range []bool{false, true} {
+			if len(loadsOf(s.loads, late)) == 0 {
+				continue
+			}
+			if err := do(nodes, late); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // save writes the run as JSON.

@@ -17,7 +17,7 @@ import (
 // time.
 func (x *site) measure(ctx context.Context, s settings, run *report.Run) error {
 	for turn := range s.rounds {
-		for _, l := range loadsOf(s.loads) {
+		for _, l := range loadsOf(s.loads, x.late) {
 			for _, way := range []string{report.Ours, report.Hand} {
 				if way == report.Hand && l.name == "any" {
 					continue // nobody can write by hand what depends on who is idle
@@ -39,7 +39,9 @@ func (x *site) measure(ctx context.Context, s settings, run *report.Run) error {
 		if err != nil {
 			return fmt.Errorf("%d nodes, one at a time %s: %w", x.nodes, way, err)
 		}
-		run.Latencies = append(run.Latencies, report.LatencyOf(way, x.nodes, took))
+		l := report.LatencyOf(way, x.nodes, took)
+		l.Late = x.late
+		run.Latencies = append(run.Latencies, l)
 	}
 	return nil
 }
@@ -152,7 +154,7 @@ func (b *bindings) next(ctx context.Context) (time.Time, error) {
 // oneByOne creates pods that may have a GPU, each once the one before is bound, and
 // returns how long each took.
 func (x *site) oneByOne(ctx context.Context, way string, n, all int) (took []time.Duration, err error) {
-	pod, err := x.writer(ctx, everyLoad[0], way)
+	pod, err := x.writer(ctx, x.gpu(), way)
 	if err != nil {
 		return nil, err
 	}

@@ -35,17 +35,31 @@ type site struct {
 	out     io.Writer
 	nodes   int
 	instant *httptest.Server
+	// late is set where devices are served by DRA, and pods are bound late.
+	late bool
 }
 
-// at runs an installation of some programs while do does something with it.
-func at(ctx context.Context, out io.Writer, nodes, pods int, do func(*site) error) error {
-	s, err := stack.Start(ctx, stack.Config{Out: out, Machines: []*machine.Machine{}})
+// gpu is a load of pods that may have a GPU.
+func (x *site) gpu() load { return load{name: "gpu", kinds: "gpu", late: x.late} }
+
+// at runs an installation that binds pods late, or not, while do does something with it.
+func at(ctx context.Context, out io.Writer, nodes, pods int, late bool, do func(*site) error) error {
+	config := stack.Config{Out: out, Machines: []*machine.Machine{}}
+	if late {
+		config.Late, config.NoReadmission, config.Webhook = true, true, []string{"--binding=auto", "--readmission=false"}
+	}
+	s, err := stack.Start(ctx, config)
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
-	x := &site{Stack: s, out: out, nodes: nodes, instant: httptest.NewServer(http.HandlerFunc(answerAtOnce))}
+	x := &site{Stack: s, out: out, nodes: nodes, late: late, instant: httptest.NewServer(http.HandlerFunc(answerAtOnce))}
 	defer x.instant.Close()
+	if late {
+		if said, err := x.KubectlInput(ctx, lateManifest, "create", "-f", "-"); err != nil {
+			return fmt.Errorf("create the profile and its DeviceClass: %w: %s", err, said)
+		}
+	}
 	if err := x.addNodes(ctx, pods); err != nil {
 		return err
 	}
@@ -61,10 +75,15 @@ func (x *site) addNodes(ctx context.Context, pods int) error {
 		m := &machine.Machine{Name: fmt.Sprintf("node-%05d", i), CPU: "Intel(R) Core(TM) Ultra 7 258V", Cores: int(each) * 8, MemoryGiB: int(each) * 16}
 		n := m.Node("v1.37.0")
 		for _, list := range []corev1.ResourceList{n.Status.Capacity, n.Status.Allocatable} {
-			list["gpu.intel.com/i915"] = *resource.NewQuantity(each, resource.DecimalSI)
+			if !x.late {
+				list["gpu.intel.com/i915"] = *resource.NewQuantity(each, resource.DecimalSI)
+			}
 			list[corev1.ResourcePods] = *resource.NewQuantity(2*each+8, resource.DecimalSI)
 		}
 		_, err := x.Client().CoreV1().Nodes().Create(ctx, n, metav1.CreateOptions{})
+		if err == nil && x.late {
+			err = x.publish(ctx, n.Name, int(each))
+		}
 		return err
 	})
 	if err != nil {
@@ -93,7 +112,7 @@ func (x *site) idle(ctx context.Context, want int) error {
 		if len(pods.Items) > 0 {
 			return fmt.Errorf("pods such as %s are still there", pods.Items[0].Name)
 		}
-		asked := load{kinds: "gpu"}.pod("")
+		asked := x.gpu().pod("")
 		asked.GenerateName = "probe-"
 		p, err := x.Client().CoreV1().Pods(namespace).Create(ctx, asked, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err != nil {
@@ -120,7 +139,7 @@ func (x *site) deleteAll(ctx context.Context, pods int) error {
 // let starts kube-scheduler again, which asks nobody where it places what was written by
 // hand.
 func (x *site) let(ctx context.Context, way string, whom asks) error {
-	if way != report.Ours {
+	if way != report.Ours || x.late {
 		return x.RestartScheduler(ctx, nil)
 	}
 	extenders, err := x.Extenders()

@@ -36,10 +36,12 @@ type Round struct {
 	Revision string `json:"revision,omitempty"`
 }
 
-// Latency is from when a pod was created, alone, until it was bound.
+// Latency is from when a pod was created, alone, until it was bound; Late is where devices
+// are served by DRA.
 type Latency struct {
 	Way   string        `json:"way"`
 	Nodes int           `json:"nodes"`
+	Late  bool          `json:"late,omitempty"`
 	Pods  int           `json:"pods"`
 	P50   time.Duration `json:"p50Nanoseconds"`
 	P90   time.Duration `json:"p90Nanoseconds"`

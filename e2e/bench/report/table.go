@@ -108,8 +108,12 @@ func (r Run) writeLatency(out io.Writer) {
 	}
 	fmt.Fprintln(out, "created to bound, one at a time\t\tp50\tp90\tp99\t")
 	for _, l := range r.Latencies {
-		fmt.Fprintf(out, "%d nodes\t%s\t%s\t%s\t%s\t\n", l.Nodes, l.Way, ms(l.P50), ms(l.P90), ms(l.P99))
-		i := slices.IndexFunc(r.Latencies, func(h Latency) bool { return h.Nodes == l.Nodes && h.Way == Hand })
+		way := l.Way
+		if l.Late {
+			way += ", DRA"
+		}
+		fmt.Fprintf(out, "%d nodes\t%s\t%s\t%s\t%s\t\n", l.Nodes, way, ms(l.P50), ms(l.P90), ms(l.P99))
+		i := slices.IndexFunc(r.Latencies, func(h Latency) bool { return h.Nodes == l.Nodes && h.Late == l.Late && h.Way == Hand })
 		if l.Way == Ours && i >= 0 {
 			h := r.Latencies[i]
 			fmt.Fprintf(out, "\tratio\t%.2f\t%.2f\t%.2f\t\n", over(l.P50, h.P50), over(l.P90, h.P90), over(l.P99, h.P99))

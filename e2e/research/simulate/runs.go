@@ -11,6 +11,7 @@ import (
 	"heteroaccel.io/e2e/research/bound"
 	"heteroaccel.io/e2e/research/fleet"
 	"heteroaccel.io/e2e/research/simulate/world"
+	"heteroaccel.io/pkg/policy"
 )
 
 const spread = .3 // of a run's service time around its type's
@@ -154,8 +155,24 @@ func hardships(s settings, out io.Writer) error {
 	return nil
 }
 
+const (
+	// manyDevices are those of fleets of which one policy is run.
+	manyDevices = 10_000
+	// steadyTurns are enough for a steady state, and fewTurns for what a decision costs.
+	steadyTurns, fewTurns = 20, 6
+)
+
+// growthTurns is for how many turns a fleet of that size is run.
+func growthTurns(s settings, slots int) float64 {
+	if slots > 10*manyDevices {
+		return min(fewTurns, float64(s.turns))
+	}
+	return min(steadyTurns, float64(s.turns))
+}
+
 // growth is what a decision costs as fleets grow, with 2,000 types. It runs one
-// at a time, so that they do not disturb each other.
+// at a time, so that they do not disturb each other; of large fleets the default
+// policy alone, as the others cost the same.
 func growth(s settings, out io.Writer) error {
 	const types = 2000
 	fmt.Fprintf(out, "\nGrowth: mix \"random\", %d types, 95 %% of the bound\n", types)
@@ -175,10 +192,10 @@ func growth(s settings, out io.Writer) error {
 			t = newTable(out, f, "devices")
 		}
 		for _, p := range contestants {
-			if p.readmit || p.pinned != "" {
+			if p.readmit || p.pinned != "" || slots > manyDevices && p.policy != policy.Default {
 				continue
 			}
-			c := world.Config{Fleet: f, Rate: .95 * b.Rate, Spread: spread, Seed: s.seed, Horizon: turns(f, b, max(6, min(float64(s.turns), 300_000/float64(slots))))}
+			c := world.Config{Fleet: f, Rate: .95 * b.Rate, Spread: spread, Seed: s.seed, Horizon: turns(f, b, growthTurns(s, slots))}
 			c.Warmup = c.Horizon / 2
 			r, err := play(p, c, b)
 			if err != nil {
