@@ -11,6 +11,7 @@
 //	dra.go         the feeds of Dynamic Resource Allocation, which may be missing
 //	podevent.go    what consumers of pods are given
 //	trim.go        which parts of an object are dropped
+//	memory.go      when memory is returned to the system
 //	readmission.go the ConfigMaps about re-admission
 //	secret.go      the keys that seal the records
 package kube

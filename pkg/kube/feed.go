@@ -35,6 +35,8 @@ type Feed[T any] struct {
 	synced atomic.Bool
 	relist chan struct{}
 	lists  *consistent
+	// listed is called after the first list and each long one, if it is not nil.
+	listed func()
 }
 
 type consumer[T any] struct {
@@ -142,10 +144,16 @@ func (f *Feed[T]) Replace(list []any, _ string) error {
 	for name := range missing {
 		f.gone(name)
 	}
-	f.synced.Store(true)
+	first := !f.synced.Swap(true)
 	f.lists.consume()
+	if f.listed != nil && (first || len(list) >= longList) {
+		f.listed()
+	}
 	return errors.Join(errs...)
 }
+
+// onList has do called after the first list and each long one. It must be quick.
+func (f *Feed[T]) onList(do func()) { f.listed = do }
 
 // Resync has nothing to do: nothing is queued.
 func (f *Feed[T]) Resync() error { return nil }

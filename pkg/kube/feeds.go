@@ -3,8 +3,6 @@ package kube
 import (
 	"context"
 	"errors"
-	"runtime/debug"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -35,6 +33,8 @@ type Feeds struct {
 
 	client kubernetes.Interface
 	all    []runner
+	// lists has one element after a list was consumed that freeMemory should know of.
+	lists chan struct{}
 }
 
 // runner is a feed of any type.
@@ -42,6 +42,7 @@ type runner interface {
 	Run(ctx context.Context) error
 	Synced() error
 	Refresh(ctx context.Context) error
+	onList(do func())
 }
 
 // NewFeeds prepares the feeds of inv and profiles, which are their first
@@ -49,15 +50,15 @@ type runner interface {
 // than before, relist Pods. unusable is called with what is wrong
 // with a profile that no pod can ask for.
 func NewFeeds(client kubernetes.Interface, profileClient *profile.Client, inv *inventory.Inventory, profiles *profile.Store, keys func() *record.Keys, unusable func(error)) *Feeds {
-	f := &Feeds{client: client}
-	nodes := watch(f, "nodes", &corev1.Node{}, fields.Everything(), itself[*corev1.Node], reduceNode)
+	f := &Feeds{client: client, lists: make(chan struct{}, 1)}
+	nodes := watch(f, "nodes", &corev1.Node{}, fields.Everything(), nodeEvent, recordNode)
 	nodes.Register(
-		func(n *corev1.Node) { inv.SetNode(inventory.NodeOf(n)) },
+		inv.SetNode,
 		func(n types.NamespacedName) { inv.DeleteNode(n.Name) })
 
-	f.Pods = watch(f, "pods", &corev1.Pod{}, fields.Everything(), func(o runtime.Object) *PodEvent { return &PodEvent{Pod: o.(*corev1.Pod)} }, reducePod)
+	f.Pods = watch(f, "pods", &corev1.Pod{}, fields.Everything(), podEvent(keys), recordPod(keys))
 	f.Pods.Register(
-		func(e *PodEvent) { e.PodChange = inv.SetPod(inventory.PodOf(e.Pod, keys())) },
+		func(e *PodEvent) { e.PodChange = inv.SetPod(e.Record) },
 		func(n types.NamespacedName) { inv.DeletePod(n.Namespace, n.Name) })
 
 	claims := watch(f, "persistentvolumeclaims", &corev1.PersistentVolumeClaim{}, fields.Everything(), itself[*corev1.PersistentVolumeClaim], reduceClaim)
@@ -165,7 +166,10 @@ func listWatch(client kubernetes.Interface, resource string, selector fields.Sel
 	return cache.NewListWatchFromClient(client.CoreV1().RESTClient(), resource, corev1.NamespaceAll, selector)
 }
 
-func (f *Feeds) add(r runner) { f.all = append(f.all, r) }
+func (f *Feeds) add(r runner) {
+	r.onList(f.listed)
+	f.all = append(f.all, r)
+}
 
 // Run feeds all consumers until ctx ends.
 func (f *Feeds) Run(ctx context.Context) error {
@@ -175,21 +179,6 @@ func (f *Feeds) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { f.freeMemory(ctx); return nil })
 	return group.Wait()
-}
-
-// freeMemory returns memory to the system once the first lists are in: decoding
-// them takes several times what is kept, and that much is never needed again.
-func (f *Feeds) freeMemory(ctx context.Context) {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for f.Synced() != nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-	debug.FreeOSMemory()
 }
 
 // Synced says which first lists are missing, nil when all have been consumed.

@@ -9,7 +9,8 @@ import (
 // PodEvent is a pod that is new or has changed.
 type PodEvent struct {
 	// Pod is whole if it waits for the accelerator that was chosen for it; of any
-	// other pod it may be only what the inventory needs.
+	// other pod it may be only what the inventory needs, and of a bound one neither
+	// its containers nor their statuses.
 	Pod *corev1.Pod
 	// PodChange is what it changed in the inventory, the first consumer: it is set
 	// for all others.
