@@ -7,7 +7,9 @@ BIN := bin
 # At most two control planes at once run tests: on two cores more would only wait
 # for one another.
 E2E_FLAGS := -p 1 -parallel 2 -timeout 50m
-GOFLAGS_RELEASE := -trimpath -ldflags "-s -w"
+# Without gRPC's trace pages, whose templates may call any method by its name, the linker
+# leaves out the methods that nothing calls: a third of the exporter.
+GOFLAGS_RELEASE := -trimpath -tags grpcnotrace -ldflags "-s -w"
 PROGRAMS := ./connector ./extender ./webhook ./exporter
 
 .DEFAULT_GOAL := help

@@ -116,7 +116,8 @@ func processorTime(b *testing.B) time.Duration {
 }
 
 // BenchmarkMemory is what the program keeps in memory on a busy node, after a
-// thousand scrapes: what is resident then, and the most that ever was.
+// thousand scrapes: what is resident then, its own and of the program's file, and the most
+// that ever was.
 func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		sys, proc, socket := busyNode(b)
@@ -131,6 +132,8 @@ func BenchmarkMemory(b *testing.B) {
 			}
 			resp.Body.Close()
 		}
+		b.ReportMetric(memory(b, pid, "RssAnon"), "anon-MB")
+		b.ReportMetric(memory(b, pid, "RssFile"), "file-MB")
 		b.ReportMetric(memory(b, pid, "VmRSS"), "resident-MB")
 		b.ReportMetric(memory(b, pid, "VmHWM"), "peak-MB")
 	}

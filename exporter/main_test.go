@@ -1,6 +1,7 @@
 package main
 
 import (
+	"debug/elf"
 	"net"
 	"net/http"
 	"os"
@@ -155,4 +156,28 @@ func TestUnusableFlags(t *testing.T) {
 			t.Error("it ran on an address that is in use")
 		}
 	})
+}
+
+// TestOnlyWhatIsCalled: the linker leaves out methods that nothing calls, but for programs
+// in which a method may be called by a name that is known at run time only, as templates
+// do. Then all methods of Kubernetes' types and clients are in them, a third more.
+func TestOnlyWhatIsCalled(t *testing.T) {
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := elf.Open(path)
+	if err != nil {
+		t.Skip("not an ELF program: ", err)
+	}
+	defer program.Close()
+	symbols, err := program.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range symbols {
+		if strings.HasPrefix(s.Name, "text/template.(*Template).Execute") {
+			t.Errorf("%s is in the program: build it without gRPC's trace pages, and see with go build -ldflags=-dumpdep what calls it", s.Name)
+		}
+	}
 }

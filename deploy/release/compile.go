@@ -53,9 +53,10 @@ type compiler struct {
 }
 
 // flags of go build. Neither the directory that it runs in nor the state of a
-// repository gets into a program.
+// repository gets into a program, and neither do the methods that only the templates of
+// gRPC's trace pages could call.
 func (c compiler) flags() []string {
-	return []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid= -X heteroaccel.io/pkg/program.release=" + c.version}
+	return []string{"-trimpath", "-buildvcs=false", "-tags=grpcnotrace", "-ldflags=-s -w -buildid= -X heteroaccel.io/pkg/program.release=" + c.version}
 }
 
 // compile returns the file of a program for a platform.

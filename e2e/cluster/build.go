@@ -209,7 +209,7 @@ func BuildPrograms(ctx context.Context, dir string, opts ProgramOptions, names .
 	report := NewProgress(opts.Out)
 	defer report.Clear()
 	defer report.Show("compiling " + strings.Join(names, ", "))()
-	args := []string{"build", "-o", dir + string(filepath.Separator)}
+	args := []string{"build", "-tags=grpcnotrace", "-o", dir + string(filepath.Separator)} // as in the Makefile
 	tc := toolchain{dir: root, env: []string{"GOWORK=off"}}
 	if opts.Static {
 		args = append(args, "-trimpath", "-ldflags=-s -w")
