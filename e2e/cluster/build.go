@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // Binaries are the paths of the programs a cluster is made of.
@@ -30,8 +29,8 @@ type BuildOptions struct {
 // directory, under a name that changes with every version involved, and
 // returns where it is. The environment chooses the minor: see Kubernetes. With
 // nothing missing it takes a fraction of a second; from nothing, minutes. Of two
-// at once the second waits for the first. A build that is killed leaves the
-// programs it finished, and no other.
+// at once the second waits for the first. A build that is killed leaves whole
+// programs, and no other; what it compiled stays in Go's own cache.
 func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
 	root, err := Root()
 	if err != nil {
@@ -51,95 +50,42 @@ func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
 		return Binaries{}, fmt.Errorf("find the cache directory: set XDG_CACHE_HOME or HOME: %w", err)
 	}
 	dir := filepath.Join(cache, "heteroaccel", "bin", src.key(strings.TrimSpace(version)))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return Binaries{}, fmt.Errorf("make the directory of the control plane's programs: %w", err)
-	}
 	list := src.programs()
 	if opts.Nodes {
 		list = append(list, src.nodePrograms()...)
 	}
-	if len(missing(dir, list)) == 0 {
-		return binaries(dir), nil
-	}
 	report := NewProgress(opts.Out)
 	defer report.Clear()
-	unlock, err := LockFile(ctx, dir+".lock", func() {
-		report.Line("another build of the control plane is running: waiting for it")
-	})
-	if err != nil {
+	if err := src.fill(ctx, dir, list, report); err != nil {
 		return Binaries{}, err
-	}
-	defer unlock()
-	todo := missing(dir, list)
-	if len(todo) == 0 {
-		return binaries(dir), nil
-	}
-	if err := removeHalfBuilt(dir); err != nil {
-		return Binaries{}, err
-	}
-	report.Line(fmt.Sprintf("compiling Kubernetes %s, etcd and kwok, once: several minutes", src.version))
-	known := map[string]bool{}
-	for i, p := range todo {
-		if err := compile(ctx, root, dir, p, report, fmt.Sprintf("[%d/%d] %s", i+1, len(todo), p.name), known); err != nil {
-			return Binaries{}, err
-		}
 	}
 	return binaries(dir), nil
 }
 
-// compile builds one program into dir under a temporary name and renames it.
-// known collects the packages of the programs built so far, which need no
-// second compilation.
-func compile(ctx context.Context, root, dir string, p program, report *Progress, title string, known map[string]bool) error {
-	start := time.Now()
-	tc := toolchain{dir: filepath.Join(root, "e2e", p.module), env: []string{"CGO_ENABLED=0", "GOWORK=off"}}
-	defer report.Show(title + ": fetching modules")()
-	tc.line = func(line string) {
-		if module, ok := strings.CutPrefix(line, "go: downloading "); ok {
-			report.Set(title + ": fetching " + module)
-		}
+// fill compiles what is missing of the list into dir.
+func (s source) fill(ctx context.Context, dir string, list []program, report *Progress) error {
+	if len(missing(dir, list)) == 0 {
+		return nil
 	}
-	deps, err := tc.output(ctx, "list", "-deps", "-f", "{{.ImportPath}}", p.pkg)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory of the control plane's programs: %w", err)
+	}
+	unlock, err := LockFile(ctx, dir+".lock", func() {
+		report.Line("another build of the control plane is running: waiting for it")
+	})
 	if err != nil {
-		return fmt.Errorf("prepare %s: %w", p.name, err)
+		return err
 	}
-	total := 0
-	for pkg := range strings.FieldsSeq(deps) {
-		if id := p.module + " " + pkg; !known[id] {
-			known[id] = true
-			total++
-		}
+	defer unlock()
+	todo := missing(dir, list)
+	if len(todo) == 0 {
+		return nil
 	}
-	done := 0
-	count := func() {
-		if done < total {
-			report.Set(fmt.Sprintf("%s: %d of %d packages", title, done, total))
-		} else {
-			report.Set(title + ": linking")
-		}
+	if err := removeHalfBuilt(dir); err != nil {
+		return err
 	}
-	tc.line = func(line string) {
-		if strings.HasPrefix(line, "go: ") || strings.HasPrefix(line, "#") || strings.ContainsAny(line, " \t") {
-			return
-		}
-		done++
-		count()
-	}
-	count()
-	temporary, err := os.MkdirTemp(dir, halfBuilt)
-	if err != nil {
-		return fmt.Errorf("build %s: %w", p.name, err)
-	}
-	defer os.RemoveAll(temporary)
-	binary := filepath.Join(temporary, p.name)
-	if _, err := tc.output(ctx, "build", "-v", "-trimpath", "-ldflags", p.ldflags, "-o", binary, p.pkg); err != nil {
-		return fmt.Errorf("build %s: %w", p.name, err)
-	}
-	if err := os.Rename(binary, filepath.Join(dir, p.name)); err != nil {
-		return fmt.Errorf("build %s: %w", p.name, err)
-	}
-	report.Line(fmt.Sprintf("%s: %s", title, time.Since(start).Round(time.Second)))
-	return nil
+	report.Line(fmt.Sprintf("compiling for Kubernetes %s, once, which takes minutes: %s", s.version, names(todo)))
+	return compile(ctx, s.root, dir, todo, report)
 }
 
 // halfBuilt starts the names of what a build in progress writes to.
