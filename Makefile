@@ -25,7 +25,10 @@ build: ## Compile the programs into bin/
 release: ## Make images, manifests, chart, command line program and bundles of a release in bin/release
 	@go run ./deploy/release
 
-demo: prepare ## Run four inferences on four accelerators of a simulated cluster (DEMO_EXIT=1 ends by itself, BINDING=late binds pods late)
+# It makes the control plane ready itself, with what the computer has of it. All others
+# test what is pinned.
+demo: ## Run four inferences on four accelerators of a simulated cluster (DEMO_EXIT=1 ends by itself, BINDING=late binds pods late, CONTROL_PLANE=compiled uses no control plane of this computer's)
+	@./e2e/needs.sh
 	@go run ./e2e/demo
 
 cluster: privileged ## Run four real inferences on three real kubelets, as root (CLUSTER_EXIT=1 ends by itself, INSTALL=yes installs what is missing, BINDING=late binds pods late by DRA)

@@ -1,11 +1,13 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -16,13 +18,18 @@ type Binaries struct {
 	Kubelet, KubeProxy string
 }
 
-// BuildOptions say how Build reports.
+// BuildOptions say how Build reports, and what it need not compile.
 type BuildOptions struct {
 	// Out is where progress goes; nil for nowhere. On a terminal one line is
 	// rewritten, elsewhere a line is added every 15 seconds.
 	Out io.Writer
 	// Nodes adds the programs of real nodes.
 	Nodes bool
+	// Installed has programs of the control plane that are on this computer used, in
+	// the directory of Assets or in PATH, in place of compiling them, if they are of
+	// the same minor version. Tests do without: what they hold, they hold for the
+	// versions that they name.
+	Installed bool
 }
 
 // Build compiles what is missing of the control plane into the user's cache
@@ -54,12 +61,26 @@ func Build(ctx context.Context, opts BuildOptions) (Binaries, error) {
 	if opts.Nodes {
 		list = append(list, src.nodePrograms()...)
 	}
+	todo := missing(dir, list)
+	if len(todo) == 0 {
+		return binaries(dir, nil), nil
+	}
 	report := NewProgress(opts.Out)
 	defer report.Clear()
+	var found map[string]string
+	if opts.Installed {
+		if found, err = src.installed(ctx, todo, report.Line); err != nil {
+			return Binaries{}, err
+		}
+		list = slices.DeleteFunc(list, func(p program) bool { return found[p.name] != "" })
+		if len(missing(dir, list)) > 0 {
+			report.Line("docs/development.md#the-demo-without-compiling says how to download what follows instead")
+		}
+	}
 	if err := src.fill(ctx, dir, list, report); err != nil {
 		return Binaries{}, err
 	}
-	return binaries(dir), nil
+	return binaries(dir, found), nil
 }
 
 // fill compiles what is missing of the list into dir.
@@ -115,8 +136,9 @@ func missing(dir string, list []program) []program {
 	return todo
 }
 
-func binaries(dir string) Binaries {
-	at := func(name string) string { return filepath.Join(dir, name) }
+// binaries are those found, by name, and the others of dir.
+func binaries(dir string, found map[string]string) Binaries {
+	at := func(name string) string { return cmp.Or(found[name], filepath.Join(dir, name)) }
 	return Binaries{
 		Etcd: at("etcd"), APIServer: at("kube-apiserver"), ControllerManager: at("kube-controller-manager"),
 		Scheduler: at("kube-scheduler"), Kubectl: at("kubectl"), Kwok: at("kwok"),

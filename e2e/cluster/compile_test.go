@@ -44,29 +44,44 @@ var fakeGo = script(
 	`done`,
 )
 
-// TestBuild: one go command for each module.
+// TestBuild: one go command for each module, for what the computer has not, and of that
+// nothing is used without being asked for.
 func TestBuild(t *testing.T) {
+	has := map[string]string{
+		"etcd": script("echo etcd Version: 3.7.9"), "kube-apiserver": script("echo Kubernetes v1.37.9"),
+		"kubectl": kubectl("v1.37.9"), "kube-scheduler": script("echo Kubernetes v1.36.3"),
+	}
 	for name, test := range map[string]struct {
 		opts   BuildOptions
 		builds []string // the packages of each go build
+		used   []string // what is used of the computer's
 		said   string   // a pattern of the lines
 	}{
-		"control plane": {
+		"compiled": {
 			BuildOptions{},
 			[]string{"sigs.k8s.io/kwok/cmd/kwok", "k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager k8s.io/kubernetes/cmd/kube-scheduler k8s.io/kubernetes/cmd/kubectl go.etcd.io/etcd/server/v3"},
-			`^compiling .*\n\[1/2\] kwok: .*\n\[2/2\] kube-apiserver, .*, etcd: .*\n$`,
+			nil, `^compiling .*\n\[1/2\] kwok: .*\n\[2/2\] kube-apiserver, .*, etcd: .*\n$`,
 		},
 		"nodes": {
 			BuildOptions{Nodes: true},
 			[]string{"sigs.k8s.io/kwok/cmd/kwok", "k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager k8s.io/kubernetes/cmd/kube-scheduler k8s.io/kubernetes/cmd/kubectl go.etcd.io/etcd/server/v3 k8s.io/kubernetes/cmd/kubelet k8s.io/kubernetes/cmd/kube-proxy"},
-			`^compiling `,
+			nil, `^compiling `,
+		},
+		"installed": {
+			BuildOptions{Installed: true},
+			[]string{"sigs.k8s.io/kwok/cmd/kwok", "k8s.io/kubernetes/cmd/kube-controller-manager k8s.io/kubernetes/cmd/kube-scheduler"},
+			[]string{"etcd", "kube-apiserver", "kubectl"},
+			`^using kube-apiserver v1\.37\.9 .*\nnot using .*kube-scheduler: .*\nusing kubectl .*\nusing etcd .*\n.* how to download .*\ncompiling .*: kube-controller-manager, kube-scheduler, kwok\n\[1/2\] kwok: .*\n\[2/2\] .*\n$`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cache, path := t.TempDir(), t.TempDir()
+			assets, cache, path := t.TempDir(), t.TempDir(), t.TempDir()
 			asked := filepath.Join(cache, "asked")
 			write(t, map[string]string{filepath.Join(path, "go"): fakeGo})
-			for name, value := range map[string]string{"PATH": path, "XDG_CACHE_HOME": cache, "GO_ASKED": asked, Kubernetes: ""} {
+			for program, content := range has {
+				write(t, map[string]string{filepath.Join(assets, program): content})
+			}
+			for name, value := range map[string]string{"PATH": path, Assets: assets, "XDG_CACHE_HOME": cache, "GO_ASKED": asked, Kubernetes: ""} {
 				t.Setenv(name, value)
 			}
 			var out bytes.Buffer
@@ -81,10 +96,17 @@ func TestBuild(t *testing.T) {
 			if diff := cmp.Diff(test.builds, builds(t, asked)); diff != "" {
 				t.Errorf("packages of each go build (-want +got):\n%s", diff)
 			}
+			var used []string
 			for _, path := range []string{b.Etcd, b.APIServer, b.ControllerManager, b.Scheduler, b.Kubectl, b.Kwok} {
 				if _, err := os.Stat(path); err != nil {
 					t.Error(err)
 				}
+				if filepath.Dir(path) == assets {
+					used = append(used, filepath.Base(path))
+				}
+			}
+			if diff := cmp.Diff(test.used, used); diff != "" {
+				t.Errorf("used of the computer's (-want +got):\n%s", diff)
 			}
 			if left, err := filepath.Glob(filepath.Join(filepath.Dir(b.Kwok), halfBuilt+"*")); len(left) > 0 || err != nil {
 				t.Errorf("%v stays, %v", left, err)

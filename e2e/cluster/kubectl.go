@@ -6,9 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
-
-	"heteroaccel.io/e2e/process"
 )
 
 // Kubectl runs kubectl as the administrator and returns what it printed,
@@ -24,12 +21,7 @@ func (c *Cluster) KubectlInput(ctx context.Context, input string, args ...string
 	cmd := exec.CommandContext(ctx, c.bin.Kubectl, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig(), "KUBECACHEDIR="+c.path("kubectl"), "HOME="+c.dir)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &output, &output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	err := process.StartCommand(cmd)
-	if err == nil {
-		err = cmd.Wait()
-	}
-	if err != nil {
+	if err := run(cmd); err != nil {
 		return output.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(output.String()))
 	}
 	return output.String(), nil

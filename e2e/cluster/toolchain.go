@@ -34,13 +34,7 @@ func (t toolchain) output(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.dir, &stdout, stderr
 	cmd.Env = append(os.Environ(), t.env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	err := process.StartCommand(cmd)
-	if err == nil {
-		err = cmd.Wait()
-	}
+	err := run(cmd)
 	switch {
 	case ctx.Err() != nil:
 		return "", fmt.Errorf("go %s was interrupted: %w", args[0], context.Cause(ctx))
@@ -48,6 +42,18 @@ func (t toolchain) output(ctx context.Context, args ...string) (string, error) {
 		return "", explain(args[0], err, stderr.last)
 	}
 	return stdout.String(), nil
+}
+
+// run runs a command to its end. When the command's context ends, or this program, what
+// the command started ends with it.
+func run(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	if err := process.StartCommand(cmd); err != nil {
+		return err
+	}
+	return cmd.Wait()
 }
 
 // unreachable are words of the go command's errors when it cannot download.

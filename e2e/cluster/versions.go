@@ -18,9 +18,13 @@ func Versions() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return src.versions()
+}
+
+func (s source) versions() (map[string]string, error) {
 	versions := map[string]string{}
-	for _, p := range src.programs() {
-		path := filepath.Join(root, "e2e", p.module, "go.mod")
+	for _, p := range append(s.programs(), s.nodePrograms()...) {
+		path := filepath.Join(s.root, "e2e", p.module, "go.mod")
 		required, err := requirements(path)
 		if err != nil {
 			return nil, fmt.Errorf("read the version of %s: %w", p.name, err)

@@ -57,6 +57,19 @@ func TestKubernetesVersions(t *testing.T) {
 			t.Errorf("docs/install.md does not say that %s is tested", patch)
 		}
 	}
+	t.Setenv(cluster.Kubernetes, newest)
+	versions, err := cluster.Versions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, download := range []string{
+		"/release/" + versions["kube-apiserver"] + "/bin/", "/releases/download/" + versions["kwok"] + "/kwok-",
+		"/releases/download/" + versions["etcd"] + "/etcd-" + versions["etcd"] + "-", " etcd-" + versions["etcd"] + "-",
+	} {
+		if !strings.Contains(read(t, "docs/development.md"), download) {
+			t.Errorf("docs/development.md downloads no %s", download)
+		}
+	}
 	for page, want := range map[string]string{
 		"deploy/helm/heteroaccel/Chart.yaml": "\nkubeVersion: \">=" + oldest + ".0-0\"\n",
 		"README.md":                          "\n- Kubernetes " + oldest + " to " + newest + " on Linux nodes",

@@ -6,12 +6,16 @@
 // With BINDING=late the exporters publish the devices as DRA driver, pods are bound late,
 // and in place of the last scene one that waits gets what frees.
 //
+// Programs of the control plane that the computer has, of the right version, are used in
+// place of compiling them. With CONTROL_PLANE=compiled none is.
+//
 // It keeps the cluster up until Ctrl-C; with DEMO_EXIT=1 it ends by itself,
 // and fails if what it showed is not what it claims.
 package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"heteroaccel.io/e2e/machine"
@@ -34,7 +38,11 @@ func start(ctx context.Context) (narrate.Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := stack.Config{Out: os.Stdout}
+	installed, err := installed()
+	if err != nil {
+		return nil, err
+	}
+	config := stack.Config{Out: os.Stdout, Installed: installed}
 	if late {
 		config.Late, config.Drive, config.Machines, config.Webhook = true, true, machine.OnDRA(machine.Paper()), []string{"--binding=auto"}
 	}
@@ -54,4 +62,17 @@ func start(ctx context.Context) (narrate.Stage, error) {
 		return nil, err
 	}
 	return demo{s, n, late}, nil
+}
+
+// installed reports whether the environment lets programs of the control plane be used
+// that this computer has.
+func installed() (bool, error) {
+	switch from := os.Getenv("CONTROL_PLANE"); from {
+	case "", "installed":
+		return true, nil
+	case "compiled":
+		return false, nil
+	default:
+		return false, fmt.Errorf("CONTROL_PLANE=%s is neither installed nor compiled: give one of them", from)
+	}
 }

@@ -43,6 +43,9 @@ type Config struct {
 	// Drive has the exporters serve the devices of machines that no device plugin
 	// serves as DRA driver, without a kubelet, and the registry's profiles name them.
 	Drive bool
+	// Installed uses what this computer has of the control plane: see
+	// cluster.BuildOptions.
+	Installed bool
 	// Keep leaves the work directory, with the logs, after Stop.
 	Keep bool
 }
@@ -110,7 +113,7 @@ func Start(ctx context.Context, cfg Config) (_ *Stack, err error) {
 			return nil, err
 		}
 	}
-	binaries, err := cluster.Build(ctx, cluster.BuildOptions{Out: cfg.Out})
+	binaries, err := cluster.Build(ctx, cluster.BuildOptions{Out: cfg.Out, Installed: cfg.Installed})
 	if err != nil {
 		return nil, err
 	}
