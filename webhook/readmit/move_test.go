@@ -125,7 +125,7 @@ func TestReasonOfTheDecision(t *testing.T) {
 	pod := podtest.AdmittedLate(t, "p", "r", "GPU")
 	r.SetPod(pod)
 	p := r.pending.Get(types.NamespacedName{Namespace: "ns", Name: "p"})
-	ranked, _ := term.better(candidates, p, 0, inventory.Deadline{})
+	ranked := term.better(candidates, p, 0, inventory.Deadline{})
 	if len(ranked) != 2 || ranked[0].Kind != accel.Kind("NPU") || times != 1 {
 		t.Errorf("%d judgements, led by %+v", times, ranked)
 	}
@@ -144,7 +144,7 @@ func TestClaimedOfARefusedOwner(t *testing.T) {
 	r.SetPod(podtest.AdmittedLate(t, "p", "r", "GPU"))
 	p := r.pending.Get(types.NamespacedName{Namespace: "ns", Name: "p"})
 	c.Refusals.Denied(p.RefusalOwner(), "GPU", "no")
-	if ranked, _ := term.better(candidates, p, 0, inventory.Deadline{}); ranked != nil {
+	if ranked := term.better(candidates, p, 0, inventory.Deadline{}); ranked != nil {
 		t.Errorf("it has its claim, and is moved to %s", ranked[0].Kind)
 	}
 }

@@ -69,7 +69,7 @@ func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 			next = sooner(next, wait)
 			continue
 		}
-		if ranked, _ := r.better(g.Candidates, c.Pod, positions()[c.Pod], g.DeadlineOf(c.Pod, now)); ranked == nil {
+		if r.better(g.Candidates, c.Pod, positions()[c.Pod], g.DeadlineOf(c.Pod, now)) == nil {
 			continue
 		}
 		if len(r.workers) == cap(r.workers) {
@@ -102,10 +102,11 @@ func (r *term) gainOf(g *pending.Group) time.Duration {
 }
 
 // better is the policy's ranking for a pod with so many ahead of it in the queue, led by
-// the candidate that is better for it, and by how much; nil if none is. It takes no lock
-// of the inventory: most of a long queue may be better off waiting.
-func (r *term) better(candidates []inventory.Candidate, p *pending.Pod, ahead int64, d inventory.Deadline) ([]policy.Ranked, time.Duration) {
-	return choice.Better(r.Policy, r.standing(candidates, p, ahead, d), p.Template.Kind, r.Rules.MarginOf(p.Owner))
+// the candidate that is better for it; nil if none is. It takes no lock of the
+// inventory: most of a long queue may be better off waiting.
+func (r *term) better(candidates []inventory.Candidate, p *pending.Pod, ahead int64, d inventory.Deadline) []policy.Ranked {
+	ranked, _ := choice.Better(r.Policy, r.standing(candidates, p, ahead, d), p.Template.Kind, r.Rules.MarginOf(p.Owner))
+	return ranked
 }
 
 // standing is a copy of the candidates of a group, as they are for one of its pods.
@@ -158,7 +159,7 @@ func (r *term) move(ctx context.Context, p *pending.Pod, g *pending.Group, ahead
 	q.Reservation = "readmit-" + rand.Text()
 	var ranked []policy.Ranked
 	chosen, ok := r.Inventory.Reconsider(q, p.Name, p.UID, func(c []inventory.Candidate) int {
-		if ranked, _ = r.better(c, p, ahead, g.DeadlineOf(p, now)); ranked == nil {
+		if ranked = r.better(c, p, ahead, g.DeadlineOf(p, now)); ranked == nil {
 			return -1
 		}
 		return ranked[0].Index
