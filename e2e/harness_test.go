@@ -156,6 +156,19 @@ func nodeSays(t *testing.T, s *stack.Stack, node, want string) {
 	})
 }
 
+// nodeNoLongerSays waits until the extender's page of a node, its telemetry
+// fresh, lacks text.
+func nodeNoLongerSays(t *testing.T, s *stack.Stack, node, text string) {
+	t.Helper()
+	eventually(t, func(ctx context.Context) error {
+		page, err := stack.Get(ctx, s.URL("extender", "/nodes/"+node))
+		if err == nil && (strings.Contains(page, text) || !strings.Contains(page, "fresh")) {
+			err = fmt.Errorf("/nodes/%s still says %q, or its telemetry is not fresh:\n%s", node, text, page)
+		}
+		return err
+	})
+}
+
 // metric reads one value of the webhook's metrics.
 func metric(ctx context.Context, s *stack.Stack, name string) (float64, error) {
 	return metricOf(ctx, s, "webhook status", name)
