@@ -32,8 +32,8 @@ func TestBench(t *testing.T) {
 	if err := json.Unmarshal(data, &run); err != nil {
 		t.Fatal(err)
 	}
-	if len(run.Rounds) != 15 || len(run.Latencies) != 4 {
-		t.Fatalf("%d rounds and %d latencies, want eight loads, seven of them by hand too, and both ways one at a time, early and late", len(run.Rounds), len(run.Latencies))
+	if len(run.Rounds) != 17 || len(run.Latencies) != 4 {
+		t.Fatalf("%d rounds and %d latencies, want nine loads, eight of them by hand too, and both ways one at a time, early and late", len(run.Rounds), len(run.Latencies))
 	}
 	for _, r := range run.Rounds {
 		if r.Bound <= 0 || r.Created <= 0 || r.CPU["kube-scheduler"] <= 0 || r.Requests["POST pods"] < 1 {

@@ -22,6 +22,8 @@ type load struct {
 	// late is set where devices are served by DRA: our pods are bound late, and those by
 	// hand have a claim by a template. kube-scheduler asks nobody, either way.
 	late bool
+	// admits is set where a webhook that answers at once is asked in the place of ours.
+	admits bool
 }
 
 // asks is whom kube-scheduler asks.
@@ -33,12 +35,14 @@ const (
 	filterAlone
 	// instant is one that answers at once that all nodes will do, and has no preference.
 	instant
+	nobody
 )
 
 var everyLoad = []load{
 	{name: "gpu", kinds: "gpu"}, {name: "cpu", kinds: "cpu"}, {name: "any", kinds: "any"}, {name: "none"},
 	{name: "gpu-late", kinds: "gpu", late: true}, {name: "none-late", late: true},
 	{name: "gpu-filter", kinds: "gpu", asks: filterAlone}, {name: "gpu-instant", kinds: "gpu", asks: instant},
+	{name: "gpu-admit-instant", kinds: "gpu", asks: nobody, admits: true},
 }
 
 // loadsOf are those of the names given, of an installation that binds pods late or of one
@@ -79,18 +83,22 @@ func (l load) inference() string {
 // writer returns what writes the pods of a load, one way. By hand they have what the
 // webhook would give them, and neither its annotations nor ours.
 func (x *site) writer(ctx context.Context, l load, way string) (func(name string) *corev1.Pod, error) {
-	if way == report.Ours || l.kinds == "" {
+	switch {
+	case way == report.Ours && l.admits:
+		return func(name string) *corev1.Pod {
+			p := l.pod(name)
+			p.Annotations = map[string]string{"bench/asks": l.kinds}
+			p.Labels[admitLabel] = "yes"
+			return p
+		}, nil
+	case way == report.Ours, l.kinds == "":
 		return l.pod, nil
 	}
-	asked := l.pod("")
-	asked.GenerateName = "probe-"
-	given, err := x.Client().CoreV1().Pods(namespace).Create(ctx, asked, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	given, err := x.given(ctx, l)
 	if err != nil {
-		return nil, fmt.Errorf("ask the webhook what it would write: %w", err)
+		return nil, err
 	}
 	container := given.Spec.Containers[0]
-	// What the API server adds to a pod, as a token's mount, it adds once more.
-	container.VolumeMounts = nil
 	return func(name string) *corev1.Pod {
 		p := l.pod(name)
 		p.Annotations = nil
@@ -101,4 +109,17 @@ func (x *site) writer(ctx context.Context, l load, way string) (func(name string
 		}
 		return p
 	}, nil
+}
+
+// given is a pod of a load as the webhook writes it.
+func (x *site) given(ctx context.Context, l load) (*corev1.Pod, error) {
+	asked := l.pod("")
+	asked.GenerateName = "probe-"
+	given, err := x.Client().CoreV1().Pods(namespace).Create(ctx, asked, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		return nil, fmt.Errorf("ask the webhook what it would write: %w", err)
+	}
+	// What the API server adds to a pod, as a token's mount, it adds once more.
+	given.Spec.Containers[0].VolumeMounts = nil
+	return given, nil
 }

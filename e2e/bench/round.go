@@ -53,6 +53,21 @@ func (x *site) round(ctx context.Context, l load, way string, pods int, name str
 	if err != nil {
 		return r, err
 	}
+	if l.admits && way == report.Ours {
+		given, err := x.given(ctx, l)
+		if err != nil {
+			return r, err
+		}
+		w, err := x.instantWebhook(ctx, given)
+		if err != nil {
+			return r, err
+		}
+		defer func() {
+			if gone := x.unregister(ctx, w); err == nil {
+				err = gone
+			}
+		}()
+	}
 	x.StopScheduler()
 	bound, err := x.follow(ctx, pods)
 	if err != nil {
