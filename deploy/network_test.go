@@ -148,7 +148,7 @@ func TestNetworkPolicies(t *testing.T) {
 		"pod among ours":             {"DNS:53"},
 		distribution.Second:          {"API server:443", "API server:6443", "DNS:53", "heteroaccel-extender:verbs"},
 		"heteroaccel-webhook":        append(slices.Clone(decides), "heteroaccel-webhook:https"),
-		"heteroaccel-extender":       decides,
+		"heteroaccel-extender":       append(slices.Clone(decides), "heteroaccel-webhook:https"),
 		"heteroaccel-connector":      decides,
 		"heteroaccel-connector-node": decides,
 		"heteroaccel-prometheus": {"API server:443", "API server:6443", "DNS:53", "heteroaccel-connector-node:metrics", "heteroaccel-connector:metrics",

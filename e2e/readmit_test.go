@@ -32,6 +32,7 @@ func TestReadmission(t *testing.T) {
 	t.Run("unknown owner", func(t *testing.T) { unknownOwner(t, s) })
 	t.Run("scheduler retries", func(t *testing.T) { requeuedWhenHealthy(t, s) })
 	t.Run("scheduler retries what a node offers", func(t *testing.T) { requeuedWhenANodeOffersMore(t, s) })
+	t.Run("decisions", func(t *testing.T) { decisionsShown(t, s) })
 	if long {
 		t.Run("latency", func(t *testing.T) { latency(t, s) })
 	}

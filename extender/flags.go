@@ -35,6 +35,9 @@ type flags struct {
 	namespace string
 
 	resourceClaims bool
+
+	webhooks    []string
+	webhookPort int
 }
 
 func (f *flags) add(fs *pflag.FlagSet) {
@@ -52,6 +55,8 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	f.telemetry.Add(fs)
 	fs.BoolVar(&f.unmanaged, "unmanaged-pods", true, "also keep pods that HeteroAccel did not admit, such as those pinned to an accelerator by hand, off devices that are unhealthy or used outside Kubernetes; false leaves those pods alone")
 	fs.BoolVar(&f.resourceClaims, "resource-claims", false, "watch what Dynamic Resource Allocation has of devices, and which ResourceClaims have them, so that the pages show what pods wait for that are bound late, and what they got; needs get, list and watch on the resources of resource.k8s.io")
+	fs.StringSliceVar(&f.webhooks, "webhook-addresses", nil, "host:port of each replica of the webhook, whose decisions the pages show; default: the pods of ServiceAccount heteroaccel-webhook in --namespace, at --webhook-port")
+	fs.IntVar(&f.webhookPort, "webhook-port", 8443, "port of the webhook's pods, that of their --bind-address")
 	fs.StringVar(&f.namespace, "namespace", program.EnvOr("POD_NAMESPACE", "heteroaccel-system"), "namespace of the webhook, whose key verifies which pods are ours, and of the Service heteroaccel-extender")
 	f.kube.Add(fs)
 }
@@ -66,6 +71,14 @@ func (f *flags) check() error {
 		return errors.New("--client-allowed-names needs --client-ca-file: give the CA whose certificates may have these names")
 	case !access.Loopback(f.pagesBindAddress) && f.tlsCert == "":
 		return fmt.Errorf("--pages-bind-address %s is not a loopback address and needs --tls-cert-file: tokens must not go over plain HTTP", f.pagesBindAddress)
+	}
+	if f.webhookPort < 1 || f.webhookPort > 65535 {
+		return fmt.Errorf("--webhook-port %d: give a port, 1 to 65535", f.webhookPort)
+	}
+	for _, address := range f.webhooks {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return fmt.Errorf("--webhook-addresses %q: give host:port: %w", address, err)
+		}
 	}
 	if u, err := url.Parse(f.schedulerURL); f.schedulerURL != "" && (err != nil || u.Host == "" || u.Scheme != f.scheme()) {
 		return fmt.Errorf("--scheduler-url %q: give the URL of the verbs, such as %s", f.schedulerURL, f.verbsURL("10.96.0.9"))

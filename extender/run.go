@@ -14,8 +14,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"heteroaccel.io/extender/access"
+	"heteroaccel.io/extender/decisions"
 	"heteroaccel.io/extender/server"
+	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/journal"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/profile"
@@ -48,6 +51,10 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		return err
 	}
 	feeds.Pods.Register(kube.OnPod(exporters.Set), exporters.Delete)
+	addresses, setWebhook, removeWebhook := f.addresses()
+	feeds.Pods.Register(kube.OnPod(setWebhook), removeWebhook)
+	shared := certificate.SharedBy(func() [][]byte { return keys.Current().Derived(journal.Purpose) })
+	follower := decisions.New(decisions.Config{Addresses: addresses, TLS: shared.Client(), Log: log})
 	if f.resourceClaims {
 		feeds.WatchDRA(inv, log)
 	}
@@ -66,6 +73,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		},
 		Other:        f.other(),
 		Conflict:     scrapes.Conflict,
+		Decisions:    follower.Journal(),
+		Missing:      follower.Failures,
 		Suspended:    suspension.Suspended,
 		NotRecreated: status.NotRecreated,
 		ManagedOnly:  !f.unmanaged,
@@ -90,5 +99,6 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return status.Run(ctx) })
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return scrapes.Run(ctx) })
+	group.Go(func() error { return follower.Run(ctx) })
 	return group.Wait()
 }

@@ -19,12 +19,14 @@ import (
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/journal"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/leader"
 	"heteroaccel.io/pkg/monitor"
 	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/serve"
+	"heteroaccel.io/webhook/decisions"
 	"heteroaccel.io/webhook/forward"
 	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/readmit"
@@ -111,7 +113,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds.WatchRules(rules, allowed, inv)
 	feeds.WatchQuotas(inv)
 	feeds.Pods.Register(kube.OnAdmitted(func(p *inventory.Pod) { against.Admitted(p.Namespace, p.Managed.Reservation) }), nil)
-	choices := server.NewChoices(recorder)
+	choices, decided := server.NewChoices(recorder), decisions.New(log, time.Now)
 	feeds.Pods.Register(kube.OnAdmitted(choices.Announce), nil)
 	feeds.Pods.Register(kube.OnFinished(learner.Finished), nil)
 	sealed := newSealedPods(keys, election.Leads, recorder)
@@ -138,13 +140,13 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers, SetScheduler: f.setScheduler,
 		Binding: f.binding, HasClass: inv.HasClass,
 		Refusals: against, Keys: keys.Current, Registry: registry, Log: log,
-		Choices: choices, Authenticated: f.clientCA != "",
+		Choices: choices, Decided: decided.Record, Authenticated: f.clientCA != "",
 	}
 	late := f.binding != profile.Early
 	if f.readmission || late {
 		readmitter, err := newReadmitter(config, f, readmit.Config{
 			Inventory: inv, Options: variant.Source{Profiles: profiles, Schedulers: f.schedulers, SetScheduler: f.setScheduler, Rules: rules, Namespaces: allowed, Binding: f.binding, HasClass: inv.HasClass}, Policy: f.policy,
-			Refusals: against, Suspended: suspension.Suspended,
+			Refusals: against, Decided: decided.Record, Suspended: suspension.Suspended,
 			Keys: keys.Current, Recorder: recorder, Registry: registry, Log: log,
 		})
 		if err != nil {
@@ -164,6 +166,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	}
 	peers := certificate.PeersOf(certificates, serviceHost(f)+".svc", log)
 	served.Peers = peers.Require
+	readers := certificate.SharedBy(func() [][]byte { return keys.Current().Derived(journal.Purpose) })
+	served.Journal = readers.Require(decided.Stream(ctx))
 	served.Elsewhere = forward.New(forward.Config{
 		Leader: election.Other, TLS: peers.ClientConfig(), Authenticated: served.Authenticated, Registry: registry, Log: log,
 	}).Answer
@@ -204,7 +208,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	})
 	group.Go(func() error {
 		defer drained()
-		return serve.RunReplica(ctx, f.bindAddress, srv.Handler(), peers.Ask(certificate.ServerConfig(certificates)), log)
+		return serve.RunReplica(ctx, f.bindAddress, srv.Handler(), readers.Server(peers.Ask(certificate.ServerConfig(certificates))), log)
 	})
 	return group.Wait()
 }

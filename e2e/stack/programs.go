@@ -89,6 +89,7 @@ func (s *Stack) StartExtender(ctx context.Context, further ...string) error {
 		"--pages-bind-address", fmt.Sprintf("127.0.0.1:%d", s.ports["extender"]),
 		"--health-probe-bind-address", status,
 		"--metrics-bind-address", status,
+		"--webhook-addresses", fmt.Sprintf("127.0.0.1:%d", s.ports["webhook"]),
 	}, slices.Concat(telemetry, s.cfg.Extender, further)...)
 	if s.cfg.Late {
 		args = append(args, "--resource-claims")

@@ -9,6 +9,7 @@ import (
 	"heteroaccel.io/extender/bypass"
 	"heteroaccel.io/extender/history"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/journal"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/schedulerconfig"
@@ -24,6 +25,10 @@ type Config struct {
 	Bypassed func() []bypass.Report
 	// Alone reports whether there is no other replica that kube-scheduler could ask.
 	Alone func() bool
+	// Decisions are what the webhook decided, as far as it is known here; Missing are
+	// sentences on what is not.
+	Decisions *journal.Journal
+	Missing   func() []string
 	// Conflict is why a node's telemetry is ignored, "" if it is not.
 	Conflict func(node string) string
 	// Suspended reports whether the recreation of pending pods is suspended.
@@ -67,6 +72,7 @@ func (s *Pages) routes() []route {
 		{"/nodes/{name}", "one node in full", s.node},
 		{"/pods", "the pods that HeteroAccel admitted, and why each got its kind", s.pods},
 		{"/pods/{namespace}/{name}", "one pod: why this kind, and what it waits for", s.pod},
+		{"/decisions", "what the webhook decided lately: who got what, who was denied, recreated or moved", s.decisions},
 		{"/profiles", "inferences, the kinds they run on, and their service times", s.profileList},
 		{"/profiles/{name}", "one inference", s.profile},
 		{"/scheduler/config", "the entry for kube-scheduler's configuration, with every profile's resources", s.schedulerConfig},

@@ -17,6 +17,7 @@ import (
 	"heteroaccel.io/extender/extendertest"
 	"heteroaccel.io/extender/history"
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/journal"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/schedulerconfig"
 	"heteroaccel.io/pkg/serve"
@@ -36,6 +37,9 @@ type rig struct {
 	// suspended and notRecreated are what the webhook reports.
 	suspended    bool
 	notRecreated []kube.NotRecreated
+	// decided is what the webhook decided, and missing what is not known of that.
+	decided *journal.Journal
+	missing []string
 	// mayList is what whoever asks may list.
 	mayList func(resource schema.GroupResource, namespace string) (bool, error)
 }
@@ -45,6 +49,7 @@ func newRig(tb testing.TB) *rig {
 	tb.Helper()
 	r := &rig{
 		Cluster: extendertest.New(tb, extendertest.Fixed),
+		decided: journal.New(100),
 		mayList: func(schema.GroupResource, string) (bool, error) { return true, nil },
 	}
 	var err error
@@ -57,6 +62,8 @@ func newRig(tb testing.TB) *rig {
 		Bypassed:     func() []bypass.Report { return r.bypassed },
 		Alone:        func() bool { return !r.twofold },
 		Conflict:     func(node string) string { return r.conflicts[node] },
+		Decisions:    r.decided,
+		Missing:      func() []string { return r.missing },
 		Suspended:    func() bool { return r.suspended },
 		NotRecreated: func() []kube.NotRecreated { return r.notRecreated },
 		MayList: func(_ *http.Request, resource schema.GroupResource, namespace string) (bool, error) {

@@ -28,6 +28,12 @@ type forbidden string
 
 func (f forbidden) Error() string { return string(f) }
 
+// invalid is the error, a sentence, of a request that asks for something that there
+// cannot be.
+type invalid string
+
+func (i invalid) Error() string { return string(i) }
+
 // show serves what find returns, in the format that is asked for, and what it leaves
 // out for that somebody may not see it.
 func (s *Pages) show(find func(*http.Request, *viewer) (view, error)) http.HandlerFunc {
@@ -48,6 +54,8 @@ func (s *Pages) show(find func(*http.Request, *viewer) (view, error)) http.Handl
 			fail(w, r, http.StatusServiceUnavailable, "what you may see is unknown, since the API server did not say: try again in a moment, the extender's log says why", nil)
 		case errors.As(err, new(forbidden)):
 			fail(w, r, http.StatusForbidden, err.Error(), nil)
+		case errors.As(err, new(invalid)):
+			fail(w, r, http.StatusBadRequest, err.Error(), nil)
 		case errors.As(err, new(missing)):
 			fail(w, r, http.StatusNotFound, err.Error(), nil)
 		case err != nil:

@@ -15,6 +15,7 @@ import (
 	"heteroaccel.io/extender/history"
 	"heteroaccel.io/extender/verbs"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/journal"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/schedulerconfig"
@@ -33,6 +34,10 @@ type Config struct {
 	FollowPods func(set func(*corev1.Pod), remove func(types.NamespacedName))
 	// Other reports whether a pod is another replica of the extender.
 	Other func(*corev1.Pod) bool
+	// Decisions are what the webhook decided, as far as it is known here; Missing are
+	// sentences on what is not.
+	Decisions *journal.Journal
+	Missing   func() []string
 	// Conflict is why a node's telemetry is ignored, "" if it is not.
 	Conflict func(node string) string
 	// Suspended reports whether the recreation of pending pods is suspended.
@@ -80,7 +85,7 @@ func New(c Config) (*Server, error) {
 	c.FollowPods(watcher.SetPod, watcher.DeletePod)
 	shown := explain.New(explain.Config{
 		Inventory: c.Inventory, Profiles: c.Profiles, History: calls, Bypassed: watcher.Report, Alone: watcher.Alone,
-		Conflict: c.Conflict, Claims: c.Claims,
+		Conflict: c.Conflict, Claims: c.Claims, Decisions: c.Decisions, Missing: c.Missing,
 		Suspended: c.Suspended, NotRecreated: c.NotRecreated, MayList: c.MayList, VerbsAt: c.VerbsAt,
 	})
 	asked, pages := serve.Router(c.Log), serve.Router(c.Log)

@@ -38,6 +38,8 @@ func newRig(tb testing.TB, clock func() time.Time) *rig {
 		Ready:        func() error { return nil },
 		Other:        func(*corev1.Pod) bool { return false },
 		Conflict:     func(string) string { return "" },
+		Decisions:    journal.New(1),
+		Missing:      func() []string { return nil },
 		Suspended:    func() bool { return false },
 		NotRecreated: func() []kube.NotRecreated { return nil },
 		MayList:      func(*http.Request, schema.GroupResource, string) (bool, error) { return true, nil },

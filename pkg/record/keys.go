@@ -146,11 +146,29 @@ func (k *Keys) of(id string) *sealingKey {
 	return nil
 }
 
+// Derived are secrets of 32 bytes for another purpose, one for each key, that of the key
+// that seals first. They tell nothing of the keys.
+func (k *Keys) Derived(purpose string) [][]byte {
+	if k == nil {
+		return nil
+	}
+	derived := make([][]byte, len(k.all))
+	for i := range k.all {
+		derived[i] = sum(k.all[i].secret, purpose)
+	}
+	return derived
+}
+
 func code(secret []byte, parts ...string) string {
+	return base64.RawURLEncoding.EncodeToString(sum(secret, parts...))
+}
+
+// sum is the HMAC-SHA-256 over parts.
+func sum(secret []byte, parts ...string) []byte {
 	h := hmac.New(sha256.New, secret)
 	for _, p := range parts {
 		WritePart(h, p)
 	}
-	var sum [sha256.Size]byte
-	return base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0]))
+	var s [sha256.Size]byte
+	return h.Sum(s[:0])
 }

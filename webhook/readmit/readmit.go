@@ -16,6 +16,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/journal"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/readmit/choice"
@@ -48,6 +49,9 @@ type Config struct {
 	Suspended func() bool
 	// Refusals is what is known against kinds; admission reads it too.
 	Refusals *refusals.Memory
+	// Decided takes what became of a pod: it was recreated or moved, or could not be. nil
+	// for nobody.
+	Decided  func(journal.Entry)
 	Recorder events.EventRecorder
 	Registry prometheus.Registerer
 	Log      zerolog.Logger

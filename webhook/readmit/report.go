@@ -8,18 +8,34 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/journal"
 	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/readmit/podapi"
 )
+
+// tell tells what became of a pod.
+func (r *Readmitter) tell(p *pending.Pod, what journal.What, to accel.Kind, reason string) {
+	if r.Decided == nil {
+		return
+	}
+	e := journal.Entry{
+		What: what, Namespace: p.Namespace, Pod: p.Name, Inference: p.Template.Request.Inference,
+		From: p.Template.Kind, Kind: to, Reason: reason, Reservation: p.Reservation,
+	}
+	if p.Controller != nil {
+		e.Owner = p.Controller.Kind + "/" + p.Controller.Name
+	}
+	r.Decided(e)
+}
 
 // report reports the outcome: in an Event of the pod and of its controller, which
 // outlives it. Why a pod is left alone is reported the first time only. The pod
 // that replaces it has it in its reason.
 func (r *Readmitter) report(p *pending.Pod, to accel.Kind, err error, first bool) {
 	pod := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name, UID: p.UID}
-	verb, how := "recreate", "recreated"
+	verb, how, what := "recreate", "recreated", journal.Recreated
 	if p.Claim != "" {
-		verb, how = "move", "moved"
+		verb, how, what = "move", "moved", journal.Moved
 	}
 	switch {
 	case err == nil:
@@ -31,10 +47,11 @@ func (r *Readmitter) report(p *pending.Pod, to accel.Kind, err error, first bool
 		for _, o := range about {
 			r.Recorder.Eventf(o, nil, corev1.EventTypeNormal, "Readmitted", "Readmission", "%s", message)
 		}
-		r.Log.Info().Str("pod", p.Key().String()).Str("from", string(p.Template.Kind)).Str("to", string(to)).Int("count", p.Recreations+1).Msg(verb + " pod: done")
+		r.tell(p, what, to, message)
 	case first:
-		r.Recorder.Eventf(pod, nil, corev1.EventTypeWarning, "NotReadmitted", "Readmission",
-			"%.900s", fmt.Sprintf("%s is idle, but the pod keeps waiting for %s: %v", to, p.Template.Kind, err))
+		message := fmt.Sprintf("%s is idle, but the pod keeps waiting for %s: %v", to, p.Template.Kind, err)
+		r.Recorder.Eventf(pod, nil, corev1.EventTypeWarning, "NotReadmitted", "Readmission", "%.900s", message)
+		r.tell(p, journal.Kept, to, message)
 	case !errors.Is(err, podapi.ErrChanged) && !podapi.Rejected(err):
 		r.Log.Warn().Err(err).Str("pod", p.Key().String()).Msg(verb + " pod: failed, it is tried again")
 	}

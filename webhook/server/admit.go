@@ -8,6 +8,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/pkg/resources"
 	"heteroaccel.io/pkg/serve"
@@ -24,7 +25,13 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 	start := time.Now()
 	outcome := outcomeUntouched
 	kind := accel.Kind("")
-	defer func() { s.metrics.observe(kind, outcome, r.DryRun, time.Since(start)) }()
+	var ranked []policy.Ranked
+	var in mutate.Input
+	defer func() {
+		took := time.Since(start)
+		s.metrics.observe(kind, outcome, r.DryRun, took)
+		s.tell(r, by, in, outcome, ranked, refusal, took)
+	}()
 
 	incoming := r.Object
 	// What an earlier review of this pod changed is undone first, so that a second
@@ -34,6 +41,7 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 	if !ours {
 		return nil, nil, nil
 	}
+	in.Request = req // a refusal tells that
 	outcome = outcomeRefused
 	if err != nil {
 		return nil, nil, err
@@ -41,10 +49,11 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 	if err := resources.Excessive(&pod.Spec); err != nil {
 		return nil, nil, err
 	}
-	in, options, err := s.source().Of(r.Namespace, pod, req)
+	of, options, err := s.source().Of(r.Namespace, pod, req)
 	if err != nil {
 		return nil, nil, err
 	}
+	in = of
 	in.Keys = s.Keys()
 
 	var earlier mutate.Decision
@@ -60,7 +69,7 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 		if !r.DryRun {
 			s.Inventory.Abandon(by, r.Namespace, earlier.Reservation)
 		}
-		in.Decision, outcome = s.decide(r, by, in, options)
+		in.Decision, outcome, ranked = s.decide(r, by, in, options)
 		reserved = in.Decision.Reservation
 	}
 	kind = in.Decision.Kind

@@ -28,7 +28,7 @@ import (
 // A review is not yet a pod, and perhaps not the API server's. What a caller that is
 // not Trusted says of a pod's owner counts for its own connection alone, it uses up
 // neither a trial nor an expected replacement, and releases nobody's reservation.
-func (s *Server) decide(r *request, by inventory.Caller, in mutate.Input, options []inventory.Option) (mutate.Decision, outcome) {
+func (s *Server) decide(r *request, by inventory.Caller, in mutate.Input, options []inventory.Option) (mutate.Decision, outcome, []policy.Ranked) {
 	id := rand.Text()
 	trust := s.Inventory.Trust(by)
 	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id, Caller: &by, Lent: trust != inventory.Trusted}
@@ -89,7 +89,7 @@ func (s *Server) decide(r *request, by inventory.Caller, in mutate.Input, option
 	if again {
 		d.Reason = fmt.Sprintf("it waited for %s before: %s", expected.From, d.Reason)
 	}
-	return d, o
+	return d, o, ranked
 }
 
 // setDeadlines gives the options of a new pod its deadline, counted from when the first

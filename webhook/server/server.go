@@ -11,6 +11,7 @@ import (
 
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/journal"
 	"heteroaccel.io/pkg/namespaces"
 	"heteroaccel.io/pkg/policy"
 	"heteroaccel.io/pkg/profile"
@@ -48,6 +49,10 @@ type Config struct {
 	Refusals *refusals.Memory
 	// Choices announces what a person should notice; nil for nobody.
 	Choices *Choices
+	// Decided takes what was decided about a pod that is not a dry run's; nil for nobody.
+	Decided func(journal.Entry)
+	// Journal serves what was decided, to whom it may be served; nil for nobody.
+	Journal http.Handler
 	// Keys authenticate the records of what was replaced, as they are now; never nil.
 	Keys func() *record.Keys
 	// Authenticated is set when reviews are taken from the API server alone.
@@ -106,6 +111,9 @@ func (s *Server) Handler() http.Handler {
 		reviews = s.Clients(reviews)
 	}
 	r.Method(http.MethodPost, "/mutate", reviews)
+	if s.Journal != nil {
+		r.Method(http.MethodGet, journal.Path, s.Journal)
+	}
 	if s.Peers != nil {
 		r.Method(http.MethodPost, forward.Path, forward.Accept(s.Peers, s.handle(s.fromPeer)))
 	}

@@ -114,6 +114,7 @@ func networkPages() []page {
 		}},
 		{from: "deploy/network-policies/second-scheduler.yaml", to: "network-policies/second-scheduler.yaml", when: networkRules},
 		{from: "deploy/network-policies/replicas.yaml", to: "network-policies/replicas.yaml", when: networkRules},
+		{from: "deploy/network-policies/decisions.yaml", to: "network-policies/decisions.yaml", when: networkRules},
 		{from: "deploy/network-policies/telemetry.yaml", to: "network-policies/telemetry.yaml", when: networkRules, edits: []edit{
 			{old: all + ports, new: all + scrapers + ports},
 			{old: "  - to:\n    - podSelector:\n        matchLabels:\n" + ours + "    ports:\n    - port: http\n",

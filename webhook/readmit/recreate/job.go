@@ -31,6 +31,7 @@ func (r *Recreator) release(ctx context.Context, p *pending.Pod, to accel.Kind) 
 	if err := r.Pods.PatchMetadata(ctx, pod, releasePatch(pod, r.Keys())); err != nil {
 		return fmt.Errorf("release the pod from its Job: %w", err)
 	}
+	r.Pods.Log.Info().Str("pod", p.Key().String()).Str("job", p.Controller.Name).Msg("pod released from its Job")
 	// From here on the pod has no owner, bound in between or not.
 	err = r.Pods.Delete(ctx, p.Key(), metav1.Preconditions{UID: &pod.UID})
 	if err == nil || apierrors.IsNotFound(err) {
