@@ -19,6 +19,7 @@ func TestAdmission(t *testing.T) {
 	runShared(t, borrow(t, paper), []shared{
 		{"dry run", dryRun},
 		{"refusals", refusals},
+		{"misplaced", misplaced},
 		{"untouched", untouched},
 		{"node selector", nodeSelector},
 		{"taint", taint},

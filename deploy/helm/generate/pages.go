@@ -55,6 +55,7 @@ func pages() []page {
 		{from: "deploy/base/webhook/disruption.yaml", to: "webhook/disruption.yaml"},
 
 		{from: "deploy/base/policies/backstop.yaml", to: "policies/backstop.yaml"},
+		{from: "deploy/base/policies/misplaced.yaml", to: "policies/misplaced.yaml"},
 		{from: "deploy/base/policies/webhook-objects.yaml", to: "policies/webhook-objects.yaml"},
 		{from: "deploy/base/policies/webhook-pods.yaml", to: "policies/webhook-pods.yaml"},
 		{from: "deploy/base/policies/webhook-registration.yaml", to: "policies/webhook-registration.yaml"},
