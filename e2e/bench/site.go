@@ -127,9 +127,12 @@ func (x *site) idle(ctx context.Context, want int) error {
 	})
 }
 
-// deleteAll deletes all pods.
+// deleteAll deletes all pods. On a busy machine that takes longer than the API server lets
+// one request take, which has then deleted some of them.
 func (x *site) deleteAll(ctx context.Context, pods int) error {
-	err := x.Client().CoreV1().Pods(namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}, metav1.ListOptions{})
+	err := poll.Within(ctx, limit, func(ctx context.Context) error {
+		return x.Client().CoreV1().Pods(namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}, metav1.ListOptions{})
+	})
 	if err != nil {
 		return fmt.Errorf("delete the pods: %w", err)
 	}
