@@ -65,11 +65,12 @@ unit: ## Test the packages, with the race detector
 
 # Tests that compile and run programs, or read the whole tree, are never cached:
 # the result may be that of another program.
-e2e: prepare ## Test the programs on local control planes, with the race detector
-	@./e2e/needs.sh cc venv
+e2e: prepare ## Test the programs on local control planes, with the race detector; pictures of the live page go to bin/
+	@./e2e/needs.sh cc venv chromium
+	@mkdir -p $(BIN)
 	go test -race $(E2E_FLAGS) $$(go list ./e2e/... | grep -vE '/e2e(/cluster|/conventions)?$$')
 	go test -count 1 ./e2e/conventions # in one goroutine
-	go test -race -count 1 $(E2E_FLAGS) -p 2 ./e2e ./e2e/cluster
+	go test -race -count 1 $(E2E_FLAGS) -artifacts -outputdir $(abspath $(BIN)) -p 2 ./e2e ./e2e/cluster
 
 e2e-long: E2E_FLAGS += -tags long ## The same, with the tests that take minutes: bursts of 500 pods, 200 cameras, every step of every race
 e2e-long: e2e
@@ -77,7 +78,7 @@ e2e-long: e2e
 e2e-older: e2e-1.36 e2e-1.35 ## Test the programs on control planes of older Kubernetes (make e2e-1.36 for one)
 
 e2e-1.36 e2e-1.35: e2e-%:
-	@./e2e/needs.sh cc venv
+	@./e2e/needs.sh cc venv chromium
 	@KUBERNETES=$* go run ./e2e/prepare
 	KUBERNETES=$* go test -race -count 1 $(E2E_FLAGS) ./e2e
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net/http"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,7 @@ import (
 
 	"heteroaccel.io/extender/access"
 	"heteroaccel.io/extender/server"
+	"heteroaccel.io/extender/ui"
 	"heteroaccel.io/pkg/certificate"
 	"heteroaccel.io/pkg/serve"
 )
@@ -48,7 +50,18 @@ func (f *flags) listen(ctx context.Context, group *errgroup.Group, handlers *ser
 		}
 		pages, pagesServing = access.New(client, log).Require(handlers.Pages), serving()
 	}
+	pages = withUI(pages, handlers.UI)
 	group.Go(func() error { return serve.Run(ctx, f.bindAddress, verbs, verbsServing, log) })
 	group.Go(func() error { return serve.Run(ctx, f.pagesBindAddress, pages, pagesServing, log) })
 	return nil
+}
+
+// withUI serves the live page beside the pages. It is for everybody: what it shows it has
+// from the pages, with the token of whoever looks at it.
+func withUI(pages, page http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", pages)
+	mux.Handle(ui.Path, page)
+	mux.Handle(ui.Path+"/", page)
+	return mux
 }

@@ -100,5 +100,6 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	group.Go(func() error { return feeds.Run(ctx) })
 	group.Go(func() error { return scrapes.Run(ctx) })
 	group.Go(func() error { return follower.Run(ctx) })
+	group.Go(func() error { return handlers.Run(ctx) })
 	return group.Wait()
 }

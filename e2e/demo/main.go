@@ -61,6 +61,7 @@ func start(ctx context.Context) (narrate.Stage, error) {
 		s.Stop()
 		return nil, err
 	}
+	fmt.Printf("\nLook on in a browser: %s\n", s.URL("extender", "/ui"))
 	return demo{s, n, late}, nil
 }
 

@@ -108,7 +108,8 @@ func (d demo) Invite(ctx context.Context) error {
 		why = "kubectl get resourceclaims,resourceslices"
 	}
 	fmt.Printf(`
-The four run again. In another terminal:
+The four run again. In a browser: %s
+In another terminal:
 
   export KUBECONFIG=%s
   alias kubectl=%s
@@ -125,7 +126,7 @@ The four run again. In another terminal:
   %s
 
 Ctrl-C stops everything and leaves nothing behind.
-`, d.Kubeconfig(), d.KubectlPath(), pods[0].Name, pods[0].Name,
+`, d.URL("extender", "/ui"), d.Kubeconfig(), d.KubectlPath(), pods[0].Name, pods[0].Name,
 		why, d.URL("extender", "/nodes"), d.URL("extender", "/profiles"),
 		strings.ReplaceAll(ask(d.URL("connector", "")), "\n", "\n  "))
 	return nil

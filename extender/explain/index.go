@@ -23,6 +23,9 @@ func (s *Pages) index(_ *http.Request, who *viewer) (view, error) {
 	return &index{Endpoints: s.endpoints(), Bypassed: who.bypassed(s.Bypassed()), ReadmissionSuspended: s.Suspended()}, nil
 }
 
+// suspended says that the recreation of pending pods is.
+const suspended = "pending pods are not recreated for idle accelerators while ConfigMap " + kube.SwitchName + " in the webhook's namespace suspends it; delete it to resume"
+
 // NotFound answers a path that does not exist with those that do.
 func (s *Pages) NotFound(w http.ResponseWriter, r *http.Request) {
 	fail(w, r, http.StatusNotFound, fmt.Sprintf("there is nothing at %s: these are the endpoints", r.URL.Path), &index{Endpoints: s.endpoints()})
@@ -39,7 +42,7 @@ func (i *index) text(p *page) {
 	p.bypassed(i.Bypassed)
 	if i.ReadmissionSuspended {
 		p.line("")
-		p.field(0, "SUSPENDED", "pending pods are not recreated for idle accelerators while ConfigMap "+kube.SwitchName+" in the webhook's namespace suspends it; delete it to resume")
+		p.field(0, "SUSPENDED", suspended)
 	}
 }
 

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"heteroaccel.io/extender/live"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 )
@@ -54,6 +56,8 @@ type cpuView struct {
 	Load *float64 `json:"load,omitempty"`
 	// Pods are those admitted for the CPU kind that run here.
 	Pods []string `json:"pods"`
+
+	holders []live.Holder // the same
 }
 
 // resourceView is one extended resource of a node.
@@ -107,15 +111,19 @@ func (s *Pages) viewNode(n *inventory.Node, classes map[string][]accel.Kind, who
 	if age, ok := n.Age(now); ok {
 		v.Telemetry = &telemetryView{n.Telemetry.Time, age.Seconds(), fresh}
 	}
-	v.CPU = cpuView{cores(n.Allocatable.CPU), cores(n.Held.CPU), cores(n.FreeCPU(fresh)), nil, []string{}}
+	v.CPU = cpuView{AllocatableCores: cores(n.Allocatable.CPU), RequestedCores: cores(n.Held.CPU), FreeCores: cores(n.FreeCPU(fresh)), Pods: []string{}}
 	if load, ok := n.Load(fresh); ok {
 		v.CPU.Load = &load
 	}
 	for _, p := range n.Holders {
 		if p.Managed != nil && len(p.Needs.Devices) == 0 {
 			v.CPU.Pods = append(v.CPU.Pods, who.holder(p))
+			v.CPU.holders = append(v.CPU.holders, live.Holder{Namespace: p.Namespace, Pod: p.Name})
 		}
 	}
+	slices.SortFunc(v.CPU.holders, func(a, b live.Holder) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Pod, b.Pod))
+	})
 	slices.Sort(v.CPU.Pods)
 	kinds := s.Profiles.ResourceKinds()
 	for _, d := range n.Capacity.Devices {

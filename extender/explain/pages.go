@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -8,6 +9,7 @@ import (
 
 	"heteroaccel.io/extender/bypass"
 	"heteroaccel.io/extender/history"
+	"heteroaccel.io/extender/live"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/journal"
 	"heteroaccel.io/pkg/kube"
@@ -54,10 +56,26 @@ type Endpoint struct {
 }
 
 // Pages are all pages.
-type Pages struct{ Config }
+type Pages struct {
+	Config
+	board *live.Board
+}
 
 // New returns the pages that show what c has.
-func New(c Config) *Pages { return &Pages{c} }
+func New(c Config) *Pages {
+	s := &Pages{Config: c}
+	s.board = s.newBoard()
+	return s
+}
+
+// Run keeps what the live page shows up to date until ctx ends. Then all streams end.
+func (s *Pages) Run(ctx context.Context) error { return s.board.Run(ctx) }
+
+// Where the live page gets what it shows.
+const (
+	livePath   = "/live"
+	streamPath = "/live/stream"
+)
 
 // route is a page: where it is, what it shows, and how its view is found.
 type route struct {
@@ -70,6 +88,7 @@ func (s *Pages) routes() []route {
 		{"/", "this list", s.index},
 		{"/nodes", "the devices of all nodes: state, age of the telemetry, the pods that hold them", s.nodes},
 		{"/nodes/{name}", "one node in full", s.node},
+		{"/nodes/{name}/devices/{device}", "who had a device in the last hour", s.tenures},
 		{"/pods", "the pods that HeteroAccel admitted, and why each got its kind", s.pods},
 		{"/pods/{namespace}/{name}", "one pod: why this kind, and what it waits for", s.pod},
 		{"/decisions", "what the webhook decided lately: who got what, who was denied, recreated or moved", s.decisions},
@@ -84,6 +103,8 @@ func (s *Pages) Route(r chi.Router) {
 	for _, p := range s.routes() {
 		r.Get(p.path, s.show(p.find))
 	}
+	r.Get(livePath, s.now)
+	r.Get(streamPath, s.stream)
 }
 
 func (s *Pages) endpoints() []Endpoint {
@@ -91,5 +112,8 @@ func (s *Pages) endpoints() []Endpoint {
 	for _, p := range s.routes() {
 		all = append(all, Endpoint{http.MethodGet, p.path, p.shows})
 	}
-	return all
+	return append(all,
+		Endpoint{http.MethodGet, "/ui", "the live page, for a browser"},
+		Endpoint{http.MethodGet, livePath, "what the live page shows, as JSON"},
+		Endpoint{http.MethodGet, streamPath, "the same as it changes, a line of JSON each"})
 }

@@ -23,6 +23,8 @@ var (
 // viewer is who asks for one page: what they may list, and what the page leaves out
 // for that.
 type viewer struct {
+	// all is set for one who may list everything.
+	all bool
 	may func(resource schema.GroupResource, namespace string) (bool, error)
 	// asked are the answers so far, for the page to be of one piece.
 	asked map[question]bool
@@ -44,6 +46,9 @@ func (s *Pages) viewer(r *http.Request) *viewer {
 }
 
 func (v *viewer) lists(resource schema.GroupResource, namespace string) bool {
+	if v.all {
+		return true
+	}
 	q := question{resource, namespace}
 	if allowed, ok := v.asked[q]; ok {
 		return allowed

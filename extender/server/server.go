@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -13,6 +14,7 @@ import (
 	"heteroaccel.io/extender/bypass"
 	"heteroaccel.io/extender/explain"
 	"heteroaccel.io/extender/history"
+	"heteroaccel.io/extender/ui"
 	"heteroaccel.io/extender/verbs"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/journal"
@@ -60,8 +62,11 @@ type Config struct {
 
 // Server has a handler for each listener. None of them serves what another does.
 type Server struct {
-	// Verbs is for kube-scheduler, and Pages for people.
-	Verbs, Pages http.Handler
+	// Verbs is for kube-scheduler, and Pages for people. UI is the live page, which shows
+	// what Pages serve, and has no data of its own.
+	Verbs, Pages, UI http.Handler
+	// Run keeps what the live page shows up to date until its context ends.
+	Run func(context.Context) error
 }
 
 // New returns the handlers of what the extender serves.
@@ -97,5 +102,5 @@ func New(c Config) (*Server, error) {
 	})
 	shown.Route(pages)
 	pages.NotFound(shown.NotFound)
-	return &Server{Verbs: asked, Pages: pages}, nil
+	return &Server{Verbs: asked, Pages: pages, UI: ui.Handler(), Run: shown.Run}, nil
 }

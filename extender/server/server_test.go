@@ -20,6 +20,7 @@ import (
 
 	"heteroaccel.io/extender/extendertest"
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/journal"
 	"heteroaccel.io/pkg/kube"
 	"heteroaccel.io/pkg/telemetry"
 )
