@@ -15,6 +15,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"heteroaccel.io/e2e/browser"
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
 )
@@ -79,15 +80,55 @@ func onlookers(t *testing.T, s *stack.Stack) {
 	if status, body := get(t.Context(), "/pods", false); status != http.StatusUnauthorized {
 		t.Errorf("without a token: %d %s", status, body)
 	}
+	looksWithToken(t, s, fmt.Sprintf("https://127.0.0.1:%d/ui", port))
 }
 
-// pagesAs gets pages with a token of the onlooker, or without one.
-func pagesAs(t *testing.T, s *stack.Stack, at string) func(ctx context.Context, path string, token bool) (int, string) {
+// looksWithToken: the live page itself is everybody's. It asks for a token, and shows what
+// its owner may list.
+func looksWithToken(t *testing.T, s *stack.Stack, url string) {
+	t.Helper()
+	page, err := browser.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	axe, err := browser.InstallAxe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watcher{page, axe, t}
+	w.reads("#connection", "a token is needed")
+	w.reads("#token-form", "A token that the API server knows")
+	w.picture("token", browser.Look{Width: 800, Height: 600})
+	if err := page.Type("#token", "no-token-of-anybody"); err != nil {
+		t.Fatal(err)
+	}
+	w.reads("#connection", "a token is needed")
+	if err := page.Type("#token", onlookersToken(t, s)); err != nil {
+		t.Fatal(err)
+	}
+	w.reads("#connection", "live")
+	w.reads("#decisions", "onlooker/seen", "!unseen")
+	w.reads("#problems", "Not shown", "nodes, which you may not list")
+	w.reads("body", "!unseen", "!default/")
+	if errs := page.Errors(); len(errs) > 0 {
+		t.Errorf("the page wrote to its console: %s", strings.Join(errs, "\n"))
+	}
+}
+
+func onlookersToken(t *testing.T, s *stack.Stack) string {
 	t.Helper()
 	token, err := s.Client().CoreV1().ServiceAccounts("onlooker").CreateToken(t.Context(), "onlooker", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return token.Status.Token
+}
+
+// pagesAs gets pages with a token of the onlooker, or without one.
+func pagesAs(t *testing.T, s *stack.Stack, at string) func(ctx context.Context, path string, token bool) (int, string) {
+	t.Helper()
+	token := onlookersToken(t, s)
 	ca, err := os.ReadFile(s.CA())
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +144,7 @@ func pagesAs(t *testing.T, s *stack.Stack, at string) func(ctx context.Context, 
 			return 0, err.Error()
 		}
 		if withToken {
-			req.Header.Set("Authorization", "Bearer "+token.Status.Token)
+			req.Header.Set("Authorization", "Bearer "+token)
 		}
 		resp, err := client.Do(req)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // Page is one tab. Use Open.
@@ -35,13 +36,14 @@ func Chromium() (string, error) {
 	return "", errors.New("no Chromium was found: on Debian, apt-get install --no-install-recommends chromium, or name one by CHROMIUM")
 }
 
-// Open starts a browser and has it show a URL. It ends with ctx, or Close.
+// Open starts a browser and has it show a URL, whatever certificate a server shows. It ends
+// with ctx, or Close.
 func Open(ctx context.Context, url string) (*Page, error) {
 	program, err := Chromium()
 	if err != nil {
 		return nil, err
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.Flag("ignore-certificate-errors", true))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // it refuses root a sandbox
 	}
@@ -122,6 +124,18 @@ func (p *Page) Click(selector, text string) error {
 		err = fmt.Errorf("no %s has the text %q", selector, text)
 	}
 	return err
+}
+
+// Type types a text into the first element that a CSS selector finds, and Enter.
+func (p *Page) Type(selector, text string) error {
+	found, err := Evaluate[bool](p, fmt.Sprintf(`(() => { const e = document.querySelector(%q); e?.focus(); return e === document.activeElement; })()`, selector))
+	if err == nil && !found {
+		err = fmt.Errorf("nothing can be typed into %s", selector)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Press(text + kb.Enter)
 }
 
 // Press presses a key, as chromedp's package kb names them.

@@ -17,7 +17,7 @@ import (
 func (s *Pages) newBoard() *live.Board {
 	return live.New(live.Config{
 		Inventory: s.Inventory, Decisions: s.Decisions,
-		Node: func(n *inventory.Node) live.Node { return liveNode(s.viewNode(n, s.classKinds(), everything())) },
+		Node: func(n *inventory.Node) live.Node { return liveNode(n, s.viewNode(n, s.classKinds(), everything())) },
 		Wait: s.expectedWait, Problems: s.problems,
 	})
 }
@@ -26,32 +26,42 @@ func (s *Pages) newBoard() *live.Board {
 func everything() *viewer { return &viewer{all: true} }
 
 // liveNode is a node as the live page shows it.
-func liveNode(v *nodeView) live.Node {
-	n := live.Node{
+func liveNode(n *inventory.Node, v *nodeView) live.Node {
+	row := live.Node{
 		Name: v.Name, Cordoned: v.Cordoned, Conflict: v.Conflict, Telemetry: "none",
 		CPU: live.CPU{Cores: v.CPU.AllocatableCores, Free: v.CPU.FreeCores, Load: tens(v.CPU.Load), Pods: v.CPU.holders},
 	}
 	switch {
 	case v.Telemetry == nil:
 	case v.Telemetry.Fresh:
-		n.Telemetry = "fresh"
+		row.Telemetry = "fresh"
 	default:
 		at := v.Telemetry.Time.UTC()
-		n.Telemetry, n.TelemetryTime = "stale", &at
+		row.Telemetry, row.TelemetryTime = "stale", &at
 	}
 	for _, d := range v.Devices {
-		shown := live.Device{Kind: d.Kind, ID: d.ID, Model: d.Model, State: d.State, Reason: d.Reason, Load: tens(d.Load)}
-		for _, h := range d.Holders {
-			shown.Holders = append(shown.Holders, live.Holder{Namespace: h.Namespace, Pod: h.Pod})
-		}
-		n.Devices = append(n.Devices, shown)
+		row.Devices = append(row.Devices, live.Device{
+			Kind: d.Kind, ID: d.ID, Model: d.Model, State: d.State, Reason: d.Reason, Load: tens(d.Load), Holders: liveHolders(d.Holders),
+		})
 	}
+	row.Unmapped = liveHolders(v.Unmapped)
 	for _, r := range v.unreported() {
 		if len(r.Kinds) > 0 { // of other resources nobody knows what they are for
-			n.Devices = append(n.Devices, live.Device{Kind: r.Kinds[0], ID: r.name(), State: fmt.Sprintf("%d of %d free", r.Usable, r.Allocatable)})
+			d := live.Device{Kind: r.Kinds[0], ID: r.name(), State: fmt.Sprintf("%d of %d free", r.Usable, r.Allocatable)}
+			for _, p := range holdersOf(n, r.Resource) {
+				d.Holders = append(d.Holders, live.Holder{Namespace: p.Namespace, Pod: p.Name})
+			}
+			row.Devices = append(row.Devices, d)
 		}
 	}
-	return n
+	return row
+}
+
+func liveHolders(holders []holderView) (shown []live.Holder) {
+	for _, h := range holders {
+		shown = append(shown, live.Holder{Namespace: h.Namespace, Pod: h.Pod})
+	}
+	return shown
 }
 
 // tens is a load in percent, in steps of ten.

@@ -137,6 +137,9 @@ func TestStream(t *testing.T) {
 	if z := l.nodes["node-z"].Devices; len(z) != 1 || z[0].Kind != "GPU" || z[0].State != "1 of 1 free" {
 		t.Errorf("without telemetry: %+v", z)
 	}
+	if n := l.nodes["node-n"]; len(n.Unmapped) != 1 || n.Unmapped[0].Pod != "face-2" {
+		t.Errorf("who has a device that is not known yet: %+v", n)
+	}
 	w := l.pods["default/waiter"]
 	if !w.Waits || w.Kind != "GPU" || !strings.Contains(w.Reason, "waits for GPU") || w.Node != "" || w.Created == nil {
 		t.Errorf("who waits: %+v", w)

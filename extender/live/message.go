@@ -51,6 +51,8 @@ type Node struct {
 	CPU      CPU    `json:"cpu"`
 	// Devices are those of the telemetry, and resources of which it has no device.
 	Devices []Device `json:"devices,omitempty"`
+	// Unmapped are pods that have a device here of which telemetry does not tell yet which.
+	Unmapped []Holder `json:"unmapped,omitempty"`
 }
 
 // CPU is a node's cores.

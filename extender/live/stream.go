@@ -176,7 +176,7 @@ func (n Node) seen(pods func(namespace string) bool) Node {
 		}
 		return shown
 	}
-	n.CPU.Pods = hide(n.CPU.Pods)
+	n.CPU.Pods, n.Unmapped = hide(n.CPU.Pods), hide(n.Unmapped)
 	n.Devices = slices.Clone(n.Devices)
 	for i := range n.Devices {
 		n.Devices[i].Holders = hide(n.Devices[i].Holders)

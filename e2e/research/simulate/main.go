@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,18 +27,20 @@ type settings struct {
 	mixes               []string
 	loads               []float64
 	largest             int
+	parts               []string
 	out                 string
 }
 
 func main() {
 	s := settings{}
-	mixes, loads := strings.Join(fleet.Mixes(), ","), "0.3,0.5,0.8,0.9,0.95,1.2"
+	mixes, loads, names := strings.Join(fleet.Mixes(), ","), "0.3,0.5,0.8,0.9,0.95,1.2", strings.Join(partNames(), ",")
 	flag.Uint64Var(&s.seed, "seed", 1, "everything random follows from it")
 	flag.IntVar(&s.slots, "devices", 400, "devices in the open loops")
 	flag.IntVar(&s.types, "types", 50, "inference types in the open loops")
 	flag.IntVar(&s.turns, "turns", 40, "how often every device serves on average; the first half is not measured")
 	flag.IntVar(&s.largest, "largest", 100_000, "the largest fleet of those that grow")
 	flag.IntVar(&s.draws, "draws", 20, "fleets that regret is the mean of")
+	flag.StringVar(&names, "parts", names, "what to simulate")
 	flag.StringVar(&mixes, "mixes", mixes, "mixes of inferences")
 	flag.StringVar(&loads, "loads", loads, "arrivals, in parts of the bound")
 	flag.StringVar(&s.out, "out", "bin/simulate", "directory for the plots")
@@ -46,7 +49,13 @@ func main() {
 		fmt.Fprintf(os.Stderr, "-draws: %d is not a positive number\n", s.draws)
 		os.Exit(2)
 	}
-	s.mixes = strings.Split(mixes, ",")
+	s.mixes, s.parts = strings.Split(mixes, ","), strings.Split(names, ",")
+	for _, name := range s.parts {
+		if !slices.Contains(partNames(), name) {
+			fmt.Fprintf(os.Stderr, "-parts: there is no %q: choose of %s\n", name, strings.Join(partNames(), ","))
+			os.Exit(2)
+		}
+	}
 	for l := range strings.SplitSeq(loads, ",") {
 		load, err := strconv.ParseFloat(l, 64)
 		if err != nil || !(load > 0) {

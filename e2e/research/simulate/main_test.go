@@ -9,7 +9,7 @@ import (
 
 // TestRun runs all of it on a small scale.
 func TestRun(t *testing.T) {
-	s := settings{seed: 1, slots: 12, types: 5, turns: 2, draws: 1, mixes: []string{"random"}, loads: []float64{.5, 1.2}, largest: 100, out: t.TempDir()}
+	s := settings{seed: 1, slots: 12, types: 5, turns: 2, draws: 1, mixes: []string{"random"}, loads: []float64{.5, 1.2}, largest: 100, parts: partNames(), out: t.TempDir()}
 	var out strings.Builder
 	if err := run(s, &out); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"gonum.org/v1/plot/plotter"
@@ -20,12 +21,31 @@ func run(s settings, out io.Writer) error {
 	if err := os.MkdirAll(s.out, 0o755); err != nil {
 		return err
 	}
-	for _, part := range []func(settings, io.Writer) error{regrets, paper, loads, small, deadlines, hardships, growth} {
-		if err := part(s, out); err != nil {
+	for _, p := range parts {
+		if !slices.Contains(s.parts, p.name) {
+			continue
+		}
+		if err := p.run(s, out); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// parts are what is simulated, in order.
+var parts = []struct {
+	name string
+	run  func(settings, io.Writer) error
+}{
+	{"regret", regrets}, {"paper", paper}, {"loads", loads}, {"small", small},
+	{"deadlines", deadlines}, {"hardships", hardships}, {"growth", growth},
+}
+
+func partNames() (names []string) {
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
 }
 
 // paper is the paper's fleet: the closed loop of its four cameras, one of twice
@@ -159,7 +179,7 @@ const (
 	// manyDevices are those of fleets of which one policy is run.
 	manyDevices = 10_000
 	// steadyTurns are enough for a steady state, and fewTurns for what a decision costs.
-	steadyTurns, fewTurns = 20, 6
+	steadyTurns, fewTurns = 20, 3
 )
 
 // growthTurns is for how many turns a fleet of that size is run.
@@ -180,6 +200,7 @@ func growth(s settings, out io.Writer) error {
 	cost := chart{title: "cost of a decision", x: "devices", y: "µs", logarithmic: true}
 	lines := map[string]*line{}
 	for slots := 100; slots <= s.largest; slots *= 10 {
+		fmt.Fprintf(out, "%d devices, %.0f turns\n", slots, growthTurns(s, slots))
 		f, err := fleet.New("random", slots, types, s.seed)
 		if err != nil {
 			return err

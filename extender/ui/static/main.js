@@ -52,6 +52,12 @@ function cell(node, d) {
     el("span", { class: "clip quiet" }, holders || d.model || d.id));
 }
 
+function unmapped(node) {
+  return el("button", { class: "cell", title: "pods that have a device here", onclick: () => showNode(node) },
+    el("span", { class: "clip" }, el("span", { class: "glyph busy", "aria-hidden": "true" }, "●"), "which is not known yet"),
+    el("span", { class: "clip quiet" }, node.unmapped.map(named).join(", ")));
+}
+
 function cpu(node) {
   const c = node.cpu, load = c.load === undefined ? "" : `, ${c.load} %`;
   return el("button", { class: "cell", title: `cores of ${node.name}`, onclick: () => showNode(node) },
@@ -66,7 +72,7 @@ const nodes = new List(by("nodes"), {
   label: "Nodes and their devices", kind: "node", key: (n) => n.name, height: (w) => (w < narrow ? 108 : 62),
   render: (n, width) => {
     const room = Math.max(1, Math.floor((width - (width < narrow ? 90 : 310)) / 200));
-    const all = [...(n.devices || []).map((d) => cell(n, d)), cpu(n)];
+    const all = [...(n.devices || []).map((d) => cell(n, d)), ...(n.unmapped ? [unmapped(n)] : []), cpu(n)];
     return [
       el("div", { class: "who" },
         el("button", { class: "name clip", onclick: () => showNode(n) }, n.name),
@@ -123,7 +129,7 @@ const text = new WeakMap(); // what a node is found by
 
 function found(n, words) {
   if (!text.has(n)) {
-    const of = [n.name, n.telemetry, n.cordoned ? "cordoned" : "", ...(n.cpu.pods || []).map(named)];
+    const of = [n.name, n.telemetry, n.cordoned ? "cordoned" : "", ...[...(n.cpu.pods || []), ...(n.unmapped || [])].map(named)];
     for (const d of n.devices || []) of.push(d.kind, d.id, d.model || "", d.state, ...(d.holders || []).map(named));
     text.set(n, of.join(" ").toLowerCase());
   }
