@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +49,7 @@ type looker struct {
 
 func (r *rig) look(t testing.TB) *looker {
 	t.Helper()
-	resp, err := http.Get(r.URL + streamPath)
+	resp, err := r.Client().Get(r.URL + streamPath)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,6 +237,31 @@ func TestAgain(t *testing.T) {
 	mine = false
 	if now, changed, err := who.Again(); !changed || err != nil || now.Pods("lab") {
 		t.Errorf("a right was taken away: %v, %v", changed, err)
+	}
+}
+
+// TestStreamOutlastsTimeouts: those of the server are for pages that end.
+func TestStreamOutlastsTimeouts(t *testing.T) {
+	for name, http2 := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			r := scene(t)
+			r.run(t)
+			handler := r.Server.Config.Handler
+			r.Server = httptest.NewUnstartedServer(handler)
+			r.Server.Config.ReadTimeout, r.Server.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
+			r.Server.EnableHTTP2 = http2
+			r.Server.StartTLS()
+			t.Cleanup(r.Server.Close)
+			l := r.look(t)
+			for began, i := time.Now(), 0; time.Since(began) < 3*time.Second; i++ {
+				name := fmt.Sprintf("new-%d", i)
+				r.SetPod(extendertest.Managed(name, "", "GPU", nil, extendertest.GPU, "1"))
+				l.until(t, name, func() bool { _, ok := l.pods["default/"+name]; return ok })
+				if l.last.Begins != l.first.Begins && l.last.Begins != "" {
+					t.Fatal("it began anew")
+				}
+			}
+		})
 	}
 }
 

@@ -55,10 +55,10 @@ func (b *Board) Stream(w http.ResponseWriter, r *http.Request, who Viewer) {
 		return
 	}
 	defer end()
+	out, encoder := http.NewResponseController(w), json.NewEncoder(w)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy would else hold it back
-	out, encoder := http.NewResponseController(w), json.NewEncoder(w)
 	var at cursor
 	ticker, rights := time.NewTicker(beat), time.Now()
 	defer ticker.Stop()
