@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -38,6 +39,12 @@ func TestDecisions(t *testing.T) {
 	r.decide()
 	_, _, text := r.get(t, "/decisions")
 	golden(t, "decisions.txt", text)
+	_, _, all := r.get(t, "/decisions?format=json")
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, []byte(all), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "decisions.json", pretty.String())
 	_, _, body := r.get(t, "/decisions?format=json&limit=2")
 	var v struct {
 		Decisions []struct {

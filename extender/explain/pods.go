@@ -28,6 +28,12 @@ type podView struct {
 	Created    *time.Time `json:"created,omitempty"`
 	Started    *time.Time `json:"started,omitempty"`
 	AgeSeconds float64    `json:"ageSeconds"`
+	// Priority is the pod's. Pending pods of a kind wait in the order of priority and age.
+	Priority int32 `json:"priority,omitempty"`
+	// Gated is set while scheduling gates hold the pod back, and Deleted once it is
+	// being deleted.
+	Gated   bool `json:"gated,omitempty"`
+	Deleted bool `json:"deleted,omitempty"`
 	// Reason is the sentence that explains the kind, as the decision left it.
 	Reason string `json:"reason,omitempty"`
 	// Verdict is kube-scheduler's reason for finding no node, in its own words,
@@ -66,6 +72,7 @@ func (s *Pages) viewPod(p *inventory.Pod) *podView {
 	v := &podView{
 		Namespace: p.Namespace, Name: p.Name, Node: p.Node, waits: p.Node == "" && !p.Done,
 		Inference: p.Managed.Inference, Kind: p.Managed.Kind, Reason: p.Managed.Reason,
+		Priority: p.Managed.Priority, Gated: p.Gated, Deleted: p.Deleted,
 		Verdict: p.Verdict, VerdictTime: known(p.VerdictTime),
 	}
 	if p.Run != nil {

@@ -128,6 +128,7 @@ func scene(t *testing.T) *rig {
 			p.Spec.NodeSelector = map[string]string{"room": "node-g"}
 		}, extendertest.GPU, "1"),
 		extendertest.Managed("volume", "", "GPU", func(p *corev1.Pod) {
+			p.Spec.Priority = new(int32(100))
 			p.Status.Conditions = unschedulable("0/6 nodes are available: 2 Insufficient gpu.intel.com/i915, 4 node(s) didn't match PersistentVolume's node affinity.")
 		}, extendertest.GPU, "1"),
 		extendertest.Managed("crowd", "", "CPU", func(p *corev1.Pod) {

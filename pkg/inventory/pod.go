@@ -72,6 +72,8 @@ type Managed struct {
 	// Inference and Kind are what the pod was given, by its record.
 	Inference string
 	Kind      accel.Kind
+	// Priority is the pod's, by which kube-scheduler orders its queue.
+	Priority int32
 	// Unwritten is set when the webhook wrote the device nowhere that the program
 	// is known to read, so that it may have run on another kind and its duration
 	// is not learned from. It is from the record too.
@@ -164,6 +166,9 @@ func PodOf(pod *corev1.Pod, keys *record.Keys) *Pod {
 			Reason:      text.Shorten(pod.Annotations[accel.ReasonAnnotation], maxText),
 
 			FirstAdmitted: given.FirstAdmitted,
+		}
+		if pod.Spec.Priority != nil {
+			p.Managed.Priority = *pod.Spec.Priority
 		}
 		if _, has := pod.Annotations[accel.DeadlineAnnotation]; has {
 			if req, _, err := accel.ParseRequest(pod.Annotations); err == nil {

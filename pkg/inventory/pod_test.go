@@ -67,8 +67,9 @@ func TestPodOf(t *testing.T) {
 	said := aPod("p", ours("GPU", "r"), func(p *corev1.Pod) {
 		p.Annotations[accel.SelectedAnnotation] = "NPU"
 		p.Annotations[accel.InferenceAnnotation] = "hands"
+		p.Spec.Priority = new(int32(7))
 	})
-	if diff := cmp.Diff(&Managed{Inference: "faces", Kind: "GPU", Reservation: "r"}, said.Managed); diff != "" {
+	if diff := cmp.Diff(&Managed{Inference: "faces", Kind: "GPU", Reservation: "r", Priority: 7}, said.Managed); diff != "" {
 		t.Errorf("other annotations are trusted (-want +got):\n%s", diff)
 	}
 }
