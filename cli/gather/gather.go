@@ -66,7 +66,7 @@ func (g *Gatherer) Gather(ctx context.Context) *check.Cluster {
 
 	ctx, stop := context.WithCancel(ctx) // ends the forwarding
 	defer stop()
-	clients, err := g.extenders(ctx, c.Programs[check.Extender].Value.Args)
+	clients, err := g.extenders(ctx)
 	if err != nil {
 		c.Replicas.Err = err
 		return c

@@ -1,7 +1,6 @@
 package gather
 
 import (
-	"errors"
 	"slices"
 	"testing"
 
@@ -65,27 +64,5 @@ func TestPodSecurity(t *testing.T) {
 		if !result.Allowed {
 			t.Errorf("%s: %s", result.ForbiddenReason, result.ForbiddenDetail)
 		}
-	}
-}
-
-// TestPort: where the pages are, by the extender's arguments.
-func TestPort(t *testing.T) {
-	for name, tt := range map[string]struct {
-		args []string
-		port int
-		err  error
-	}{
-		"default":          {nil, 8889, nil},
-		"another":          {[]string{"--pages-bind-address=127.0.0.1:9000"}, 9000, nil},
-		"the last counts":  {[]string{"--pages-bind-address=:8889", "--pages-bind-address=localhost:1"}, 1, nil},
-		"for everybody":    {[]string{"--pages-bind-address=:8889"}, 0, check.ErrNotAsked},
-		"for one network":  {[]string{"--pages-bind-address=10.0.0.1:8889"}, 0, check.ErrNotAsked},
-		"loopback of IPv6": {[]string{"--pages-bind-address=[::1]:8889"}, 8889, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if port, err := portOf(tt.args); port != tt.port || !errors.Is(err, tt.err) {
-				t.Errorf("%d, %v", port, err)
-			}
-		})
 	}
 }

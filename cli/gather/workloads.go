@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"slices"
-	"strconv"
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"heteroaccel.io/cli/check"
@@ -102,78 +98,22 @@ func (g *Gatherer) rights(ctx context.Context, needed []check.Right) ([]check.Ri
 	return needed, nil
 }
 
-// pagesFlag is the extender's flag that says where its pages are, and pagesPort the
-// port where it does not say.
-const (
-	pagesFlag = "--pages-bind-address="
-	pagesPort = 8889
-)
-
 // extenders are clients of the pages of every extender that is ready.
-func (g *Gatherer) extenders(ctx context.Context, args []string) ([]*pages.Client, error) {
-	if g.Pages != "" {
-		return []*pages.Client{pages.At(g.Pages)}, nil
+func (g *Gatherer) extenders(ctx context.Context) ([]*pages.Client, error) {
+	found, err := pages.Find(ctx, pages.Where{REST: g.REST, Namespace: g.System, URL: g.Pages})
+	if errors.Is(err, pages.ErrProtected) {
+		return nil, fmt.Errorf("%w: %w, and is not read without --extender-url", check.ErrNotAsked, err)
 	}
-	port, err := portOf(args)
-	if err != nil {
-		return nil, err
-	}
-	if err := g.mayForward(ctx); err != nil {
-		return nil, err
-	}
-	pods, err := g.client.CoreV1().Pods(g.System).List(ctx, selecting(check.Extender))
 	if err != nil {
 		return nil, err
 	}
 	var clients []*pages.Client
-	for _, p := range pods.Items {
-		ready := slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
-			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-		})
-		if !ready || p.DeletionTimestamp != nil {
-			continue
-		}
-		client, err := pages.Forward(ctx, g.REST, g.System, p.Name, port)
+	for i := range found.Len() {
+		client, err := found.Client(ctx, i)
 		if err != nil {
 			return nil, err
 		}
 		clients = append(clients, client)
 	}
 	return clients, nil
-}
-
-// mayForward is the error that the caller may not forward ports. A refused upgrade of
-// the connection does not say why it was refused.
-func (g *Gatherer) mayForward(ctx context.Context) error {
-	review, err := g.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
-		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: "create", Resource: "pods", Subresource: "portforward", Namespace: g.System,
-		}},
-	}, metav1.CreateOptions{})
-	if err == nil && !review.Status.Allowed {
-		err = apierrors.NewForbidden(corev1.Resource("pods/portforward"), "", errors.New(review.Status.Reason))
-	}
-	return err
-}
-
-// portOf is the port of the pages, by the extender's arguments. Of two flags of a name
-// the last one counts.
-func portOf(args []string) (int, error) {
-	address := ""
-	for _, a := range args {
-		if at, ok := strings.CutPrefix(a, pagesFlag); ok {
-			address = at
-		}
-	}
-	if address == "" {
-		return pagesPort, nil
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return 0, fmt.Errorf("the extender's %s%s is no address: %w", pagesFlag, address, err)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return 0, fmt.Errorf("%w: the extender serves its pages over HTTPS to whoever shows a token (deploy/extender-pages), which this program does not read", check.ErrNotAsked)
-	}
-	return strconv.Atoi(port)
 }

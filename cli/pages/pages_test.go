@@ -2,21 +2,17 @@ package pages
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/portforward"
-	"k8s.io/streaming/pkg/httpstream"
-	"k8s.io/streaming/pkg/httpstream/spdy"
+
+	"heteroaccel.io/cli/pages/pagestest"
 )
 
 // extender serves pages as the extender does.
@@ -75,28 +71,21 @@ func read(t *testing.T, c *Client) {
 // TestForward: the pages are read through the API server, by the protocol that
 // kubectl port-forward speaks, until the context ends.
 func TestForward(t *testing.T) {
-	behind, err := url.Parse(extender(t).URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		const path = "/api/v1/namespaces/heteroaccel-system/pods/extender-1/portforward"
-		if r.URL.Path != path || r.Header.Get("Authorization") != "Bearer mine" {
-			http.Error(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"it is forbidden","reason":"Forbidden","code":403}`, http.StatusForbidden)
-			return
-		}
-		forward(w, r, behind.Host)
-	}))
-	defer api.Close()
+	api := pagestest.New(t)
+	api.Extenders["extender-1"] = strings.TrimPrefix(extender(t).URL, "http://")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, err := Forward(ctx, &rest.Config{Host: api.URL, BearerToken: "mine"}, "heteroaccel-system", "extender-1", 8889)
+	found, err := Find(ctx, Where{REST: &rest.Config{Host: api.URL}, Namespace: pagestest.Namespace})
+	if err != nil || found.Len() != 1 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	c, err := found.Client(ctx, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	read(t, c)
-	if c.Name != "extender-1" {
-		t.Errorf("it is called %s", c.Name)
+	if again, err := found.Client(ctx, 0); again != c || c.Name != "extender-1" {
+		t.Errorf("a port is forwarded to %s, and then to another, %v", c.Name, err)
 	}
 	cancel()
 	for {
@@ -109,48 +98,7 @@ func TestForward(t *testing.T) {
 			t.Fatal("the port is forwarded still")
 		}
 	}
-	if _, err := Forward(t.Context(), &rest.Config{Host: api.URL, BearerToken: "another"}, "heteroaccel-system", "extender-1", 8889); err == nil || !strings.Contains(err.Error(), "forbidden") {
-		t.Errorf("without the right: %v", err)
-	}
-}
-
-// forward is the API server's and the kubelet's side: each pair of streams is one
-// connection to the port.
-func forward(w http.ResponseWriter, r *http.Request, host string) {
-	if _, err := httpstream.Handshake(r, w, []string{portforward.PortForwardProtocolV1Name}); err != nil {
-		return
-	}
-	streams := make(chan httpstream.Stream, 8)
-	conn := spdy.NewResponseUpgrader().UpgradeResponse(w, r, func(s httpstream.Stream, _ <-chan struct{}) error {
-		if s.Headers().Get(corev1.PortHeader) != "8889" {
-			return errors.New("another port")
-		}
-		streams <- s
-		return nil
-	})
-	if conn == nil {
-		return
-	}
-	defer conn.Close()
-	for {
-		select {
-		case <-conn.CloseChan():
-			return
-		case s := <-streams:
-			if s.Headers().Get(corev1.StreamType) == corev1.StreamTypeError {
-				_ = s.Close()
-				continue
-			}
-			go func() {
-				defer s.Close()
-				to, err := net.Dial("tcp", host)
-				if err != nil {
-					return
-				}
-				defer to.Close()
-				go func() { _, _ = io.Copy(to, s) }()
-				_, _ = io.Copy(s, to)
-			}()
-		}
+	if _, err := Forward(t.Context(), &rest.Config{Host: api.URL}, pagestest.Namespace, "extender-2", 8889); err == nil {
+		t.Error("a port of a pod that there is not is forwarded")
 	}
 }
