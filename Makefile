@@ -22,8 +22,8 @@ build: ## Compile the programs into bin/
 	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $(BIN)/ $(PROGRAMS)
 	CGO_ENABLED=0 go build $(GOFLAGS_RELEASE) -o $(BIN)/heteroaccel ./cli
 
-release: ## Make images, manifests, chart, command line program and bundles of a release in bin/release
-	@go run ./deploy/release
+release: ## Make images, manifests, chart, command line program and bundles of a release in bin/release (URL=https://… is where it will be published)
+	@go run ./deploy/release $(if $(URL),-url $(URL))
 
 # It makes the control plane ready itself, with what the computer has of it. All others
 # test what is pinned.

@@ -42,6 +42,9 @@ func (r *release) assemble(ctx context.Context, out string) error {
 	if err := r.clis(compiled, half); err != nil {
 		return err
 	}
+	if err := r.krew(half); err != nil {
+		return err
+	}
 	if err := r.bundles(compiled, half, work); err != nil {
 		return err
 	}
@@ -180,12 +183,9 @@ func (r *release) manifests(out string) error {
 // clis writes the command line program for each platform.
 func (r *release) clis(compiled binaries, out string) error {
 	for _, p := range r.desks {
-		name, file, format := cli, compiled[p][cli], ".tar.gz"
-		if p.os == "windows" {
-			name, format = name+".exe", ".zip"
-		}
-		entries := []entry{{name: name, mode: 0o755, file: file}, license(r.root, "")}
-		if err := writeArchive(filepath.Join(out, "heteroaccel-"+r.version+"-cli-"+p.name()+format), entries, r.at); err != nil {
+		archive, binary := cliFile(r.version, p)
+		entries := []entry{{name: binary, mode: 0o755, file: compiled[p][cli]}, license(r.root, "")}
+		if err := writeArchive(filepath.Join(out, archive), entries, r.at); err != nil {
 			return err
 		}
 	}

@@ -35,7 +35,7 @@ func (p platform) name() string { return p.os + "-" + p.arch }
 // Platforms of the image, and those that have the command line program too.
 var (
 	nodes = []platform{{"linux", "amd64"}, {"linux", "arm64"}}
-	desks = []platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}}
+	desks = []platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}, {"windows", "arm64"}}
 )
 
 // programs are the packages of the image's programs, by the name of the file.

@@ -11,6 +11,7 @@
 //	compile.go    static programs for each platform
 //	image.go      an image for each platform, and the index of both
 //	manifests.go  rendered kustomizations, and their sources
+//	krew.go       the manifest of the kubectl plugin
 //	sbom.go       what was compiled in, as SPDX
 //	bundle.go     everything that a node without a network needs
 //	archive.go    tar, tar.gz and zip that are always the same

@@ -20,16 +20,17 @@ import (
 func main() {
 	out := flag.String("out", "bin/release", "directory of the release; what is in it is replaced")
 	only := flag.String("platform", "", "make images, command line programs and bundles for this platform alone, such as linux/amd64, to try it out; default: all")
+	url := flag.String("url", nowhere, "where the files will be published, for the manifest of the kubectl plugin")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *out, *only); err != nil {
+	if err := run(ctx, *out, *only, *url); err != nil {
 		fmt.Fprintf(os.Stderr, "release: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out, only string) error {
+func run(ctx context.Context, out, only, url string) error {
 	root, err := os.Getwd()
 	if err != nil {
 		return err
@@ -38,10 +39,13 @@ func run(ctx context.Context, out, only string) error {
 	if err != nil {
 		return err
 	}
+	r.log = func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 	if err := r.restrict(only); err != nil {
 		return err
 	}
-	r.log = func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+	if r.url = url; url == nowhere {
+		r.log("The manifest of the kubectl plugin names no place where its archives are: give one with -url, as make release URL=https://….")
+	}
 	if tag, err := git(ctx, root, "describe", "--tags", "--exact-match", "--dirty"); err != nil || tag != r.version {
 		r.log("This commit is not tagged %s, or was changed: build it to try it out, and not to publish it.", r.version)
 	}
@@ -57,7 +61,9 @@ type release struct {
 	// nodes are the platforms of the image, and desks those that have the command line
 	// program too.
 	nodes, desks []platform
-	log          func(format string, args ...any)
+	// url is where the files will be published.
+	url string
+	log func(format string, args ...any)
 }
 
 // read finds out what a working tree is a release of.
@@ -73,7 +79,7 @@ func read(ctx context.Context, root string) (*release, error) {
 	if c.Version == "" || c.AppVersion != "v"+c.Version {
 		return nil, fmt.Errorf("the chart has version %q and appVersion %q: the second is the first with a v before it", c.Version, c.AppVersion)
 	}
-	r := &release{root: root, version: c.AppVersion, chart: c.Version, nodes: nodes, desks: desks}
+	r := &release{root: root, version: c.AppVersion, chart: c.Version, nodes: nodes, desks: desks, url: nowhere}
 	if r.revision, err = git(ctx, root, "rev-parse", "HEAD"); err != nil {
 		r.revision = "unknown"
 	}

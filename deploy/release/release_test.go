@@ -214,7 +214,7 @@ func TestRestrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []platform{{"linux", "arm64"}}
-	if !slices.Equal(r.nodes, want) || !slices.Equal(r.desks, want) || len(nodes) != 2 || len(desks) != 5 {
+	if !slices.Equal(r.nodes, want) || !slices.Equal(r.desks, want) || len(nodes) != 2 || len(desks) != 6 {
 		t.Errorf("nodes %v, desks %v, want %v", r.nodes, r.desks, want)
 	}
 	if err := r.restrict(""); err != nil || !slices.Equal(r.nodes, want) {

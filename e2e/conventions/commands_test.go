@@ -168,7 +168,7 @@ var (
 	// path is one of the repository: a folder of its root, and more.
 	repositoryPath = regexp.MustCompile(`^(?:\./)?((?:certs|cli|deploy|docs|e2e|exporter|extender|pkg|webhook)/[\w./-]*[\w/])$`)
 	// ourFlag is how a flag of a program is declared.
-	ourFlag       = regexp.MustCompile(`\.\w+Var\([^,]+, "([a-z][a-z.-]+)"`)
+	ourFlag       = regexp.MustCompile(`\.\w+VarP?\([^,]+, "([a-z][a-z.-]+)"`)
 	flagWord      = regexp.MustCompile(`^--([a-z][a-z.-]+)(?:=.*)?$`)
 	metricWord    = regexp.MustCompile(`(?:^|[^:\w])(heteroaccel_[a-z_]+)`)
 	metricLiteral = regexp.MustCompile(`"(heteroaccel_\w+)"`)
@@ -176,8 +176,8 @@ var (
 
 // otherFlags are those of other programs that the pages speak of.
 var otherFlags = []string{
-	"admission-control-config-file", "all", "annotations", "as", "batch_size", "body-timeout", "cacert", "cert", "config", "config_path", "context", "create-namespace", "dry-run", "for", "from-file", "from-literal", "help", "ignore-missing", "ignore-not-found", "image", "json", "key", "kubeconfig",
-	"leader-elect", "list", "logs", "model_name", "model_path", "name", "namespace", "no-deps", "overwrite", "port", "profile", "reset-then-reuse-values", "restart", "reuse-values", "rm", "server", "server-side", "set", "target_device", "timeout", "values", "version", "volumes", "wait",
+	"admission-control-config-file", "all", "annotations", "archive", "as", "batch_size", "body-timeout", "cacert", "cert", "config", "config_path", "context", "create-namespace", "dry-run", "for", "from-file", "from-literal", "help", "ignore-missing", "ignore-not-found", "image", "json", "key", "kubeconfig",
+	"leader-elect", "list", "logs", "manifest", "model_name", "model_path", "name", "namespace", "no-deps", "overwrite", "port", "profile", "reset-then-reuse-values", "restart", "reuse-values", "rm", "server", "server-side", "set", "target_device", "timeout", "values", "version", "volumes", "wait",
 }
 
 // TestPagesNameWhatThereIs: make targets, files, flags and metrics that the
