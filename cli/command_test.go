@@ -81,7 +81,7 @@ func TestRefusals(t *testing.T) {
 		"check --kubeconfig=/nonexistent/config": "no such file",
 	} {
 		t.Run(args, func(t *testing.T) {
-			c := command()
+			c := command("heteroaccel")
 			c.SetArgs(strings.Fields(args))
 			c.SetOut(&bytes.Buffer{})
 			if err := c.Execute(); err == nil || !strings.Contains(err.Error(), want) {
@@ -90,7 +90,7 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	var out bytes.Buffer
-	c := command()
+	c := command("heteroaccel")
 	c.SetArgs([]string{"version"})
 	c.SetOut(&out)
 	if err := c.Execute(); err != nil || !strings.HasPrefix(out.String(), "heteroaccel ") {

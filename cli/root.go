@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,17 +47,18 @@ func (c *cluster) rest() (*rest.Config, error) {
 	return rest.AddUserAgent(config, "heteroaccel"), nil
 }
 
-// command is the program.
-func command() *cobra.Command {
+// command is the program, which runs under a name.
+func command(path string) *cobra.Command {
 	name := "heteroaccel"
-	if strings.HasPrefix(filepath.Base(os.Args[0]), "kubectl-") {
+	if strings.HasPrefix(calledAs(path), "kubectl") {
 		name = "kubectl heteroaccel"
 	}
 	c := &cluster{ConfigFlags: genericclioptions.NewConfigFlags(true)}
 	root := &cobra.Command{
 		Use:   "heteroaccel",
-		Short: "Check an installation of HeteroAccel, and configure kube-scheduler for it",
-		Long:  "heteroaccel checks an installation of HeteroAccel, and says what kube-scheduler needs to ask its extender.",
+		Short: "See what HeteroAccel does, check an installation, and configure kube-scheduler for it",
+		Long: `heteroaccel shows what HeteroAccel does with pods, nodes and devices, checks an installation,
+and says what kube-scheduler needs to ask its extender.`,
 		Annotations: map[string]string{
 			cobra.CommandDisplayNameAnnotation: name,
 		},
@@ -71,7 +70,9 @@ func command() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	root.PersistentFlags().SortFlags = false
 	c.add(root.PersistentFlags())
-	root.AddCommand(checkCommand(c), schedulerConfigCommand(c), versionCommand())
+	root.AddCommand(explainCommand(c), queueCommand(c), topCommand(c), nodesCommand(c), decisionsCommand(c),
+		checkCommand(c), schedulerConfigCommand(c), versionCommand())
+	c.completeGlobal(root)
 	return root
 }
 

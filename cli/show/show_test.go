@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"heteroaccel.io/cli/pages"
@@ -63,5 +64,25 @@ func TestTables(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, name+".json", string(text)+"\n")
+	}
+}
+
+// TestDocs: docs/cli.md shows what the commands print.
+func TestDocs(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for command, path := range map[string]string{
+		"top": "testdata/top.txt", "queue": "testdata/queue.txt", "decisions": "testdata/decisions.txt",
+		"explain picky": "../../extender/explain/testdata/picky.txt",
+	} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(docs), "```console\n$ heteroaccel "+command+"\n"+string(text)+"```\n") {
+			t.Errorf("docs/cli.md does not show of heteroaccel %s what it prints:\n%s", command, text)
+		}
 	}
 }

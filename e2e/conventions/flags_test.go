@@ -34,7 +34,7 @@ func TestFlagsPage(t *testing.T) {
 	for _, program := range []string{"webhook", "extender", "exporter", "connector"} {
 		fmt.Fprintf(&page, "\n## %s healthcheck\n\n```text\n%s\n```\n", program, help(t, program, "healthcheck"))
 	}
-	for _, command := range []string{"", "check", "scheduler-config"} {
+	for _, command := range []string{"", "explain", "queue", "top", "nodes", "decisions", "check", "scheduler-config"} {
 		fmt.Fprintf(&page, "\n## %s\n\n```text\n%s\n```\n", strings.TrimSpace("heteroaccel "+command), commandHelp(t, command))
 	}
 	if *update {

@@ -52,6 +52,12 @@ func airGapped(t *testing.T) {
 		t.Errorf("the check reports\n%s", said)
 	}
 	pod := readmeRuns(t, shared.Root)
+	// The extender's pages are read by a port that a kubelet forwards.
+	for command, want := range map[string]string{"nodes": "HELD BY", "explain " + pod.Name: "pod          default/" + pod.Name, "top -o wide": "SLOTS", "queue": "\n"} {
+		if said := runIn(t, bundle, "./heteroaccel "+command); !strings.Contains(said, want) {
+			t.Errorf("heteroaccel %s prints no %q, but\n%s", command, want, said)
+		}
+	}
 	noRestarts(t)
 	nothingPulled(t)
 	removed(t, "With Helm", was, pod)
