@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
@@ -24,17 +25,21 @@ import (
 type session struct {
 	view      *view
 	extenders *pages.Extenders
-	cancel    context.CancelFunc
+	// held is for as long as the ports are to be forwarded.
+	held   context.Context
+	cancel context.CancelFunc
 }
 
 // read looks, and connects first if nothing is.
 func (s *session) read(ctx context.Context, look look) (picture, error) {
 	if s.extenders == nil {
-		held, cancel := context.WithCancel(ctx)
-		s.cancel = cancel
-		found, err := pages.Find(held, s.view.where)
+		s.held, s.cancel = context.WithCancel(ctx)
+		found, err := pages.Find(s.held, s.view.where)
 		if err == nil && found.Len() == 0 {
 			err = s.view.absent(ctx, found.Unready())
+		}
+		if unreachable := new(url.Error); errors.As(err, &unreachable) {
+			err = fmt.Errorf("the API server cannot be reached, to find the extender: %w", err)
 		}
 		if err != nil {
 			s.end()
@@ -42,7 +47,7 @@ func (s *session) read(ctx context.Context, look look) (picture, error) {
 		}
 		s.extenders = found
 	}
-	p, err := look(ctx, s.view, s.extenders)
+	p, err := look(s.held, s.view, s.extenders)
 	if err == nil {
 		return p, nil
 	}
@@ -56,7 +61,7 @@ func (s *session) end() {
 	if s.cancel != nil {
 		s.cancel()
 	}
-	s.extenders, s.cancel = nil, nil
+	s.extenders, s.held, s.cancel = nil, nil, nil
 }
 
 // absent is the error that no extender is ready.

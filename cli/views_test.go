@@ -167,6 +167,7 @@ func TestViewErrors(t *testing.T) {
 		"a CA for nothing":  {func(*pagestest.API) {}, "queue --extender-ca ca.crt", "without an --extender-url with https"},
 		"no decisions":      {func(*pagestest.API) {}, "decisions --limit 0", "a number above 0"},
 		"no pod":            {func(*pagestest.API) {}, "explain", "accepts 1 arg"},
+		"no API server":     {func(a *pagestest.API) { a.Close() }, "queue", "the API server cannot be reached, to find the extender"},
 		"nobody listens":    {func(*pagestest.API) {}, "queue --extender-url http://127.0.0.1:1", "read the extender's page /pods"},
 		"an empty wildcard": {func(*pagestest.API) {}, "queue all", "unknown command"},
 	} {
