@@ -62,6 +62,9 @@ var heteroaccel = sync.OnceValues(func() (string, error) {
 	return filepath.Join(dir, "cli"), cluster.BuildPrograms(context.Background(), dir, cluster.ProgramOptions{Race: true}, "cli")
 })
 
+// soonEnds has the race detector not wait a second, as each run would at its end.
+const soonEnds = "GORACE=atexit_sleep_ms=50"
+
 // run runs the program on a cluster; code is its exit code.
 func run(t *testing.T, s *stack.Stack, args ...string) (stdout string, code int) {
 	t.Helper()
@@ -72,6 +75,7 @@ func run(t *testing.T, s *stack.Stack, args ...string) (stdout string, code int)
 	cmd := exec.CommandContext(t.Context(), path, append(args, "--kubeconfig", s.Kubeconfig())...)
 	var out, diagnostics bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &diagnostics
+	cmd.Env = append(os.Environ(), soonEnds)
 	err = cmd.Run()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		t.Fatalf("run %v: %v", args, err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -154,7 +153,7 @@ func watching(t *testing.T, s *stack.Stack, command string) *watched {
 	}
 	w := &watched{cmd: exec.CommandContext(t.Context(), path, command, "--watch", "--kubeconfig", s.Kubeconfig(), "--extender-url", s.URL("extender", ""))}
 	w.cmd.Stdout, w.cmd.Stderr = &w.out, &w.notes
-	w.cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(s.Kubeconfig()))
+	w.cmd.Env = append(os.Environ(), soonEnds)
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
