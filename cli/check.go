@@ -22,9 +22,9 @@ const again = 2 * time.Second
 
 func checkCommand(c *cluster) *cobra.Command {
 	var (
-		output, pages string
-		limit         time.Duration
-		canary        bool
+		output, pages, ca string
+		limit             time.Duration
+		canary            bool
 	)
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -44,6 +44,9 @@ and DISTRIBUTION one that scheduler-config knows.`,
 			if output != "text" && output != "json" {
 				return fmt.Errorf("--output %q: choose text or json", output)
 			}
+			if err := withHTTPS(pages, ca); err != nil {
+				return err
+			}
 			config, err := c.rest()
 			if err != nil {
 				return err
@@ -57,7 +60,7 @@ and DISTRIBUTION one that scheduler-config knows.`,
 			}
 			version := program.Version()
 			g, err := gather.New(gather.Config{
-				REST: config, System: c.system, Exporters: c.exporters, Namespace: namespace, Pages: pages, Canary: canary,
+				REST: config, System: c.system, Exporters: c.exporters, Namespace: namespace, Pages: pages, CA: ca, Canary: canary,
 				Version: version, Release: !strings.HasPrefix(version, "development") && version != "unknown",
 			})
 			if err != nil {
@@ -86,6 +89,7 @@ and DISTRIBUTION one that scheduler-config knows.`,
 	fs.DurationVar(&limit, "wait", 0, "how long to check again while something is wrong; default: once")
 	fs.BoolVar(&canary, "canary", true, "have kube-scheduler place a pod; false for a check that creates nothing")
 	fs.StringVar(&pages, "extender-url", "", "URL of the extender's pages; default: a port is forwarded to each extender")
+	fs.StringVar(&ca, "extender-ca", "", "file of the CA of an --extender-url with https, which gets the token of the kubeconfig")
 	return cmd
 }
 

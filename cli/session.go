@@ -117,9 +117,14 @@ func (v *view) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// forCommandLine names commands where the extender's sentence names requests.
-func forCommandLine(sentence string) string {
-	return strings.NewReplacer("GET /pods lists all", "kubectl get pods lists all", "GET /nodes lists all", "heteroaccel nodes lists all").Replace(sentence)
+// forCommandLine names commands where the extender's words name requests.
+func forCommandLine(words string) string {
+	return strings.NewReplacer(
+		"GET /pods lists all", "kubectl get pods lists all",
+		"GET /nodes lists all", "heteroaccel nodes lists all",
+		"see / for the resources that kube-scheduler does not ask about", "heteroaccel check names the resources that kube-scheduler does not ask about",
+		"see ?format=json", "see -o json",
+	).Replace(words)
 }
 
 // terminal is the size of the terminal that w is, nil if it is none.

@@ -152,7 +152,7 @@ func get(ctx context.Context, e *pages.Extenders, path string, into any) error {
 func textOf(ctx context.Context, client *pages.Client, path string) (picture, error) {
 	text, err := client.Text(ctx, path)
 	body, notes := show.CutOmission(string(text))
-	return picture{text: body, notes: notes}, err
+	return picture{text: forCommandLine(body), notes: notes}, err
 }
 
 // only is the namespace that a list is of, "" for all.

@@ -56,8 +56,8 @@ func viewCommand(c *cluster, cmd *cobra.Command, read func(cmd *cobra.Command, a
 		if !slices.Contains([]string{table, wide, asJSON, asYAML}, v.form) {
 			return fmt.Errorf("--output %q: choose %s", v.form, allForms)
 		}
-		if v.where.CA != "" && !strings.HasPrefix(v.where.URL, "https://") {
-			return errors.New("--extender-ca is of no use without an --extender-url with https")
+		if err := withHTTPS(v.where.URL, v.where.CA); err != nil {
+			return err
 		}
 		look, err := read(cmd, args)
 		if err != nil {
@@ -73,6 +73,14 @@ func viewCommand(c *cluster, cmd *cobra.Command, read func(cmd *cobra.Command, a
 	fs.StringVar(&v.where.CA, "extender-ca", "", "file of the CA of an --extender-url with https, which gets the token of the kubeconfig")
 	complete(cmd, "output", asJSON, asYAML, wide)
 	return cmd
+}
+
+// withHTTPS is the error of a CA that nothing is verified with.
+func withHTTPS(url, ca string) error {
+	if ca != "" && !strings.HasPrefix(url, "https://") {
+		return errors.New("--extender-ca is of no use without an --extender-url with https")
+	}
+	return nil
 }
 
 // show prints what look reads, once or again and again.

@@ -20,8 +20,9 @@ type Config struct {
 	// System and Exporters are the namespaces of the installation, and Namespace the
 	// one in which pods are tried.
 	System, Exporters, Namespace string
-	// Pages is the URL of the extender's pages; "" to forward a port to each.
-	Pages string
+	// Pages is the URL of the extender's pages; "" to forward a port to each. CA is the
+	// file of the CA of one with https, which gets the token of REST.
+	Pages, CA string
 	// Canary says to have kube-scheduler place a pod.
 	Canary bool
 	// Version is that of this program; Release says whether it was released.

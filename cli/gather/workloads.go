@@ -100,9 +100,9 @@ func (g *Gatherer) rights(ctx context.Context, needed []check.Right) ([]check.Ri
 
 // extenders are clients of the pages of every extender that is ready.
 func (g *Gatherer) extenders(ctx context.Context) ([]*pages.Client, error) {
-	found, err := pages.Find(ctx, pages.Where{REST: g.REST, Namespace: g.System, URL: g.Pages})
+	found, err := pages.Find(ctx, pages.Where{REST: g.REST, Namespace: g.System, URL: g.Pages, CA: g.CA})
 	if errors.Is(err, pages.ErrProtected) {
-		return nil, fmt.Errorf("%w: %w, and is not read without --extender-url", check.ErrNotAsked, err)
+		return nil, fmt.Errorf("%w: %w, and is read by --extender-url and --extender-ca alone", check.ErrNotAsked, err)
 	}
 	if err != nil {
 		return nil, err
