@@ -173,6 +173,18 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// TestLookBeforeAnythingIsRead: who looks before the state was read for the first time gets
+// everything once it is.
+func TestLookBeforeAnythingIsRead(t *testing.T) {
+	r := scene(t)
+	l := r.look(t)
+	if l.first.Begins == "" || len(l.nodes) > 0 {
+		t.Fatalf("first: %+v", l.first)
+	}
+	r.run(t)
+	l.until(t, "the nodes", func() bool { return len(l.nodes) == 6 && len(l.pods) == 9 })
+}
+
 // TestStreamForOthers: of pods that somebody may not list the stream tells neither when
 // they come nor when they go, and nodes only to who may list them; as rights change, so
 // does the stream.

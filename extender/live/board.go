@@ -21,8 +21,8 @@ const (
 	idling   = 10 * time.Second
 	sampling = 10 * time.Second
 	// whole is after how long every node is read anew, also if its record is the same:
-	// profiles may have changed what its resources are for.
-	whole = time.Minute
+	// another source may report on it, and profiles say what its resources are for.
+	whole = 10 * time.Second
 )
 
 // Config is what a Board needs, all of it.
@@ -48,7 +48,8 @@ type Board struct {
 	looked chan struct{}
 
 	mu sync.RWMutex
-	// change counts the times at which something was found to have changed.
+	// change counts the times at which something was found to have changed, from 1: a
+	// viewer who has been sent nothing has seen 0.
 	change uint64
 	// changed is closed when it does, and closed once the board is.
 	changed chan struct{}
@@ -77,7 +78,7 @@ type Board struct {
 // New returns a board; Run keeps it up to date.
 func New(c Config) *Board {
 	return &Board{
-		Config: c, id: rand.Text(), began: c.Inventory.Now(), looked: make(chan struct{}, 1), changed: make(chan struct{}),
+		Config: c, id: rand.Text(), began: c.Inventory.Now(), looked: make(chan struct{}, 1), change: 1, changed: make(chan struct{}),
 		kinds: []Kind{}, // a sample's are never null
 		nodes: newTable[Node](), pods: newTable[Pod](), read: map[string]*inventory.Node{}, fresh: map[string]bool{},
 		history: newHistory(), estimates: newEstimates(), loads: loads{},

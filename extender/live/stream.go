@@ -141,7 +141,7 @@ func (b *Board) message(at *cursor, who Viewer) (m Message, changed <-chan struc
 		m.Problems = &problems
 	}
 	m.Decisions, m.LostDecisions = b.decisions(at, first, who)
-	at.change, at.samples = max(1, b.change), b.history.taken
+	at.change, at.samples = b.change, b.history.taken
 	if not := who.NotShown(); not != at.notShown || first {
 		m.NotShown, at.notShown = not, not
 	}
