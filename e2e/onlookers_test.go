@@ -78,11 +78,7 @@ func onlookers(t *testing.T, s *stack.Stack) {
 		}
 	}
 	// The command line program sends the token, and reports what is left out.
-	token, err := s.Client().CoreV1().ServiceAccounts("onlooker").CreateToken(t.Context(), "onlooker", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	there := []string{"--extender-url", fmt.Sprintf("https://127.0.0.1:%d", port), "--extender-ca", s.CA(), "--token", token.Status.Token}
+	there := []string{"--extender-url", fmt.Sprintf("https://127.0.0.1:%d", port), "--extender-ca", s.CA(), "--token", onlookersToken(t, s)}
 	for command, want := range map[string]string{
 		"explain seen -n onlooker": "pod          onlooker/seen\n", "queue": "not all is shown: pods of namespaces",
 		"explain unseen": `the extender refuses: you may not list pods in namespace "default"`, "top": "the extender refuses: you may not list nodes",

@@ -196,7 +196,7 @@ func (b *Board) podRows(pods []*inventory.Pod, now time.Time) map[string]Pod {
 		if p.Node != "" && b.readPods[key] == p {
 			continue
 		}
-		r := Pod{Namespace: p.Namespace, Name: p.Name, Inference: p.Managed.Inference, Kind: p.Managed.Kind, Node: p.Node}
+		r := Pod{Namespace: p.Namespace, Name: p.Name, Inference: p.Managed.Inference, Kind: p.Managed.Kind, Node: p.Node, Priority: p.Managed.Priority}
 		if p.Run != nil {
 			r.Phase = string(p.Run.Phase)
 			if !p.Run.Created.IsZero() {
@@ -226,12 +226,12 @@ func (b *Board) podRows(pods []*inventory.Pod, now time.Time) map[string]Pod {
 	return rows
 }
 
-// first orders the pods of a queue as kube-scheduler does those of one priority.
+// first orders the pods of a queue as kube-scheduler does.
 func first(a, b *inventory.Pod) int {
 	if a.Run == nil || b.Run == nil {
 		return 0
 	}
-	return cmp.Or(a.Run.Created.Compare(b.Run.Created), cmp.Compare(a.Key(), b.Key()))
+	return cmp.Or(cmp.Compare(b.Managed.Priority, a.Managed.Priority), a.Run.Created.Compare(b.Run.Created), cmp.Compare(a.Key(), b.Key()))
 }
 
 // countDecisions counts what was decided since the last time.

@@ -2,6 +2,7 @@ package live
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -156,6 +157,22 @@ func TestCount(t *testing.T) {
 		{Kind: "NPU", Total: 1, Idle: .75, Busy: .25},
 	}
 	if diff := cmp.Diff(want, count(nodes.rows, pods.rows)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestFirst: the queue for a kind is in kube-scheduler's order.
+func TestFirst(t *testing.T) {
+	pod := func(name string, priority int32, created time.Duration) *inventory.Pod {
+		return &inventory.Pod{Namespace: "default", Name: name, Managed: &inventory.Managed{Priority: priority}, Run: &inventory.Run{Created: noon.Add(created)}}
+	}
+	queue := []*inventory.Pod{pod("young", 0, 2), pod("b", 0, 1), pod("a", 0, 1), pod("urgent", 5, 3), pod("patient", -1, 0)}
+	slices.SortStableFunc(queue, first)
+	var names []string
+	for _, p := range queue {
+		names = append(names, p.Name)
+	}
+	if diff := cmp.Diff([]string{"urgent", "a", "b", "young", "patient"}, names); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -96,8 +96,10 @@ type Pod struct {
 	Node    string     `json:"node,omitempty"`
 	Phase   string     `json:"phase,omitempty"`
 	Created *time.Time `json:"created,omitempty"`
-	// Waits is set for a pod that is in the queue for its kind, in which they are by Created
-	// and then by name. Its place is not said: with every pod that leaves it, the place of
+	// Priority is the pod's.
+	Priority int32 `json:"priority,omitempty"`
+	// Waits is set for a pod that is in the queue for its kind, in which they are by
+	// Priority, then by Created, and then by name. Its place is not said: with every pod that leaves it, the place of
 	// all others changes.
 	Waits bool `json:"waits,omitempty"`
 	// Starts is when one of the first in a queue is expected to start, to five seconds; nil

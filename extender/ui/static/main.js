@@ -147,8 +147,9 @@ function paintNodes() {
 }
 
 function paintPods() {
-  const order = (p) => `${p.kind} ${p.created || ""} ${p.namespace}/${p.name}`;
-  const waiting = [...state.pods.values()].filter((p) => p.waits).map((p) => [order(p), p]).sort(([a], [b]) => (a < b ? -1 : 1)).map(([, p]) => p);
+  const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+  const order = (a, b) => compare(a.kind, b.kind) || (b.priority || 0) - (a.priority || 0) || compare(a.created, b.created) || compare(podKey(a), podKey(b));
+  const waiting = [...state.pods.values()].filter((p) => p.waits).sort(order);
   const before = {}, now = new Map();
   for (const pod of waiting) {
     const place = before[pod.kind] = (before[pod.kind] || 0) + 1, key = podKey(pod), was = waits.get(key);
