@@ -16,10 +16,10 @@ import (
 
 const (
 	// looking is how often the state is read while somebody looks, idling while nobody
-	// does, and sampling how often a sample of it is kept.
-	looking  = time.Second
-	idling   = 10 * time.Second
-	sampling = 10 * time.Second
+	// does, and spacing how often a point of it is kept.
+	looking = time.Second
+	idling  = 10 * time.Second
+	spacing = 10 * time.Second
 	// whole is after how long every node is read anew, also if its record is the same:
 	// another source may report on it, and profiles say what its resources are for.
 	whole = 10 * time.Second
@@ -68,7 +68,7 @@ type Board struct {
 	readPods  map[string]*inventory.Pod
 	fresh     map[string]bool
 	readWhole time.Time
-	sampled   time.Time
+	lastPoint time.Time
 	waits     waits
 	decided   uint64 // the last decision that was counted
 	estimates estimates
@@ -79,7 +79,7 @@ type Board struct {
 func New(c Config) *Board {
 	return &Board{
 		Config: c, id: rand.Text(), began: c.Inventory.Now(), looked: make(chan struct{}, 1), change: 1, changed: make(chan struct{}),
-		kinds: []Kind{}, // a sample's are never null
+		kinds: []Kind{}, // a point's are never null
 		nodes: newTable[Node](), pods: newTable[Pod](), read: map[string]*inventory.Node{}, fresh: map[string]bool{},
 		history: newHistory(), estimates: newEstimates(), loads: loads{},
 	}
@@ -87,7 +87,7 @@ func New(c Config) *Board {
 
 // Run reads the state until ctx ends. Then all streams end.
 func (b *Board) Run(ctx context.Context) error {
-	defer b.close()
+	defer b.end()
 	for {
 		b.update()
 		every := idling
@@ -106,7 +106,7 @@ func (b *Board) Run(ctx context.Context) error {
 	}
 }
 
-func (b *Board) close() {
+func (b *Board) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
@@ -142,9 +142,9 @@ func (b *Board) update() {
 	}
 	b.history.held(rows, now)
 	b.history.decided(recreated, denied)
-	if now.Sub(b.sampled) >= sampling {
-		b.sampled, news = now, true
-		b.history.sample(now, b.kinds, b.waits.take())
+	if now.Sub(b.lastPoint) >= spacing {
+		b.lastPoint, news = now, true
+		b.history.add(now, b.kinds, b.waits.take())
 	}
 	if !news && b.decided == before {
 		return

@@ -9,5 +9,5 @@
 // nothing is kept for anybody. It changes nothing.
 //
 //	inventory, journal ──▶ Board ─┬─▶ Stream: a snapshot, then changes
-//	                              └─▶ History: an hour of samples
+//	                              └─▶ History: an hour of points
 package live

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// samples is how many samples are kept: an hour of them.
-	samples = int(time.Hour / sampling)
+	// points is how many points are kept: an hour of them.
+	points = int(time.Hour / spacing)
 	// hour is how long it is known who had a device.
 	hour = time.Hour
 	// maxTenures bounds what is known of one device, and maxHeld of all.
@@ -28,9 +28,9 @@ type Tenure struct {
 
 // history is the last hour.
 type history struct {
-	samples           []Sample // the latest last
-	taken             uint64   // how many there were
-	recreated, denied int      // since the last one
+	points            []Point // the latest last
+	taken             uint64  // how many there were
+	recreated, denied int     // since the last one
 	// tenures are who had which device, by node and device, the latest last; all is how
 	// many of them there are.
 	tenures map[deviceKey][]Tenure
@@ -41,31 +41,31 @@ type deviceKey struct{ node, device string }
 
 func newHistory() history { return history{tenures: map[deviceKey][]Tenure{}} }
 
-// decided counts what was decided since the last sample.
+// decided counts what was decided since the last point.
 func (h *history) decided(recreated, denied int) {
 	h.recreated += recreated
 	h.denied += denied
 }
 
-// sample keeps what is now, and how long pods had waited that started since the last one.
-func (h *history) sample(now time.Time, kinds []Kind, waited []time.Duration) {
-	s := Sample{Time: now.UTC(), Kinds: kinds, Started: len(waited), Recreated: h.recreated, Denied: h.denied}
+// add keeps what is now, and how long pods had waited that started since the last one.
+func (h *history) add(now time.Time, kinds []Kind, waited []time.Duration) {
+	p := Point{Time: now.UTC(), Kinds: kinds, Started: len(waited), Recreated: h.recreated, Denied: h.denied}
 	if n := len(waited); n > 0 {
 		slices.Sort(waited)
-		s.WaitedP50, s.WaitedP99 = waited[(n-1)/2].Seconds(), waited[(n*99+99)/100-1].Seconds()
+		p.WaitedP50, p.WaitedP99 = waited[(n-1)/2].Seconds(), waited[(n*99+99)/100-1].Seconds()
 	}
 	h.recreated, h.denied = 0, 0
-	if len(h.samples) == samples {
-		h.samples = slices.Delete(h.samples, 0, 1)
+	if len(h.points) == points {
+		h.points = slices.Delete(h.points, 0, 1)
 	}
-	h.samples = append(h.samples, s)
+	h.points = append(h.points, p)
 	h.taken++
 	h.forget(now)
 }
 
-// since are the samples after the first so many.
-func (h *history) since(taken uint64) []Sample {
-	return h.samples[len(h.samples)-int(min(h.taken-min(taken, h.taken), uint64(len(h.samples)))):]
+// since are the points after the first so many.
+func (h *history) since(taken uint64) []Point {
+	return h.points[len(h.points)-int(min(h.taken-min(taken, h.taken), uint64(len(h.points)))):]
 }
 
 // held takes who has the devices of nodes now.

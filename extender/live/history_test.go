@@ -15,27 +15,27 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// TestSamples: an hour is kept, everybody gets what they do not have, and counts begin
-// anew with each sample.
-func TestSamples(t *testing.T) {
+// TestPoints: an hour is kept, everybody gets what they do not have, and counts begin
+// anew with each point.
+func TestPoints(t *testing.T) {
 	h := newHistory()
 	h.decided(2, 1)
-	h.sample(noon, nil, []time.Duration{3 * time.Second, time.Second, 2 * time.Second, time.Minute})
-	h.sample(noon.Add(sampling), nil, nil)
-	want := []Sample{{Time: noon, Started: 4, WaitedP50: 2, WaitedP99: 60, Recreated: 2, Denied: 1}, {Time: noon.Add(sampling)}}
+	h.add(noon, nil, []time.Duration{3 * time.Second, time.Second, 2 * time.Second, time.Minute})
+	h.add(noon.Add(spacing), nil, nil)
+	want := []Point{{Time: noon, Started: 4, WaitedP50: 2, WaitedP99: 60, Recreated: 2, Denied: 1}, {Time: noon.Add(spacing)}}
 	if diff := cmp.Diff(want, h.since(0)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for taken, n := range map[uint64]int{1: 1, 2: 0, 7: 0} {
 		if got := h.since(taken); len(got) != n {
-			t.Errorf("after %d samples there are %d, want %d", taken, len(got), n)
+			t.Errorf("after %d points there are %d, want %d", taken, len(got), n)
 		}
 	}
-	for i := range 2 * samples {
-		h.sample(noon.Add(time.Duration(i)*sampling), nil, nil)
+	for i := range 2 * points {
+		h.add(noon.Add(time.Duration(i)*spacing), nil, nil)
 	}
-	if got := h.since(3); len(got) != samples || len(h.samples) != samples {
-		t.Errorf("%d samples are kept, %d since the third", len(h.samples), len(got))
+	if got := h.since(3); len(got) != points || len(h.points) != points {
+		t.Errorf("%d points are kept, %d since the third", len(h.points), len(got))
 	}
 }
 

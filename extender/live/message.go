@@ -25,8 +25,8 @@ type Message struct {
 	// not known any more.
 	Decisions     []journal.Entry `json:"decisions,omitempty"`
 	LostDecisions uint64          `json:"lostDecisions,omitempty"`
-	// Samples are new ones of the history.
-	Samples []Sample `json:"samples,omitempty"`
+	// Points are new ones of the history.
+	Points []Point `json:"points,omitempty"`
 	// Problems are sentences on what is not known or wrong, all of them if one has changed.
 	Problems *[]string `json:"problems,omitempty"`
 	// NotShown is a sentence on what is left out since the viewer may not list it.
@@ -122,8 +122,8 @@ type Kind struct {
 	Waiting int     `json:"waiting"`
 }
 
-// Sample is what was at one time, or happened since the sample before.
-type Sample struct {
+// Point is what was at one time, or happened since the point before.
+type Point struct {
 	Time  time.Time `json:"time"`
 	Kinds []Kind    `json:"kinds"`
 	// Waited are how long pods had waited that started: how many, and the median and the

@@ -40,7 +40,7 @@ type Viewer struct {
 type cursor struct {
 	change   uint64 // 0 for nothing
 	decided  uint64
-	samples  uint64
+	points   uint64
 	notShown string
 }
 
@@ -134,14 +134,14 @@ func (b *Board) message(at *cursor, who Viewer) (m Message, changed <-chan struc
 		if first || b.kindsAt > at.change {
 			m.Kinds = b.kinds
 		}
-		m.Samples = b.history.since(at.samples)
+		m.Points = b.history.since(at.points)
 	}
 	if first || b.problemsAt > at.change {
 		problems := append([]string{}, b.problems...)
 		m.Problems = &problems
 	}
 	m.Decisions, m.LostDecisions = b.decisions(at, first, who)
-	at.change, at.samples = b.change, b.history.taken
+	at.change, at.points = b.change, b.history.taken
 	if not := who.NotShown(); not != at.notShown || first {
 		m.NotShown, at.notShown = not, not
 	}

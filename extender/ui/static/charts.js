@@ -33,17 +33,17 @@ function path(points, x, y) {
   return at.length === 1 ? `M${at[0]}h1` : `M${at.join("L")}`;
 }
 
-// charts are those of the samples.
-export function charts(samples) {
-  const kinds = [...new Set(samples.flatMap((s) => s.kinds.map((k) => k.kind)))];
+// charts are those of the points.
+export function charts(points) {
+  const kinds = [...new Set(points.flatMap((s) => s.kinds.map((k) => k.kind)))];
   const byKind = (value) => kinds.map((kind) => ({
     name: kind,
-    points: samples.flatMap((s) => {
+    points: points.flatMap((s) => {
       const k = s.kinds.find((k) => k.kind === kind);
       return k ? [[Date.parse(s.time), value(k)]] : [];
     }),
   }));
-  const all = (name, value, when = () => true) => ({ name, points: samples.filter(when).map((s) => [Date.parse(s.time), value(s)]) });
+  const all = (name, value, when = () => true) => ({ name, points: points.filter(when).map((s) => [Date.parse(s.time), value(s)]) });
   return [
     chart("In use", byKind((k) => k.total ? 100 * k.busy / k.total : 0), { unit: " %", most: 100 }),
     chart("Pods that wait", byKind((k) => k.waiting), { most: 1 }),

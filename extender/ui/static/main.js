@@ -8,7 +8,7 @@ import { follow } from "./stream.js";
 import { ago, refresh, setClock, within } from "./time.js";
 
 const by = (id) => document.getElementById(id);
-const state = { nodes: new Map(), pods: new Map(), kinds: [], decisions: [], samples: [], problems: [], notShown: "", begins: "" };
+const state = { nodes: new Map(), pods: new Map(), kinds: [], decisions: [], points: [], problems: [], notShown: "", begins: "" };
 let token = "";
 
 const headers = () => (token ? { Authorization: `Bearer ${token}` } : {});
@@ -174,7 +174,7 @@ function paintProblems() {
 const kept = 1000, hour = 3600e3;
 
 function paintHour() {
-  by("charts").replaceChildren(...charts(state.samples));
+  by("charts").replaceChildren(...charts(state.points));
 }
 
 async function paintTimes() {
@@ -199,7 +199,7 @@ function take(m) {
   if (m.begins) {
     state.nodes.clear();
     state.pods.clear();
-    Object.assign(state, { kinds: [], decisions: [], samples: [], begins: m.begins });
+    Object.assign(state, { kinds: [], decisions: [], points: [], begins: m.begins });
     by("hour-since").replaceChildren("Kept in memory by the extender, which started ", ago(m.since), " ago.");
     paintTimes();
   }
@@ -216,9 +216,9 @@ function take(m) {
     state.decisions.splice(0, state.decisions.length - kept);
     paintDecisions();
   }
-  if (m.samples || m.begins) {
-    state.samples.push(...(m.samples || []));
-    state.samples = state.samples.filter((s) => Date.parse(m.time) - Date.parse(s.time) < hour);
+  if (m.points || m.begins) {
+    state.points.push(...(m.points || []));
+    state.points = state.points.filter((s) => Date.parse(m.time) - Date.parse(s.time) < hour);
     paintHour();
   }
   if (m.problems || m.begins || m.notShown !== undefined) {
