@@ -110,12 +110,9 @@ func looksWithToken(t *testing.T, s *stack.Stack, url string) {
 	w.reads("#connection", "a token is needed")
 	w.reads("#token-form", "A token that the API server knows")
 	w.picture("token", browser.Look{Width: 800, Height: 600})
-	if err := page.Type("#token", "no-token-of-anybody"); err != nil {
-		t.Fatal(err)
-	}
-	w.reads("#connection", "a token is needed")
-	if err := page.Type("#token", onlookersToken(t, s)); err != nil {
-		t.Fatal(err)
+	// The form is hidden while the API server is asked about a token.
+	for _, token := range []string{"no-token-of-anybody", onlookersToken(t, s)} {
+		eventually(t, func(context.Context) error { return page.Type("#token", token) })
 	}
 	w.reads("#connection", "live")
 	w.reads("#decisions", "onlooker/seen", "!unseen")

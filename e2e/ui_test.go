@@ -86,7 +86,7 @@ func TestUI(t *testing.T) {
 	w.picture("idle", browser.Look{Width: 1280, Height: 900})
 
 	placed := w.placements(s)
-	w.waits(s, placed[1])
+	gone := w.waits(s, map[string]*corev1.Pod{"GPU": placed[0], "NPU": placed[1]})
 	w.unhealthy(s)
 	w.denied(s)
 	w.reads("#charts", "In use", "now")
@@ -102,8 +102,8 @@ func TestUI(t *testing.T) {
 	if errs := w.Errors(); len(errs) > 0 {
 		t.Errorf("the page wrote to its console: %s", strings.Join(errs, "\n"))
 	}
-	for i, p := range placed {
-		if i != 1 { // the one on the NPU made room for the one that waited
+	for _, p := range placed {
+		if p != gone {
 			vacate(t, s, p)
 		}
 	}
@@ -144,24 +144,30 @@ func (w *watcher) leaves() {
 }
 
 // waits: a pod that waits is seen with its reason, what it waits for and what kube-scheduler
-// says, and then that it was recreated for the kind that became idle.
-func (w *watcher) waits(s *stack.Stack, npu *corev1.Pod) {
+// says, and then that it was recreated for the other kind, which became idle as its holder
+// was deleted, which is returned. For which of both it waits at first depends on what was
+// learned of them.
+func (w *watcher) waits(s *stack.Stack, holders map[string]*corev1.Pod) (gone *corev1.Pod) {
 	w.t.Helper()
 	p := create(w.t, s, anyPod("sees-waits", "face-recognition", "gpu,npu"))
-	wantKind(w.t, p, "GPU")
-	w.reads("#queue", "default/sees-waits", "1.", "Insufficient gpu.intel.com/i915")
+	from, to, resource := "GPU", "NPU", gpuResource
+	if kind(p) == "NPU" {
+		from, to, resource = "NPU", "GPU", stickResource
+	}
+	w.reads("#queue", "default/sees-waits", "1.", "Insufficient "+resource)
 	w.reads("#kinds", "1 waits")
 	w.click("#queue button", "default/sees-waits")
-	w.reads("#detail", "Pod default/sees-waits", "waits for GPU", "kube-scheduler", "Insufficient", "It would run if", "held by default/sees-gpu")
+	w.reads("#detail", "Pod default/sees-waits", "waits for "+from, "kube-scheduler", "Insufficient", "It would run if", "held by default/"+holders[from].Name)
 	w.picture("waits", browser.Look{Width: 1280, Height: 900})
 	w.leaves()
 
-	vacate(w.t, s, npu)
-	w.reads("#decisions", "recreated", "GPU to NPU", "waited for GPU, and NPU is idle")
+	gone = holders[to]
+	vacate(w.t, s, gone)
+	w.reads("#decisions", "recreated", from+" to "+to, fmt.Sprintf("waited for %s, and %s is idle", from, to))
 	w.reads("#nodes", "default/sees-waits")
 	w.reads("#queue-none", "Nobody")
-	moved := get(w.t, s, p)
-	vacate(w.t, s, moved)
+	vacate(w.t, s, get(w.t, s, p))
+	return gone
 }
 
 // unhealthy: a device that breaks is seen, and that it is in order again.
@@ -176,7 +182,7 @@ func (w *watcher) unhealthy(s *stack.Stack) {
 	if err := m.SetHealthy(m.Devices[0].Name, true); err != nil {
 		w.t.Fatal(err)
 	}
-	w.reads("#nodes", "!unhealthy", "NPU idle")
+	w.reads("#nodes", "!unhealthy")
 }
 
 // denied: a pod that was not admitted, and so does not exist, is seen with the sentence
@@ -213,11 +219,11 @@ func (w *watcher) restarted(s *stack.Stack) {
 	w.t.Helper()
 	s.Process("extender").Stop()
 	w.reads("#connection", "not connected", "what is shown is old")
-	w.reads("#nodes", "default/sees-gpu")
+	w.reads("#nodes", "default/sees-fpga")
 	if err := s.StartExtender(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 	w.reads("#connection", "live", "!not connected")
-	w.reads("#nodes", "default/sees-gpu")
+	w.reads("#nodes", "default/sees-fpga")
 	w.reads("#decisions", "default/sees-typo")
 }
