@@ -29,6 +29,9 @@ const (
 	look = time.Second
 	// patience is how long an answer may take, which a replica holds for 10 s.
 	patience = 20 * time.Second
+	// breath is between two requests of which the first brought nothing: a replica that is
+	// ending, or has too many readers, holds none.
+	breath = 200 * time.Millisecond
 	// maxAnswer bounds an answer, in bytes: a Part is a fourth of it at most.
 	maxAnswer = 16 << 20
 )
@@ -158,6 +161,12 @@ func (f *Follower) follow(ctx context.Context, address string, r *replica) {
 		for _, e := range part.Entries {
 			after = e.Seq
 			f.journal.Add(e)
+		}
+		if len(part.Entries) == 0 {
+			select {
+			case <-time.After(breath):
+			case <-ctx.Done():
+			}
 		}
 	}
 }

@@ -165,3 +165,28 @@ func TestFailures(t *testing.T) {
 	mu.Unlock()
 	said("no replica of it is known")
 }
+
+// TestBreath: a replica that answers at once that there is nothing, as one does that is
+// ending, is not asked as fast as it answers.
+func TestBreath(t *testing.T) {
+	asked := make(chan time.Time, 100)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		select {
+		case asked <- time.Now():
+		default:
+		}
+		fmt.Fprint(out, `{"journal":"x","entries":[]}`)
+	}))
+	server.TLS = secret("a").Server(&tls.Config{})
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	followed(t, secret("a"), func() []string { return []string{server.Listener.Addr().String()} })
+	first := <-asked
+	for range 4 {
+		now := <-asked
+		if now.Sub(first) < breath*9/10 {
+			t.Fatalf("asked again after %s", now.Sub(first))
+		}
+		first = now
+	}
+}

@@ -79,7 +79,7 @@ func (s *Pages) expectedWait(p *inventory.Pod, ahead int64) (time.Duration, bool
 		o.Service = of.Time(o.Kind)
 	}
 	c := s.Inventory.Candidates(inventory.Query{Namespace: p.Namespace, Options: []inventory.Option{o}})[0]
-	if c.Nodes == 0 {
+	if c.Nodes == 0 || p.Gated { // nobody knows when its gates go
 		return 0, false
 	}
 	// Of those that wait, the ones behind it do not count.

@@ -109,6 +109,11 @@ func TestExpectedWait(t *testing.T) {
 	if wait, ok := r.pages.expectedWait(p, 0); !ok || wait != 0 {
 		t.Errorf("the GPU is idle: %s, %v", wait, ok)
 	}
+	gated := *p
+	gated.Gated = true
+	if _, ok := r.pages.expectedWait(&gated, 0); ok {
+		t.Error("scheduling gates hold it back, and yet it is expected to start")
+	}
 	first, ok := r.pages.expectedWait(p, 1)
 	second, ok2 := r.pages.expectedWait(p, 2)
 	if !ok || !ok2 || first <= 0 || second <= first {
