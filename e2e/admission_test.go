@@ -35,6 +35,7 @@ func TestAdmission(t *testing.T) {
 		{"profiles accepted", profilesAccepted},
 		{"profiles explained", profilesExplained},
 		{"profiles listed", profilesListed},
+		{"profiles usable", profilesUsable},
 		{"metrics documented", metricsDocumented},
 		{"onlookers", onlookers},
 	})

@@ -85,11 +85,12 @@ func profilesAccepted(t *testing.T, s *stack.Stack) {
 // profilesExplained: kubectl explain has words for every field.
 func profilesExplained(t *testing.T, s *stack.Stack) {
 	for path, fields := range map[string][]string{
-		"inferenceprofile":                {"spec", "status"},
-		"inferenceprofile.spec":           {"container", "deviceFlags", "conflictingFlags", "readsDeviceEnv", "template", "variants"},
-		"inferenceprofile.spec.variants":  {"accelerator", "image", "device", "limits", "args", "env", "serviceTime", "supplementalGroups", "nodeSelector", "tolerations", "volumes", "volumeMounts"},
-		"inferenceprofile.status":         {"accelerators", "observedGeneration", "conditions", "learned"},
-		"inferenceprofile.status.learned": {"accelerator", "time", "runs", "lastObserved", "variantHash", "recent"},
+		"inferenceprofile":                 {"spec", "status"},
+		"inferenceprofile.spec":            {"container", "deviceFlags", "conflictingFlags", "readsDeviceEnv", "template", "variants"},
+		"inferenceprofile.spec.variants":   {"accelerator", "image", "device", "limits", "args", "env", "serviceTime", "supplementalGroups", "nodeSelector", "tolerations", "volumes", "volumeMounts"},
+		"inferenceprofile.status":          {"accelerators", "observedGeneration", "conditions", "learned", "variants", "nodes", "images", "times"},
+		"inferenceprofile.status.variants": {"accelerator", "nodes", "image", "imagePulled", "imageFailed", "imageError"},
+		"inferenceprofile.status.learned":  {"accelerator", "time", "runs", "lastObserved", "variantHash", "recent"},
 	} {
 		said := kubectl(t, s, "explain", path)
 		if strings.Contains(said, "<no description>") || strings.Contains(said, "<empty>") {
@@ -104,18 +105,18 @@ func profilesExplained(t *testing.T, s *stack.Stack) {
 	}
 }
 
-// profilesListed: the kinds come from the status, which the webhook writes.
+// profilesListed: where each can run comes from the status, which the webhook writes.
 func profilesListed(t *testing.T, s *stack.Stack) {
 	eventually(t, func(ctx context.Context) error {
 		said, err := s.Kubectl(ctx, "get", "inferenceprofiles")
 		if err != nil {
 			return err
 		}
-		if !strings.HasPrefix(strings.Join(strings.Fields(said), " "), "NAME ACCELERATORS CONTAINER AGE ") {
+		if !strings.HasPrefix(strings.Join(strings.Fields(said), " "), "NAME USABLE NODES IMAGES LEARNED AGE ") {
 			return fmt.Errorf("the columns are\n%s", said)
 		}
 		for _, inference := range []string{"face-recognition", "action-recognition", "text-recognition", "object-detection"} {
-			if !regexp.MustCompile(`(?m)^` + inference + ` +GPU,NPU,FPGA,CPU +inference +\d+`).MatchString(said) {
+			if !regexp.MustCompile(`(?m)^` + inference + ` +True +GPU:1,NPU:1,FPGA:1,CPU:\d+ +GPU:\S+,NPU:\S+,FPGA:\S+,CPU:\S+ `).MatchString(said) {
 				return fmt.Errorf("%s is not listed with its kinds:\n%s", inference, said)
 			}
 		}

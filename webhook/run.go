@@ -32,6 +32,7 @@ import (
 	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/server"
+	"heteroaccel.io/webhook/status"
 	"heteroaccel.io/webhook/variant"
 )
 
@@ -91,13 +92,15 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	profiles := profile.NewStore()
 	registry.MustRegister(crdGauge(profiles))
 	times := serviceTimes(profiles)
-	statuses := newStatusWriter(statusClient.WriteStatus, log)
 	against := refusals.New(time.Now)
 	inv := inventory.New(inventory.Options{
 		MaxTelemetryAge: f.telemetry.MaxAge,
 		ReservationTTL:  f.reservationTTL,
 		ServiceTime:     times,
 		Schedulers:      f.schedulers,
+	})
+	statuses := status.New(status.Config{
+		Write: statusClient.WriteStatus, Nodes: inv.Nodes, Profiles: profiles, Binding: f.binding, Now: time.Now, Log: log,
 	})
 	learner := learning.New(learning.Config{
 		Profiles: profiles, Write: statusClient.AddRuns, Leads: election.Leads, Offers: inv.Offers,
@@ -120,7 +123,8 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	registry.MustRegister(sealed)
 	feeds.Pods.Register(sealed.set, sealed.remove)
 	feeds.Profiles.Register(learner.SetProfile, learner.DeleteProfile)
-	feeds.Profiles.Register(statuses.set, statuses.remove)
+	feeds.Profiles.Register(statuses.Set, statuses.Delete)
+	feeds.Pods.Register(kube.OnRecord(statuses.Images.Observe), nil)
 	suspension := kube.NewSwitch(client, f.namespace, kube.SwitchName)
 	refused := newRefusedCreates(against, inv)
 	failed := kube.FailedCreates(client)
@@ -133,7 +137,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds.Pods.Register(kube.OnPod(exporters.Set), exporters.Delete)
 	telemetry := monitor.New(source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), telemetry)
-	work := []func(context.Context) error{refused.run, learner.Run, statuses.run}
+	work := []func(context.Context) error{refused.run, learner.Run, statuses.Run}
 
 	served := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy,

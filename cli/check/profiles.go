@@ -31,6 +31,7 @@ func profiles(c *Cluster) []Line {
 			lines = append(lines, wrong(check, "kubectl edit inferenceprofile "+p.Name, "%v", err))
 		case condition == nil || condition.ObservedGeneration != p.Generation:
 			lines = append(lines, wrong(check, "kubectl -n "+c.System+" logs deployment/"+Webhook, "the webhook has not looked at profile %s", p.Name))
+		case condition.Status != metav1.ConditionTrue && condition.Reason == profile.NoNode: // see devices
 		case condition.Status != metav1.ConditionTrue:
 			lines = append(lines, wrong(check, describe, "profile %s is not usable: %s", p.Name, condition.Message))
 		}

@@ -102,6 +102,28 @@ func (n *Node) Age(now time.Time) (age time.Duration, ok bool) {
 	return max(0, now.Sub(n.Telemetry.Time)), true
 }
 
+// Has reports whether the node has what a pod needs, were it empty and all its devices
+// healthy, and these labels. Whom it takes is not looked at.
+func (n *Node) Has(needs resources.Amounts, labels map[string]string) bool {
+	for _, d := range needs.Devices {
+		if n.Capacity.Device(d.Resource) < d.Count {
+			return false
+		}
+	}
+	if needs.CPU > n.Allocatable.CPU || needs.Memory > n.Allocatable.Memory || needs.Storage > n.Allocatable.Storage {
+		return false
+	}
+	for key, value := range labels {
+		if n.traits == nil {
+			return false
+		}
+		if got, ok := n.traits.labels[key]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}
+
 // Fresh reports whether the node's telemetry is no older than maxAge.
 func (n *Node) Fresh(now time.Time, maxAge time.Duration) bool {
 	age, ok := n.Age(now)

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"slices"
 	"time"
 	"unique"
 
@@ -36,6 +37,10 @@ type Run struct {
 
 	// Restarted is set when that container is past its first attempt.
 	Restarted bool
+	// Pulled is set once that container has its image, and PullError is why the kubelet
+	// cannot get it, in its words, at most maxText bytes; "" for no reason.
+	Pulled    bool
+	PullError string
 	// Seen is when the inventory saw the pod start; zero if it ran already when
 	// it was seen first.
 	Seen time.Time
@@ -96,6 +101,7 @@ func runOf(pod *corev1.Pod, inference string) *Run {
 	r.Image, r.Device = programOf(pod, inference)
 	if s := statusOf(pod, inference); s != nil {
 		r.Restarted = s.RestartCount > 0
+		r.Pulled, r.PullError = pullOf(s)
 		if t := s.State.Terminated; t != nil && (r.Phase == corev1.PodSucceeded || r.Phase == corev1.PodFailed) {
 			r.Started, r.Ended = t.StartedAt.Time, t.FinishedAt.Time
 			r.Succeeded = r.Phase == corev1.PodSucceeded && t.ExitCode == 0
@@ -114,6 +120,21 @@ func runOf(pod *corev1.Pod, inference string) *Run {
 		r.Started = pod.Status.StartTime.Time
 	}
 	return r
+}
+
+// pullErrors are the reasons for which a container waits for its image. Source: the
+// kubelet's pkg/kubelet/images.
+var pullErrors = []string{
+	"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed",
+}
+
+// pullOf reads what became of a container's image.
+func pullOf(s *corev1.ContainerStatus) (pulled bool, why string) {
+	w := s.State.Waiting
+	if w == nil || !slices.Contains(pullErrors, w.Reason) {
+		return s.ImageID != "" || s.State.Running != nil, ""
+	}
+	return false, unique.Make(text.Shorten(cmp.Or(w.Message, w.Reason), maxText)).Value()
 }
 
 // programOf returns the image of a container of the pod, and the device that it is

@@ -22,6 +22,11 @@ func OnPod(set func(*corev1.Pod)) func(*PodEvent) {
 	return func(e *PodEvent) { set(e.Pod) }
 }
 
+// OnRecord is a consumer of the pods as the inventory has them.
+func OnRecord(do func(*inventory.Pod)) func(*PodEvent) {
+	return func(e *PodEvent) { do(e.Record) }
+}
+
 // OnAdmitted is a consumer of the pods that ended their reservation.
 func OnAdmitted(do func(*inventory.Pod)) func(*PodEvent) {
 	return func(e *PodEvent) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -87,42 +88,34 @@ func (c *Client) ListWatch(answered func(error)) cache.ListerWatcher {
 	}, c.GetClient())
 }
 
-// WriteStatus updates in's status from its spec, for kubectl get to print, and
+// WriteStatus updates in's status from its spec and what was observed, for kubectl get to
+// print, and
 // sends nothing when it is up to date. It drops what was learned of a variant
 // that has been edited since, and everything if the profile's annotation
 // accel.ResetLearnedAnnotation was set anew. The error is the API server's; after a conflict the
 // newer version is on its way.
-func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile) error {
+func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile, o Observed) error {
 	out := in.DeepCopy()
 	out.Status.Accelerators, out.Status.ObservedGeneration = accelerators(in), in.Generation
 	out.Status.Learned = merge(in, nil)
 	changed := reset(out, time.Now())
-	changed = meta.SetStatusCondition(&out.Status.Conditions, usable(in)) || changed
+	out.Status.Variants = o.variants(in)
+	summarize(out)
+	changed = meta.SetStatusCondition(&out.Status.Conditions, usable(out)) || changed
 	if c := sharedPod(in); c != nil {
 		changed = meta.SetStatusCondition(&out.Status.Conditions, *c) || changed
 	} else {
 		changed = meta.RemoveStatusCondition(&out.Status.Conditions, lateBinding) || changed
 	}
 	if !changed && out.Status.Accelerators == in.Status.Accelerators && in.Status.ObservedGeneration == in.Generation &&
-		len(out.Status.Learned) == len(in.Status.Learned) {
+		len(out.Status.Learned) == len(in.Status.Learned) && summaryOf(in) == summaryOf(out) &&
+		equality.Semantic.DeepEqual(out.Status.Variants, in.Status.Variants) {
 		return nil
 	}
 	if _, err := c.UpdateStatus(ctx, out, metav1.UpdateOptions{}); err != nil {
 		return fmt.Errorf("update the status of profile %s: %w", in.Name, err)
 	}
 	return nil
-}
-
-// usable is the condition that tells whether pods can request a profile.
-func usable(in *v1alpha1.InferenceProfile) metav1.Condition {
-	c := metav1.Condition{
-		Type: "Usable", Status: metav1.ConditionTrue, ObservedGeneration: in.Generation,
-		Reason: "Valid", Message: "pods can request it",
-	}
-	if _, err := New(in); err != nil {
-		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "Invalid", err.Error()
-	}
-	return c
 }
 
 // lateBinding is the condition that tells whether a profile's pods can be bound late.

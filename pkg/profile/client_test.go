@@ -61,7 +61,7 @@ func TestWriteStatus(t *testing.T) {
 	client := server.client(t)
 	in := gpuAndCPU()
 	in.Generation = 3
-	if err := client.WriteStatus(t.Context(), in); err != nil {
+	if err := client.WriteStatus(t.Context(), in, bothHaveNodes()); err != nil {
 		t.Fatal(err)
 	}
 	if len(server.updates) != 1 {
@@ -77,7 +77,7 @@ func TestWriteStatus(t *testing.T) {
 	if in.Status.Accelerators != "" {
 		t.Error("the caller's object was changed")
 	}
-	if err := client.WriteStatus(t.Context(), sent); err != nil || len(server.updates) != 1 {
+	if err := client.WriteStatus(t.Context(), sent, bothHaveNodes()); err != nil || len(server.updates) != 1 {
 		t.Errorf("a status that is up to date was sent again: %v", err)
 	}
 }
@@ -91,7 +91,7 @@ func TestLateBindingCondition(t *testing.T) {
 	write := func() *metav1.Condition {
 		t.Helper()
 		n := len(server.updates)
-		if err := client.WriteStatus(t.Context(), in); err != nil {
+		if err := client.WriteStatus(t.Context(), in, bothHaveNodes()); err != nil {
 			t.Fatal(err)
 		}
 		if len(server.updates) != n+1 {

@@ -133,6 +133,7 @@ func (c *Client) AddRuns(ctx context.Context, name string, runs map[accel.Kind]R
 		return false, nil
 	}
 	in.Status.Learned = learned
+	summarize(in)
 	if _, err := c.UpdateStatus(ctx, in, metav1.UpdateOptions{}); err != nil {
 		return retryable(err), fmt.Errorf("write service times to the status of profile %s: %w", name, err)
 	}

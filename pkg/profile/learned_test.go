@@ -105,7 +105,7 @@ func TestAddRuns(t *testing.T) {
 	want("GPU", 76*time.Millisecond, 0) // at once, before anybody writes
 	write(old)
 	want("GPU", 76*time.Millisecond, 0)
-	if err := c.WriteStatus(t.Context(), withVersion(r)); err != nil {
+	if err := c.WriteStatus(t.Context(), withVersion(r), bothHaveNodes()); err != nil {
 		t.Fatal(err)
 	}
 	if left := r.read().Status.Learned; len(left) != 1 || left[0].Accelerator != "CPU" {

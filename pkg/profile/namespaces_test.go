@@ -151,7 +151,7 @@ func TestReset(t *testing.T) {
 	}
 	status := func() {
 		t.Helper()
-		if err := c.WriteStatus(t.Context(), withVersion(r)); err != nil {
+		if err := c.WriteStatus(t.Context(), withVersion(r), bothHaveNodes()); err != nil {
 			t.Fatal(err)
 		}
 	}

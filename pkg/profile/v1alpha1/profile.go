@@ -12,8 +12,12 @@ import (
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=infp,categories=heteroaccel
 // +kubebuilder:subresource:status
-// +kubebuilder:printcolumn:name="Accelerators",type=string,JSONPath=`.status.accelerators`,description="The kinds of accelerator that have a variant."
-// +kubebuilder:printcolumn:name="Container",type=string,JSONPath=`.spec.container`,description="The container that runs the inference."
+// +kubebuilder:printcolumn:name="Usable",type=string,JSONPath=`.status.conditions[?(@.type=="Usable")].status`,description="Whether pods can request it and run."
+// +kubebuilder:printcolumn:name="Nodes",type=string,JSONPath=`.status.nodes`,description="How many nodes have what each variant takes."
+// +kubebuilder:printcolumn:name="Images",type=string,JSONPath=`.status.images`,description="Whether the image of each variant was last pulled, or failed."
+// +kubebuilder:printcolumn:name="Learned",type=string,JSONPath=`.status.times`,description="How long a run takes on each kind, as measured."
+// +kubebuilder:printcolumn:name="Why",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Usable")].message`,description="Why it is usable or not."
+// +kubebuilder:printcolumn:name="Container",type=string,priority=1,JSONPath=`.spec.container`,description="The container that runs the inference."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type InferenceProfile struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -143,124 +147,6 @@ type InferenceProfileSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.size() > 0",message="there are no variants: list at least one, the way this inference runs on one kind of accelerator"
 	// +kubebuilder:validation:XValidation:rule="self.all(v, self.exists_one(w, w.accelerator.lowerAscii() == v.accelerator.lowerAscii()))",message="there are several variants for one kind of accelerator: keep one for each kind, whose case does not matter"
 	Variants []Variant `json:"variants"`
-}
-
-// InferenceProfileStatus is what was observed of the profile.
-type InferenceProfileStatus struct {
-	// observedGeneration is the generation the rest of the status describes.
-	//
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// accelerators are the kinds that have a variant, such as "GPU,NPU,CPU".
-	//
-	// +optional
-	Accelerators string `json:"accelerators,omitempty"`
-	// learned are the service times measured so far, one for each kind on which
-	// pods succeeded. Editing a variant drops what was learned of it, and the
-	// annotation heteroaccel.io/reset-learned all of it.
-	//
-	// +optional
-	// +listType=map
-	// +listMapKey=accelerator
-	// +kubebuilder:validation:MaxItems=16
-	Learned []LearnedTime `json:"learned,omitempty"`
-	// learnedReset is the value of the annotation heteroaccel.io/reset-learned for
-	// which what had been learned was last dropped, or a digest of it if it is
-	// long. Another value of the annotation drops it again.
-	//
-	// +optional
-	// +kubebuilder:validation:MaxLength=80
-	LearnedReset string `json:"learnedReset,omitempty"`
-	// learnedSince is when that was: pods that were created before it are not
-	// learned from.
-	//
-	// +optional
-	LearnedSince *metav1.Time `json:"learnedSince,omitempty"`
-	// conditions has Usable, False when pods that request the profile are denied. A
-	// profile that names a deviceClassName, or whose binding is late or auto, has
-	// LateBinding too, False when its pods are bound early all the same. The message
-	// of each says why.
-	//
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-}
-
-// LearnedTime is how long one run takes on one kind, measured from the start to
-// the end of the inference's container in pods that succeeded.
-type LearnedTime struct {
-	// accelerator is the kind the runs were on.
-	//
-	// +kubebuilder:validation:MaxLength=32
-	Accelerator string `json:"accelerator"`
-
-	// time is how long a run takes: the median of the namespaces' times, each of
-	// them the mean of its recent runs, of which none counts for more than four
-	// times their median, or one second above it if that is more. Decisions go by
-	// four times the variant's serviceTime at most, and a quarter of it at least,
-	// until three namespaces measured more, or less.
-	//
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MinLength=2
-	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}ms|([0-9]{1,4}h)?([0-9]{1,2}m)?([0-9]{1,2}([.][0-9]{1,3})?s)?)$`
-	Time metav1.Duration `json:"time"`
-
-	// runs is how many runs were measured in all. From three on, time
-	// replaces the variant's serviceTime.
-	//
-	// +kubebuilder:validation:Minimum=0
-	Runs int64 `json:"runs"`
-
-	// lastObserved is when the latest run ended.
-	LastObserved metav1.Time `json:"lastObserved"`
-
-	// variantHash identifies the form of the variant that was measured. Runs of
-	// any form but the current one do not count.
-	//
-	// +kubebuilder:validation:MaxLength=64
-	VariantHash string `json:"variantHash"`
-
-	// namespaces are the runs that were measured, by the namespace of their pods.
-	//
-	// +optional
-	// +listType=map
-	// +listMapKey=id
-	// +kubebuilder:validation:MaxItems=8
-	Namespaces []NamespaceRuns `json:"namespaces,omitempty"`
-
-	// recent are runs that an earlier version recorded, without their namespaces.
-	// It is read, and not written any more.
-	//
-	// +optional
-	// +kubebuilder:validation:MaxLength=1024
-	Recent string `json:"recent,omitempty"`
-}
-
-// NamespaceRuns are the runs of one variant in one namespace.
-type NamespaceRuns struct {
-	// id stands for the namespace: a code of its name and the profile's, made with
-	// the webhook's key, so that nobody else can tell which namespace it is.
-	// "earlier" are runs that an earlier version recorded.
-	//
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=32
-	ID string `json:"id"`
-
-	// runs is how many runs were measured in all.
-	//
-	// +kubebuilder:validation:Minimum=0
-	Runs int64 `json:"runs"`
-
-	// lastObserved is when the latest run ended.
-	LastObserved metav1.Time `json:"lastObserved"`
-
-	// recent are the durations of the latest runs, at most 32, oldest first, such
-	// as "80ms 1.2s".
-	//
-	// +kubebuilder:validation:MaxLength=1024
-	Recent string `json:"recent"`
 }
 
 // InferenceProfileList is a list of profiles.

@@ -1,4 +1,4 @@
-package main
+package status
 
 import (
 	"context"
@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rs/zerolog"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/profile/v1alpha1"
 )
 
@@ -22,20 +22,20 @@ func profileNamed(name string) *v1alpha1.InferenceProfile {
 // is compared again from time to time.
 func TestStatusWriter(t *testing.T) {
 	tests := map[string]struct {
-		do   func(*statusWriter)
+		do   func(*Writer)
 		all  bool
 		want []string
 	}{
-		"nothing":            {func(*statusWriter) {}, false, nil},
-		"what changed":       {func(s *statusWriter) { s.set(profileNamed("b")); s.set(profileNamed("a")) }, false, []string{"a", "b"}},
-		"once":               {func(s *statusWriter) { s.set(profileNamed("a")); s.set(profileNamed("a")) }, false, []string{"a"}},
-		"not what is gone":   {func(s *statusWriter) { s.set(profileNamed("a")); s.remove(types.NamespacedName{Name: "a"}) }, false, nil},
-		"not what was taken": {func(s *statusWriter) { s.set(profileNamed("a")); s.take(false) }, false, nil},
-		"all of them":        {func(s *statusWriter) { s.set(profileNamed("a")); s.take(false) }, true, []string{"a"}},
+		"nothing":            {func(*Writer) {}, false, nil},
+		"what changed":       {func(s *Writer) { s.Set(profileNamed("b")); s.Set(profileNamed("a")) }, false, []string{"a", "b"}},
+		"once":               {func(s *Writer) { s.Set(profileNamed("a")); s.Set(profileNamed("a")) }, false, []string{"a"}},
+		"not what is gone":   {func(s *Writer) { s.Set(profileNamed("a")); s.Delete(types.NamespacedName{Name: "a"}) }, false, nil},
+		"not what was taken": {func(s *Writer) { s.Set(profileNamed("a")); s.take(false) }, false, nil},
+		"all of them":        {func(s *Writer) { s.Set(profileNamed("a")); s.take(false) }, true, []string{"a"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := newStatusWriter(nil, zerolog.Nop())
+			s := writer(t, nil)
 			tt.do(s)
 			var got []string
 			for _, p := range s.take(tt.all) {
@@ -52,20 +52,18 @@ func TestStatusWriter(t *testing.T) {
 // written, and a write that failed does not stop those behind it.
 func TestStatusWriterWritesInTerms(t *testing.T) {
 	wrote := make(chan string, 100)
-	s := newStatusWriter(
-		func(_ context.Context, p *v1alpha1.InferenceProfile) error {
-			wrote <- p.Name
-			return errors.New("conflict")
-		},
-		zerolog.New(zerolog.NewTestWriter(t)))
-	s.set(profileNamed("a"))
+	s := writer(t, func(_ context.Context, p *v1alpha1.InferenceProfile, _ profile.Observed) error {
+		wrote <- p.Name
+		return errors.New("conflict")
+	})
+	s.Set(profileNamed("a"))
 	for _, want := range [][]string{{"a", "b"}, {"a", "b", "c", "b"}} {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- s.run(ctx) }()
+		go func() { ended <- s.Run(ctx) }()
 		for i, name := range want {
 			if i == len(want)-1 {
-				s.set(profileNamed("b")) // while it runs
+				s.Set(profileNamed("b")) // while it runs
 			}
 			select {
 			case got := <-wrote:
@@ -80,7 +78,7 @@ func TestStatusWriterWritesInTerms(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		s.set(profileNamed("c"))
+		s.Set(profileNamed("c"))
 		if len(wrote) > 0 {
 			t.Errorf("%s was written between two terms", <-wrote)
 		}
