@@ -59,16 +59,24 @@ func (o Observed) variants(in *v1alpha1.InferenceProfile) []v1alpha1.VariantStat
 	return out
 }
 
-// since is a status with what was seen of its image since.
+// since is a status with what was seen of its image since. An image fails while its status
+// has an error: the API's times are whole seconds, and a pull may follow a failure in one.
 func (i Image) since(s v1alpha1.VariantStatus) v1alpha1.VariantStatus {
-	failed := failing(&s)
-	if later(i.Pulled, s.ImagePulled, imageInterval) || failed && i.Pulled.After(s.ImageFailed.Time) {
+	fails, pulls := i.Failed.After(i.Pulled), !i.Pulled.IsZero() && !i.Failed.After(i.Pulled)
+	if s.ImageFailed != nil && i.Pulled.Before(s.ImageFailed.Time) {
+		pulls = false // that was before the failure
+	}
+	turned := fails && s.ImageError == "" || pulls && s.ImageError != ""
+	if later(i.Pulled, s.ImagePulled, imageInterval) || turned && pulls {
 		s.ImagePulled = new(seconds(i.Pulled))
 	}
-	if later(i.Failed, s.ImageFailed, imageInterval) || !failed && later(i.Failed, s.ImageFailed, 0) && i.Failed.After(i.Pulled) {
-		s.ImageFailed, s.ImageError = new(seconds(i.Failed)), text.Shorten(i.Error, maxImageError)
+	if later(i.Failed, s.ImageFailed, imageInterval) || turned && fails {
+		s.ImageFailed = new(seconds(i.Failed))
 	}
-	if !failing(&s) {
+	switch {
+	case turned && fails:
+		s.ImageError = text.Shorten(i.Error, maxImageError)
+	case pulls:
 		s.ImageError = ""
 	}
 	return s
@@ -78,11 +86,6 @@ func (i Image) since(s v1alpha1.VariantStatus) v1alpha1.VariantStatus {
 // The API's times are whole seconds.
 func later(at time.Time, written *metav1.Time, by time.Duration) bool {
 	return !at.IsZero() && (written == nil || at.Truncate(time.Second).Sub(written.Time) > by)
-}
-
-// failing reports whether a variant's image could not be pulled when that was last tried.
-func failing(s *v1alpha1.VariantStatus) bool {
-	return s.ImageFailed != nil && (s.ImagePulled == nil || s.ImageFailed.After(s.ImagePulled.Time))
 }
 
 // NoNode is the reason of the condition Usable where no node has what a variant takes.
@@ -106,7 +109,7 @@ func usable(in *v1alpha1.InferenceProfile) metav1.Condition {
 		s := &in.Status.Variants[i]
 		switch {
 		case s.Nodes == 0:
-		case s.ImagePulled == nil && s.ImageFailed != nil:
+		case s.ImagePulled == nil && s.ImageError != "":
 			somewhere = true
 			fail = append(fail, fmt.Sprintf("%s: %s", s.Accelerator, s.ImageError))
 		default:
@@ -157,7 +160,7 @@ func summarize(in *v1alpha1.InferenceProfile) {
 		s := &in.Status.Variants[i]
 		state := "-"
 		switch {
-		case failing(s):
+		case s.ImageError != "":
 			state = "failed"
 		case s.ImagePulled != nil:
 			state = "pulled"

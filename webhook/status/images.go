@@ -1,7 +1,6 @@
 package status
 
 import (
-	"cmp"
 	"sync"
 	"time"
 
@@ -52,8 +51,12 @@ func (i *Images) add(r *inventory.Run) (other bool) {
 	seen, known := i.images[r.Image]
 	failed := seen.Failed.After(seen.Pulled)
 	if r.Pulled {
-		// A pod that has run for days had its image when it started.
-		if at := cmp.Or(r.Started, i.Now()); at.After(seen.Pulled) {
+		// A pod that has run for days had its image when it started, by its node's clock.
+		at := i.Now()
+		if !r.Started.IsZero() && r.Started.Before(at) {
+			at = r.Started
+		}
+		if at.After(seen.Pulled) {
 			seen.Pulled = at
 		}
 	} else {
