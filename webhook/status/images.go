@@ -51,10 +51,11 @@ func (i *Images) add(r *inventory.Run) (other bool) {
 	seen, known := i.images[r.Image]
 	failed := seen.Failed.After(seen.Pulled)
 	if r.Pulled {
-		// A pod that has run for days had its image when it started, by its node's clock.
+		// A pod that has run for days had its image when it started, which is at most a
+		// second after what the API has, by its node's clock.
 		at := i.Now()
-		if !r.Started.IsZero() && r.Started.Before(at) {
-			at = r.Started
+		if started := r.Started.Add(time.Second); !r.Started.IsZero() && started.Before(at) {
+			at = started
 		}
 		if at.After(seen.Pulled) {
 			seen.Pulled = at

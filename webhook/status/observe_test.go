@@ -72,13 +72,17 @@ func TestImages(t *testing.T) {
 		times int
 	}{
 		"pulled":                 {[]*inventory.Pod{pod("GPU", inventory.Run{Image: "face:gpu", Pulled: true})}, map[string]profile.Image{"face:gpu": {Pulled: noon}}, 1},
-		"pulled when it started": {[]*inventory.Pod{pod("GPU", inventory.Run{Image: "face:gpu", Pulled: true, Started: noon.Add(-time.Hour)})}, map[string]profile.Image{"face:gpu": {Pulled: noon.Add(-time.Hour)}}, 1},
+		"pulled when it started": {[]*inventory.Pod{pod("GPU", inventory.Run{Image: "face:gpu", Pulled: true, Started: noon.Add(-time.Hour)})}, map[string]profile.Image{"face:gpu": {Pulled: noon.Add(time.Second - time.Hour)}}, 1},
 		"twice":                  {[]*inventory.Pod{pod("GPU", inventory.Run{Image: "face:gpu", Pulled: true}), pod("GPU", inventory.Run{Image: "face:gpu", Pulled: true})}, map[string]profile.Image{"face:gpu": {Pulled: noon}}, 1},
 		"failed":                 {[]*inventory.Pod{pod("CPU", inventory.Run{Image: "face:cpu", PullError: "not found"})}, map[string]profile.Image{"face:cpu": {Failed: noon, Error: "not found"}}, 1},
 		"pulled long ago, and failed": {[]*inventory.Pod{
 			pod("GPU", inventory.Run{Image: "face:gpu", Pulled: true, Started: noon.Add(-time.Hour)}),
 			pod("GPU", inventory.Run{Image: "face:gpu", PullError: "not found"}),
-		}, map[string]profile.Image{"face:gpu": {Pulled: noon.Add(-time.Hour), Failed: noon, Error: "not found"}}, 2},
+		}, map[string]profile.Image{"face:gpu": {Pulled: noon.Add(time.Second - time.Hour), Failed: noon, Error: "not found"}}, 2},
+		"failed, and started in the same second": {[]*inventory.Pod{
+			pod("GPU", inventory.Run{Image: "face:gpu", PullError: "not found"}),
+			pod("GPU", inventory.Run{Image: "face:gpu", Pulled: true, Started: noon.Add(-time.Millisecond).Truncate(time.Second)}),
+		}, map[string]profile.Image{"face:gpu": {Pulled: noon, Failed: noon, Error: "not found"}}, 2},
 		"not yet":               {[]*inventory.Pod{pod("GPU", inventory.Run{Image: "face:gpu"})}, map[string]profile.Image{}, 0},
 		"another image":         {[]*inventory.Pod{pod("GPU", inventory.Run{Image: "mine", PullError: "x"})}, map[string]profile.Image{}, 0},
 		"changed on the way":    {[]*inventory.Pod{pod("GPU", inventory.Run{Image: "face:gpu", Altered: true, PullError: "x"})}, map[string]profile.Image{}, 0},
