@@ -167,6 +167,10 @@ func (b Block) Tests() (tests []string, reason string, ok bool) {
 // String is where the block stands: "README.md:12".
 func (b Block) String() string { return fmt.Sprintf("%s:%d", b.Page, b.Line) }
 
+// columns matches what stands between two columns of a table: its width is that of
+// the widest value, which differs from one cluster to the next.
+var columns = regexp.MustCompile(`(\S)  +`)
+
 // Shown reports whether output has the lines that the page shows, in their
 // order, and names the first that it has not.
 func (c Command) Shown(output string) (missing string, ok bool) {
@@ -177,7 +181,7 @@ func (c Command) Shown(output string) (missing string, ok bool) {
 		}
 		parts := strings.Split(strings.TrimRight(want, " "), "…")
 		for i, p := range parts {
-			parts[i] = regexp.QuoteMeta(p)
+			parts[i] = columns.ReplaceAllString(regexp.QuoteMeta(p), "$1 +")
 		}
 		pattern := regexp.MustCompile("^" + strings.Join(parts, ".*") + " *$")
 		at := slices.IndexFunc(got, pattern.MatchString)

@@ -103,6 +103,7 @@ func TestShown(t *testing.T) {
 		"nothing":       {nil, ""},
 		"a line":        {[]string{"n     NPU  idle"}, ""},
 		"with a gap":    {[]string{"NODE  KIND", "…", "n  …  idle"}, ""},
+		"other widths":  {[]string{"NODE    KIND", "g  GPU       busy"}, ""},
 		"another order": {[]string{"n     NPU  idle", "g     GPU  busy"}, "g     GPU  busy"},
 		"part of one":   {[]string{"NODE"}, "NODE"},
 	} {
