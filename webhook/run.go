@@ -34,6 +34,7 @@ import (
 	"heteroaccel.io/webhook/server"
 	"heteroaccel.io/webhook/status"
 	"heteroaccel.io/webhook/variant"
+	"heteroaccel.io/webhook/workload"
 )
 
 // The CA's Secret and the Lease of the webhook, in its namespace.
@@ -119,6 +120,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	choices, decided := server.NewChoices(recorder), decisions.New(log, time.Now)
 	feeds.Pods.Register(kube.OnAdmitted(choices.Announce), nil)
 	feeds.Pods.Register(kube.OnFinished(learner.Finished), nil)
+	load := workload.New(inv.Managed, profiles, election.Leads, time.Now)
+	registry.MustRegister(load)
+	feeds.Pods.Register(kube.OnStarted(load.Started), nil)
 	sealed := newSealedPods(keys, election.Leads, recorder)
 	registry.MustRegister(sealed)
 	feeds.Pods.Register(sealed.set, sealed.remove)
@@ -137,7 +141,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds.Pods.Register(kube.OnPod(exporters.Set), exporters.Delete)
 	telemetry := monitor.New(source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), telemetry)
-	work := []func(context.Context) error{refused.run, learner.Run, statuses.Run}
+	work := []func(context.Context) error{refused.run, learner.Run, statuses.Run, reportOverdue(inv.TakeOverdue, decided.Record, log)}
 
 	served := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy,

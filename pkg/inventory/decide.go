@@ -23,6 +23,8 @@ type Query struct {
 	// Replaces is the name of a pod that the chosen one replaces, so that quotas
 	// count it no longer; "" for none.
 	Replaces string
+	// Pod is the pod's name, or what it begins with and "*"; what is Overdue tells it.
+	Pod string
 }
 
 // Decide passes the candidates of a query to choose, in the order of the
@@ -43,7 +45,7 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	candidates := inv.candidates(q, now)
 	chosen := candidates[choose(candidates)]
 	if q.Reservation != "" && chosen.Admitted() {
-		inv.reserve(q.Reservation, q.Namespace, q.Caller, chosen.Option, now)
+		inv.reserve(q, chosen.Option, now)
 	}
 	return chosen
 }
@@ -70,7 +72,8 @@ func (inv *Inventory) Reconsider(q Query, name string, uid types.UID, choose fun
 		return Candidate{}, false
 	}
 	if q.Reservation != "" && candidates[i].Admitted() {
-		inv.reserve(q.Reservation, q.Namespace, nil, candidates[i].Option, now)
+		q.Caller = nil
+		inv.reserve(q, candidates[i].Option, now)
 	}
 	return candidates[i], true
 }

@@ -58,6 +58,10 @@ type Inventory struct {
 	reserved  map[string]int
 	strangers int
 	overdue   int // so far
+	// late are the overdue reservations for TakeOverdue, and lateMore counts what was not
+	// kept of them.
+	late     []Overdue
+	lateMore int
 
 	callers callers
 	// standings are of namespaces, namespaces which there are; nil while unknown.
@@ -192,6 +196,10 @@ type PodChange struct {
 	// Finished is set when the pod ended, well or not, while it was known: once
 	// for each, and never for one that had ended before it was seen first.
 	Finished bool
+	// Started is set when the first container of a pod that wants an accelerator started
+	// while the pod was known: once for each, and never for one that ran already when it
+	// was seen first.
+	Started bool
 }
 
 // SetPod takes a new or changed pod, and ends its reservation if it has one.
@@ -204,7 +212,14 @@ func (inv *Inventory) SetPod(p *Pod) PodChange {
 	}
 	p = inv.withAllocations(inv.withVolumes(p.withObservedRun(old, inv.opts.Now())), old)
 	p = inv.replacePod(p.name(), p)
-	return PodChange{Record: p, Admitted: inv.fulfil(p), Finished: p.Done && old != nil && !old.Done}
+	return PodChange{Record: p, Admitted: inv.fulfil(p), Finished: p.Done && old != nil && !old.Done, Started: hasStarted(old, p)}
+}
+
+// hasStarted reports whether a pod has started since it was old, nil for one that was not
+// known.
+func hasStarted(old, p *Pod) bool {
+	return old != nil && old.Run != nil && old.Run.Started.IsZero() && !old.Done &&
+		p.Run != nil && !p.Run.Started.IsZero() && !p.Run.Restarted
 }
 
 // DeletePod removes a pod.

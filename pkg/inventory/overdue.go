@@ -1,6 +1,48 @@
 package inventory
 
-import "time"
+import (
+	"time"
+
+	"heteroaccel.io/pkg/accel"
+)
+
+// Overdue is a reservation whose pod was not seen in time: somebody denied the pod after
+// us, or nobody was going to create it.
+type Overdue struct {
+	Namespace, Pod, Reservation string
+	Kind                        accel.Kind
+	// After is how long the pod was waited for, and For how much longer the reservation
+	// claims capacity for it, 0 where it claims nothing any more.
+	After, For time.Duration
+}
+
+// maxOverdue bounds what is kept for TakeOverdue.
+const maxOverdue = 1000
+
+// TakeOverdue returns what became overdue since it was called last, the earliest first, and
+// how many more of them were not kept. Those of callers that are Suspect are neither kept
+// nor counted: anybody could have people read what they like.
+func (inv *Inventory) TakeOverdue() (overdue []Overdue, more int) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.expire(inv.opts.Now())
+	overdue, more = inv.late, inv.lateMore
+	inv.late, inv.lateMore = nil, 0
+	return overdue, more
+}
+
+// noteOverdue keeps an overdue reservation for TakeOverdue.
+func (inv *Inventory) noteOverdue(r *reservation, after time.Duration) {
+	if len(inv.late) == maxOverdue {
+		inv.lateMore++
+		return
+	}
+	o := Overdue{Namespace: r.namespace, Pod: r.pod, Reservation: r.id, Kind: r.kind, After: after}
+	if r.claim.class != nil {
+		o.For = r.expires.Sub(r.made) - after
+	}
+	inv.late = append(inv.late, o)
+}
 
 // trustOf is how far the caller of a reservation is trusted now.
 func (inv *Inventory) trustOf(r *reservation, now time.Time) Trust {
@@ -37,6 +79,9 @@ func (inv *Inventory) expire(now time.Time) {
 // decides what the reservation claims from now on.
 func (inv *Inventory) judge(r *reservation, now time.Time) {
 	inv.overdue++
+	if inv.trustOf(r, now) != Suspect {
+		defer inv.noteOverdue(r, now.Sub(r.made))
+	}
 	trusted, suspected := inv.trustOf(r, now) == Trusted, inv.callers.suspected(now)
 	inv.callers.miss(r.caller.Connection, now)
 	if !trusted {

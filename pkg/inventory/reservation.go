@@ -5,6 +5,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/quota"
+	"heteroaccel.io/pkg/text"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -17,6 +18,7 @@ import (
 //	       └─ ReservationTTL ─▶ expired
 type reservation struct {
 	id, namespace string
+	pod           string // as of Query
 	kind          accel.Kind
 	// claim has no class once it claims nothing.
 	claim      claim
@@ -102,14 +104,15 @@ func (inv *Inventory) Reservations() int {
 	return len(inv.reservations)
 }
 
-// reserve creates a reservation for the chosen option, in place of one with the
-// same id. by is who asked, nil for ourselves.
-func (inv *Inventory) reserve(id, namespace string, by *Caller, chosen Option, now time.Time) {
+// reserve creates the reservation of a query for the option that was chosen, in place of
+// one with the same id.
+func (inv *Inventory) reserve(q Query, chosen Option, now time.Time) {
+	id, namespace := q.Reservation, q.Namespace
 	inv.endReservation(id)
 	r := &reservation{
-		id: id, namespace: namespace,
+		id: id, namespace: namespace, pod: text.Shorten(q.Pod, maxName),
 		kind: chosen.Kind, quotaUsage: chosen.QuotaUsage,
-		caller: by, made: now, expires: now.Add(inv.opts.ReservationTTL),
+		caller: q.Caller, made: now, expires: now.Add(inv.opts.ReservationTTL),
 	}
 	if len(r.quotaUsage.PriorityClass) > maxName {
 		r.quotaUsage.PriorityClass = "" // there is none of such a name

@@ -109,6 +109,35 @@ func TestWatched(t *testing.T) {
 	}
 }
 
+// TestStartedOnce: once for each pod that started while it was known, also where its end is
+// all that was seen of its run.
+func TestStartedOnce(t *testing.T) {
+	var got []types.UID
+	w := newWorld()
+	uid := func(id types.UID) podOption { return func(p *corev1.Pod) { p.UID = id } }
+	done := ended(corev1.PodSucceeded, 0, time.Second)
+	for _, p := range []*Pod{
+		aPod("listed", ours("GPU", ""), since(start), uid("ran before we started")),
+		aPod("listed", ours("GPU", ""), since(start), uid("ran before we started")),
+		aPod("a", ours("GPU", ""), uid("1")),
+		aPod("a", ours("GPU", ""), on("g"), uid("1")),
+		aPod("a", ours("GPU", ""), on("g"), since(start), uid("1")),
+		aPod("a", ours("GPU", ""), on("g"), since(start), uid("1")), // something else changed
+		aPod("a", ours("GPU", ""), on("g"), done, uid("1")),
+		aPod("b", ours("GPU", ""), uid("2")),
+		aPod("b", ours("GPU", ""), on("g"), done, uid("2")),
+		aPod("b", ours("GPU", ""), on("g"), done, uid("2")),
+		aPod("b", ours("GPU", ""), since(start), uid("of the same name, never seen to wait")),
+	} {
+		if c := w.SetPod(p); c.Started {
+			got = append(got, c.Record.UID)
+		}
+	}
+	if diff := cmp.Diff([]types.UID{"1", "2"}, got); diff != "" {
+		t.Errorf("started (-want +got):\n%s", diff)
+	}
+}
+
 // TestFinishedOnce: once for each pod that ended while it was known, whatever
 // else the API server sends.
 func TestFinishedOnce(t *testing.T) {

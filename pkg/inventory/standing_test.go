@@ -63,6 +63,19 @@ func TestReservationsAreBounded(t *testing.T) {
 	}
 }
 
+// TestOverdueIsBounded: of a flood the first are told of, and the others counted.
+func TestOverdueIsBounded(t *testing.T) {
+	w := crowd()
+	for i := range maxOverdue + 10 {
+		w.asked(fmt.Sprint(i), "default", "", wants(gpu))
+	}
+	w.now = w.now.Add(overdueAfter + 1)
+	late, more := w.TakeOverdue()
+	if len(late) != maxOverdue || more != 10 || late[0].Reservation != "0" {
+		t.Errorf("%d overdue and %d more, the first %+v", len(late), more, late[0])
+	}
+}
+
 // TestOfNamespacesThatAreThere: who may not be the API server reserves nothing for
 // others.
 func TestOfNamespacesThatAreThere(t *testing.T) {
@@ -108,6 +121,12 @@ func TestStrangers(t *testing.T) {
 	w.wantClaimed(t, "of a connection that a pod came of", 2)
 	if w.Overdue() < 2 {
 		t.Errorf("%d were overdue", w.Overdue())
+	}
+	if late, more := w.TakeOverdue(); len(late) < 2 || more != 0 || late[0].Reservation != "slow" || late[0].After != overdueAfter || late[0].For <= 0 {
+		t.Errorf("what is told of them: %+v and %d more", late, more)
+	}
+	if late, _ := w.TakeOverdue(); len(late) != 0 {
+		t.Errorf("told twice: %+v", late)
 	}
 	w.now = w.now.Add(forgetAfter + time.Minute)
 	w.asked("f", "default", "somebody", wants(gpu))

@@ -24,6 +24,9 @@ const (
 	Recreated What = "recreated"
 	Moved     What = "moved"
 	Kept      What = "kept"
+	// Lapsed is that a pod that was admitted was not created in time: its reservation is
+	// released.
+	Lapsed What = "lapsed"
 )
 
 // Refused is a kind that a pod may have, and that was refused to it.

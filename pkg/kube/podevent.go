@@ -36,6 +36,15 @@ func OnAdmitted(do func(*inventory.Pod)) func(*PodEvent) {
 	}
 }
 
+// OnStarted is a consumer of the pods whose first container started while they were known.
+func OnStarted(do func(*inventory.Pod)) func(*PodEvent) {
+	return func(e *PodEvent) {
+		if e.Started {
+			do(e.Record)
+		}
+	}
+}
+
 // OnFinished is a consumer of the pods that ended while they were known.
 func OnFinished(do func(*inventory.Pod)) func(*PodEvent) {
 	return func(e *PodEvent) {

@@ -70,7 +70,7 @@ func TestThinned(t *testing.T) {
 
 // TestMessages: every sort of entry has a message of its own.
 func TestMessages(t *testing.T) {
-	for _, what := range []journal.What{journal.Chosen, journal.Waits, journal.OverQuota, journal.Denied, journal.Recreated, journal.Moved, journal.Kept} {
+	for _, what := range []journal.What{journal.Chosen, journal.Waits, journal.OverQuota, journal.Denied, journal.Recreated, journal.Moved, journal.Kept, journal.Lapsed} {
 		if messages[what] == "" {
 			t.Errorf("%s has none", what)
 		}

@@ -35,6 +35,7 @@ var messages = map[journal.What]string{
 	journal.Recreated: "pod recreated for another kind",
 	journal.Moved:     "pod moved to another kind",
 	journal.Kept:      "pod left alone: it could not be recreated or moved",
+	journal.Lapsed:    "reservation lapsed: its pod was not created",
 }
 
 // New returns a recorder that has recorded nothing.

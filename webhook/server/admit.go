@@ -29,7 +29,11 @@ func (s *Server) admit(r *request, by inventory.Caller) (ops []mutate.Op, warnin
 	var in mutate.Input
 	defer func() {
 		took := time.Since(start)
-		s.metrics.observe(kind, outcome, r.DryRun, took)
+		inference := ""
+		if of, known := s.Profiles.Get(in.Request.Inference); known {
+			inference = of.Name
+		}
+		s.metrics.observe(inference, kind, outcome, r.DryRun, took)
 		s.tell(r, by, in, outcome, ranked, refusal, took)
 	}()
 

@@ -31,7 +31,10 @@ import (
 func (s *Server) decide(r *request, by inventory.Caller, in mutate.Input, options []inventory.Option) (mutate.Decision, outcome, []policy.Ranked) {
 	id := rand.Text()
 	trust := s.Inventory.Trust(by)
-	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id, Caller: &by, Lent: trust != inventory.Trusted}
+	query := inventory.Query{Namespace: r.Namespace, Options: options, Reservation: id, Caller: &by, Lent: trust != inventory.Trusted, Pod: r.Object.Metadata.Name}
+	if query.Pod == "" {
+		query.Pod = r.Object.Metadata.GenerateName + "*"
+	}
 	controller := r.controller()
 	owner := refusals.OwnerOf(r.Namespace, controller, r.Object.Metadata.Name, r.Object.Metadata.GenerateName)
 	if created, ok := replacement.SuccessionOf(r.Object.Metadata.Annotations, s.Keys(), r.Namespace, r.Object.Metadata.Name); ok && controller == "" {

@@ -32,8 +32,8 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 	m := &metrics{
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_reviews_total",
-			Help: "Admission reviews of pods, by the kind chosen, the outcome, and whether it was a dry run.",
-		}, []string{"kind", "outcome", "dry_run"}),
+			Help: "Admission reviews of pods, by the inference asked for, the kind chosen, the outcome, and whether it was a dry run.",
+		}, []string{"inference", "kind", "outcome", "dry_run"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "heteroaccel_webhook_decision_duration_seconds",
 			Help:    "Time from a decoded review to its patch.",
@@ -56,7 +56,9 @@ func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
 	return m
 }
 
-func (m *metrics) observe(kind accel.Kind, o outcome, dryRun bool, took time.Duration) {
-	m.decisions.WithLabelValues(string(kind), string(o), strconv.FormatBool(dryRun)).Inc()
+// observe counts a review. inference is "" where there is no profile of that name: anybody
+// may ask for any name, and each would be a series for ever.
+func (m *metrics) observe(inference string, kind accel.Kind, o outcome, dryRun bool, took time.Duration) {
+	m.decisions.WithLabelValues(inference, string(kind), string(o), strconv.FormatBool(dryRun)).Inc()
 	m.duration.Observe(took.Seconds())
 }
