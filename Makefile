@@ -112,8 +112,9 @@ experiment: prepare ## Repeat the paper's experiment on a local control plane, i
 simulate: ## Compare the policies in simulated time, with up to 100,000 devices (plots go to bin/simulate)
 	go run ./e2e/research/simulate -out $(BIN)/simulate
 
-generate: ## Generate the CRD, the deepcopy functions, docs/flags.md and the Helm chart's templates
+generate: ## Generate the CRD, the deepcopy functions, docs/flags.md, the dashboard and the Helm chart's templates
 	go generate ./...
+	go run ./deploy/grafana/generate
 	go run ./deploy/helm/generate
 
 .PHONY: privileged

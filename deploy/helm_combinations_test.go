@@ -32,7 +32,7 @@ var axes = [][]option{
 		{values{"connector.enabled": true, "connector.gateway.enabled": true}, []string{"deploy/connector", "deploy/connector-gateway"}, ""},
 		{values{"connector.enabled": true, "connector.node.enabled": true, "connector.gateway.enabled": true},
 			[]string{"deploy/connector", "deploy/connector-node", "deploy/connector-gateway"}, ""}},
-	monitoringAxis: {{}, {values{"monitoring.monitors.enabled": true, "monitoring.rules.enabled": true}, []string{"deploy/monitoring"}, ""}},
+	monitoringAxis: {{}, {values{"monitoring.monitors.enabled": true, "monitoring.rules.enabled": true, "monitoring.dashboard.enabled": true}, []string{"deploy/monitoring", "deploy/grafana"}, ""}},
 	networkAxis:    {{}, {values{"networkPolicies.enabled": true, "networkPolicies.apiServerAddresses": []string{"10.0.0.10/32", "10.0.0.11/32"}}, []string{"deploy/network-policies"}, addressPatches}},
 	telemetryAxis:  {{}, {values{"telemetry.prometheusURL": "http://prometheus.monitoring:9090"}, nil, telemetryPatches}},
 	profilesAxis:   {{}, {values{"profiles.install": true}, nil, ""}},

@@ -1,8 +1,11 @@
 package deploy_test
 
 import (
+	"fmt"
+	"os"
 	"strings"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -65,8 +68,8 @@ var others = map[string]installation{
 		namespace: "accel-core",
 		values: values{"namespaces.exporter.name": "accel-nodes", "namespaces.sessions.name": "accel-sessions", "connector.enabled": true, "connector.node.enabled": true,
 			"connector.gateway.enabled": true, "certificates.mode": "cert-manager", "extender.tls.enabled": true, "extender.pages.enabled": true, "extender.replicas": 2,
-			"networkPolicies.enabled": true, "networkPolicies.apiServerAddresses": []string{"192.0.2.1/32"}, "monitoring.monitors.enabled": true, "monitoring.rules.enabled": true},
-		components: []string{"certs", "certs/extender", "deploy/extender-pages", "deploy/extender-replicas", "deploy/connector", "deploy/connector-node", "deploy/connector-gateway", "deploy/monitoring", "deploy/network-policies"},
+			"networkPolicies.enabled": true, "networkPolicies.apiServerAddresses": []string{"192.0.2.1/32"}, "monitoring.monitors.enabled": true, "monitoring.rules.enabled": true, "monitoring.dashboard.enabled": true},
+		components: []string{"certs", "certs/extender", "deploy/extender-pages", "deploy/extender-replicas", "deploy/connector", "deploy/connector-node", "deploy/connector-gateway", "deploy/monitoring", "deploy/grafana", "deploy/network-policies"},
 	},
 	"other namespaces, with Prometheus": {
 		namespace: "accel-core",
@@ -136,9 +139,9 @@ var others = map[string]installation{
 	},
 	"monitoring by labels": {
 		values: values{"monitoring.monitors.enabled": true, "monitoring.rules.enabled": true, "monitoring.monitors.labels": map[string]any{"release": "a"},
-			"monitoring.rules.labels": map[string]any{"release": "b"}, "telemetry.prometheusURL": "http://p", "telemetry.prometheusSelector": `job="x"`},
-		components: []string{"deploy/monitoring"},
-		overlay: "patches:\n" + on("ServiceMonitor|PodMonitor", ".*", `{op: add, path: /metadata/labels, value: {release: a}}`) + on("PrometheusRule", ".*", `{op: add, path: /metadata/labels, value: {release: b}}`) +
+			"monitoring.rules.labels": map[string]any{"release": "b"}, "monitoring.rules.runbookURL": "http://wiki/heteroaccel", "monitoring.dashboard.enabled": true, "monitoring.dashboard.labels": map[string]any{"release": "c"}, "telemetry.prometheusURL": "http://p", "telemetry.prometheusSelector": `job="x"`},
+		components: []string{"deploy/monitoring", "deploy/grafana"},
+		overlay: "patches:\n" + on("ConfigMap", "heteroaccel-dashboard", `{op: add, path: /metadata/labels/release, value: c}`) + on("ServiceMonitor|PodMonitor", ".*", `{op: add, path: /metadata/labels, value: {release: a}}`) + on("PrometheusRule", ".*", `{op: add, path: /metadata/labels, value: {release: b}}`+runbooksAt("http://wiki/heteroaccel")) +
 			on("Deployment", "heteroaccel-webhook", `{op: replace, path: `+main+`/args/3, value: "--prometheus-url=http://p"}, {op: add, path: `+main+`/args/4, value: '--prometheus-selector=job="x"'}`) +
 			on("Deployment", "heteroaccel-extender", `{op: replace, path: `+main+`/args/1, value: "--prometheus-url=http://p"}, {op: add, path: `+main+`/args/2, value: '--prometheus-selector=job="x"'}`),
 	},
@@ -154,5 +157,26 @@ const (
 	digest    = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	peersJSON = `{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}`
 )
+
+// runbooksAt are the operations by which the alerts lead to another copy of the page.
+func runbooksAt(url string) string {
+	data, err := os.ReadFile("prometheus/rules.yml")
+	var rules monitoringv1.PrometheusRuleSpec
+	if err == nil {
+		err = yaml.Unmarshal(data, &rules)
+	}
+	if err != nil {
+		panic(err)
+	}
+	var out strings.Builder
+	for i, g := range rules.Groups {
+		for j, r := range g.Rules {
+			if r.Alert != "" {
+				fmt.Fprintf(&out, ", {op: replace, path: /spec/groups/%d/rules/%d/annotations/runbook_url, value: '%s#%s'}", i, j, url, strings.ToLower(r.Alert))
+			}
+		}
+	}
+	return out.String()
+}
 
 var peers = map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]any{"kubernetes.io/metadata.name": "monitoring"}}}

@@ -87,7 +87,7 @@ func renderChart(t *testing.T, releases []chart.Release) []chart.Rendered {
 func manifests(t *testing.T) filesys.FileSystem {
 	t.Helper()
 	fs := filesys.MakeFsInMemory()
-	for _, path := range files(t) {
+	for _, path := range append(files(t), "grafana/heteroaccel.json") {
 		data := read(t, path)
 		if strings.HasPrefix(path, "base/crd/heteroaccel") {
 			data = []byte("apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: inferenceprofiles.heteroaccel.io}\n")

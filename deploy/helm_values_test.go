@@ -105,6 +105,8 @@ var switches = map[string]values{
 	"networkPolicies.prometheus.peers": {},
 	"monitoring.monitors.labels":       {"monitoring.monitors.enabled": true},
 	"monitoring.rules.labels":          {"monitoring.rules.enabled": true},
+	"monitoring.rules.runbookURL":      {"monitoring.rules.enabled": true},
+	"monitoring.dashboard.labels":      {"monitoring.dashboard.enabled": true},
 }
 
 // TestEveryValueDoesSomething: there is no value that can be set in vain, and none that

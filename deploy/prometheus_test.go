@@ -107,6 +107,7 @@ func TestScrapesFitTheSelector(t *testing.T) {
 var (
 	metric  = regexp.MustCompile(`(?:^|[^:\w])(heteroaccel_\w+)`)
 	literal = regexp.MustCompile(`"(heteroaccel_\w+)"`)
+	suffix  = regexp.MustCompile(`_(count|bucket|sum)$`)
 	job     = regexp.MustCompile(`job="([^"]*)"`)
 )
 
@@ -135,14 +136,14 @@ func TestRulesUseWhatThereIs(t *testing.T) {
 	for _, c := range config.ScrapeConfigs {
 		jobs = append(jobs, c.JobName)
 	}
-	for _, path := range []string{"prometheus/rules.yml", "prometheus/README.md"} {
-		text := string(read(t, path))
+	for _, path := range []string{"prometheus/rules.yml", "prometheus/README.md", "grafana/heteroaccel.json"} {
+		text := strings.ReplaceAll(string(read(t, path)), `\"`, `"`)
 		found := metric.FindAllStringSubmatch(text, -1)
 		if len(found) < 3 {
 			t.Errorf("%s names %d metrics", path, len(found))
 		}
 		for _, m := range found {
-			if name := strings.TrimSuffix(m[1], "_count"); !slices.Contains(known, m[1]) && !slices.Contains(known, name) {
+			if name := suffix.ReplaceAllString(m[1], ""); !slices.Contains(known, m[1]) && !slices.Contains(known, name) {
 				t.Errorf("%s: no program has the metric %s", path, m[1])
 			}
 		}
@@ -189,6 +190,44 @@ func TestAlertsAreListedAndTested(t *testing.T) {
 		t.Errorf("alerts in README.md (-want +got):\n%s", diff)
 	}
 }
+
+// TestAlertsHaveARunbook: each alert leads to a section of the page of runbooks, which has no
+// others.
+func TestAlertsHaveARunbook(t *testing.T) {
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert       string            `json:"alert"`
+				Annotations map[string]string `json:"annotations"`
+			} `json:"rules"`
+		} `json:"groups"`
+	}
+	if err := yaml.Unmarshal(read(t, "prometheus/rules.yml"), &rules); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, g := range rules.Groups {
+		for _, r := range g.Rules {
+			if r.Alert == "" {
+				continue
+			}
+			want = append(want, r.Alert)
+			if got, at := r.Annotations["runbook_url"], "https://heteroaccel.io/docs/runbooks#"+strings.ToLower(r.Alert); got != at {
+				t.Errorf("%s: runbook_url is %q, want %q", r.Alert, got, at)
+			}
+		}
+	}
+	var got []string
+	for _, m := range runbook.FindAllStringSubmatch(string(read(t, "../docs/runbooks.md")), -1) {
+		got = append(got, m[1])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("sections of docs/runbooks.md (-want +got):\n%s", diff)
+	}
+}
+
+// runbook matches the heading of an alert's section.
+var runbook = regexp.MustCompile(`(?m)^## (HeteroAccel\w+)$`)
 
 // alertRow matches a row of the page's table of alerts.
 var alertRow = regexp.MustCompile(`(?m)^\| (HeteroAccel\w+) \| (\w+) \|`)

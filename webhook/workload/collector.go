@@ -41,7 +41,7 @@ func New(managed func() []*inventory.Pod, profiles *profile.Store, leads func() 
 		managed: managed, profiles: profiles, leads: leads, now: now,
 		pods: prometheus.NewDesc("heteroaccel_webhook_pods",
 			"Pods that were admitted for an accelerator and have not ended, by how far they are.",
-			[]string{"namespace", "inference", "kind", "state"}, nil),
+			[]string{"pod_namespace", "inference", "kind", "state"}, nil),
 		times: prometheus.NewDesc("heteroaccel_webhook_run_seconds",
 			"How long a run takes: as the profile hints, as was learned, and as is expected of both.",
 			[]string{"inference", "kind", "source"}, nil),

@@ -63,10 +63,10 @@ func TestCollect(t *testing.T) {
 	c := workload.New(func() []*inventory.Pod { return pods }, profiles(t), func() error { return leads }, time.Now)
 	const want = `# HELP heteroaccel_webhook_pods Pods that were admitted for an accelerator and have not ended, by how far they are.
 # TYPE heteroaccel_webhook_pods gauge
-heteroaccel_webhook_pods{inference="face-recognition",kind="CPU",namespace="lab",state="running"} 1
-heteroaccel_webhook_pods{inference="face-recognition",kind="GPU",namespace="lab",state="running"} 1
-heteroaccel_webhook_pods{inference="face-recognition",kind="GPU",namespace="lab",state="starting"} 1
-heteroaccel_webhook_pods{inference="face-recognition",kind="GPU",namespace="lab",state="waiting"} 2
+heteroaccel_webhook_pods{inference="face-recognition",kind="CPU",pod_namespace="lab",state="running"} 1
+heteroaccel_webhook_pods{inference="face-recognition",kind="GPU",pod_namespace="lab",state="running"} 1
+heteroaccel_webhook_pods{inference="face-recognition",kind="GPU",pod_namespace="lab",state="starting"} 1
+heteroaccel_webhook_pods{inference="face-recognition",kind="GPU",pod_namespace="lab",state="waiting"} 2
 # HELP heteroaccel_webhook_run_seconds How long a run takes: as the profile hints, as was learned, and as is expected of both.
 # TYPE heteroaccel_webhook_run_seconds gauge
 heteroaccel_webhook_run_seconds{inference="face-recognition",kind="GPU",source="expected"} 0.076

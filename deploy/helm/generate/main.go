@@ -41,8 +41,13 @@ func all(root string) (map[string]string, error) {
 		return nil, err
 	}
 	out["deploy/monitoring/rules.yaml"] = rules
+	dashboard, err := dashboardConfigMap(root)
+	if err != nil {
+		return nil, err
+	}
+	made := map[string]string{"deploy/monitoring/rules.yaml": rules, dashboardFile: dashboard}
 	for _, p := range pages() {
-		text, ok := out[p.from]
+		text, ok := made[p.from]
 		if !ok {
 			data, err := os.ReadFile(filepath.Join(root, p.from))
 			if err != nil {

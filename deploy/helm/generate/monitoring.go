@@ -25,7 +25,24 @@ func prometheusRule(root string) (string, error) {
 	return out.String(), nil
 }
 
-// monitoringPages are the objects of the Prometheus operator.
+// dashboardFile is the Grafana dashboard, which deploy/grafana/generate writes.
+const dashboardFile = "deploy/grafana/heteroaccel.json"
+
+// dashboardConfigMap is the dashboard in the ConfigMap that deploy/grafana makes of it.
+func dashboardConfigMap(root string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(root, dashboardFile))
+	if err != nil {
+		return "", fmt.Errorf("read the dashboard: %w", err)
+	}
+	var out strings.Builder
+	out.WriteString("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: heteroaccel-dashboard\n  namespace: heteroaccel-system\n  labels:\n    grafana_dashboard: \"1\"\ndata:\n  heteroaccel.json: |\n")
+	for line := range strings.Lines(string(data)) {
+		out.WriteString("    " + line)
+	}
+	return out.String(), nil
+}
+
+// monitoringPages are the objects of the Prometheus operator, and Grafana's dashboard.
 func monitoringPages() []page {
 	labels := func(value, after string) edit {
 		return edit{old: after, new: after + lines(2, "labels:") + lines(4, "{{- with .Values.monitoring."+value+".labels }}", "{{- toYaml . | nindent 4 }}", "{{- end }}")}
@@ -36,6 +53,11 @@ func monitoringPages() []page {
 		{from: "deploy/monitoring/podmonitor.yaml", to: "monitoring/podmonitor.yaml", when: ".Values.monitoring.monitors.enabled",
 			edits: []edit{labels("monitors", "  name: heteroaccel\n  namespace: heteroaccel-system\n")}},
 		{from: "deploy/monitoring/rules.yaml", to: "monitoring/rules.yaml", when: ".Values.monitoring.rules.enabled",
-			edits: []edit{labels("rules", "  name: heteroaccel\n  namespace: heteroaccel-system\n")}},
+			edits: []edit{
+				labels("rules", "  name: heteroaccel\n  namespace: heteroaccel-system\n"),
+				{old: "https://heteroaccel.io/docs/runbooks#", new: "{{ $.Values.monitoring.rules.runbookURL }}#", times: everywhere},
+			}},
+		{from: dashboardFile, to: "monitoring/dashboard.yaml", when: ".Values.monitoring.dashboard.enabled",
+			edits: []edit{{old: "    grafana_dashboard: \"1\"\n", new: "    grafana_dashboard: \"1\"\n" + lines(4, "{{- with .Values.monitoring.dashboard.labels }}", "{{- toYaml . | nindent 4 }}", "{{- end }}")}}},
 	}
 }
