@@ -158,6 +158,17 @@ type prometheus struct {
 // and has the addresses of a tenant's page under "tenants", which are removed.
 func startPrometheus(t *testing.T, change func(config, job map[string]any), nodes ...*node) *prometheus {
 	t.Helper()
+	exporters := map[string]string{}
+	for _, n := range nodes {
+		exporters[n.Name] = n.address
+	}
+	return scrape(t, change, exporters, tenant(t, nodes[0].Name))
+}
+
+// scrape is startPrometheus with the addresses of the exporters by node, and that of the
+// tenant's page.
+func scrape(t *testing.T, change func(config, job map[string]any), exporters map[string]string, tenant string) *prometheus {
+	t.Helper()
 	text, err := os.ReadFile(deployed(t, "prometheus.yml"))
 	do(t, err)
 	var config map[string]any
@@ -167,13 +178,13 @@ func startPrometheus(t *testing.T, change func(config, job map[string]any), node
 	delete(job, "kubernetes_sd_configs")
 	delete(job, "relabel_configs")
 	var targets []any
-	for _, n := range nodes {
-		targets = append(targets, map[string]any{"targets": []string{n.address}, "labels": map[string]string{
-			"node": n.Name, "namespace": "heteroaccel-exporter", "pod": "heteroaccel-exporter-" + n.Name, "container": "exporter",
+	for name, address := range exporters {
+		targets = append(targets, map[string]any{"targets": []string{address}, "labels": map[string]string{
+			"node": name, "namespace": "heteroaccel-exporter", "pod": "heteroaccel-exporter-" + name, "container": "exporter",
 		}})
 	}
 	job["static_configs"] = targets
-	job["tenants"] = []any{map[string]any{"targets": []string{tenant(t, nodes[0].Name)}, "labels": map[string]string{"namespace": "tenant"}}}
+	job["tenants"] = []any{map[string]any{"targets": []string{tenant}, "labels": map[string]string{"namespace": "tenant"}}}
 	config["scrape_configs"] = []any{job}
 	change(config, job)
 	delete(job, "tenants")

@@ -39,8 +39,22 @@ func newMetrics() *metrics {
 	}
 }
 
+// What became of an attempt to recreate a pod.
+const (
+	done    = "done"
+	lost    = "lost" // the pod changed meanwhile
+	refused = "refused"
+	failed  = "failed"
+)
+
 // register registers the metrics, once all of r is there.
 func (m *metrics) register(reg prometheus.Registerer, r *Readmitter) {
+	// Of a series that begins at 1 Prometheus does not see that it was 0 before.
+	for _, owner := range []pending.OwnerKind{pending.OwnerController, pending.OwnerJob, pending.OwnerNone} {
+		for _, outcome := range []string{done, lost, refused, failed} {
+			m.readmissions.WithLabelValues(string(owner), outcome)
+		}
+	}
 	reg.MustRegister(m.readmissions, m.requeues, m.verdicts, m.claims, m.ends.claims, m.ends.seconds,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_readmission_suspended",
@@ -67,14 +81,14 @@ func (m *metrics) register(reg prometheus.Registerer, r *Readmitter) {
 }
 
 func (m *metrics) observe(owner pending.OwnerKind, err error) {
-	outcome := "done"
+	outcome := done
 	switch {
 	case errors.Is(err, podapi.ErrChanged):
-		outcome = "lost"
+		outcome = lost
 	case podapi.Rejected(err):
-		outcome = "refused"
+		outcome = refused
 	case err != nil:
-		outcome = "failed"
+		outcome = failed
 	}
 	m.readmissions.WithLabelValues(string(owner), outcome).Inc()
 }

@@ -8,6 +8,7 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/profile"
 )
 
 // outcome is how a review ended.
@@ -22,18 +23,39 @@ const (
 	outcomeUntouched outcome = "untouched"  // not ours
 )
 
+// reviews counts reviews. Those that people are told of have a series from the start: of
+// one that begins at 1 Prometheus does not see that it was 0 before.
+type reviews struct {
+	*prometheus.CounterVec
+	profiles *profile.Store
+}
+
+// Collect is of prometheus.Collector.
+func (r *reviews) Collect(ch chan<- prometheus.Metric) {
+	r.WithLabelValues("", "", string(outcomeRefused), "false")
+	for _, p := range r.profiles.All() {
+		r.WithLabelValues(p.Name, "", string(outcomeRefused), "false")
+		for _, k := range p.Kinds() {
+			for _, o := range []outcome{outcomeIdle, outcomeWaits} {
+				r.WithLabelValues(p.Name, string(k), string(o), "false")
+			}
+		}
+	}
+	r.CounterVec.Collect(ch)
+}
+
 type metrics struct {
-	decisions *prometheus.CounterVec
+	decisions *reviews
 	duration  prometheus.Histogram
 	malformed prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory) *metrics {
+func newMetrics(reg prometheus.Registerer, inv *inventory.Inventory, profiles *profile.Store) *metrics {
 	m := &metrics{
-		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+		decisions: &reviews{profiles: profiles, CounterVec: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_reviews_total",
 			Help: "Admission reviews of pods, by the inference asked for, the kind chosen, the outcome, and whether it was a dry run.",
-		}, []string{"inference", "kind", "outcome", "dry_run"}),
+		}, []string{"inference", "kind", "outcome", "dry_run"})},
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "heteroaccel_webhook_decision_duration_seconds",
 			Help:    "Time from a decoded review to its patch.",

@@ -92,7 +92,7 @@ func New(c Config) (*Server, error) {
 		}
 	}
 	return &Server{
-		Config: c, metrics: newMetrics(c.Registry, c.Inventory), trials: learning.NewTrials(),
+		Config: c, metrics: newMetrics(c.Registry, c.Inventory, c.Profiles), trials: learning.NewTrials(),
 		deciding: deciding{next: make(chan struct{})},
 	}, nil
 }

@@ -89,8 +89,17 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect is of prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	leads := c.leads() == nil
+	if leads {
+		// Of a series that begins at 1 Prometheus does not see that it was 0 before.
+		for _, p := range c.profiles.All() {
+			for _, k := range p.Kinds() {
+				c.waits.WithLabelValues(p.Name, string(k))
+			}
+		}
+	}
 	c.waits.Collect(ch)
-	if c.leads() != nil {
+	if !leads {
 		return
 	}
 	type group struct {
