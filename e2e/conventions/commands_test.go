@@ -172,12 +172,13 @@ var (
 	flagWord      = regexp.MustCompile(`^--([a-z][a-z.-]+)(?:=.*)?$`)
 	metricWord    = regexp.MustCompile(`(?:^|[^:\w])(heteroaccel_[a-z_]+)`)
 	metricLiteral = regexp.MustCompile(`"(heteroaccel_\w+)"`)
+	metricSuffix  = regexp.MustCompile(`_(count|bucket|sum)$`) // of a histogram
 )
 
 // otherFlags are those of other programs that the pages speak of.
 var otherFlags = []string{
-	"admission-control-config-file", "all", "annotations", "archive", "as", "batch_size", "body-timeout", "cacert", "cert", "config", "config_path", "context", "create-namespace", "dry-run", "for", "from-file", "from-literal", "help", "ignore-missing", "ignore-not-found", "image", "json", "key", "kubeconfig",
-	"leader-elect", "list", "logs", "manifest", "model_name", "model_path", "name", "namespace", "no-deps", "overwrite", "port", "profile", "reset-then-reuse-values", "restart", "reuse-values", "rm", "server", "server-side", "set", "target_device", "timeout", "values", "version", "volumes", "wait",
+	"admission-control-config-file", "all", "annotations", "archive", "as", "batch_size", "body-timeout", "cacert", "cert", "config", "config_path", "context", "create-namespace", "dry-run", "field-selector", "for", "from-file", "from-literal", "help", "ignore-missing", "ignore-not-found", "image", "json", "key", "kubeconfig",
+	"leader-elect", "list", "logs", "manifest", "model_name", "model_path", "name", "namespace", "no-deps", "overwrite", "port", "profile", "reset-then-reuse-values", "restart", "reuse-values", "rm", "server", "server-side", "set", "show-managed-fields", "target_device", "timeout", "values", "version", "volumes", "wait",
 }
 
 // TestPagesNameWhatThereIs: make targets, files, flags and metrics that the
@@ -227,7 +228,7 @@ func TestPagesNameWhatThereIs(t *testing.T) {
 			}
 		}
 		for _, m := range metricWord.FindAllStringSubmatch(text, -1) {
-			if name := strings.TrimSuffix(m[1], "_count"); !slices.Contains(metrics, name) {
+			if name := metricSuffix.ReplaceAllString(m[1], ""); !slices.Contains(metrics, name) {
 				t.Errorf("%s: no program of ours has the metric %s", where, name)
 			}
 		}

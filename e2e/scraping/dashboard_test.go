@@ -9,10 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
@@ -153,44 +151,6 @@ func dashboardQueries(t *testing.T) (queries []asked, variables map[string]strin
 		}
 	}
 	return queries, variables
-}
-
-// series is how many series a query has now.
-func (p *prometheus) series(t *testing.T, expression string) int {
-	t.Helper()
-	var answer struct {
-		Status, Error string
-		Data          struct{ Result []json.RawMessage }
-	}
-	p.get(t, "/api/v1/query?query="+url.QueryEscape(expression), &answer)
-	if answer.Status != "success" {
-		t.Fatalf("%s: %s", expression, answer.Error)
-	}
-	return len(answer.Data.Result)
-}
-
-// labelValues are what Grafana offers for a variable: label_values(metric, label).
-func (p *prometheus) labelValues(t *testing.T, query string) []string {
-	t.Helper()
-	inner, ok := strings.CutPrefix(query, "label_values(")
-	metric, label, found := strings.Cut(strings.TrimSuffix(inner, ")"), ", ")
-	if !ok || !found {
-		t.Fatalf("the query of a variable is %s", query)
-	}
-	var answer struct{ Data []string }
-	p.get(t, "/api/v1/label/"+label+"/values?match[]="+url.QueryEscape(metric), &answer)
-	slices.Sort(answer.Data)
-	return answer.Data
-}
-
-// get reads what Prometheus answers.
-func (p *prometheus) get(t *testing.T, path string, answer any) {
-	t.Helper()
-	client := http.Client{Timeout: 30 * time.Second}
-	resp, err := client.Get(p.url + path)
-	do(t, err)
-	defer resp.Body.Close()
-	do(t, json.NewDecoder(resp.Body).Decode(answer))
 }
 
 // hostOf is host and port of a URL.

@@ -4,16 +4,12 @@ package scraping
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -259,43 +255,4 @@ func promtool(t *testing.T, args ...string) {
 	if out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "promtool"), args...).CombinedOutput(); err != nil {
 		t.Errorf("promtool %v: %v\n%s", args, err, out)
 	}
-}
-
-// query returns the result of an instant query, as "node=value" in order.
-func (p *prometheus) query(t *testing.T, expression string) string {
-	t.Helper()
-	resp, err := http.Get(p.url + "/api/v1/query?query=" + url.QueryEscape(expression))
-	do(t, err)
-	defer resp.Body.Close()
-	var answer struct {
-		Data struct {
-			Result []struct {
-				Metric map[string]string
-				Value  []any
-			}
-		}
-	}
-	do(t, json.NewDecoder(resp.Body).Decode(&answer))
-	var out []string
-	for _, series := range answer.Data.Result {
-		out = append(out, fmt.Sprintf("%s=%v", series.Metric["node"], series.Value[1]))
-	}
-	slices.Sort(out)
-	return strings.Join(out, " ")
-}
-
-// ready waits until the server answers queries.
-func (p *prometheus) ready(t *testing.T) {
-	t.Helper()
-	eventually(t, "Prometheus is ready", func() string {
-		resp, err := http.Get(p.url + "/-/ready")
-		if err != nil {
-			return err.Error()
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return resp.Status
-		}
-		return ""
-	})
 }
