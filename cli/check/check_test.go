@@ -68,6 +68,7 @@ func TestStates(t *testing.T) {
 		"profiles unreadable":       {func(c *Cluster) { c.Profiles.Err = errForbidden }, "profiles", NotChecked, "you may not list InferenceProfiles"},
 		"profile that is not valid": {func(c *Cluster) { c.Profiles.Value[0].Spec.DeviceFlags = []string{"-d GPU"} }, "profiles", Wrong, `device flag "-d GPU"`},
 		"profile not usable":        {func(c *Cluster) { condition(c).Status, condition(c).Message = metav1.ConditionFalse, "why" }, "profiles", Wrong, "face-recognition is not usable: why"},
+		"no node has the cores":     {withoutNode("x", "gpu.intel.com/i915"), "profiles", Wrong, "x is not usable: no node has what it takes"},
 		"profile just changed":      {func(c *Cluster) { c.Profiles.Value[0].Generation = 2 }, "profiles", Wrong, "has not looked at profile face-recognition"},
 		"nodes unreadable":          {func(c *Cluster) { c.Nodes.Err = errForbidden }, "devices", NotChecked, "you may not list nodes"},
 		"device nobody has":         {func(c *Cluster) { c.Profiles.Value = append(c.Profiles.Value, *usable("x", "example.com/dla")) }, "devices", Wrong, "profile x can run nowhere"},

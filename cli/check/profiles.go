@@ -23,6 +23,10 @@ func profiles(c *Cluster) []Line {
 		return []Line{wrong(check, "kubectl apply --server-side -k deploy/registry", "there is no InferenceProfile: nothing can be asked for")}
 	}
 	var lines []Line
+	var nowhere map[string]bool
+	if c.Nodes.Err == nil {
+		nowhere, _, _ = unoffered(c)
+	}
 	for _, p := range c.Profiles.Value {
 		describe := "kubectl describe inferenceprofile " + p.Name
 		condition := meta.FindStatusCondition(p.Status.Conditions, "Usable")
@@ -31,15 +35,47 @@ func profiles(c *Cluster) []Line {
 			lines = append(lines, wrong(check, "kubectl edit inferenceprofile "+p.Name, "%v", err))
 		case condition == nil || condition.ObservedGeneration != p.Generation:
 			lines = append(lines, wrong(check, "kubectl -n "+c.System+" logs deployment/"+Webhook, "the webhook has not looked at profile %s", p.Name))
-		case condition.Status != metav1.ConditionTrue && condition.Reason == profile.NoNode: // see devices
+		case condition.Status != metav1.ConditionTrue && condition.Reason == profile.NoNode && nowhere[p.Name]: // see devices
 		case condition.Status != metav1.ConditionTrue:
 			lines = append(lines, wrong(check, describe, "profile %s is not usable: %s", p.Name, condition.Message))
 		}
 	}
-	if len(lines) == 0 {
-		lines = append(lines, ok(check, "%s, valid and usable", count(len(c.Profiles.Value), "profile")))
+	if len(lines) > 0 {
+		return lines
 	}
-	return lines
+	if len(nowhere) > 0 {
+		return []Line{ok(check, "%s, valid; no node offers what %s can use", count(len(c.Profiles.Value), "profile"), list(slices.Sorted(maps.Keys(nowhere))))}
+	}
+	return []Line{ok(check, "%s, valid and usable", count(len(c.Profiles.Value), "profile"))}
+}
+
+// unoffered are the profiles of which no node offers the resources of any variant, all
+// resources that profiles name, and those of them that no node offers.
+func unoffered(c *Cluster) (profiles, needed, nowhere map[string]bool) {
+	offered := map[string]bool{}
+	for _, n := range c.Nodes.Value {
+		for name, q := range n.Status.Allocatable {
+			offered[string(name)] = offered[string(name)] || q.Sign() > 0
+		}
+	}
+	profiles, needed, nowhere = map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, p := range c.Profiles.Value {
+		somewhere := len(p.Spec.Variants) == 0
+		for _, v := range p.Spec.Variants {
+			lacks := false
+			for _, r := range accel.DeviceResources(v.Limits) {
+				needed[r] = true
+				if !offered[r] {
+					lacks, nowhere[r] = true, true
+				}
+			}
+			somewhere = somewhere || !lacks
+		}
+		if !somewhere {
+			profiles[p.Name] = true
+		}
+	}
+	return profiles, needed, nowhere
 }
 
 func count(n int, what string) string {
@@ -59,29 +95,10 @@ func devices(c *Cluster) []Line {
 	case c.Nodes.Err != nil:
 		return []Line{unread(check, c.Nodes.Err, "list nodes", "there are no nodes", "")}
 	}
-	offered := map[string]bool{}
-	for _, n := range c.Nodes.Value {
-		for name, q := range n.Status.Allocatable {
-			offered[string(name)] = offered[string(name)] || q.Sign() > 0
-		}
-	}
 	var lines []Line
-	needed, nowhere := map[string]bool{}, map[string]bool{}
-	for _, p := range c.Profiles.Value {
-		somewhere := false
-		for _, v := range p.Spec.Variants {
-			lacks := false
-			for _, r := range accel.DeviceResources(v.Limits) {
-				needed[r] = true
-				if !offered[r] {
-					lacks, nowhere[r] = true, true
-				}
-			}
-			somewhere = somewhere || !lacks
-		}
-		if !somewhere && len(p.Spec.Variants) > 0 {
-			lines = append(lines, wrong(check, "kubectl describe nodes", "profile %s can run nowhere: no node offers any resource that it names; install their device plugins, or change the profile", p.Name))
-		}
+	profiles, needed, nowhere := unoffered(c)
+	for _, p := range slices.Sorted(maps.Keys(profiles)) {
+		lines = append(lines, wrong(check, "kubectl describe nodes", "profile %s can run nowhere: no node offers any resource that it names; install their device plugins, or change the profile", p))
 	}
 	lines = append(lines, unserved(c, needed)...)
 	if len(lines) > 0 {

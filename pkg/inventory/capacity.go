@@ -76,17 +76,20 @@ func (n *Node) Fits(needs resources.Amounts, fresh bool) int64 {
 
 // FitsEmpty is how many pods with these needs would fit on the node if it were
 // empty, by what is allocatable.
-func (n *Node) FitsEmpty(needs resources.Amounts) int64 {
+func (n *Node) FitsEmpty(needs resources.Amounts) int64 { return n.fitsEmpty(n.Allocatable, needs) }
+
+// fitsEmpty is FitsEmpty of a node that has these amounts.
+func (n *Node) fitsEmpty(has, needs resources.Amounts) int64 {
 	if !n.known {
 		return 0
 	}
 	total := n.MaxPods
 	for _, d := range needs.Devices {
-		total = fit(total, n.Allocatable.Device(d.Resource), d.Count)
+		total = fit(total, has.Device(d.Resource), d.Count)
 	}
-	total = fit(total, n.Allocatable.CPU, needs.CPU)
-	total = fit(total, n.Allocatable.Memory, needs.Memory)
-	total = fit(total, n.Allocatable.Storage, needs.Storage)
+	total = fit(total, has.CPU, needs.CPU)
+	total = fit(total, has.Memory, needs.Memory)
+	total = fit(total, has.Storage, needs.Storage)
 	return max(0, total)
 }
 

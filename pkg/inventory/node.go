@@ -105,12 +105,9 @@ func (n *Node) Age(now time.Time) (age time.Duration, ok bool) {
 // Has reports whether the node has what a pod needs, were it empty and all its devices
 // healthy, and these labels. Whom it takes is not looked at.
 func (n *Node) Has(needs resources.Amounts, labels map[string]string) bool {
-	for _, d := range needs.Devices {
-		if n.Capacity.Device(d.Resource) < d.Count {
-			return false
-		}
-	}
-	if needs.CPU > n.Allocatable.CPU || needs.Memory > n.Allocatable.Memory || needs.Storage > n.Allocatable.Storage {
+	healthy := n.Allocatable
+	healthy.Devices = n.Capacity.Devices
+	if n.fitsEmpty(healthy, needs) == 0 {
 		return false
 	}
 	for key, value := range labels {

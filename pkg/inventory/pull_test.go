@@ -46,7 +46,7 @@ func TestHas(t *testing.T) {
 	n := NodeOf(&corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: "g", Labels: map[string]string{"site": "oven"}},
 		Spec:       corev1.NodeSpec{Unschedulable: true},
-		Status:     corev1.NodeStatus{Capacity: corev1.ResourceList{"x/gpu": resource.MustParse("2")}, Allocatable: corev1.ResourceList{"cpu": resource.MustParse("4"), "x/gpu": resource.MustParse("0")}},
+		Status:     corev1.NodeStatus{Capacity: corev1.ResourceList{"x/gpu": resource.MustParse("2")}, Allocatable: corev1.ResourceList{"cpu": resource.MustParse("4"), "pods": resource.MustParse("110"), "x/gpu": resource.MustParse("0")}},
 	})
 	for name, tc := range map[string]struct {
 		needs  corev1.ResourceList

@@ -19,6 +19,9 @@ const (
 	// interval is how often every profile's status is compared with what is observed:
 	// what could not be written is tried again then.
 	interval = 10 * time.Second
+	// spacing is the least time between two comparisons. Each write comes back as a change
+	// of its profile, and each counts the nodes.
+	spacing = time.Second
 	// timeout is how long one write may take.
 	timeout = 5 * time.Second
 )
@@ -91,6 +94,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for all := true; ; {
+		begun := time.Now()
 		profiles := w.take(all)
 		observed := w.observe(profiles)
 		for i, p := range profiles {
@@ -110,6 +114,11 @@ func (w *Writer) Run(ctx context.Context) error {
 			all = false
 		case <-tick.C:
 			all = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(spacing - time.Since(begun)):
 		}
 	}
 }
