@@ -70,7 +70,7 @@ and says what kube-scheduler needs to ask its extender.`,
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	root.PersistentFlags().SortFlags = false
 	c.add(root.PersistentFlags())
-	root.AddCommand(explainCommand(c), queueCommand(c), topCommand(c), nodesCommand(c), decisionsCommand(c),
+	root.AddCommand(explainCommand(c), queueCommand(c), topCommand(c), nodesCommand(c), decisionsCommand(c), uiCommand(c),
 		checkCommand(c), schedulerConfigCommand(c), versionCommand())
 	c.completeGlobal(root)
 	return root

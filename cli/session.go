@@ -34,16 +34,10 @@ type session struct {
 func (s *session) read(ctx context.Context, look look) (picture, error) {
 	if s.extenders == nil {
 		s.held, s.cancel = context.WithCancel(ctx)
-		found, err := pages.Find(s.held, s.view.where)
-		if err == nil && found.Len() == 0 {
-			err = s.view.absent(ctx, found.Unready())
-		}
-		if unreachable := new(url.Error); errors.As(err, &unreachable) {
-			err = fmt.Errorf("the API server cannot be reached, to find the extender: %w", err)
-		}
+		found, err := s.view.find(s.held)
 		if err != nil {
 			s.end()
-			return picture{}, s.view.explain(ctx, err)
+			return picture{}, err
 		}
 		s.extenders = found
 	}
@@ -55,6 +49,22 @@ func (s *session) read(ctx context.Context, look look) (picture, error) {
 		s.end() // the next look connects anew
 	}
 	return picture{}, s.view.explain(ctx, err)
+}
+
+// find finds the extenders that are ready, of which there is one at least. Ports are
+// forwarded until ctx ends.
+func (v *view) find(ctx context.Context) (*pages.Extenders, error) {
+	found, err := pages.Find(ctx, v.where)
+	if err == nil && found.Len() == 0 {
+		err = v.absent(ctx, found.Unready())
+	}
+	if unreachable := new(url.Error); errors.As(err, &unreachable) {
+		err = fmt.Errorf("the API server cannot be reached, to find the extender: %w", err)
+	}
+	if err != nil {
+		return nil, v.explain(ctx, err)
+	}
+	return found, nil
 }
 
 func (s *session) end() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
 
 	"heteroaccel.io/cli/pages"
@@ -63,16 +64,24 @@ func viewCommand(c *cluster, cmd *cobra.Command, read func(cmd *cobra.Command, a
 		if err != nil {
 			return err
 		}
+		if err := v.prepare(); err != nil {
+			return err
+		}
 		return v.show(cmd, look)
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVarP(&v.form, "output", "o", table, "form of the output: "+allForms+"; default: a table")
 	fs.BoolVarP(&v.watch, "watch", "w", false, "show it again whenever it changes, until Ctrl-C: in place on a terminal")
-	fs.StringVar(&v.where.URL, "extender-url", "", "URL of the extender's pages; default: a port is forwarded to an extender")
-	fs.StringVar(&v.where.CA, "extender-ca", "", "file of the CA of an --extender-url with https, which gets the token of the kubeconfig")
+	v.addWhere(fs)
 	complete(cmd, "output", asJSON, asYAML, wide)
 	return cmd
+}
+
+// addWhere declares the flags that say where the pages are.
+func (v *view) addWhere(fs *pflag.FlagSet) {
+	fs.StringVar(&v.where.URL, "extender-url", "", "URL of the extender's pages; default: a port is forwarded to an extender")
+	fs.StringVar(&v.where.CA, "extender-ca", "", "file of the CA of an --extender-url with https, which gets the token of the kubeconfig")
 }
 
 // withHTTPS is the error of a CA that nothing is verified with.
@@ -85,12 +94,6 @@ func withHTTPS(url, ca string) error {
 
 // show prints what look reads, once or again and again.
 func (v *view) show(cmd *cobra.Command, look look) error {
-	config, err := v.cluster.rest()
-	if err != nil && !strings.HasPrefix(v.where.URL, "http://") {
-		return err
-	}
-	v.where.REST = config // nil where nobody is asked but the URL
-	v.where.Namespace = v.cluster.system
 	s := &session{view: v}
 	defer s.end()
 	frame := func(ctx context.Context) (watch.Frame, error) {

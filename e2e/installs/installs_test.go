@@ -50,6 +50,11 @@ func TestInstalls(t *testing.T) {
 				way.checked(t)
 			}
 			pod := readmeRuns(t, shared.Root)
+			imageState(t, "face-recognition", pod.Annotations[accel.SelectedAnnotation]+":pulled")
+			if way.name == "edge" {
+				imageFails(t)
+				pageFollows(t)
+			}
 			noRestarts(t)
 			if way.upgrade != "" {
 				upgraded(t, way.upgrade, "registry.example/heteroaccel/heteroaccel:"+upgradedTag, 0)
@@ -158,6 +163,42 @@ func readmeRuns(t *testing.T, root string) (pod corev1.Pod) {
 		t.Errorf("it has the kind %q and the image %q", kind, pod.Spec.Containers[0].Image)
 	}
 	return pod
+}
+
+// imageState waits until kubectl shows what became of the image of one variant of a profile,
+// such as "GPU:pulled".
+func imageState(t *testing.T, name, want string) {
+	t.Helper()
+	eventually(t, "kubectl get infp shows "+want, func(ctx context.Context) error {
+		said, err := shared.Kubectl(ctx, "get", "infp", name)
+		if err == nil && !strings.Contains(said, want) {
+			err = fmt.Errorf("it shows\n%s", said)
+		}
+		return err
+	})
+}
+
+// imageFails: of a profile whose only image no kubelet can pull, kubectl shows the
+// kubelet's words, and it is not usable.
+func imageFails(t *testing.T) {
+	t.Helper()
+	apply := func(object string) {
+		if said, err := shared.KubectlInput(t.Context(), object, "apply", "-f", "-"); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+	}
+	apply(`{"apiVersion": "heteroaccel.io/v1alpha1", "kind": "InferenceProfile", "metadata": {"name": "no-image"},
+		"spec": {"variants": [{"accelerator": "CPU", "image": "registry.invalid/nobody/has:this", "limits": {"cpu": "100m"}}]}}`)
+	run(t, "kubectl wait infp/no-image --for=condition=Usable --timeout=60s")
+	apply(`{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "no-image", "namespace": "default",
+		"annotations": {"heteroaccel.io/inference": "no-image", "heteroaccel.io/accelerator": "any"}},
+		"spec": {"containers": [{"name": "inference", "image": "mine"}], "terminationGracePeriodSeconds": 0}}`)
+	imageState(t, "no-image", "CPU:failed")
+	run(t, "kubectl wait infp/no-image --for=condition=Usable=false --timeout=60s")
+	if said := run(t, "kubectl get infp no-image -o wide"); !strings.Contains(said, "no image could be pulled") || !strings.Contains(said, "registry.invalid") {
+		t.Errorf("it says\n%s", said)
+	}
+	run(t, "kubectl delete pod/no-image infp/no-image")
 }
 
 // noRestarts: nothing of ours was started twice.

@@ -38,6 +38,7 @@ export function openPod(ask, decisions, namespace, name) {
         ["Inference", p.inference], ["Kind", p.kind], ["Node", p.node || (waits ? "none yet" : "")], ["Phase", p.phase], ["Age", p.created ? ago(p.created) : ""],
         ["Why this kind", p.reason], ["kube-scheduler", p.verdict], ["Extender", p.askedMessage],
         ["It would run if", waits && wants(waits)],
+        ["In a terminal", el("code", {}, `kubectl heteroaccel explain -n ${namespace} ${name}`)],
       ]),
       ...(waits && waits.nodes && waits.nodes.length ? [table("Nodes with this kind", ["Node", "State", "Because"], waits.nodes.slice(0, 100).map((n) => [n.node, n.state, n.message]))] : []),
       ...(p.filter && p.filter.nodes.length ? [table("Rejected by the extender", ["Node", "Because"], p.filter.nodes.map((n) => [n.node, n.message]))] : []),
