@@ -59,9 +59,10 @@ lint: ## Check formatting, dependencies, vet and staticcheck
 	@./e2e/lint.sh
 
 # From nothing two of them compile Helm and the command line program for six systems.
-unit: ## Test the packages, with the race detector
+unit: ## Test the packages, with the race detector but for the manifests
 	@./e2e/needs.sh cc
-	go test -race -timeout 40m $$(go list ./... | grep -v /e2e)
+	go test -race -timeout 40m $$(go list ./... | grep -vE '/(e2e|deploy)(/|$$)')
+	go test -timeout 40m ./deploy/... # in one goroutine
 
 # Tests that compile and run programs, or read the whole tree, are never cached:
 # the result may be that of another program.
