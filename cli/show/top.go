@@ -65,7 +65,14 @@ func TopOf(nodes pages.Nodes, pods pages.Pods) Top {
 		uses := usesOf(n)
 		for _, kind := range slices.Sorted(maps.Keys(uses)) {
 			u := uses[kind]
+			cordoned := n.Cordoned && u.Idle > 0
+			if n.Cordoned {
+				u.Blocked, u.Idle = u.Blocked+u.Idle, 0
+			}
 			of(kind).add(*u)
+			if cordoned && kind != cpu {
+				of(kind).Notes = append(of(kind).Notes, "on a cordoned node")
+			}
 			if kind != cpu || len(uses) == 1 { // what concerns the node stands in one row alone
 				u.Notes = append(nodeNotes(n, kind), u.Notes...)
 			}

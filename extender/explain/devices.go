@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"heteroaccel.io/extender/live"
 	"heteroaccel.io/extender/placement"
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
@@ -41,6 +42,8 @@ type deviceView struct {
 	State string `json:"state"`
 	// Holders are the pods that hold it now.
 	Holders []holderView `json:"holders"`
+
+	share live.Share
 }
 
 // holderView is a pod that holds slots of a device, without a name if it is not shown.
@@ -97,7 +100,7 @@ func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unmapped []
 				}
 			}
 		}
-		v.State = state(d, v.Holders, fresh)
+		v.State, v.share = state(d, v.Holders, fresh)
 		devices = append(devices, v)
 	}
 	for resource := range alike {
@@ -112,10 +115,10 @@ func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unmapped []
 	return devices, unmapped
 }
 
-// state is the word for a device. Without fresh telemetry, or with unknown
+// state is the word for a device, and what of it is in use or free. Without fresh telemetry, or with unknown
 // health, a device that no pod holds is unknown, not idle: it may be unhealthy or
 // in external use.
-func state(d accel.Device, holders []holderView, fresh bool) string {
+func state(d accel.Device, holders []holderView, fresh bool) (string, live.Share) {
 	var held int64
 	for _, h := range holders {
 		held += h.Slots
@@ -123,17 +126,18 @@ func state(d accel.Device, holders []holderView, fresh bool) string {
 	slots := int64(d.Slots)
 	switch {
 	case fresh && d.Health == accel.Unhealthy:
-		return "unhealthy"
+		return "unhealthy", live.Share{Total: 1}
 	case fresh && d.ExternalUse != "":
-		return "external (" + d.ExternalUse + ")"
+		return "external (" + d.ExternalUse + ")", live.Share{Total: 1}
 	case held > 0 && slots > 1:
-		return fmt.Sprintf("shared %d of %d", held, slots)
+		busy := float64(min(held, slots)) / float64(slots)
+		return fmt.Sprintf("shared %d of %d", held, slots), live.Share{Total: 1, Busy: busy, Idle: 1 - busy}
 	case held > 0:
-		return "busy"
+		return "busy", live.Share{Total: 1, Busy: 1}
 	case !fresh || d.Allocated < 0 || d.Health == accel.HealthUnknown:
-		return "unknown"
+		return "unknown", live.Share{Total: 1}
 	default:
-		return "idle"
+		return "idle", live.Share{Total: 1, Idle: 1}
 	}
 }
 

@@ -41,13 +41,14 @@ func liveNode(n *inventory.Node, v *nodeView) live.Node {
 	}
 	for _, d := range v.Devices {
 		row.Devices = append(row.Devices, live.Device{
-			Kind: d.Kind, ID: d.ID, Model: d.Model, State: d.State, Reason: d.Reason, Load: tens(d.Load), Holders: liveHolders(d.Holders),
+			Kind: d.Kind, ID: d.ID, Model: d.Model, State: d.State, Reason: d.Reason, Load: tens(d.Load), Holders: liveHolders(d.Holders), Share: d.share,
 		})
 	}
 	row.Unmapped = liveHolders(v.Unmapped)
 	for _, r := range v.unreported() {
 		if len(r.Kinds) > 0 { // of other resources nobody knows what they are for
 			d := live.Device{Kind: r.Kinds[0], ID: r.name(), State: fmt.Sprintf("%d of %d free", r.Usable, r.Allocatable)}
+			d.Share = live.Share{Total: float64(r.Allocatable), Busy: float64(r.Allocatable - r.Usable), Idle: float64(r.Usable)}
 			for _, p := range holdersOf(n, r.Resource) {
 				d.Holders = append(d.Holders, live.Holder{Namespace: p.Namespace, Pod: p.Name})
 			}

@@ -2,9 +2,7 @@ package live
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 
 	"heteroaccel.io/pkg/accel"
 )
@@ -20,12 +18,10 @@ func count(nodes map[string]*row[Node], pods map[string]*row[Pod]) []Kind {
 		return kinds[k]
 	}
 	for _, n := range nodes {
-		cpu := of(accel.CPU)
-		cpu.Total += n.value.CPU.Cores
-		cpu.Idle += n.value.CPU.Free
-		cpu.Busy += n.value.CPU.Cores - n.value.CPU.Free
+		cores, free := n.value.CPU.Cores, n.value.CPU.Free
+		of(accel.CPU).add(Share{cores, cores - free, free}, n.value.Cordoned)
 		for i := range n.value.Devices {
-			of(n.value.Devices[i].Kind).add(&n.value.Devices[i])
+			of(n.value.Devices[i].Kind).add(n.value.Devices[i].Share, n.value.Cordoned)
 		}
 	}
 	for _, p := range pods {
@@ -49,29 +45,11 @@ func count(nodes map[string]*row[Node], pods map[string]*row[Pod]) []Kind {
 	return all
 }
 
-// add counts a device, or the slots of one that is shared or has no telemetry.
-func (k *Kind) add(d *Device) {
-	var n, m float64
-	switch {
-	case d.State == "idle":
-		k.Total++
-		k.Idle++
-	case d.State == "busy":
-		k.Total++
-		k.Busy++
-	case strings.HasPrefix(d.State, "shared "):
-		if _, err := fmt.Sscanf(d.State, "shared %g of %g", &n, &m); err == nil && m > 0 {
-			k.Total++
-			k.Busy += n / m
-			k.Idle += 1 - n/m
-		}
-	case strings.HasSuffix(d.State, " free"):
-		if _, err := fmt.Sscanf(d.State, "%g of %g free", &n, &m); err == nil {
-			k.Total += m
-			k.Idle += n
-			k.Busy += m - n
-		}
-	default: // unhealthy, used outside Kubernetes, or unknown
-		k.Total++
+// add counts what is in use, and what a pod could get.
+func (k *Kind) add(s Share, cordoned bool) {
+	k.Total += s.Total
+	k.Busy += s.Busy
+	if !cordoned {
+		k.Idle += s.Idle
 	}
 }

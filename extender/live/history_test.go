@@ -139,22 +139,25 @@ func TestEstimates(t *testing.T) {
 }
 
 // TestCount: each device is one of its kind, whatever its state, and a shared one is in
-// part idle.
+// part idle; nothing is idle on a node that is cordoned.
 func TestCount(t *testing.T) {
 	nodes, pods := newTable[Node](), newTable[Pod]()
-	device := func(kind, state string) Device { return Device{Kind: accel.Kind(kind), State: state} }
+	device := func(kind string, total, busy, idle float64) Device {
+		return Device{Kind: accel.Kind(kind), Share: Share{total, busy, idle}}
+	}
 	nodes.set("a", Node{Name: "a", CPU: CPU{Cores: 8, Free: 3}, Devices: []Device{
-		device("GPU", "idle"), device("GPU", "busy"), device("GPU", "unhealthy"), device("GPU", "external (ffmpeg)"), device("GPU", "unknown"),
-		device("NPU", "shared 1 of 4"), device("FPGA", "2 of 3 free"), device("FPGA", "busy, or so"),
+		device("GPU", 1, 0, 1), device("GPU", 1, 1, 0), device("GPU", 1, 0, 0), device("GPU", 1, 0, 0), device("GPU", 1, 0, 0),
+		device("NPU", 1, .25, .75), device("FPGA", 3, 1, 2), device("FPGA", 1, 0, 0),
 	}}, 1)
+	nodes.set("c", Node{Name: "c", Cordoned: true, CPU: CPU{Cores: 2, Free: 1}, Devices: []Device{device("GPU", 1, 0, 1), device("NPU", 1, .5, .5)}}, 1)
 	nodes.set("b", Node{Name: "b", CPU: CPU{Cores: 4, Free: 4}}, 1)
 	pods.set("default/w", Pod{Kind: "GPU", Waits: true}, 1)
 	pods.set("default/r", Pod{Kind: "GPU", Node: "a"}, 1)
 	want := []Kind{
-		{Kind: "CPU", Total: 12, Idle: 7, Busy: 5},
+		{Kind: "CPU", Total: 14, Idle: 7, Busy: 6},
 		{Kind: "FPGA", Total: 4, Idle: 2, Busy: 1},
-		{Kind: "GPU", Total: 5, Idle: 1, Busy: 1, Waiting: 1},
-		{Kind: "NPU", Total: 1, Idle: .75, Busy: .25},
+		{Kind: "GPU", Total: 6, Idle: 1, Busy: 1, Waiting: 1},
+		{Kind: "NPU", Total: 2, Idle: .75, Busy: .75},
 	}
 	if diff := cmp.Diff(want, count(nodes.rows, pods.rows)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

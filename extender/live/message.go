@@ -77,7 +77,14 @@ type Device struct {
 	// Load is the busy part, in percent and steps of ten; nil if it is not known.
 	Load    *int     `json:"load,omitempty"`
 	Holders []Holder `json:"holders,omitempty"`
+
+	// Share is what of it is in which state, by which kinds are counted.
+	Share Share `json:"-"`
 }
+
+// Share is how many devices there are, or parts of one that is shared, how many of them
+// are busy, and how many idle. The rest is unhealthy, used outside Kubernetes or unknown.
+type Share struct{ Total, Busy, Idle float64 }
 
 // Holder is a pod that has a device, without a name if it is not shown.
 type Holder struct {
@@ -115,7 +122,8 @@ type Pod struct {
 // it. Of the CPU they are cores.
 type Kind struct {
 	Kind accel.Kind `json:"kind"`
-	// Total is Idle, Busy and the rest: unhealthy, used outside Kubernetes or unknown.
+	// Total is Idle, Busy and the rest: unhealthy, used outside Kubernetes, unknown, or
+	// on a node that is cordoned.
 	Total   float64 `json:"total"`
 	Idle    float64 `json:"idle"`
 	Busy    float64 `json:"busy"`
