@@ -21,9 +21,8 @@ func pageFollows(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(shared.Root, "bin", "heteroaccel"), "ui")
+	cmd := exec.Command(filepath.Join(shared.Root, "bin", "heteroaccel"), "ui")
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+shared.Kubeconfig())
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +32,7 @@ func pageFollows(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = cmd.Process.Kill() }() // it has ended, unless the test fails
 	line, err := bufio.NewReader(out).ReadString('\n')
 	fields := strings.Fields(line)
 	if err != nil || len(fields) < 4 {
@@ -66,8 +66,10 @@ func pageFollows(t *testing.T) {
 	run(t, "kubectl -n heteroaccel-system delete pod -l app.kubernetes.io/name=heteroaccel-extender")
 	run(t, "kubectl -n heteroaccel-system rollout status deployment/heteroaccel-extender --timeout=2m")
 	eventually(t, "the page of the extender that followed", func(context.Context) error { return page("/live") })
-	cancel()
-	if err := cmd.Wait(); err != nil {
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || said.Len() > 0 {
 		t.Errorf("heteroaccel ui ended with %v: %s", err, said.String())
 	}
 }
