@@ -15,8 +15,8 @@ import (
 )
 
 // decisionsShown: what the webhook decides is on the extender's page and a line in the
-// webhook's log each: also about a pod that was denied, and so does not exist, and one
-// that was recreated; and none of it about a dry run. An extender that is restarted reads
+// webhook's log each: also about a pod that was denied, and so does not exist, one that
+// the API server denied after us, and one that was recreated; and none of it about a dry run. An extender that is restarted reads
 // it anew.
 func decisionsShown(t *testing.T, s *stack.Stack) {
 	namespace(t, s, "told")
@@ -33,6 +33,12 @@ func decisionsShown(t *testing.T, s *stack.Stack) {
 	dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
 	if _, err := pods.Create(t.Context(), anyPod("dry", "face-recognition", "any", inNamespace("told")), dry); err != nil {
 		t.Fatal(err)
+	}
+	// The API server looks at fields after the webhook did.
+	invalid := anyPod("invalid", "face-recognition", "any", inNamespace("told"))
+	invalid.Spec.Containers[0].TerminationMessagePolicy = "Nonsense"
+	if _, err := pods.Create(t.Context(), invalid, metav1.CreateOptions{}); err == nil {
+		t.Fatal("a pod with a field of no meaning was created")
 	}
 	shown := func(ctx context.Context) error {
 		text, err := stack.Get(ctx, s.URL("extender", "/decisions?format=json"))
@@ -59,8 +65,11 @@ func decisionsShown(t *testing.T, s *stack.Stack) {
 				return fmt.Errorf("want %q once in:\n%s", want, said)
 			}
 		}
-		if len(got) != 4 {
-			return fmt.Errorf("want four decisions: %s", said)
+		if strings.Count(said, " invalid ") != 2 || strings.Count(said, "lapsed invalid ") != 1 {
+			return fmt.Errorf("want that a pod was admitted and not created: %s", said)
+		}
+		if len(got) != 6 {
+			return fmt.Errorf("want six decisions: %s", said)
 		}
 		return nil
 	}
@@ -70,7 +79,7 @@ func decisionsShown(t *testing.T, s *stack.Stack) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`did you mean face-recognition?`, `"message":"pod recreated for another kind"`, `"message":"pod admitted: it waits for an accelerator"`} {
+	for _, want := range []string{`did you mean face-recognition?`, `"message":"pod recreated for another kind"`, `"message":"pod admitted: it waits for an accelerator"`, `"message":"reservation lapsed: its pod was not created"`} {
 		if !strings.Contains(string(log), want) {
 			t.Errorf("the webhook's log lacks %s", want)
 		}

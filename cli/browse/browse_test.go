@@ -80,7 +80,7 @@ func TestRequests(t *testing.T) {
 }
 
 // TestAnotherExtender: a stream comes as it is written; when its extender goes away the next
-// request says so, and the one after that has another.
+// request reports that, and the one after that has another.
 func TestAnotherExtender(t *testing.T) {
 	a, b := extender(t, "a"), extender(t, "b")
 	next := []*httptest.Server{a, b}

@@ -22,7 +22,7 @@ func TestState(t *testing.T) {
 		"held by one of four":      {accel.Device{Slots: 4}, one, false, "shared 1 of 4", live.Share{Total: 1, Busy: .25, Idle: .75}},
 		"held by more than it has": {accel.Device{Slots: 2}, []holderView{{Slots: 3}}, false, "shared 3 of 2", live.Share{Total: 1, Busy: 1}},
 		"unhealthy":                {accel.Device{Slots: 1, Health: accel.Unhealthy}, one, false, "unhealthy", live.Share{Total: 1}},
-		"used from outside":        {accel.Device{Slots: 1, ExternalUse: "ffmpeg"}, nil, false, "external (ffmpeg)", live.Share{Total: 1}},
+		"in external use":          {accel.Device{Slots: 1, ExternalUse: "ffmpeg"}, nil, false, "external (ffmpeg)", live.Share{Total: 1}},
 		"of unknown health":        {accel.Device{Slots: 1, Health: accel.HealthUnknown}, nil, false, "unknown", live.Share{Total: 1}},
 		"stale":                    {accel.Device{Slots: 1, Health: accel.Healthy}, nil, true, "unknown", live.Share{Total: 1}},
 		"stale, and held":          {accel.Device{Slots: 1, Health: accel.Healthy}, one, true, "busy", live.Share{Total: 1, Busy: 1}},
