@@ -126,9 +126,10 @@ func (p *Page) Click(selector, text string) error {
 	return err
 }
 
-// Type types a text into the first element that a CSS selector finds, and Enter.
+// Type types a text into the first element that a CSS selector finds, in the place of what
+// it has, and Enter.
 func (p *Page) Type(selector, text string) error {
-	found, err := Evaluate[bool](p, fmt.Sprintf(`(() => { const e = document.querySelector(%q); e?.focus(); return e === document.activeElement; })()`, selector))
+	found, err := Evaluate[bool](p, fmt.Sprintf(`(() => { const e = document.querySelector(%q); e?.focus(); e?.select?.(); return e === document.activeElement; })()`, selector))
 	if err == nil && !found {
 		err = fmt.Errorf("nothing can be typed into %s", selector)
 	}
