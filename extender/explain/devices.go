@@ -115,9 +115,9 @@ func devicesOf(n *inventory.Node, fresh bool) (devices []deviceView, unmapped []
 	return devices, unmapped
 }
 
-// state is the word for a device, and what of it is in use or free. Without fresh telemetry, or with unknown
-// health, a device that no pod holds is unknown, not idle: it may be unhealthy or
-// in external use.
+// state is the word for a device, and what of it is in use or free. Without fresh
+// telemetry, or with unknown health, a device that no pod holds is unknown, not idle: it
+// may be unhealthy or in external use.
 func state(d accel.Device, holders []holderView, fresh bool) (string, live.Share) {
 	var held int64
 	for _, h := range holders {
