@@ -124,11 +124,11 @@ type waits struct {
 func (w *waits) see(pods []*inventory.Pod) {
 	started := make(map[types.UID]bool, len(pods))
 	for _, p := range pods {
-		if p.Run == nil || p.Run.Created.IsZero() || p.Run.Started.IsZero() {
+		if p.Managed == nil || p.Run == nil || p.Run.Created.IsZero() || p.Run.Started.IsZero() {
 			continue
 		}
 		if started[p.UID] = true; w.started != nil && !w.started[p.UID] {
-			w.waited = append(w.waited, max(0, p.Run.Started.Sub(p.Run.Created)))
+			w.waited = append(w.waited, max(0, p.Run.Started.Sub(p.First())))
 		}
 	}
 	w.started = started

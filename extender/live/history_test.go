@@ -87,21 +87,23 @@ func TestTenuresAreBounded(t *testing.T) {
 	}
 }
 
-// TestWaits: a pod counts once, when it starts, and those that had started before anybody
-// looked do not.
+// TestWaits: a pod counts once, when it starts, from the first admission of those that it
+// replaces; and those that had started before anybody looked do not.
 func TestWaits(t *testing.T) {
 	pod := func(uid string, waited time.Duration) *inventory.Pod {
 		r := &inventory.Run{Created: noon}
 		if waited >= 0 {
 			r.Started = noon.Add(waited)
 		}
-		return &inventory.Pod{UID: types.UID(uid), Run: r}
+		return &inventory.Pod{UID: types.UID(uid), Run: r, Managed: &inventory.Managed{}}
 	}
+	recreated := pod("recreated", 2*time.Second)
+	recreated.Managed.FirstAdmitted = noon.Add(-time.Minute)
 	var w waits
 	w.see([]*inventory.Pod{pod("before", time.Second), pod("a", -1), {UID: "not ours"}})
-	w.see([]*inventory.Pod{pod("before", time.Second), pod("a", 3*time.Second), pod("short", 0)})
+	w.see([]*inventory.Pod{pod("before", time.Second), pod("a", 3*time.Second), pod("short", 0), recreated})
 	w.see([]*inventory.Pod{pod("a", 3*time.Second)})
-	if diff := cmp.Diff([]time.Duration{3 * time.Second, 0}, w.take()); diff != "" {
+	if diff := cmp.Diff([]time.Duration{3 * time.Second, 0, 62 * time.Second}, w.take()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if again := w.take(); len(again) > 0 {

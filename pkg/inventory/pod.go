@@ -91,6 +91,16 @@ type Managed struct {
 // Key is "namespace/name".
 func (p *Pod) Key() string { return p.Namespace + "/" + p.Name }
 
+// First is when the first of the pods was admitted that p, which the webhook admitted,
+// replaces, or p itself: its deadline and its wait count from then. It is a whole second
+// where its record does not tell, and zero where nothing does.
+func (p *Pod) First() time.Time {
+	if p.Managed.FirstAdmitted.IsZero() && p.Run != nil {
+		return p.Run.Created
+	}
+	return p.Managed.FirstAdmitted
+}
+
 func (p *Pod) name() types.NamespacedName {
 	return types.NamespacedName{Namespace: p.Namespace, Name: p.Name}
 }

@@ -39,10 +39,6 @@ func (l *Learner) countDeadline(p *inventory.Pod) {
 	if deadline <= 0 {
 		return
 	}
-	first := p.Managed.FirstAdmitted
-	if first.IsZero() {
-		first = p.Run.Created
-	}
 	// The API cuts the time at which it ended to whole seconds: it was less than a second
 	// later, and before it was seen here.
 	ended := p.Run.Ended.Add(time.Second)
@@ -50,7 +46,7 @@ func (l *Learner) countDeadline(p *inventory.Pod) {
 		ended = now
 	}
 	outcome := kept
-	if ended.Sub(first) > deadline {
+	if ended.Sub(p.First()) > deadline {
 		outcome = missed
 	}
 	l.deadlines.WithLabelValues(outcome).Inc()

@@ -67,17 +67,13 @@ func (c *Collector) Started(p *inventory.Pod) {
 // waited is how long a pod waited that has started, as was seen now. The API cuts the time
 // to whole seconds: within that second our own clock decides.
 func waited(p *inventory.Pod, now time.Time) time.Duration {
-	first := p.Managed.FirstAdmitted
-	if first.IsZero() {
-		first = p.Run.Created
-	}
 	started := p.Run.Started
 	if latest := started.Add(time.Second); now.After(latest) {
 		started = latest
 	} else if now.After(started) {
 		started = now
 	}
-	return max(0, started.Sub(first))
+	return max(0, started.Sub(p.First()))
 }
 
 // Describe is of prometheus.Collector.
