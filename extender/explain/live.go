@@ -150,7 +150,7 @@ func (s *Pages) now(w http.ResponseWriter, r *http.Request) {
 		serve.Error(w, http.StatusServiceUnavailable, "%v", err)
 		return
 	}
-	serve.JSON(w, http.StatusOK, s.board.Snapshot(who))
+	serve.JSON(w, http.StatusOK, s.board.Snapshot(r.Context(), who))
 }
 
 // tenuresView is who had a device in the last hour.

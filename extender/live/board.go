@@ -46,6 +46,9 @@ type Board struct {
 
 	// looked is signalled when somebody begins to look.
 	looked chan struct{}
+	// reads are those who wait until the state is read, and readAt when it last was.
+	reads  chan chan struct{}
+	readAt time.Time
 
 	mu sync.RWMutex
 	// change counts the times at which something was found to have changed, from 1: a
@@ -78,7 +81,7 @@ type Board struct {
 // New returns a board; Run keeps it up to date.
 func New(c Config) *Board {
 	return &Board{
-		Config: c, id: rand.Text(), began: c.Inventory.Now(), looked: make(chan struct{}, 1), change: 1, changed: make(chan struct{}),
+		Config: c, id: rand.Text(), began: c.Inventory.Now(), looked: make(chan struct{}, 1), reads: make(chan chan struct{}), change: 1, changed: make(chan struct{}),
 		kinds: []Kind{}, // a point's are never null
 		nodes: newTable[Node](), pods: newTable[Pod](), read: map[string]*inventory.Node{}, fresh: map[string]bool{},
 		history: newHistory(), estimates: newEstimates(), loads: loads{},
@@ -88,8 +91,13 @@ func New(c Config) *Board {
 // Run reads the state until ctx ends. Then all streams end.
 func (b *Board) Run(ctx context.Context) error {
 	defer b.end()
+	var waiting chan struct{}
 	for {
 		b.update()
+		if waiting != nil {
+			close(waiting)
+			waiting = nil
+		}
 		every := idling
 		if b.watched() {
 			every = looking
@@ -98,6 +106,7 @@ func (b *Board) Run(ctx context.Context) error {
 		select {
 		case <-timer.C:
 		case <-b.looked:
+		case waiting = <-b.reads:
 		case <-ctx.Done():
 			timer.Stop()
 			return nil
@@ -131,6 +140,7 @@ func (b *Board) update() {
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.readAt = now
 	change := b.change + 1
 	news := b.nodes.update(rows, func(name string) bool { return b.read[name] != nil }, change)
 	news = b.pods.update(podRows, func(key string) bool { return b.readPods[key] != nil }, change) || news

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -97,8 +98,25 @@ func (b *Board) Stream(w http.ResponseWriter, r *http.Request, who Viewer) {
 	}
 }
 
-// Snapshot is the first message of a stream.
-func (b *Board) Snapshot(who Viewer) Message {
+// Snapshot is the first message of a stream. While nobody looks the state is read seldom:
+// then it is read first, unless that takes long.
+func (b *Board) Snapshot(ctx context.Context, who Viewer) Message {
+	b.mu.RLock()
+	age := b.Inventory.Now().Sub(b.readAt)
+	b.mu.RUnlock()
+	if age >= looking {
+		ctx, cancel := context.WithTimeout(ctx, looking)
+		defer cancel()
+		read := make(chan struct{})
+		select {
+		case b.reads <- read:
+			select {
+			case <-read:
+			case <-ctx.Done():
+			}
+		case <-ctx.Done():
+		}
+	}
 	m, _, _ := b.message(&cursor{}, who)
 	return m
 }
