@@ -190,6 +190,7 @@ func explain(t *testing.T) {
 		said, _ := shared.Kubectl(context.Background(), strings.Fields(args)...) // it repeats its errors in what it said
 		t.Logf("$ kubectl %s\n%s", args, said)
 	}
+	t.Log(shared.Services(context.Background()))
 }
 
 // eventually fails the test, with what the cluster looks like, unless try succeeds in time.

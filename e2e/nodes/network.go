@@ -27,6 +27,9 @@ var (
 // names.
 const DNSAddress = "10.215.0.10"
 
+// serviceAddress is that of the Service that leads to the API server.
+const serviceAddress = "10.215.0.1:443"
+
 // hostDevice is the host's end of the site's network.
 const hostDevice = "heteroaccel0"
 

@@ -5,14 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"heteroaccel.io/e2e/cluster"
+	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/process"
+)
+
+// The control plane's kube-proxy: how long after its end it is started again, and how
+// long it may take to have its rules.
+const (
+	proxyPause = time.Second
+	proxyLimit = 3 * time.Minute
 )
 
 // Config says what a site is made with.
@@ -116,14 +126,50 @@ func (s *Site) sysctl(ctx context.Context, name, value string) error {
 }
 
 // StartProxy runs kube-proxy for the control plane, so that it, and the host,
-// reach Services at their addresses.
+// reach Services at their addresses. As a DaemonSet's it is started again
+// when it ends before the cluster does.
 func (s *Site) StartProxy(c *cluster.Cluster) error {
 	args, err := s.proxy(c, "control-plane", hubAddress)
 	if err != nil {
 		return err
 	}
-	_, err = c.StartProcess("kube-proxy", "nsenter", append([]string{"--net=" + s.Place().Network, "--"}, args...), nil)
-	return err
+	args = append([]string{"--net=" + s.Place().Network, "--"}, args...)
+	p, err := c.StartProcess("kube-proxy", "nsenter", args, nil)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for err == nil {
+			<-p.Done()
+			<-time.After(proxyPause)
+			p, err = c.StartProcess("kube-proxy", "nsenter", args, nil) // fails when the cluster is stopped
+		}
+	}()
+	return nil
+}
+
+// WaitServices waits until that kube-proxy has its rules: it looks half a minute for
+// a node of its own, which the control plane has none.
+func (s *Site) WaitServices(ctx context.Context) error {
+	return poll.Within(ctx, proxyLimit, func(ctx context.Context) error {
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", serviceAddress)
+		if err != nil {
+			return fmt.Errorf("reach the API server at the address of its Service: %w", err)
+		}
+		return conn.Close()
+	})
+}
+
+// Services is what the control plane's kube-proxy made of the Services, for
+// somebody who looks why one is not reached: its log, its rules and the
+// neighbors that the kernel has found or not.
+func (s *Site) Services(ctx context.Context, c *cluster.Cluster) string {
+	out, err := exec.CommandContext(ctx, "nsenter", "--net="+s.Place().Network, "--", "sh", "-c",
+		"iptables-save -t nat | grep -e KUBE-SVC -e KUBE-SEP; cat /proc/net/arp").CombinedOutput()
+	if err != nil {
+		out = fmt.Appendf(out, "%v\n", err)
+	}
+	return c.Process("kube-proxy").Said() + "\n" + string(out)
 }
 
 // Close ends the nodes and takes everything away. The cluster should be

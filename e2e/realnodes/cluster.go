@@ -152,8 +152,11 @@ func (c *Cluster) startNodes(ctx context.Context, cfg Config, images map[image.I
 		return err
 	}
 	c.Sayf("%-24s on every node in %.1f s", fmt.Sprintf("images (%d)", len(images)), time.Since(begin).Seconds())
-	return nil
+	return c.site.WaitServices(ctx)
 }
+
+// Services tells why a Service may not be reached from the control plane.
+func (c *Cluster) Services(ctx context.Context) string { return c.site.Services(ctx, c.Cluster) }
 
 // Place is where the control plane listens.
 func (c *Cluster) Place() cluster.Place { return c.site.Place() }
