@@ -18,8 +18,9 @@ type Option struct {
 	Needs resources.Amounts
 	// Constraints say where it could run; nil is anywhere untainted.
 	Constraints *Constraints
-	// QuotaUsage is what quotas count of the pod beyond Needs.
-	QuotaUsage quota.Usage
+	// QuotaUsage returns what quotas count of the pod beyond Needs; nil for nothing. It is
+	// called where the namespace has a quota, and with the inventory locked.
+	QuotaUsage func() quota.Usage
 	// VolumeClaims are the names of the volume claims the pod would mount. Those
 	// that are bound to a volume restrict where it could run.
 	VolumeClaims []string
@@ -37,6 +38,14 @@ type Option struct {
 	TrialHistory TrialHistory
 	// Deadline is by when the run should be done, the same in all options of a pod.
 	Deadline Deadline
+}
+
+// quotaUsage is what quotas count of the pod beyond Needs.
+func (o *Option) quotaUsage() quota.Usage {
+	if o.QuotaUsage == nil {
+		return quota.Usage{}
+	}
+	return o.QuotaUsage()
 }
 
 // Deadline is by when a run should be done. The zero value is no deadline.

@@ -72,7 +72,8 @@ func (inv *Inventory) quotaRefusal(q *Query, o *Option, now time.Time) *Refusal 
 	if p := inv.pods[types.NamespacedName{Namespace: q.Namespace, Name: q.Replaces}]; p.usesQuota() {
 		replaced = p.quotaPod()
 	}
-	if r := inv.quotas.Refusal(q.Namespace, quota.Pod{Requests: o.Needs, Usage: &o.QuotaUsage}, replaced, now); r != nil {
+	usage := o.quotaUsage()
+	if r := inv.quotas.Refusal(q.Namespace, quota.Pod{Requests: o.Needs, Usage: &usage}, replaced, now); r != nil {
 		return &Refusal{Quota: r}
 	}
 	return nil

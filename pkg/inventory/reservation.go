@@ -111,8 +111,12 @@ func (inv *Inventory) reserve(q Query, chosen Option, now time.Time) {
 	inv.endReservation(id)
 	r := &reservation{
 		id: id, namespace: namespace, pod: text.Shorten(q.Pod, maxName),
-		kind: chosen.Kind, quotaUsage: chosen.QuotaUsage,
+		kind:   chosen.Kind,
 		caller: q.Caller, made: now, expires: now.Add(inv.opts.ReservationTTL),
+	}
+	// A quota that comes before the pod does counts no more of it than its requests.
+	if inv.quotas.Limits(namespace) {
+		r.quotaUsage = chosen.quotaUsage()
 	}
 	if len(r.quotaUsage.PriorityClass) > maxName {
 		r.quotaUsage.PriorityClass = "" // there is none of such a name

@@ -94,6 +94,6 @@ func BenchmarkRequests(b *testing.B) {
 	pod, in := largePod(b), benchInput(b, "GPU")
 	b.ReportAllocs()
 	for b.Loop() {
-		Requests(Planned(pod, in.Target, in.Variant, knownResource))
+		NewPlanner(pod, in.Target, knownResource).Requests(in.Variant)
 	}
 }

@@ -14,21 +14,57 @@ import (
 // Planned is what the resources of pod would be if target t got variant v; nil
 // when there is no such container. known is as in Input.
 func Planned(pod *Pod, t Target, v *profile.Variant, known func(corev1.ResourceName) bool) *corev1.Pod {
-	out := *pod
-	c := t.detach(&out)
-	if c == nil {
+	p := NewPlanner(pod, t, known)
+	if p == nil {
 		return nil
 	}
-	c.Resources = resourcesFor(c.Resources, v, originsOf(pod, t), known)
-	out.Spec.Resources = defaultedPodResources(&out, podResourcesFor(&out))
-	return &corev1.Pod{Spec: out.Spec}
+	return p.Planned(v)
 }
 
-// Requests is what a whole planned pod would request: cpu, memory, ephemeral
+// Planner is Planned for one variant of a pod after another.
+type Planner struct {
+	planned Pod
+	whole   corev1.Pod
+	// container is the target's in planned, had and podHad what it and the pod have.
+	container *corev1.Container
+	had       corev1.ResourceRequirements
+	podHad    *corev1.ResourceRequirements
+	origins   origins
+	known     func(corev1.ResourceName) bool
+	// has and sum are the maps of the last variant, which the next one's go into.
+	has corev1.ResourceRequirements
+	sum corev1.ResourceList
+}
+
+// NewPlanner returns nil when the pod has no such container.
+func NewPlanner(pod *Pod, t Target, known func(corev1.ResourceName) bool) *Planner {
+	p := &Planner{planned: *pod, podHad: pod.Spec.Resources, origins: originsOf(pod, t), known: known}
+	if p.container = t.detach(&p.planned); p.container == nil {
+		return nil
+	}
+	p.had = p.container.Resources
+	p.has = emptyFor(p.had)
+	return p
+}
+
+// Planned is what the function returns for variant v. It is the Planner's, until the next
+// call.
+func (p *Planner) Planned(v *profile.Variant) *corev1.Pod {
+	clear(p.has.Limits)
+	clear(p.has.Requests)
+	p.container.Resources = fillResources(p.has, p.had, v, p.origins, p.known)
+	p.planned.Spec.Resources = p.podHad
+	p.planned.Spec.Resources = defaultedPodResources(&p.planned, podResourcesFor(&p.planned))
+	p.whole.Spec = p.planned.Spec
+	return &p.whole
+}
+
+// Requests is what the whole pod would request with variant v: cpu, memory, ephemeral
 // storage and devices, init containers, sidecars and overhead counted as the
-// scheduler counts them.
-func Requests(planned *corev1.Pod) corev1.ResourceList {
-	return resourcehelper.PodRequests(planned, resourcehelper.PodResourcesOptions{})
+// scheduler counts them. It is the Planner's, until the next call.
+func (p *Planner) Requests(v *profile.Variant) corev1.ResourceList {
+	p.sum = resourcehelper.PodRequests(p.Planned(v), resourcehelper.PodResourcesOptions{Reuse: p.sum})
+	return p.sum
 }
 
 // resourcesFor returns r as variant v needs it; o says who set the amounts in the
@@ -54,8 +90,20 @@ func Requests(planned *corev1.Pod) corev1.ResourceList {
 // alone, of which there is always one: what a pod waits for can be changed then, but
 // nothing added or removed, nor its quality of service.
 func resourcesFor(r corev1.ResourceRequirements, v *profile.Variant, o origins, known func(corev1.ResourceName) bool) corev1.ResourceRequirements {
-	limits := make(corev1.ResourceList, len(r.Limits)+len(v.Spec.Limits))
-	requests := make(corev1.ResourceList, len(r.Requests)+len(v.Spec.Limits))
+	return fillResources(emptyFor(r), r, v, o, known)
+}
+
+// emptyFor has room for what resourcesFor returns for r.
+func emptyFor(r corev1.ResourceRequirements) corev1.ResourceRequirements {
+	const ofVariant = 3 // such as a device, cpu and memory
+	return corev1.ResourceRequirements{
+		Limits: make(corev1.ResourceList, len(r.Limits)+ofVariant), Requests: make(corev1.ResourceList, len(r.Requests)+ofVariant),
+	}
+}
+
+// fillResources is resourcesFor, whose amounts it puts into the empty lists of into.
+func fillResources(into, r corev1.ResourceRequirements, v *profile.Variant, o origins, known func(corev1.ResourceName) bool) corev1.ResourceRequirements {
+	limits, requests := into.Limits, into.Requests
 	maps.Copy(limits, r.Limits)
 	maps.Copy(requests, r.Requests)
 	for _, list := range []corev1.ResourceList{limits, requests} {

@@ -56,7 +56,7 @@ func TestRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pod := &Pod{Spec: c.spec}
 			before := encode(t, pod)
-			got := Requests(Planned(pod, Target{}, testProfile(t).Variant(c.kind), knownResource))
+			got := NewPlanner(pod, Target{}, knownResource).Requests(testProfile(t).Variant(c.kind))
 			if diff := cmp.Diff(amountsOf(c.want), got); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
@@ -169,7 +169,7 @@ func TestWholePod(t *testing.T) {
 				check("the pod's limits", whole.Limits, c.wantWhole.limits)
 				check("the pod's requests", whole.Requests, c.wantWhole.requests)
 			}
-			check("needs", Requests(Planned(pod, Target{}, testProfile(t).Variant(c.kind), knownResource)), c.wantNeeds.requests)
+			check("needs", NewPlanner(pod, Target{}, knownResource).Requests(testProfile(t).Variant(c.kind)), c.wantNeeds.requests)
 			undone, ok := Undo(after, testKey, "default")
 			if !ok {
 				t.Fatal("the record does not verify")
@@ -178,5 +178,26 @@ func TestWholePod(t *testing.T) {
 				t.Errorf("undone (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestPlanner: what one variant needs does not depend on which was asked about before.
+func TestPlanner(t *testing.T) {
+	p := testProfile(t)
+	pod := &Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{
+		{Name: "a", Resources: corev1.ResourceRequirements{Limits: amountsOf("cpu=1 nvidia.com/gpu=2"), Requests: amountsOf("cpu=1 nvidia.com/gpu=2")}},
+		{Name: "b", Resources: corev1.ResourceRequirements{Requests: amountsOf("memory=1Gi")}},
+	}}}
+	shared := NewPlanner(pod, Target{}, knownResource)
+	for range 2 {
+		for i := range p.Variants {
+			v := &p.Variants[i]
+			if diff := cmp.Diff(NewPlanner(pod, Target{}, knownResource).Requests(v), shared.Requests(v)); diff != "" {
+				t.Errorf("%s (-alone +after others):\n%s", v.Kind, diff)
+			}
+			if diff := cmp.Diff(Planned(pod, Target{}, v, knownResource), shared.Planned(v)); diff != "" {
+				t.Errorf("%s (-alone +after others):\n%s", v.Kind, diff)
+			}
+		}
 	}
 }

@@ -165,17 +165,20 @@ func (m *Memory) makeRoom(o Owner) bool {
 
 // drop forgets the decisions of an owner that are over, and returns them.
 func (m *Memory) drop(o Owner, over func(decision) bool) (dropped []decision) {
-	var kept []decision
-	for _, d := range m.pending[o] {
-		if over(d) {
-			dropped = append(dropped, d)
-			delete(m.reservedFor, d.reservation)
-		} else {
-			kept = append(kept, d)
+	all := m.pending[o]
+	kept := slices.DeleteFunc(all, func(d decision) bool {
+		if !over(d) {
+			return false
 		}
-	}
-	if m.pending[o] = kept; len(kept) == 0 {
+		dropped = append(dropped, d)
+		delete(m.reservedFor, d.reservation)
+		return true
+	})
+	switch {
+	case len(kept) == 0:
 		delete(m.pending, o)
+	case len(kept) < len(all):
+		m.pending[o] = kept
 	}
 	return dropped
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"unsafe"
 
 	"github.com/bytedance/sonic"
 	"k8s.io/apimachinery/pkg/types"
@@ -48,7 +49,8 @@ const (
 // decode reads a review. The error is a sentence for whoever sent it.
 func decode(body []byte) (*review, error) {
 	var r review
-	if err := sonic.ConfigStd.Unmarshal(body, &r); err != nil {
+	// The strings in r are copies: none refers to body, which is used again.
+	if err := sonic.ConfigStd.UnmarshalFromString(unsafe.String(unsafe.SliceData(body), len(body)), &r); err != nil {
 		return nil, errors.New("the body is not an AdmissionReview of a pod in JSON")
 	}
 	switch {

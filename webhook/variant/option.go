@@ -102,7 +102,9 @@ func (s Source) options(namespace string, pod *mutate.Pod, req accel.Request, la
 	if err := own.Err(); err != nil {
 		return in, nil, err
 	}
-	var options []inventory.Option
+	claims := inventory.VolumeClaimsOf(pod.Spec.Volumes, "")
+	planner := mutate.NewPlanner(pod, target, in.Known)
+	options := make([]inventory.Option, 0, len(kinds))
 	var incompatible error
 	for rank, k := range kinds {
 		v := p.Variant(k)
@@ -118,8 +120,7 @@ func (s Source) options(namespace string, pod *mutate.Pod, req accel.Request, la
 			incompatible = cmp.Or(incompatible, err)
 			continue
 		}
-		planned := mutate.Planned(pod, target, v, in.Known)
-		needs := resources.Of(mutate.Requests(planned))
+		needs := resources.Of(planner.Requests(v))
 		if v.Class != "" && k != accel.CPU {
 			needs = needs.With(accel.ClassResource(v.Class), 1)
 		}
@@ -131,8 +132,8 @@ func (s Source) options(namespace string, pod *mutate.Pod, req accel.Request, la
 			Rank:         rank,
 			Needs:        needs,
 			Constraints:  constraints(pod, v, own),
-			QuotaUsage:   quota.UsageOf(planned),
-			VolumeClaims: inventory.VolumeClaimsOf(slices.Concat(pod.Spec.Volumes, v.Spec.Volumes), ""),
+			QuotaUsage:   func() quota.Usage { return quota.UsageOf(mutate.Planned(pod, target, v, in.Known)) },
+			VolumeClaims: slices.Concat(claims, inventory.VolumeClaimsOf(v.Spec.Volumes, "")),
 			Barred:       s.barred(pod, in, v),
 			Service:      v.Estimate,
 			Hint:         v.ServiceTime,

@@ -1,7 +1,6 @@
 package deviceflag
 
 import (
-	"slices"
 	"strings"
 
 	"heteroaccel.io/pkg/profile"
@@ -45,17 +44,23 @@ func (l *CommandLine) deviceFor(was, dev string) (now string, ok bool) {
 // may be an image and its tag.
 func ofVendor(s string, p *profile.Profile) (vendor, name string, ok bool) {
 	vendor, name, ok = strings.Cut(s, ":")
-	if !ok || !isSingleDevice(strings.ToUpper(name)) || strings.Contains(name, "(") {
+	if !ok || !isVendor(vendor, p) || !isSingleDevice(strings.ToUpper(name)) || strings.Contains(name, "(") {
 		return "", "", false
 	}
-	if strings.EqualFold(vendor, "intel") {
-		return vendor, name, true
+	return vendor, name, true
+}
+
+func isVendor(s string, p *profile.Profile) bool {
+	if strings.EqualFold(s, "intel") {
+		return true
 	}
-	known := slices.ContainsFunc(p.Variants, func(v profile.Variant) bool {
-		of, _, has := strings.Cut(v.Device, ":")
-		return has && strings.EqualFold(of, vendor) && !modes[of]
-	})
-	return vendor, name, known
+	for i := range p.Variants {
+		of, _, has := strings.Cut(p.Variants[i].Device, ":")
+		if has && strings.EqualFold(of, s) && !modes[of] {
+			return true
+		}
+	}
+	return false
 }
 
 // modes are OpenVINO's devices that run on other devices.
@@ -118,14 +123,22 @@ func notInID(r rune) bool {
 }
 
 func isVariantDevice(s string, p *profile.Profile) bool {
-	return slices.ContainsFunc(p.Variants, func(v profile.Variant) bool { return v.Device == s })
+	for i := range p.Variants {
+		if p.Variants[i].Device == s {
+			return true
+		}
+	}
+	return false
 }
 
-// namedDevices returns the devices that s names and nothing else, upper case
+// namedDevices appends to names the devices that s names and nothing else, upper case
 // and without ids, whether written for OpenVINO or another program: GPU,
 // AUTO:GPU,CPU, intel:gpu.0, cuda:0. It returns nil for any other text. A mode
 // alone, AUTO, is a device when modeToo is set: the word is common.
-func namedDevices(s string, p *profile.Profile, modeToo bool) []string {
+//
+// It is called for every word of a pod, hardly any of which is a device, and so
+// allocates nothing for one that is not.
+func namedDevices(names []string, s string, p *profile.Profile, modeToo bool) []string {
 	if s == "" || len(s) > maxDeviceLength {
 		return nil
 	}
@@ -134,28 +147,57 @@ func namedDevices(s string, p *profile.Profile, modeToo bool) []string {
 	} else if _, name, ok := ofVendor(s, p); ok {
 		s = name
 	} else if modeToo && (modes[s] || strings.EqualFold(s, "any")) {
-		return []string{strings.ToUpper(s)}
+		return append(names, strings.ToUpper(s))
 	}
-	var names []string
 	for d := range strings.SplitSeq(s, ",") {
-		name, _, _ := strings.Cut(strings.ToUpper(strings.TrimPrefix(d, "-")), "(")
+		name, _, _ := strings.Cut(strings.TrimPrefix(d, "-"), "(")
 		name, id, hasID := strings.Cut(name, ".")
 		if hasID && (id == "" || id[0] < '0' || id[0] > '9') {
 			return nil
 		}
-		if cuda, _, ok := strings.Cut(name, ":"); ok && cuda == "CUDA" {
+		if cuda, _, ok := strings.Cut(name, ":"); ok && strings.EqualFold(cuda, "CUDA") {
 			name = cuda
 		}
-		if !openVINODevices[name] && !foreignDevices[name] && !isVariantDevice(d, p) || modes[name] || name == "TEMPLATE" {
+		known := knownDevice(name)
+		if known == "" && isVariantDevice(d, p) {
+			known = strings.ToUpper(name)
+		}
+		if known == "" || modes[known] || known == "TEMPLATE" {
 			return nil
 		}
-		names = append(names, name)
+		names = append(names, known)
 	}
 	return names
 }
 
-// foreignDevices are names of devices in other programs than OpenVINO's.
-var foreignDevices = map[string]bool{"CUDA": true, "XPU": true, "TPU": true, "IGPU": true, "DGPU": true, "ROCM": true}
+// knownDevices are the names of devices in OpenVINO and in other programs, each by
+// itself.
+var knownDevices = func() map[string]string {
+	names := map[string]string{}
+	for _, name := range []string{"CUDA", "XPU", "TPU", "IGPU", "DGPU", "ROCM"} {
+		names[name] = name
+	}
+	for name := range openVINODevices {
+		names[name] = name
+	}
+	return names
+}()
+
+// knownDevice is the name of knownDevices that s is, whatever its case; "" for none.
+func knownDevice(s string) string {
+	var upper [8]byte // TEMPLATE
+	if len(s) > len(upper) {
+		return ""
+	}
+	for i := range len(s) {
+		c := s[i]
+		if 'a' <= c && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		upper[i] = c
+	}
+	return knownDevices[string(upper[:len(s)])]
+}
 
 // mayBeDevice reports whether the value of a device flag may be a device although
 // it is no known one: a variable, or text with a device's name in it. A path is

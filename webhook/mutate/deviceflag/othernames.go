@@ -1,6 +1,7 @@
 package deviceflag
 
 import (
+	"slices"
 	"strings"
 
 	"heteroaccel.io/pkg/profile"
@@ -9,7 +10,7 @@ import (
 // otherNames returns the places on the user's part of the command line that name
 // other devices than variant v's.
 func (l *CommandLine) otherNames(v *profile.Variant) []string {
-	s := &nameSearch{profile: l.profile, right: devicesOf(l.profile, v)}
+	s := &nameSearch{profile: l.profile, device: v.Device}
 	for _, list := range []*List{&l.Command, &l.Args} {
 		edits, inserted := list.edits, list.inserted
 		for i, word := range list.Words[:len(list.Words)-list.added] {
@@ -29,22 +30,14 @@ func (l *CommandLine) otherNames(v *profile.Variant) []string {
 	return s.found
 }
 
-// devicesOf are the devices that variant v stands for.
-func devicesOf(p *profile.Profile, v *profile.Variant) map[string]bool {
-	set := map[string]bool{}
-	for _, name := range namedDevices(v.Device, p, true) {
-		set[name] = true
-	}
-	set[strings.ToUpper(v.Device)] = true
-	return set
-}
-
 // nameSearch finds devices that a text names as values: behind "=" or ":" or a
 // flag of any name, or in quotes.
 type nameSearch struct {
 	profile *profile.Profile
-	// right are the names that are no other devices.
-	right map[string]bool
+	// device is the variant's, and right the names that stand for it, once one was looked
+	// at.
+	device string
+	right  []string
 	// before is the word before the text, when that is a word of a line.
 	before string
 	// ours are the parts of the text that we wrote, ascending.
@@ -58,13 +51,21 @@ type nameSearch struct {
 // others reports whether s is a device, or a list of devices, and not all of
 // them are right.
 func (s *nameSearch) others(text string, modeToo bool) bool {
-	names := namedDevices(text, s.profile, modeToo)
-	for _, name := range names {
-		if !s.right[name] {
+	var room [4]string
+	for _, name := range namedDevices(room[:0], text, s.profile, modeToo) {
+		if !s.isRight(name) {
 			return true
 		}
 	}
 	return false
+}
+
+// isRight reports whether a name is no other device than the variant's.
+func (s *nameSearch) isRight(name string) bool {
+	if s.right == nil {
+		s.right = append(namedDevices(nil, s.device, s.profile, true), strings.ToUpper(s.device))
+	}
+	return slices.Contains(s.right, name)
 }
 
 // scan adds the places in text to what was found, in time proportional to its
@@ -102,6 +103,9 @@ func (s *nameSearch) token(text string, key, keyEnd, from, to int) {
 		return
 	}
 	value = strings.TrimRight(value, ":,.)")
+	if !s.others(value, true) && (to >= len(text) || text[to] != '=') {
+		return // as hardly any word does
+	}
 	if n := strings.IndexAny(value, ":,"); n > 0 && to < len(text) && text[to] == '=' {
 		value = value[:n] // device=GPU:labels=x
 	}

@@ -13,7 +13,7 @@ import (
 // warnEnv warns of the variables of c, other than the variant's, that name
 // another device or may do so.
 func (l *CommandLine) warnEnv(w *Warnings, c *corev1.Container, v *profile.Variant) {
-	s := &nameSearch{profile: l.profile, right: devicesOf(l.profile, v)}
+	s := &nameSearch{profile: l.profile, device: v.Device}
 	for i := range c.Env {
 		e := &c.Env[i]
 		if setByVariant(v, e.Name) {
@@ -26,7 +26,7 @@ func (l *CommandLine) warnEnv(w *Warnings, c *corev1.Container, v *profile.Varia
 			}
 			continue
 		}
-		other := s.others(e.Value, namesDevice(e.Name))
+		other := s.others(e.Value, true) && s.others(e.Value, namesDevice(e.Name))
 		if !other {
 			s.found = nil
 			s.scan(e.Value)

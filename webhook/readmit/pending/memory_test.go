@@ -63,7 +63,7 @@ func TestLargePodsArePending(t *testing.T) {
 	}
 	kept := b.pending[types.NamespacedName{Namespace: "ns", Name: "p7"}].Template
 	_, got, err := podtest.Source(t).Of("ns", kept.Pod, kept.Request)
-	if err != nil || len(got) != len(want) || got[0].Kind != want[0].Kind || !got[0].Needs.Equal(want[0].Needs) || got[0].QuotaUsage != want[0].QuotaUsage {
+	if err != nil || len(got) != len(want) || got[0].Kind != want[0].Kind || !got[0].Needs.Equal(want[0].Needs) || got[0].QuotaUsage() != want[0].QuotaUsage() {
 		t.Errorf("its options are %+v, %v, want %+v", got, err, want)
 	}
 	runtime.KeepAlive(b)
