@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +40,20 @@ func Echo[T any]() Target {
 		if err := json.NewEncoder(w).Encode(&v); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
+	})}
+}
+
+// Floor reads a body and answers with a text of so many bytes, whatever the body says:
+// no handler over HTTP takes less.
+func Floor(bytes int) Target {
+	answer := []byte(strings.Repeat("x", bytes))
+	return Target{Name: "floor", Path: "/", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(answer) // an error means that the client is gone
 	})}
 }
 

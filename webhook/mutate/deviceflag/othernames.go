@@ -78,12 +78,12 @@ func (s *nameSearch) scan(text string) {
 	}
 	key, keyEnd := 0, 0 // the token before
 	for i := 0; i < len(text); {
-		if !inToken(text[i]) {
+		if !inToken[text[i]] {
 			i++
 			continue
 		}
 		from := i
-		for i < len(text) && inToken(text[i]) {
+		for i < len(text) && inToken[text[i]] {
 			i++
 		}
 		if len(s.found) < maxKept && !s.written(from) {
@@ -180,7 +180,11 @@ func tellsDevice(name string) bool {
 	return false
 }
 
-// inToken reports whether c can be part of a name, a flag, a path or a device.
-func inToken(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("_.:,()-/${}", c) >= 0 || c >= 0x80
-}
+// inToken are the bytes that can be part of a name, a flag, a path or a device.
+var inToken = func() (in [256]bool) {
+	for i := range in {
+		c := byte(i)
+		in[i] = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("_.:,()-/${}", c) >= 0 || c >= 0x80
+	}
+	return in
+}()
