@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,7 +73,7 @@ func (x *site) addNodes(ctx context.Context, pods int) error {
 	fmt.Fprintf(x.out, "creating %d nodes\n", x.nodes)
 	each := int64(pods/x.nodes + 2)
 	err := x.many(ctx, x.nodes, func(ctx context.Context, i int) error {
-		m := &machine.Machine{Name: fmt.Sprintf("node-%05d", i), CPU: "Intel(R) Core(TM) Ultra 7 258V", Cores: int(each) * 8, MemoryGiB: int(each) * 16}
+		m := &machine.Machine{Name: nodeName(i), CPU: "Intel(R) Core(TM) Ultra 7 258V", Cores: int(each) * 8, MemoryGiB: int(each) * 16}
 		n := m.Node("v1.37.0")
 		for _, list := range []corev1.ResourceList{n.Status.Capacity, n.Status.Allocatable} {
 			if !x.late {
@@ -89,8 +90,36 @@ func (x *site) addNodes(ctx context.Context, pods int) error {
 	if err != nil {
 		return err
 	}
+	if err := x.settled(ctx); err != nil {
+		return err
+	}
 	return x.idle(ctx, pods)
 }
+
+// settled waits until each node is ready, without a taint, and has its lease: until then
+// the control plane is busy with new nodes, which would be counted against the first load.
+func (x *site) settled(ctx context.Context) error {
+	nodes, leases := x.Client().CoreV1().Nodes(), x.Client().CoordinationV1().Leases(corev1.NamespaceNodeLease)
+	return x.many(ctx, x.nodes, func(ctx context.Context, i int) error {
+		name := nodeName(i)
+		return poll.Within(ctx, limit, func(ctx context.Context) error {
+			n, err := nodes.Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			ready := slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+				return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+			})
+			if !ready || len(n.Spec.Taints) > 0 {
+				return fmt.Errorf("node %s is ready: %t, with the taints %v", name, ready, n.Spec.Taints)
+			}
+			_, err = leases.Get(ctx, name, metav1.GetOptions{})
+			return err
+		})
+	})
+}
+
+func nodeName(i int) string { return fmt.Sprintf("node-%05d", i) }
 
 // many calls do for 0 to n−1, some at a time.
 func (x *site) many(ctx context.Context, n int, do func(context.Context, int) error) error {
