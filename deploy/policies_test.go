@@ -29,7 +29,7 @@ func TestPoliciesAreBound(t *testing.T) {
 			accounts["system:serviceaccount:"+o.Namespace+":"+o.Name] = true
 		}
 	}
-	if len(policies) != 8 {
+	if len(policies) != 9 {
 		t.Errorf("there are %d policies", len(policies))
 	}
 	user := regexp.MustCompile(`system:serviceaccount:[\w:-]+`)

@@ -35,8 +35,12 @@ type setup struct {
 // The setups in the order in which their tests begin, those that take longest
 // first.
 var (
-	paper      = setup{name: "the paper's nodes", machines: machine.Paper}
-	oneNode    = setup{name: "one of each", machines: oneOfEach}
+	paper = setup{name: "the paper's nodes", machines: machine.Paper}
+	// What asks for a faster kind need not have run for long.
+	oneNode = setup{
+		name: "one of each", machines: oneOfEach,
+		webhook: []string{"--upgrade-uptime=1s", "--upgrade-idle=1s", "--upgrade-ready=3s", "--upgrade-limit=100"},
+	}
 	unattended = setup{name: "one of each, not recreated", machines: oneOfEach, webhook: []string{"--readmission=false"}}
 	// What breaks is not what its tests look at, and twenty pages are read at a time.
 	hundred = setup{name: "a hundred devices", machines: fleet, scrape: monitor.DefaultInterval}

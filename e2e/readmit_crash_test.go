@@ -26,6 +26,7 @@ import (
 	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/readmit/barepod"
 	"heteroaccel.io/webhook/readmit/choice"
+	"heteroaccel.io/webhook/readmit/upgrade"
 	against "heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/variant"
 )
@@ -139,6 +140,7 @@ func begin(t *testing.T, s *stack.Stack, c *crash) *process {
 		Client: client, Inventory: inv, Options: variant.Source{Profiles: profiles},
 		Policy: policy.PricedFinish, Keys: keys.Current, Namespace: stack.Namespace,
 		Rules:    choice.Rules{Margin: time.Millisecond, Backoff: time.Second, Patience: time.Minute},
+		Upgrades: upgrade.Rules{Factor: 1.5, Ready: time.Minute, PerOwner: 1000, PerCluster: 1000, Backoff: time.Second}, MoveUp: true,
 		Recreate: true, BarePods: true, DryRun: true, Suspended: func() bool { return false }, Refusals: against.New(time.Now), Recorder: events.NewFakeRecorder(1000), Registry: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})
 	feeds.Pods.Register(kube.OnPod(r.SetPod), r.DeletePod)

@@ -12,6 +12,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -19,6 +20,7 @@ import (
 
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
+	"heteroaccel.io/webhook/readmit/podapi"
 )
 
 // named is the metadata of an object in a namespace.
@@ -58,6 +60,11 @@ func webhookWrites(t *testing.T, s *stack.Stack) {
 	judged(t, "ConfigMap", err, "no other ConfigMap")
 	_, err = client.CoordinationV1().Leases(stack.Namespace).Create(t.Context(), &coordinationv1.Lease{ObjectMeta: named(stack.Namespace, "heteroaccel-connector")}, dry)
 	judged(t, "Lease", err, "no other Lease")
+	pod := create(t, s, holder(gpuResource))
+	defer vacate(t, s, pod)
+	judged(t, "eviction in a dry run", (&podapi.Client{Interface: client}).MayDisrupt(t.Context(), pod), "")
+	err = client.PolicyV1().Evictions(pod.Namespace).Evict(t.Context(), &policyv1.Eviction{ObjectMeta: named(pod.Namespace, pod.Name)})
+	judged(t, "eviction", err, "evicts no pod")
 	for name, c := range map[string]struct{ patch, want string }{
 		"caBundle":    {`[{"op":"add","path":"/webhooks/0/clientConfig/caBundle","value":"Cg=="}]`, ""},
 		"address":     {`[{"op":"replace","path":"/webhooks/0/clientConfig/url","value":"https://localhost:1/mutate"}]`, "but the caBundle"},

@@ -20,6 +20,7 @@ import (
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/program"
 	"heteroaccel.io/webhook/readmit/choice"
+	"heteroaccel.io/webhook/readmit/upgrade"
 )
 
 // flags are the command line. Only main reads it and the environment.
@@ -52,6 +53,8 @@ type flags struct {
 	readmitBare   bool
 	readmitDryRun bool
 	rules         choice.Rules
+	moveUp        bool
+	upgrades      upgrade.Rules
 }
 
 func (f *flags) add(fs *pflag.FlagSet) {
@@ -76,6 +79,13 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.readmission, "readmission", true, "recreate a pod that waits when another kind that it may have is idle and better")
 	fs.BoolVar(&f.readmitBare, "readmission-bare-pods", true, "recreate pods without a controller too")
 	fs.BoolVar(&f.readmitDryRun, "readmission-dry-run", true, "before a pod is deleted, ask the API server by a dry run whether it would admit the new one; needs the right to create pods and to get their controllers. Without it a pod is moved only to a kind that another pod of its controller got, and pods of OnDelete controllers are treated like others")
+	f.upgrades = upgrade.Default
+	fs.BoolVar(&f.moveUp, "upgrades", true, "move a Deployment's pod that runs without an end to a faster kind that is idle, if a rollout kept it from that or its annotation heteroaccel.io/upgrade asks for it; needs --readmission and --readmission-dry-run")
+	fs.Float64Var(&f.upgrades.Factor, "upgrade-factor", f.upgrades.Factor, "how many times as fast the other kind must be for a pod that asks")
+	fs.DurationVar(&f.upgrades.Uptime, "upgrade-uptime", f.upgrades.Uptime, "how long a pod that asks must have been Ready")
+	fs.DurationVar(&f.upgrades.Idle, "upgrade-idle", f.upgrades.Idle, "how long the other kind must have been idle for a pod that asks")
+	fs.IntVar(&f.upgrades.PerOwner, "upgrade-limit", f.upgrades.PerOwner, "how many pods of one Deployment that ask are moved within an hour")
+	fs.DurationVar(&f.upgrades.Ready, "upgrade-ready", f.upgrades.Ready, "how long the pod on the other kind may take to be Ready, before it is given up")
 	fs.DurationVar(&f.rules.Margin, "readmission-margin", 250*time.Millisecond, "how much sooner the recreated pod must be expected to finish")
 	fs.DurationVar(&f.rules.Backoff, "readmission-backoff", 5*time.Second, "how long a recreated pod is left alone; doubles each time, up to an hour")
 	fs.DurationVar(&f.rules.Patience, "readmission-patience", 5*time.Minute, "how long a pod waits before it overtakes those of a higher priority")
@@ -108,6 +118,9 @@ func (f *flags) check() (err error) {
 		return errors.New("--reservation-ttl must be longer than 0")
 	case f.rules.Margin < 0 || f.rules.Backoff <= 0 || f.rules.Patience <= 0:
 		return errors.New("--readmission-backoff and --readmission-patience must be longer than 0, --readmission-margin at least 0")
+	}
+	if u := f.upgrades; u.Factor < 1 || u.Uptime < 0 || u.Idle < 0 || u.Ready <= 0 || u.PerOwner < 0 {
+		return errors.New("--upgrade-factor must be at least 1, --upgrade-uptime, --upgrade-idle and --upgrade-limit at least 0, and --upgrade-ready longer than 0")
 	}
 	if f.setScheduler != "" && !slices.Contains(f.schedulers, f.setScheduler) {
 		f.schedulers = append(slices.Clone(f.schedulers), f.setScheduler)

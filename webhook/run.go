@@ -165,6 +165,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 			feeds.WatchDRA(inv, log).Register(readmitter.SetClaim, readmitter.DeleteClaim)
 		}
 		served.Replaces = readmitter.Replaces
+		if readmitter.MoveUp {
+			served.HeldByOthers = readmitter.HeldByOthers
+		}
 		work = append(work, readmitter.Run)
 	}
 	served.Rules, served.Namespaces = rules, allowed
@@ -243,6 +246,7 @@ func newReadmitter(config *rest.Config, f flags, c readmit.Config) (*readmit.Rea
 		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	c.Client, c.Namespace, c.Rules, c.Recreate, c.BarePods, c.DryRun = client, f.namespace, f.rules, f.readmission, f.readmitBare, f.readmitDryRun
+	c.MoveUp, c.Upgrades = f.readmission && f.readmitDryRun && f.moveUp, f.upgrades
 	return readmit.New(c), nil
 }
 

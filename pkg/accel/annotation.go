@@ -15,6 +15,10 @@ const (
 	// another kind, and "true" on one that may be although its controller
 	// replaces pods only when somebody deletes them (OnDelete).
 	ReadmissionAnnotation = Prefix + "readmission"
+	// UpgradeAnnotation is "true" on a Deployment's pod that does not end by itself and may
+	// be moved to a faster kind once one has been idle for a while, and "false" on one that
+	// never may, not even after a rollout.
+	UpgradeAnnotation = Prefix + "upgrade"
 	// DeadlineAnnotation is by when after its creation the run of a pod should be done,
 	// a Go duration, or "none". It overrides the profile's deadline.
 	DeadlineAnnotation = Prefix + "deadline"

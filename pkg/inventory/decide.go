@@ -50,6 +50,21 @@ func (inv *Inventory) Decide(q Query, choose func([]Candidate) int) Candidate {
 	return chosen
 }
 
+// DecideIf is Decide for somebody who needs nothing: choose may decline with an index
+// below 0, and then ok is false and nothing is reserved, as when the choice would be refused.
+func (inv *Inventory) DecideIf(q Query, choose func([]Candidate) int) (chosen Candidate, ok bool) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	now := inv.advance()
+	candidates := inv.candidates(q, now)
+	i := choose(candidates)
+	if i < 0 || !candidates[i].Admitted() {
+		return Candidate{}, false
+	}
+	inv.reserve(q, candidates[i].Option, now)
+	return candidates[i], inv.reservations[q.Reservation] != nil
+}
+
 // Reconsider is Decide for a pending pod: its own claim and quota usage are left
 // out of the candidates. choose may decline with an index below 0. ok is false
 // when it did, or when the pod with this UID is not pending any more: then

@@ -96,3 +96,28 @@ func TestWakeups(t *testing.T) {
 		}
 	}
 }
+
+// TestDecideIf: somebody who declines gets nothing reserved; of two who accept the second
+// sees what the first has.
+func TestDecideIf(t *testing.T) {
+	w := newWorld()
+	w.SetNode(aNode("g", has(gpu, 1)))
+	try := func(id string, accept bool) (idle int64, ok bool) {
+		_, ok = w.DecideIf(Query{Namespace: "default", Options: []Option{wants(gpu)}, Reservation: id}, func(c []Candidate) int {
+			if idle = c[0].Idle(); !accept || idle == 0 {
+				return -1
+			}
+			return 0
+		})
+		return idle, ok
+	}
+	if idle, ok := try("a", false); ok || idle != 1 || w.Reservations() != 0 {
+		t.Errorf("declined: %d, %v, %d reservations", idle, ok, w.Reservations())
+	}
+	if idle, ok := try("b", true); !ok || idle != 1 || w.Reservations() != 1 {
+		t.Errorf("accepted: %d, %v, %d reservations", idle, ok, w.Reservations())
+	}
+	if idle, ok := try("c", true); ok || idle != 0 {
+		t.Errorf("the second: %d, %v", idle, ok)
+	}
+}

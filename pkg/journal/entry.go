@@ -24,6 +24,8 @@ const (
 	Recreated What = "recreated"
 	Moved     What = "moved"
 	Kept      What = "kept"
+	// MovedUp is that a server runs on a faster kind now, in another pod.
+	MovedUp What = "moved up"
 	// Lapsed is that a pod that was admitted was not created in time: its reservation is
 	// released.
 	Lapsed What = "lapsed"

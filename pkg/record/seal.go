@@ -58,6 +58,9 @@ type Given struct {
 	// replaces, which its deadline counts from; zero for a pod that replaces none and had
 	// no deadline.
 	FirstAdmitted time.Time `json:"firstAdmitted,omitzero"`
+	// Displaced is the kind that a server would have been given, had a pod of its
+	// Deployment's revision before it not held that still; "" for any other pod.
+	Displaced accel.Kind `json:"displaced,omitempty"`
 }
 
 // Of returns what a pod of a namespace was given, by the record among its

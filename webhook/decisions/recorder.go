@@ -34,6 +34,7 @@ var messages = map[journal.What]string{
 	journal.Denied:    "pod denied",
 	journal.Recreated: "pod recreated for another kind",
 	journal.Moved:     "pod moved to another kind",
+	journal.MovedUp:   "server moved to a faster kind",
 	journal.Kept:      "pod left alone: it could not be recreated or moved",
 	journal.Lapsed:    "reservation lapsed: its pod was not created",
 }

@@ -30,6 +30,8 @@ type Decision struct {
 	Moved time.Time
 	// FirstAdmitted is from when the pod's deadline counts; see record.Given.
 	FirstAdmitted time.Time
+	// Displaced is as in record.Given.
+	Displaced accel.Kind
 }
 
 // Input is all that Apply needs besides the pod.
@@ -134,7 +136,7 @@ func applyVariant(pod *Pod, in Input) (*Pod, *record, *deviceflag.Warnings, erro
 	if c == nil {
 		return nil, nil, nil, errNoContainer(in.Target)
 	}
-	r := &record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind, FirstAdmitted: in.Decision.FirstAdmitted}}
+	r := &record{Given: sealed.Given{Container: c.Name, Inference: in.Profile.Name, Kind: v.Kind, FirstAdmitted: in.Decision.FirstAdmitted, Displaced: in.Decision.Displaced}}
 	if v.Class != "" {
 		r.Class, r.Claim, r.Moved = v.Class, ClaimName(in.Decision.Reservation), in.Decision.Moved
 		if err := addClaim(&out, c, r.Claim); err != nil {

@@ -14,6 +14,7 @@ type metrics struct {
 	requeues     prometheus.Counter
 	verdicts     prometheus.Counter
 	claims       *prometheus.CounterVec
+	upgrades     *prometheus.CounterVec
 	ends         ends
 }
 
@@ -32,6 +33,10 @@ func newMetrics() *metrics {
 			Name: "heteroaccel_webhook_claims_total",
 			Help: "ResourceClaims of pods that are bound late, by outcome: done, refused by the API server, failed and tried again. Those of moved pods are not counted here.",
 		}, []string{"outcome"}),
+		upgrades: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heteroaccel_webhook_upgrades_total",
+			Help: "Attempts to move a server to a faster kind, by why (rollout: a pod of the revision before it held that; asked: its annotation) and outcome: done, lost (it changed meanwhile), refused (also where its successor was not Ready), failed.",
+		}, []string{"why", "outcome"}),
 		verdicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "heteroaccel_webhook_unschedulable_verdicts_total",
 			Help: "Accepted verdicts of kube-scheduler that it finds no node for a group of pods although their kind counts as usable.",
@@ -55,7 +60,12 @@ func (m *metrics) register(reg prometheus.Registerer, r *Readmitter) {
 			m.readmissions.WithLabelValues(string(owner), outcome)
 		}
 	}
-	reg.MustRegister(m.readmissions, m.requeues, m.verdicts, m.claims, m.ends.claims, m.ends.seconds,
+	for _, why := range []string{becauseOfRollout, becauseAsked} {
+		for _, outcome := range []string{done, lost, refused, failed} {
+			m.upgrades.WithLabelValues(why, outcome)
+		}
+	}
+	reg.MustRegister(m.readmissions, m.requeues, m.verdicts, m.claims, m.upgrades, m.ends.claims, m.ends.seconds,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "heteroaccel_webhook_readmission_suspended",
 			Help: "Whether readmission is suspended: 1 yes, 0 no.",
@@ -81,14 +91,17 @@ func (m *metrics) register(reg prometheus.Registerer, r *Readmitter) {
 }
 
 func (m *metrics) observe(owner pending.OwnerKind, err error) {
-	outcome := done
+	m.readmissions.WithLabelValues(string(owner), outcomeOf(err)).Inc()
+}
+
+func outcomeOf(err error) string {
 	switch {
 	case errors.Is(err, podapi.ErrChanged):
-		outcome = lost
+		return lost
 	case podapi.Rejected(err):
-		outcome = refused
+		return refused
 	case err != nil:
-		outcome = failed
+		return failed
 	}
-	m.readmissions.WithLabelValues(string(owner), outcome).Inc()
+	return done
 }

@@ -20,12 +20,13 @@ import (
 )
 
 // pass looks at every pending pod, once, and starts to recreate those that gain.
-// It returns in how long it wants to look again by itself, 0 for not.
+// It returns in how long it wants to look again by itself, 0 for not, and whether a pod is
+// left that gains.
 //
 // The policy is evaluated once per stage: for a group, whether its last pod in
 // the queue gains; for a pod of such a group, at its own position; and in the
 // inventory's lock, when what it found is reserved.
-func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
+func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration, left bool) {
 	groups := r.groups(now)
 	var all []*pending.Pod
 	for _, g := range groups {
@@ -57,7 +58,7 @@ func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 		}
 	}
 	if len(contenders) == 0 || r.Suspended() {
-		return next
+		return next, len(contenders) > 0
 	}
 	choice.Order(contenders, now, r.Rules.Patience)
 	for _, c := range contenders {
@@ -67,13 +68,14 @@ func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 		}
 		if wait := r.waitsFor(c.Pod, now); wait > 0 {
 			next = sooner(next, wait)
+			left = left || r.movable(c.Pod)
 			continue
 		}
 		if r.better(g.Candidates, c.Pod, positions()[c.Pod], g.DeadlineOf(c.Pod, now)) == nil {
 			continue
 		}
 		if len(r.workers) == cap(r.workers) {
-			return next // whoever ends wakes us
+			return next, true // whoever ends wakes us
 		}
 		if !r.move(ctx, c.Pod, g, positions()[c.Pod], now) {
 			g.Candidates = r.Inventory.Candidates(g.Query())
@@ -83,7 +85,7 @@ func (r *term) pass(ctx context.Context, now time.Time) (next time.Duration) {
 			}
 		}
 	}
-	return next
+	return next, left
 }
 
 // sooner is the shorter of two waits, of which 0 is none.
@@ -139,7 +141,7 @@ func stuckAt(known *inventory.Refusal) *inventory.Refusal {
 
 // waitsFor is how much longer a pod is left alone, 0 when it is not.
 func (r *term) waitsFor(p *pending.Pod, now time.Time) time.Duration {
-	if !r.pending.HasOwnRecord(p) || p.OptOut || p.Claim == "" && !r.Recreate || p.Owner == pending.OwnerNone && !r.BarePods {
+	if !r.movable(p) {
 		return tick
 	}
 	busy, until := r.attempts.state(p.UID)
@@ -150,6 +152,11 @@ func (r *term) waitsFor(p *pending.Pod, now time.Time) time.Duration {
 		until = eligible
 	}
 	return max(0, until.Sub(now))
+}
+
+// movable reports whether a pod may be recreated or moved at all.
+func (r *term) movable(p *pending.Pod) bool {
+	return r.pending.HasOwnRecord(p) && !p.OptOut && (p.Claim != "" || r.Recreate) && (p.Owner != pending.OwnerNone || r.BarePods)
 }
 
 // move reserves what is better for a pod and starts to recreate it; false when

@@ -22,6 +22,8 @@ import (
 	"heteroaccel.io/webhook/readmit/choice"
 	"heteroaccel.io/webhook/readmit/claim"
 	"heteroaccel.io/webhook/readmit/pending"
+	"heteroaccel.io/webhook/readmit/servers"
+	"heteroaccel.io/webhook/readmit/upgrade"
 	"heteroaccel.io/webhook/refusals"
 	"heteroaccel.io/webhook/replacement"
 	"heteroaccel.io/webhook/variant"
@@ -45,6 +47,9 @@ type Config struct {
 	// DryRun asks the API server before a pod is deleted. Without it pods move
 	// only to kinds that their controller has already.
 	DryRun bool
+	// MoveUp is set where servers are moved to faster kinds, by the rules of Upgrades.
+	MoveUp   bool
+	Upgrades upgrade.Rules
 	// Suspended reports whether somebody has stopped all moves.
 	Suspended func() bool
 	// Refusals is what is known against kinds; admission reads it too.
@@ -64,15 +69,16 @@ type Readmitter struct {
 	// pending follows the feed in every replica: it is what the API server has, whoever
 	// leads.
 	pending *pending.Pods
-	// claims does so too.
-	claims *claim.Claims
+	// claims and servers do so too.
+	claims  *claim.Claims
+	servers *servers.Servers
 	// current is the term that runs, nil when there is none.
 	current atomic.Pointer[term]
 }
 
 // New returns a readmitter; Run runs a term.
 func New(c Config) *Readmitter {
-	r := &Readmitter{Config: c, pending: pending.NewPods(c.Keys), claims: claim.NewClaims(), metrics: newMetrics()}
+	r := &Readmitter{Config: c, pending: pending.NewPods(c.Keys), claims: claim.NewClaims(), servers: servers.New(c.Keys), metrics: newMetrics()}
 	r.metrics.register(c.Registry, r)
 	return r
 }
@@ -86,9 +92,13 @@ func (r *Readmitter) SetPod(pod *corev1.Pod) {
 	} else { // its scheduler does not ask us
 		r.pending.SetForeign(pod)
 	}
+	server := r.MoveUp && r.servers.Set(pod)
 	t := r.current.Load()
 	if t == nil {
 		return
+	}
+	if server {
+		t.wake()
 	}
 	if bound {
 		r.metrics.ends.bound(pod, r.Keys(), time.Now())
@@ -120,10 +130,19 @@ func (r *Readmitter) DeleteClaim(name types.NamespacedName) {
 // DeletePod takes it that a pod was deleted.
 func (r *Readmitter) DeletePod(name types.NamespacedName) {
 	r.pending.Delete(name)
+	server := r.servers.Delete(name)
 	if t := r.current.Load(); t != nil {
+		if server {
+			t.wake()
+		}
 		t.recreator.DeletePod(name)
 		t.claimer.Look(name)
 	}
+}
+
+// HeldByOthers is what package servers tells of the Deployment of a ReplicaSet.
+func (r *Readmitter) HeldByOthers(namespace, set string) map[accel.Kind]string {
+	return r.servers.HeldByOthers(namespace, set)
 }
 
 // Replaces tells what a new pod replaces, given its controller's UID, or "", its

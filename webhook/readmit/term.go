@@ -31,6 +31,7 @@ type term struct {
 	claimer   *claim.Claimer
 	moves     moves
 	bare      *barepod.Recreator
+	upgrades  upgrades
 
 	// These belong to the goroutine of the loop.
 	requeuer    *requeue.Requeuer
@@ -49,7 +50,7 @@ const (
 func (r *Readmitter) newTerm() *term {
 	t := &term{
 		Readmitter: r, woken: make(chan struct{}, 1), workers: make(chan struct{}, maxWorkers),
-		expected: &replacement.Expectations{}, attempts: newAttempts(), optionCache: map[*pending.Template]*cachedOptions{},
+		upgrades: newUpgrades(), expected: &replacement.Expectations{}, attempts: newAttempts(), optionCache: map[*pending.Template]*cachedOptions{},
 	}
 	pods := &podapi.Client{Interface: r.Client, Log: r.Log}
 	t.bare = barepod.New(barepod.Config{
@@ -58,7 +59,7 @@ func (r *Readmitter) newTerm() *term {
 	})
 	t.recreator = recreate.New(recreate.Config{
 		Pods: pods, Options: r.Options, Inventory: r.Inventory, Refusals: r.Refusals, Expected: t.expected,
-		Bare: t.bare, Admitted: r.pending.Admitted, Keys: r.Keys, DryRun: r.DryRun, Verdicts: r.metrics.verdicts,
+		Bare: t.bare, Admitted: r.pending.Admitted, Keys: r.Keys, DryRun: r.DryRun, Verdicts: r.metrics.verdicts, ReadyLimit: r.Upgrades.Ready,
 	})
 	t.claimer = claim.New(claim.Config{
 		Pods: pods, Options: r.Options, Refusals: r.Refusals, Pending: r.pending.Get, All: r.pending.All, Keys: r.Keys,
@@ -99,7 +100,11 @@ func (t *term) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if next := t.pass(ctx, time.Now()); next > 0 {
+		next, left := t.pass(ctx, time.Now())
+		if !left { // who waits gets an idle device before who runs
+			next = sooner(next, t.moveUp(ctx, time.Now()))
+		}
+		if next > 0 {
 			due.Reset(next)
 		}
 	}

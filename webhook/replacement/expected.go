@@ -17,8 +17,10 @@ type Expected struct {
 	Kind accel.Kind
 	// Count is how often the pod was recreated, this time included.
 	Count int
-	// From is the kind that the pod before it waited for.
-	From accel.Kind
+	// From is the kind that the pod before it waited for, or serves on until this one is
+	// ready: then Serving is set.
+	From    accel.Kind
+	Serving bool
 	// FirstAdmitted is when the first of the pods was admitted that it replaces: its
 	// deadline counts from then. Zero is unknown.
 	FirstAdmitted time.Time

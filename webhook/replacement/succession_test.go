@@ -1,6 +1,7 @@
 package replacement
 
 import (
+	"strings"
 	"testing"
 
 	"heteroaccel.io/pkg/accel"
@@ -13,8 +14,13 @@ const formerCode = "kL5iCK5Y_e_AGM0l6EQUZwYR1DT2nVAHjK9Dqsun_Es"
 // TestSuccession: what stands on a pod that was created first is accepted of
 // that pod only, and only if we wrote it.
 func TestSuccession(t *testing.T) {
-	want := Succession{"set", "set-uid", "hash", "old", "old-uid"}
+	want := Succession{SetName: "set", SetUID: "set-uid", Hash: "hash", OldName: "old", OldUID: "old-uid"}
 	sealed := want.Seal(testKey, "ns", "next")
+	serves := want
+	serves.Serving = true
+	if got, ok := SuccessionOf(map[string]string{accel.SuccessorAnnotation: serves.Seal(testKey, "ns", "next")}, testKey, "ns", "next"); !ok || got != serves {
+		t.Errorf("of a pod that serves: got %+v, %v", got, ok)
+	}
 	for name, c := range map[string]struct {
 		said, namespace, pod string
 		want                 bool
@@ -27,6 +33,8 @@ func TestSuccession(t *testing.T) {
 		"of before keys had ids": {"set/set-uid/hash/old/old-uid/" + formerCode, "ns", "next", true},
 		"that, another name":     {"set/set-uid/hash/old/old-uid/" + formerCode, "ns", "other", false},
 		"no code":                {"set/set-uid/hash/old/old-uid/", "ns", "next", false},
+		"made one that serves":   {strings.Replace(sealed, "/old-uid/", "/old-uid/serving/", 1), "ns", "next", false},
+		"made one that waits":    {strings.Replace(serves.Seal(testKey, "ns", "next"), "/serving", "", 1), "ns", "next", false},
 		"too few parts":          {"set", "ns", "next", false},
 		"nothing":                {"", "ns", "next", false},
 	} {

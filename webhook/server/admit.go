@@ -129,7 +129,7 @@ func (s *Server) earlierDecision(r *request) mutate.Decision {
 	given, _ := record.Of(a, r.Namespace, s.Keys())
 	return mutate.Decision{
 		Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: id, Readmissions: replacement.Count(a),
-		FirstAdmitted: given.FirstAdmitted,
+		FirstAdmitted: given.FirstAdmitted, Displaced: given.Displaced,
 	}
 }
 

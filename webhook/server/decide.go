@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/accel"
@@ -89,10 +90,36 @@ func (s *Server) decide(r *request, by inventory.Caller, in mutate.Input, option
 		}
 	}
 	d := mutate.Decision{Kind: chosen.Kind, Reason: policy.Explain(ranked), Reservation: id, Readmissions: expected.Count, FirstAdmitted: first}
-	if again {
+	var holder string
+	switch {
+	case again && expected.Serving:
+		d.Reason = fmt.Sprintf("it replaces one that runs on %s: %s", expected.From, d.Reason)
+	case again:
 		d.Reason = fmt.Sprintf("it waited for %s before: %s", expected.From, d.Reason)
+	default:
+		if d.Displaced, holder = s.displaced(r, ranked); d.Displaced != "" {
+			d.Reason += fmt.Sprintf("; pod %s of another revision still has %s: it is moved there once that is gone", holder, d.Displaced)
+		}
 	}
 	return d, o, ranked
+}
+
+// displaced is the kind that a server of a Deployment would have been given, were it not
+// for a pod of another revision, which a rollout ends soon: the fastest of those that
+// such pods hold, if a run takes less there than on what was chosen. holder is one of them.
+func (s *Server) displaced(r *request, ranked []policy.Ranked) (kind accel.Kind, holder string) {
+	set := r.controllerOf()
+	if s.HeldByOthers == nil || set == nil || set.Kind != "ReplicaSet" || ends(&r.Object.Spec) {
+		return "", ""
+	}
+	held := s.HeldByOthers(r.Namespace, set.Name)
+	least := ranked[0].Service
+	for _, other := range ranked[1:] {
+		if name := held[other.Kind]; name != "" && other.Refused == nil && other.Service > 0 && (other.Service < least || least <= 0) {
+			kind, holder, least = other.Kind, name, other.Service
+		}
+	}
+	return kind, holder
 }
 
 // setDeadlines gives the options of a new pod its deadline, counted from when the first
@@ -157,10 +184,18 @@ func (s *Server) bar(options []inventory.Option, owner, asked refusals.Owner, r 
 
 // controller is the UID of the pod's controller, "" when it has none.
 func (r *request) controller() types.UID {
-	for _, o := range r.Object.Metadata.OwnerReferences {
-		if o.Controller != nil && *o.Controller {
-			return o.UID
-		}
+	if o := r.controllerOf(); o != nil {
+		return o.UID
 	}
 	return ""
+}
+
+// controllerOf is the pod's controller, nil when it has none.
+func (r *request) controllerOf() *metav1.OwnerReference {
+	for i := range r.Object.Metadata.OwnerReferences {
+		if o := &r.Object.Metadata.OwnerReferences[i]; o.Controller != nil && *o.Controller {
+			return o
+		}
+	}
+	return nil
 }

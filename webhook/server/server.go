@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"k8s.io/apimachinery/pkg/types"
 
+	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/admission"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/journal"
@@ -45,6 +46,10 @@ type Config struct {
 	// another kind, given the reservation it would have, "" in a dry run, and how far
 	// the caller is trusted; nil when no pods are recreated.
 	Replaces func(namespace string, owner types.UID, name, reservation string, trust inventory.Trust) (replacement.Expected, bool)
+	// HeldByOthers returns the kinds that servers of other revisions of a Deployment hold,
+	// each with the name of one, given the ReplicaSet of a new one; nil where servers are
+	// not moved to what such leave.
+	HeldByOthers func(namespace, set string) map[accel.Kind]string
 	// Refusals is which kinds the API server or kube-scheduler turned down.
 	Refusals *refusals.Memory
 	// Choices announces what a person should notice; nil for nobody.

@@ -56,6 +56,7 @@ func pages() []page {
 
 		{from: "deploy/base/policies/backstop.yaml", to: "policies/backstop.yaml"},
 		{from: "deploy/base/policies/misplaced.yaml", to: "policies/misplaced.yaml"},
+		{from: "deploy/base/policies/webhook-evictions.yaml", to: "policies/webhook-evictions.yaml"},
 		{from: "deploy/base/policies/webhook-objects.yaml", to: "policies/webhook-objects.yaml"},
 		{from: "deploy/base/policies/webhook-pods.yaml", to: "policies/webhook-pods.yaml"},
 		{from: "deploy/base/policies/webhook-registration.yaml", to: "policies/webhook-registration.yaml"},

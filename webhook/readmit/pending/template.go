@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/record"
 	"heteroaccel.io/webhook/mutate"
 	"heteroaccel.io/webhook/refusals"
 )
@@ -25,6 +26,20 @@ type Template struct {
 	Late    bool       // they are bound late
 
 	size int // of Pod, in bytes as the API server encodes it
+}
+
+// TemplateOf is what the options of a pod depend on, whether it is pending or not, that is
+// bound early; ok is false when its record does not verify, or it is too large.
+func TemplateOf(pod *corev1.Pod, keys *record.Keys) (t *Template, ok bool) {
+	given, _ := record.Of(pod.Annotations, pod.Namespace, keys)
+	undone, verified := mutate.Undo(AsMutated(pod), keys, pod.Namespace)
+	req, ours, err := accel.ParseRequest(pod.Annotations)
+	if !verified || !ours || err != nil || undone.Recorded == "" || given.Claim != "" {
+		return nil, false
+	}
+	t = templateOf(undone, req, given.Kind, false)
+	t.Pod.Spec.NodeName = "" // where it is bound says nothing of where its next one may be
+	return t, t.size <= maxTemplate
 }
 
 const (

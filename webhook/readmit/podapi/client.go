@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -93,6 +94,19 @@ func (c *Client) Delete(ctx context.Context, name types.NamespacedName, p metav1
 		return fmt.Errorf("delete the pod: %w", err)
 	}
 	return nil
+}
+
+// MayDisrupt asks the API server whether it would evict a pod, as its PodDisruptionBudgets
+// allow. Nothing is evicted.
+func (c *Client) MayDisrupt(ctx context.Context, pod *corev1.Pod) error {
+	ctx, cancel := context.WithTimeout(ctx, CallLimit)
+	defer cancel()
+	eviction := &policyv1.Eviction{
+		ObjectMeta:    metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
+		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}},
+	}
+	return c.CoreV1().RESTClient().Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("eviction").
+		Param("dryRun", metav1.DryRunAll).Body(eviction).Do(ctx).Error()
 }
 
 // Patch applies a merge patch to a pod.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,7 +21,8 @@ import (
 const deletedFirst = "-2147483648"
 
 // adopt makes a successor one of its ReplicaSet's pods, if the pod before it is
-// still pending; podapi.ErrChanged if it is not. It can be repeated.
+// still pending, or where it serves still does and the successor is Ready;
+// podapi.ErrChanged if not. It can be repeated.
 func (r *Recreator) adopt(ctx context.Context, s replacement.Succession, name types.NamespacedName) (err error) {
 	r.Pods.UntilDone(ctx, "let a ReplicaSet adopt a pod", func(ctx context.Context) error {
 		const tries = 5
@@ -52,7 +54,13 @@ func (r *Recreator) tryToAdopt(ctx context.Context, s replacement.Succession, na
 	if err != nil {
 		return err
 	}
-	if now, isPending := pending.Of(old, r.Keys()); !isPending || now.UID != s.OldUID {
+	now, isPending := pending.Of(old, r.Keys())
+	switch {
+	case s.Serving && !isReady(next):
+		return fmt.Errorf("%w: the next one is not Ready", podapi.ErrChanged)
+	case s.Serving && !serves(old, s.OldUID):
+		return fmt.Errorf("%w: it does not serve any more", podapi.ErrChanged)
+	case !s.Serving && (!isPending || now.UID != s.OldUID):
 		return fmt.Errorf("%w: it is not pending any more", podapi.ErrChanged)
 	}
 	if old.Annotations[corev1.PodDeletionCost] != deletedFirst {
@@ -64,6 +72,17 @@ func (r *Recreator) tryToAdopt(ctx context.Context, s replacement.Succession, na
 		return fmt.Errorf("let the ReplicaSet adopt the next pod: %w", err)
 	}
 	return nil
+}
+
+// serves reports whether a pod is the one of that UID, and runs.
+func serves(pod *corev1.Pod, uid types.UID) bool {
+	return pod.UID == uid && pod.DeletionTimestamp == nil && pod.Status.Phase == corev1.PodRunning
+}
+
+func isReady(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // isOrphan reports whether a pod was created first and is not adopted yet.
@@ -104,7 +123,7 @@ func (r *Recreator) discardAndRestore(ctx context.Context, s replacement.Success
 	}
 }
 
-// restoreCost removes the deletion cost of the pod that waits.
+// restoreCost removes the deletion cost of the pod before a successor.
 func (r *Recreator) restoreCost(ctx context.Context, s replacement.Succession, namespace string) {
 	r.Pods.UntilDone(ctx, "remove the deletion cost of a pod", func(ctx context.Context) error {
 		old, err := r.Pods.Get(ctx, oldOf(s, namespace))

@@ -40,8 +40,7 @@ func (r *Recreator) controllerOf(ctx context.Context, p *pending.Pod) (*controll
 	case "ReplicaSet":
 		var o *appsv1.ReplicaSet
 		if o, err = apps.ReplicaSets(p.Namespace).Get(ctx, p.Controller.Name, get); err == nil {
-			c.uid, c.template = o.UID, o.Spec.Template
-			c.hash = hashOf(o)
+			c = ofReplicaSet(o)
 		}
 	case "StatefulSet":
 		var o *appsv1.StatefulSet
@@ -78,6 +77,10 @@ func (r *Recreator) controllerOf(ctx context.Context, p *pending.Pod) (*controll
 		return nil, podapi.ErrChanged
 	}
 	return c, nil
+}
+
+func ofReplicaSet(o *appsv1.ReplicaSet) *controller {
+	return &controller{kind: "ReplicaSet", uid: o.UID, template: o.Spec.Template, hash: hashOf(o)}
 }
 
 // hashOf is the value of pod-template-hash that a ReplicaSet selects its pods

@@ -61,7 +61,8 @@ func (r *Recreator) createFirst(ctx context.Context, p *pending.Pod, e *replacem
 	if cost := old.Annotations[corev1.PodDeletionCost]; old.GenerateName == "" || cost != "" && cost != deletedFirst {
 		return errDeleteFirst // somebody else sets which pod is deleted first
 	}
-	pod := c.successor(p, old, r.Keys())
+	s := replacement.Succession{SetName: p.Controller.Name, SetUID: p.Controller.UID, Hash: p.Hash, OldName: old.Name, OldUID: old.UID}
+	pod := c.successor(s, old, r.Keys())
 	name := nameOf(pod)
 	there := replacement.OriginOf(pod.Namespace, "", pod.Name)
 	if !r.Expected.Move(e, p.Origin(), there, time.Now()) {
@@ -94,7 +95,6 @@ func (r *Recreator) createFirst(ctx context.Context, p *pending.Pod, e *replacem
 		}
 		return err
 	}
-	s, _ := replacement.SuccessionOf(pod.Annotations, r.Keys(), pod.Namespace, pod.Name)
 	if err := r.adopt(ctx, s, name); err != nil {
 		if ctx.Err() == nil {
 			r.discardAndRestore(ctx, s, name)

@@ -56,7 +56,7 @@ func (r *Recreator) manifest(raw []byte, pod *corev1.Pod) ([]byte, error) {
 	given, _ := record.Of(a, pod.Namespace, r.Keys())
 	in.Decision = mutate.Decision{
 		Kind: kind, Reason: a[accel.ReasonAnnotation], Reservation: a[accel.ReservationAnnotation], Readmissions: replacement.Count(a),
-		FirstAdmitted: given.FirstAdmitted,
+		FirstAdmitted: given.FirstAdmitted, Displaced: given.Displaced,
 	}
 	again, err := mutate.Apply(undone, in)
 	if err != nil || len(mutate.Diff(incoming, again, in.Target)) > 0 {

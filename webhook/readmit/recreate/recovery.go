@@ -62,7 +62,8 @@ func (r *Recreator) sweepReleased(ctx context.Context) error {
 }
 
 // sweepSuccessors adopts each pod that was created first and is bound, if the one
-// before it is still pending; any other it deletes, and nothing is lost.
+// before it is still pending, or is Ready, if that one serves; any other it deletes, and
+// nothing is lost.
 func (r *Recreator) sweepSuccessors(ctx context.Context) error {
 	call, cancel := context.WithTimeout(ctx, podapi.CallLimit)
 	defer cancel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
@@ -44,6 +45,8 @@ type Config struct {
 	DryRun bool
 	// Verdicts counts the scheduler's verdicts that are accepted.
 	Verdicts prometheus.Counter
+	// ReadyLimit is how long the pod that replaces a server may take to be Ready.
+	ReadyLimit time.Duration
 }
 
 // Recreator recreates pods. Use New.

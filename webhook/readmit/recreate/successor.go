@@ -11,15 +11,14 @@ import (
 
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/record"
-	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/replacement"
 )
 
 // successor is the pod that c would create in the place of old, without what
-// lets c adopt it. We choose its name, of the same form as c's: by its name
+// lets c adopt it, and as what it is to be adopted. We choose its name, of the same form as c's: by its name
 // admission finds what is expected. It follows from the old pod, so that of two
 // replicas that both take themselves for the leader one alone can create it.
-func (c *controller) successor(p *pending.Pod, old *corev1.Pod, keys *record.Keys) *corev1.Pod {
+func (c *controller) successor(s replacement.Succession, old *corev1.Pod, keys *record.Keys) *corev1.Pod {
 	const suffix, maxLength = 5, 63 // as the API server completes generateName
 	pod := c.replacement(old)
 	base := pod.GenerateName
@@ -33,7 +32,6 @@ func (c *controller) successor(p *pending.Pod, old *corev1.Pod, keys *record.Key
 	pod.Labels = maps.Clone(old.Labels)
 	delete(pod.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
 	pod.Labels[accel.SuccessorLabel] = "true"
-	s := replacement.Succession{SetName: p.Controller.Name, SetUID: p.Controller.UID, Hash: p.Hash, OldName: old.Name, OldUID: old.UID}
 	pod.Annotations[accel.SuccessorAnnotation] = s.Seal(keys, pod.Namespace, pod.Name)
 	return pod
 }

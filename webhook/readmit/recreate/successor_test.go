@@ -26,16 +26,17 @@ func TestSuccessor(t *testing.T) {
 		t.Fatalf("the pod waits: %v, hash %q", ok, w.Hash)
 	}
 	c := &controller{kind: "ReplicaSet", uid: "set-uid", hash: "hash", template: corev1.PodTemplateSpec{Spec: old.Spec}}
-	next := c.successor(w, old, podtest.Keys)
+	to := replacement.Succession{SetName: "set", SetUID: "set-uid", Hash: w.Hash, OldName: old.Name, OldUID: old.UID}
+	next := c.successor(to, old, podtest.Keys)
 	if len(next.Name) != len("set-")+5 || next.GenerateName != "set-" || len(next.OwnerReferences) != 0 {
 		t.Errorf("it is named %q of %q and owned by %v", next.Name, next.GenerateName, next.OwnerReferences)
 	}
-	if again := c.successor(w, old, podtest.Keys); again.Name != next.Name {
+	if again := c.successor(to, old, podtest.Keys); again.Name != next.Name {
 		t.Errorf("two leaders create %s and %s in the place of one pod", next.Name, again.Name)
 	}
 	other := old.DeepCopy()
 	other.UID = "another"
-	if second := c.successor(w, other, podtest.Keys); second.Name == next.Name {
+	if second := c.successor(to, other, podtest.Keys); second.Name == next.Name {
 		t.Error("another pod's has the same name")
 	}
 	if diff := cmp.Diff(map[string]string{"app": "a", accel.SuccessorLabel: "true"}, next.Labels); diff != "" {
@@ -45,8 +46,8 @@ func TestSuccessor(t *testing.T) {
 		t.Error("the pod that waits was changed")
 	}
 	got, ok := replacement.SuccessionOf(next.Annotations, podtest.Keys, "ns", next.Name)
-	if want := (replacement.Succession{SetName: "set", SetUID: "set-uid", Hash: "hash", OldName: "set-abcde", OldUID: "uid-set-abcde"}); !ok || got != want {
-		t.Errorf("it comes in the place of %+v, %v, want %+v", got, ok, want)
+	if !ok || got != to {
+		t.Errorf("it comes in the place of %+v, %v, want %+v", got, ok, to)
 	}
 	marked := podtest.Admitted(t, next.Name, "r2")
 	marked.Annotations[accel.SuccessorAnnotation] = next.Annotations[accel.SuccessorAnnotation]

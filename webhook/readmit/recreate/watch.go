@@ -21,6 +21,8 @@ type sighting struct {
 	uid types.UID
 	// bound is set when it has a node, gone when it was deleted or is about to be.
 	bound, gone bool
+	// ready is set while it is Ready.
+	ready bool
 	// verdict is the scheduler's, if it found no node.
 	verdict string
 }
@@ -70,8 +72,11 @@ func (r *Recreator) SetPod(pod *corev1.Pod) {
 	}
 	s := sighting{uid: pod.UID, bound: pod.Spec.NodeName != "", gone: pod.DeletionTimestamp != nil}
 	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+		switch {
+		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable:
 			s.verdict = c.Message
+		case c.Type == corev1.PodReady:
+			s.ready = c.Status == corev1.ConditionTrue
 		}
 	}
 	w.pods[name] = s

@@ -1,0 +1,177 @@
+package recreate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"heteroaccel.io/pkg/accel"
+	"heteroaccel.io/pkg/inventory"
+	"heteroaccel.io/pkg/record"
+	"heteroaccel.io/webhook/readmit/podapi"
+	"heteroaccel.io/webhook/readmit/servers"
+	"heteroaccel.io/webhook/replacement"
+)
+
+const (
+	// disruptLimit is how long a PodDisruptionBudget may take to count a pod that became
+	// Ready, and disruptPeriod how often it is asked.
+	disruptLimit  = 5 * time.Second
+	disruptPeriod = 250 * time.Millisecond
+)
+
+// MoveUp lets a server run on another kind, without a moment in which it does not serve:
+// its successor is created without the label pod-template-hash, so that no ReplicaSet
+// counts it but every Service selects it; once that is Ready, and PodDisruptionBudgets let
+// the server go, its ReplicaSet adopts it and, having one too many, deletes the server, by
+// its deletion cost. Where anything fails before that, the successor is deleted and the
+// server stays as it was.
+//
+// e is expected of the successor, whose kind is reserved under its id. The error is a
+// podapi.Rejection where somebody has to do something about it.
+func (r *Recreator) MoveUp(ctx context.Context, s *servers.Server, e *replacement.Expected, chosen inventory.Candidate) error {
+	c, err := r.settledSet(ctx, s)
+	if err != nil {
+		return podapi.Changed(err)
+	}
+	old, err := r.Pods.Get(ctx, s.Key())
+	if err != nil {
+		return podapi.Changed(err)
+	}
+	given, ours := record.Of(old.Annotations, old.Namespace, r.Keys())
+	if !serves(old, s.UID) || !isReady(old) || !ours || given.Kind != s.Kind {
+		return podapi.ErrChanged
+	}
+	if old.Annotations[corev1.PodDeletionCost] != "" {
+		return podapi.Rejection{Reason: "its annotation " + corev1.PodDeletionCost + " says which of its Deployment's pods is deleted first: remove it, and it can be moved"}
+	}
+	succession := replacement.Succession{SetName: s.SetName, SetUID: s.SetUID, Hash: c.hash, OldName: old.Name, OldUID: old.UID, Serving: true}
+	pod := c.successor(succession, old, r.Keys())
+	name := nameOf(pod)
+	there := replacement.OriginOf(pod.Namespace, "", pod.Name)
+	r.Expected.Add(there, e, time.Now())
+	w := r.watch(name, s.Key())
+	defer r.unwatch(w)
+	if err := r.createSuccessor(ctx, pod, chosen.Kind); err != nil {
+		r.revoke(s.Namespace, e, there)
+		return err
+	}
+	err = r.untilReady(ctx, s, w, name, chosen.Kind)
+	if err == nil {
+		err = r.untilDisruptable(ctx, old)
+	}
+	if err == nil {
+		err = r.adopt(ctx, succession, name)
+	}
+	if err != nil {
+		if ctx.Err() == nil { // else the next term finds it
+			r.discardAndRestore(ctx, succession, name)
+			r.revoke(s.Namespace, e, there)
+		}
+		return err
+	}
+	if !r.await(ctx, w, func() bool { return r.seen(w, s.Key()).gone }, scaleDownLimit) && ctx.Err() == nil {
+		// Its ReplicaSet may have been scaled up just now.
+		r.Pods.Log.Warn().Str("pod", s.Key().String()).Dur("waited", scaleDownLimit).Msg("move server: its ReplicaSet adopted the next pod and kept this one")
+		r.restoreCost(ctx, succession, s.Namespace)
+	}
+	return nil
+}
+
+// untilDisruptable waits until the pod's PodDisruptionBudgets let it go, now that its
+// successor, which they select too, is Ready: their controller takes a moment to count that.
+func (r *Recreator) untilDisruptable(ctx context.Context, old *corev1.Pod) error {
+	limit := time.NewTimer(disruptLimit)
+	defer limit.Stop()
+	again := time.NewTicker(disruptPeriod)
+	defer again.Stop()
+	for {
+		err := r.Pods.MayDisrupt(ctx, old)
+		switch {
+		case err == nil:
+			return nil
+		case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
+			return podapi.Changed(err)
+		case !apierrors.IsTooManyRequests(err) && podapi.Definite(err):
+			return podapi.Rejection{Reason: fmt.Sprintf("the API server does not say whether the pod may go: %v", err)}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-again.C:
+		case <-limit.C:
+			return podapi.Rejection{Reason: fmt.Sprintf("the pod may not go although the next one is Ready: %v", err)}
+		}
+	}
+}
+
+// settledSet reads the ReplicaSet of a server: podapi.ErrChanged where it is being scaled,
+// or is not a Deployment's.
+func (r *Recreator) settledSet(ctx context.Context, s *servers.Server) (*controller, error) {
+	ctx, cancel := context.WithTimeout(ctx, podapi.CallLimit)
+	defer cancel()
+	o, err := r.Pods.AppsV1().ReplicaSets(s.Namespace).Get(ctx, s.SetName, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("get the pod's ReplicaSet: %w", err)
+	}
+	c := ofReplicaSet(o)
+	if c.uid != s.SetUID || c.hash == "" || o.Spec.Replicas == nil || *o.Spec.Replicas != o.Status.Replicas || o.Generation != o.Status.ObservedGeneration {
+		return nil, fmt.Errorf("%w: its ReplicaSet is being scaled, or is no Deployment's", podapi.ErrChanged)
+	}
+	return c, nil
+}
+
+// createSuccessor creates a pod that must be admitted with a kind. When the error is not
+// nil there is no such pod.
+func (r *Recreator) createSuccessor(ctx context.Context, pod *corev1.Pod, kind accel.Kind) error {
+	name := nameOf(pod)
+	created, err := r.Pods.Create(ctx, pod, false)
+	switch {
+	case apierrors.IsAlreadyExists(err): // that of an earlier try is not gone yet
+		return fmt.Errorf("%w: another replica moves it", podapi.ErrChanged)
+	case err != nil && podapi.Definite(err):
+		return podapi.Rejection{Reason: fmt.Sprintf("the pod that is to replace it is refused: %v", err)}
+	case err != nil: // it may be there all the same
+		r.discard(ctx, name)
+		return fmt.Errorf("create the next pod: %w", err)
+	}
+	if got := created.Annotations[accel.SelectedAnnotation]; got != string(kind) {
+		r.discard(ctx, name)
+		return fmt.Errorf("%w: admission gave the next one %q", podapi.ErrChanged, got)
+	}
+	return nil
+}
+
+// untilReady waits until a successor is Ready while the server before it runs.
+func (r *Recreator) untilReady(ctx context.Context, s *servers.Server, w *watch, name types.NamespacedName, kind accel.Kind) error {
+	bind, ready := time.NewTimer(bindLimit), time.NewTimer(r.ReadyLimit)
+	defer bind.Stop()
+	defer ready.Stop()
+	for {
+		old, next := r.seen(w, s.Key()), r.seen(w, name)
+		switch {
+		case old.gone || old.uid != "" && old.uid != s.UID:
+			return fmt.Errorf("%w: it was deleted while the next one was not Ready", podapi.ErrChanged)
+		case next.gone:
+			return fmt.Errorf("%w: somebody deleted the next one", podapi.ErrChanged)
+		case next.ready:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.news:
+		case <-bind.C:
+			if !r.seen(w, name).bound {
+				return podapi.Rejection{Reason: fmt.Sprintf("kube-scheduler found no node with %s within %s: %s", kind, bindLimit, next.verdict)}
+			}
+		case <-ready.C:
+			return podapi.Rejection{Reason: fmt.Sprintf("the pod that was to replace it there was not Ready within %s", r.ReadyLimit)}
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package upgrade
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	// window is what the limits of moves count in.
+	window = time.Hour
+	// maxBackoff bounds what the doubling of Backoff comes to.
+	maxBackoff = time.Hour
+	// lostPause is how long an owner is left alone that was just changing.
+	lostPause = time.Second
+)
+
+// Ledger is what became of the moves of each Deployment. Its methods may be called from any
+// goroutine. The zero value has had none.
+type Ledger struct {
+	mu     sync.Mutex
+	owners map[types.NamespacedName]*owner
+	// asked are the moves of servers that asked, of the whole cluster.
+	asked []time.Time
+}
+
+type owner struct {
+	// busy is set while one of its servers moves.
+	busy bool
+	// asked are the moves of its servers that asked.
+	asked []time.Time
+	// failures is how many moves of its revision failed in a row, and notBefore until when
+	// its servers are left alone.
+	revision  types.UID
+	failures  int
+	notBefore time.Time
+	// reported is set once a failure was reported that no move has followed.
+	reported bool
+}
+
+// Begin notes that a server of an owner's revision moves, unless it may not now: then it may after
+// wait, or, where that is 0, once the one has ended that moves. asked is set for one that
+// was not displaced. What failed with another revision says nothing of this one.
+func (l *Ledger) Begin(r Rules, of types.NamespacedName, revision types.UID, asked bool, now time.Time) (wait time.Duration, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o := l.owners[of]
+	if o == nil {
+		o = &owner{}
+	}
+	if o.busy {
+		return 0, false
+	}
+	if o.revision != revision {
+		o.revision, o.failures, o.notBefore, o.reported = revision, 0, time.Time{}, false
+	}
+	if wait := o.notBefore.Sub(now); wait > 0 {
+		return wait, false
+	}
+	if asked {
+		o.asked, l.asked = since(o.asked, now), since(l.asked, now)
+		if wait := max(over(o.asked, r.PerOwner, now), over(l.asked, r.PerCluster, now)); wait > 0 {
+			return wait, false
+		}
+		o.asked, l.asked = append(o.asked, now), append(l.asked, now)
+	}
+	if l.owners == nil {
+		l.owners = map[types.NamespacedName]*owner{}
+	}
+	o.busy, l.owners[of] = true, o
+	return 0, true
+}
+
+// Outcome is what became of a move.
+type Outcome int
+
+const (
+	Moved  Outcome = iota
+	Lost           // the server or its Deployment changed meanwhile
+	Failed         // somebody has to do something about it
+)
+
+// End notes what became of a move. report is set for the first failure of several in a row.
+func (l *Ledger) End(r Rules, of types.NamespacedName, what Outcome, now time.Time) (report bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o := l.owners[of]
+	if o == nil {
+		return false
+	}
+	o.busy = false
+	switch what {
+	case Moved:
+		o.failures, o.reported, o.notBefore = 0, false, time.Time{}
+		return false
+	case Lost:
+		o.notBefore = now.Add(lostPause)
+		return false
+	}
+	pause := r.Backoff
+	for range o.failures {
+		pause = min(2*pause, maxBackoff)
+	}
+	o.failures++
+	o.notBefore = now.Add(pause)
+	report = !o.reported
+	o.reported = true
+	return report
+}
+
+// Keep forgets the owners that have none of the servers any more that could be moved, and
+// nothing left that counts.
+func (l *Ledger) Keep(has map[types.NamespacedName]bool, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for of, o := range l.owners {
+		if o.asked = since(o.asked, now); !has[of] && !o.busy && len(o.asked) == 0 && !now.Before(o.notBefore) {
+			delete(l.owners, of)
+		}
+	}
+}
+
+// since leaves the moves of the last hour.
+func since(moves []time.Time, now time.Time) []time.Time {
+	return slices.DeleteFunc(moves, func(at time.Time) bool { return now.Sub(at) >= window })
+}
+
+// over is how long it takes until there were fewer than limit moves in an hour.
+func over(moves []time.Time, limit int, now time.Time) time.Duration {
+	switch {
+	case len(moves) < limit:
+		return 0
+	case limit <= 0:
+		return window
+	}
+	return moves[len(moves)-limit].Add(window).Sub(now)
+}
