@@ -1,10 +1,11 @@
 // Demo shows the main job on a local control plane that it builds and starts
 // itself: a camera asks for an inference and gets the address of a server, four
-// inferences that name no accelerator land on four different ones, and the same
-// four pinned to the GPU by hand wait for each other.
+// inferences that name no accelerator land on four different ones, the same
+// four pinned to the GPU by hand wait for each other, and a server is back on the GPU
+// after a rollout.
 //
 // With BINDING=late the exporters publish the devices as DRA driver, pods are bound late,
-// and in place of the last scene one that waits gets what frees.
+// and in place of the last two scenes one that waits gets what frees.
 //
 // Programs of the control plane that the computer has, of the right version, are used in
 // place of compiling them. With CONTROL_PLANE=compiled none is.

@@ -39,7 +39,10 @@ func (d demo) Show(ctx context.Context) error {
 	if d.late {
 		return nil
 	}
-	return d.pinned(ctx)
+	if err := d.pinned(ctx); err != nil {
+		return err
+	}
+	return d.server(ctx)
 }
 
 // anyAccelerator is the main job: four pods, four kinds.
@@ -97,7 +100,11 @@ func (d demo) pinned(ctx context.Context) error {
 
 // Invite implements narrate.Stage.
 func (d demo) Invite(ctx context.Context) error {
-	narrate.Title("4. Over to you")
+	if d.late {
+		narrate.Title("4. Over to you")
+	} else {
+		narrate.Title("5. Over to you")
+	}
 	pods, err := d.Run(ctx, anyFile, inferences)
 	if err != nil {
 		return err

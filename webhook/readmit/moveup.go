@@ -119,7 +119,7 @@ func (r *term) considerMove(ctx context.Context, s *servers.Server, now time.Tim
 		return 0
 	}
 	q := inventory.Query{Namespace: s.Namespace, Pod: s.Name, Options: r.upgradeOptions(template)}
-	faster := func(c []inventory.Candidate) int { return r.Upgrades.Faster(c, s.Kind, displaced) }
+	faster := func(c []inventory.Candidate) int { return r.Upgrades.Faster(c, s.Kind, s.Displaced) }
 	if len(q.Options) == 0 || faster(r.Inventory.Candidates(q)) < 0 {
 		delete(u.idleSince, s.UID)
 		return 0

@@ -79,7 +79,10 @@ func (r *Recreator) sweepSuccessors(ctx context.Context) error {
 			continue
 		}
 		if pod.Spec.NodeName != "" {
-			if err = r.adopt(ctx, s, name); err == nil {
+			if err = r.mayReplace(ctx, s, pod.Namespace); err == nil {
+				err = r.adopt(ctx, s, name)
+			}
+			if err == nil {
 				r.Pods.Log.Info().Str("pod", name.String()).Str("replaces", s.OldName).Msg("adopted a pod that was created first")
 				continue
 			}
@@ -90,4 +93,16 @@ func (r *Recreator) sweepSuccessors(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// mayReplace asks whether the pod before a successor may go, if it serves.
+func (r *Recreator) mayReplace(ctx context.Context, s replacement.Succession, namespace string) error {
+	if !s.Serving {
+		return nil
+	}
+	old, err := r.Pods.Get(ctx, oldOf(s, namespace))
+	if err != nil {
+		return err
+	}
+	return r.Pods.MayDisrupt(ctx, old)
 }

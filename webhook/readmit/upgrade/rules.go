@@ -30,13 +30,17 @@ type Rules struct {
 var Default = Rules{Factor: 1.5, Uptime: 10 * time.Minute, Idle: 30 * time.Second, Ready: 5 * time.Minute, PerOwner: 4, PerCluster: 60, Backoff: time.Minute}
 
 // Faster returns the index of the idle candidate on which a run takes least, if that is
-// worth leaving a kind for; -1 if none is. Nobody is moved to or from where nobody knows
-// how long a run takes.
-func (r Rules) Faster(candidates []inventory.Candidate, kind accel.Kind, displaced bool) int {
-	var now time.Duration
+// worth leaving a kind for; -1 if none is. A server that was displaced, from the kind
+// displaced, goes nowhere but there or where a run takes less. Nobody is moved to or from
+// where nobody knows how long a run takes.
+func (r Rules) Faster(candidates []inventory.Candidate, kind, displaced accel.Kind) int {
+	var now, least time.Duration
 	for i := range candidates {
-		if candidates[i].Kind == kind {
-			now = candidates[i].Service
+		switch c := &candidates[i]; c.Kind {
+		case kind:
+			now = c.Service
+		case displaced:
+			least = c.Service
 		}
 	}
 	best := -1
@@ -45,7 +49,7 @@ func (r Rules) Faster(candidates []inventory.Candidate, kind accel.Kind, displac
 		if c.Kind == kind || c.Refused != nil || c.Idle() <= 0 || c.Nodes == 0 || c.Service <= 0 || c.Service >= now {
 			continue
 		}
-		if !displaced && float64(now) < r.Factor*float64(c.Service) {
+		if displaced == "" && float64(now) < r.Factor*float64(c.Service) || displaced != "" && c.Service > least {
 			continue
 		}
 		if best < 0 || c.Service < candidates[best].Service {

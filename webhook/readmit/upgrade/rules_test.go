@@ -22,8 +22,10 @@ func TestFaster(t *testing.T) {
 	nowhere := candidate("GPU", 50*ms, 1)
 	nowhere.Nodes = 0
 	for name, c := range map[string]struct {
-		others           []inventory.Candidate
-		asked, displaced accel.Kind // "" for none
+		others []inventory.Candidate
+		// asked is where one goes that asks, displaced one that was displaced from the GPU; ""
+		// for nowhere.
+		asked, displaced accel.Kind
 	}{
 		"nothing else":         {nil, "", ""},
 		"twice as fast":        {[]inventory.Candidate{candidate("GPU", 75*ms, 1)}, "GPU", "GPU"},
@@ -35,17 +37,20 @@ func TestFaster(t *testing.T) {
 		"of an unknown speed":  {[]inventory.Candidate{candidate("GPU", 0, 1)}, "", ""},
 		"refused":              {[]inventory.Candidate{refused}, "", ""},
 		"on no node":           {[]inventory.Candidate{nowhere}, "", ""},
+		"slower than that":     {[]inventory.Candidate{candidate("FPGA", 90*ms, 1), candidate("GPU", 50*ms, 0)}, "FPGA", ""},
+		"faster than that":     {[]inventory.Candidate{candidate("FPGA", 40*ms, 1), candidate("GPU", 50*ms, 0)}, "FPGA", "FPGA"},
+		"without that":         {[]inventory.Candidate{candidate("FPGA", 40*ms, 1)}, "FPGA", ""},
 		"the fastest of those": {[]inventory.Candidate{candidate("FPGA", 90*ms, 1), candidate("GPU", 50*ms, 1), candidate("CPU", 80*ms, 1)}, "GPU", "GPU"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := append([]inventory.Candidate{npu}, c.others...)
-			for displaced, want := range map[bool]accel.Kind{false: c.asked, true: c.displaced} {
+			for displaced, want := range map[accel.Kind]accel.Kind{"": c.asked, "GPU": c.displaced} {
 				got := accel.Kind("")
 				if i := Default.Faster(all, "NPU", displaced); i >= 0 {
 					got = all[i].Kind
 				}
 				if got != want {
-					t.Errorf("displaced %t: got %q, want %q", displaced, got, want)
+					t.Errorf("displaced from %q: got %q, want %q", displaced, got, want)
 				}
 			}
 		})
