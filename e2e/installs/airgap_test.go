@@ -47,6 +47,7 @@ func airGapped(t *testing.T) {
 	script := strings.Join(commands(t, "docs/release.md", section), "\n")
 	runIn(t, at, strings.ReplaceAll(script, "linux-amd64", "linux-"+runtime.GOARCH))
 	configureScheduler(t)
+	webhookReached(t)
 	bundle := filepath.Join(at, "heteroaccel-v0.1.0-airgap-linux-"+runtime.GOARCH)
 	if said := runIn(t, bundle, "./heteroaccel check --wait 2m"); !strings.Contains(said, " 0 wrong, 0 not checked\n") {
 		t.Errorf("the check reports\n%s", said)

@@ -5,6 +5,7 @@ package installs
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,13 +14,17 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"heteroaccel.io/e2e/certmanager"
 	"heteroaccel.io/e2e/chart"
 	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/image"
 	"heteroaccel.io/e2e/pages"
+	"heteroaccel.io/e2e/poll"
 	"heteroaccel.io/e2e/previous"
 	"heteroaccel.io/e2e/realnodes"
+	"heteroaccel.io/e2e/stack"
 )
 
 // shared is the cluster that the tests use in turn, and tools the directory with the
@@ -177,6 +182,33 @@ func runIn(t *testing.T, dir, line string) string {
 		t.Fatal(err)
 	}
 	return string(out)
+}
+
+// webhookReached waits until the webhook's Service leads to it from the control plane. Where
+// its pods are ready and kube-proxy has no rules for that, kube-proxy is started anew: it is
+// not what is tested here, and its log is kept.
+func webhookReached(t *testing.T) {
+	t.Helper()
+	if err := shared.Rollout(t.Context(), stack.Namespace, "deployment/heteroaccel-webhook"); err != nil {
+		explain(t)
+		t.Fatal(err)
+	}
+	reach := func(ctx context.Context) error {
+		service, err := shared.Client().CoreV1().Services(stack.Namespace).Get(ctx, "heteroaccel-webhook", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort(service.Spec.ClusterIP, "443"))
+		if err != nil {
+			return fmt.Errorf("reach the webhook's Service: %w", err)
+		}
+		return conn.Close()
+	}
+	if err := poll.Within(t.Context(), 45*time.Second, reach); err != nil {
+		t.Logf("%v; kube-proxy is started anew\n%s", err, shared.Services(t.Context()))
+		shared.Process("kube-proxy").Kill()
+		eventually(t, "the webhook's Service leads to it", reach)
+	}
 }
 
 // explain logs what may tell why an installation does not work.

@@ -43,6 +43,7 @@ func TestInstalls(t *testing.T) {
 				way.meanwhile(t)
 			}
 			configureScheduler(t)
+			webhookReached(t)
 			if said := follow(t, "docs/install.md", "4. Check"); !strings.Contains(said, " 0 wrong, 0 not checked\n") {
 				t.Errorf("the check reports\n%s", said)
 			}
