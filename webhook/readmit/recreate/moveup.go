@@ -110,8 +110,7 @@ func (r *Recreator) untilDisruptable(ctx context.Context, old *corev1.Pod) error
 	}
 }
 
-// settledSet reads the ReplicaSet of a server: podapi.ErrChanged where it is being scaled,
-// or is not a Deployment's.
+// settledSet reads the ReplicaSet of a server: podapi.ErrChanged where it is being scaled.
 func (r *Recreator) settledSet(ctx context.Context, s *servers.Server) (*controller, error) {
 	ctx, cancel := context.WithTimeout(ctx, podapi.CallLimit)
 	defer cancel()
@@ -120,8 +119,13 @@ func (r *Recreator) settledSet(ctx context.Context, s *servers.Server) (*control
 		return nil, fmt.Errorf("get the pod's ReplicaSet: %w", err)
 	}
 	c := ofReplicaSet(o)
-	if c.uid != s.SetUID || c.hash == "" || o.Spec.Replicas == nil || *o.Spec.Replicas != o.Status.Replicas || o.Generation != o.Status.ObservedGeneration {
-		return nil, fmt.Errorf("%w: its ReplicaSet is being scaled, or is no Deployment's", podapi.ErrChanged)
+	switch {
+	case c.uid != s.SetUID || o.DeletionTimestamp != nil:
+		return nil, podapi.ErrChanged
+	case c.hash == "":
+		return nil, podapi.Rejection{Reason: "its ReplicaSet belongs to no Deployment, and adopts no pod that it did not create: annotate it with heteroaccel.io/upgrade=false"}
+	case o.Spec.Replicas == nil || *o.Spec.Replicas != o.Status.Replicas || o.Generation != o.Status.ObservedGeneration:
+		return nil, fmt.Errorf("%w: its ReplicaSet is being scaled", podapi.ErrChanged)
 	}
 	return c, nil
 }

@@ -13,8 +13,10 @@ const (
 	window = time.Hour
 	// maxBackoff bounds what the doubling of Backoff comes to.
 	maxBackoff = time.Hour
-	// lostPause is how long an owner is left alone that was just changing.
-	lostPause = time.Second
+	// lostPause is how long an owner is left alone that was just changing, doubling where it
+	// does not end to, up to maxLostPause.
+	lostPause    = time.Second
+	maxLostPause = time.Minute
 )
 
 // Ledger is what became of the moves of each Deployment. Its methods may be called from any
@@ -31,10 +33,11 @@ type owner struct {
 	busy bool
 	// asked are the moves of its servers that asked.
 	asked []time.Time
-	// failures is how many moves of its revision failed in a row, and notBefore until when
-	// its servers are left alone.
+	// failures is how many moves of its revision failed in a row, losses how many were lost,
+	// and notBefore until when its servers are left alone.
 	revision  types.UID
 	failures  int
+	losses    int
 	notBefore time.Time
 	// reported is set once a failure was reported that no move has followed.
 	reported bool
@@ -54,7 +57,7 @@ func (l *Ledger) Begin(r Rules, of types.NamespacedName, revision types.UID, ask
 		return 0, false
 	}
 	if o.revision != revision {
-		o.revision, o.failures, o.notBefore, o.reported = revision, 0, time.Time{}, false
+		o.revision, o.failures, o.losses, o.notBefore, o.reported = revision, 0, 0, time.Time{}, false
 	}
 	if wait := o.notBefore.Sub(now); wait > 0 {
 		return wait, false
@@ -93,12 +96,18 @@ func (l *Ledger) End(r Rules, of types.NamespacedName, what Outcome, now time.Ti
 	o.busy = false
 	switch what {
 	case Moved:
-		o.failures, o.reported, o.notBefore = 0, false, time.Time{}
+		o.failures, o.losses, o.reported, o.notBefore = 0, 0, false, time.Time{}
 		return false
 	case Lost:
-		o.notBefore = now.Add(lostPause)
+		pause := lostPause
+		for range o.losses {
+			pause = min(2*pause, maxLostPause)
+		}
+		o.losses++
+		o.notBefore = now.Add(pause)
 		return false
 	}
+	o.losses = 0
 	pause := r.Backoff
 	for range o.failures {
 		pause = min(2*pause, maxBackoff)

@@ -106,6 +106,15 @@ func TestLedger(t *testing.T) {
 	}
 	l.End(r, b, Moved, now)
 
+	revision = "one" // b's
+	for range 20 {
+		l.End(r, b, Lost, now)
+	}
+	begin(b, false, maxLostPause, false)
+	revision = "three"
+	begin(b, false, 0, true)
+	l.End(r, b, Moved, now)
+
 	now = now.Add(2 * window)
 	l.Keep(map[types.NamespacedName]bool{a: true}, now)
 	if len(l.owners) != 1 || l.owners[a] == nil {
