@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -86,18 +87,10 @@ func (r *term) keepUpgrades(all []*servers.Server, now time.Time) {
 	}
 	u := &r.upgrades
 	u.ledger.Keep(owners, now)
-	for uid := range u.idleSince {
-		if !pods[uid] {
-			delete(u.idleSince, uid)
-		}
-	}
+	maps.DeleteFunc(u.idleSince, func(uid types.UID, _ time.Time) bool { return !pods[uid] })
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for uid := range u.templates {
-		if !pods[uid] {
-			delete(u.templates, uid)
-		}
-	}
+	maps.DeleteFunc(u.templates, func(uid types.UID, _ *pending.Template) bool { return !pods[uid] })
 }
 
 // considerMove starts to move a server if it may be and a faster kind is idle. It returns
@@ -133,6 +126,10 @@ func (r *term) considerMove(ctx context.Context, s *servers.Server, now time.Tim
 			return wait
 		}
 	}
+	// Before anything is reserved: to release it again would wake the loop.
+	if wait, ok := u.ledger.May(r.Upgrades, s.Owner(), s.SetUID, !displaced, now); !ok {
+		return wait
+	}
 	if len(u.movers) == cap(u.movers) {
 		return tick
 	}
@@ -149,10 +146,7 @@ func (r *term) considerMove(ctx context.Context, s *servers.Server, now time.Tim
 	if !ok {
 		return tick
 	}
-	if wait, ok := u.ledger.Begin(r.Upgrades, s.Owner(), s.SetUID, !displaced, now); !ok {
-		r.Inventory.Release(s.Namespace, q.Reservation)
-		return wait
-	}
+	u.ledger.Begin(s.Owner(), s.SetUID, !displaced, now)
 	r.startMove(ctx, s, chosen, from, q.Reservation)
 	return 0
 }

@@ -80,13 +80,6 @@ func (s *Servers) remove(name types.NamespacedName) bool {
 	return true
 }
 
-// Get returns the server of a name, nil if there is none.
-func (s *Servers) Get(name types.NamespacedName) *Server {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byName[name]
-}
-
 // Upgradable are the servers that were displaced, or ask for upgrades: the displaced
 // first, then by name.
 func (s *Servers) Upgradable() []*Server {

@@ -91,7 +91,7 @@ func TestServers(t *testing.T) {
 	if diff := cmp.Diff([]string{"next", "asks"}, names()); diff != "" {
 		t.Errorf("may be moved (-want +got):\n%s", diff)
 	}
-	next := s.Get(types.NamespacedName{Namespace: "default", Name: "next"})
+	next := s.Upgradable()[0]
 	if !s.RollsOut(next) {
 		t.Error("its rollout is over while a pod of before is there")
 	}

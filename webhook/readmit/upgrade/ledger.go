@@ -43,10 +43,10 @@ type owner struct {
 	reported bool
 }
 
-// Begin notes that a server of an owner's revision moves, unless it may not now: then it may after
-// wait, or, where that is 0, once the one has ended that moves. asked is set for one that
-// was not displaced. What failed with another revision says nothing of this one.
-func (l *Ledger) Begin(r Rules, of types.NamespacedName, revision types.UID, asked bool, now time.Time) (wait time.Duration, ok bool) {
+// May reports whether a server of an owner's revision may move now; else it may after wait,
+// or, where that is 0, once the one has ended that moves. asked is set for one that was not
+// displaced. What failed with another revision says nothing of this one.
+func (l *Ledger) May(r Rules, of types.NamespacedName, revision types.UID, asked bool, now time.Time) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := l.owners[of]
@@ -67,13 +67,25 @@ func (l *Ledger) Begin(r Rules, of types.NamespacedName, revision types.UID, ask
 		if wait := max(over(o.asked, r.PerOwner, now), over(l.asked, r.PerCluster, now)); wait > 0 {
 			return wait, false
 		}
+	}
+	return 0, true
+}
+
+// Begin notes that a server moves that may.
+func (l *Ledger) Begin(of types.NamespacedName, revision types.UID, asked bool, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o := l.owners[of]
+	if o == nil {
+		if l.owners == nil {
+			l.owners = map[types.NamespacedName]*owner{}
+		}
+		o = &owner{}
+		l.owners[of] = o
+	}
+	if o.busy, o.revision = true, revision; asked {
 		o.asked, l.asked = append(o.asked, now), append(l.asked, now)
 	}
-	if l.owners == nil {
-		l.owners = map[types.NamespacedName]*owner{}
-	}
-	o.busy, l.owners[of] = true, o
-	return 0, true
 }
 
 // Outcome is what became of a move.
