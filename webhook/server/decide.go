@@ -112,7 +112,12 @@ func (s *Server) displaced(r *request, ranked []policy.Ranked) (kind accel.Kind,
 	if s.HeldByOthers == nil || set == nil || set.Kind != "ReplicaSet" || ends(&r.Object.Spec) {
 		return "", ""
 	}
-	held := s.HeldByOthers(r.Namespace, set.Name)
+	return Displaced(ranked, s.HeldByOthers(r.Namespace, set.Name))
+}
+
+// Displaced is the kind that displaced is about, given what the policy ranked and which
+// kinds pods of other revisions hold, each with the name of one of them.
+func Displaced(ranked []policy.Ranked, held map[accel.Kind]string) (kind accel.Kind, holder string) {
 	least := ranked[0].Service
 	for _, other := range ranked[1:] {
 		if name := held[other.Kind]; name != "" && other.Refused == nil && other.Service > 0 && (other.Service < least || least <= 0) {
