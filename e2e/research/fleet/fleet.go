@@ -47,6 +47,16 @@ func (f *Fleet) Slots() (n int) {
 	return n
 }
 
+// Fastest is what a run of a type takes on the kind that is the fastest for it.
+func (f *Fleet) Fastest(typ int) (least time.Duration) {
+	for _, s := range f.Types[typ].Service {
+		if s > 0 && (least == 0 || s < least) {
+			least = s
+		}
+	}
+	return least
+}
+
 // Problem states the fleet as the linear programme of its bound: how many
 // arrivals a second it can serve when each run holds a slot for its service
 // time and a pod's start-up.

@@ -12,6 +12,9 @@
 //
 // The scheduler is one queue for each kind, first come first served: what the
 // stock one does with pods of one priority that fit anywhere.
+//
+// Servers never end, unless their node fails or somebody rolls out their Deployment: which
+// of them are moved to a faster kind the product's rules and its ledger say.
 package world
 
 import (
@@ -60,6 +63,10 @@ type Config struct {
 	// Failing is the mean time between failures of a node, 0 for never;
 	// Repair is how long one is away.
 	Failing, Repair time.Duration
+	// Again is how likely a node that came back fails again after AgainAfter on average,
+	// and not after Failing.
+	Again      float64
+	AgainAfter time.Duration
 
 	// Slack, when not 0, gives pods a deadline: so many times what their type's fastest
 	// run takes, start-up included. Urgent is the part of the pods that get one, drawn at
@@ -68,6 +75,10 @@ type Config struct {
 
 	// Readmit, when not nil, moves waiting pods to kinds that became idle.
 	Readmit *Readmit
+
+	// Serving, when not nil, has servers beside what arrives. They have no deadlines and
+	// nothing is learned of them.
+	Serving *Serving
 
 	Seed uint64
 	// Clock, when not nil, measures what a decision costs.
@@ -108,6 +119,8 @@ func (c *Config) check() error {
 		return errors.New("a deadline cannot lie before the arrival, and a part of the pods lies between 0 and 1")
 	case c.Failing > 0 && c.Repair <= 0:
 		return errors.New("nodes that fail need a time to repair")
+	case c.Again < 0 || c.Again > 1 || c.Again > 0 && c.AgainAfter <= 0:
+		return errors.New("nodes that fail again need a probability and a time for it")
 	}
-	return nil
+	return c.Serving.check(c)
 }

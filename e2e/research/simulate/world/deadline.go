@@ -10,15 +10,7 @@ import (
 )
 
 // fastest is what a run of a type takes at least, from arrival to end.
-func (w *World) fastest(typ int) time.Duration {
-	least := time.Duration(0)
-	for _, s := range w.Fleet.Types[typ].Service {
-		if s > 0 && (least == 0 || s < least) {
-			least = s
-		}
-	}
-	return w.Startup + least
-}
+func (w *World) fastest(typ int) time.Duration { return w.Startup + w.Fleet.Fastest(typ) }
 
 // deadlineOf is the deadline of a job's pod as it is now. It does not know of start-up:
 // what a run is expected to take does not either.

@@ -6,8 +6,8 @@ type event struct {
 	at   time.Duration
 	seq  uint64 // what was planned first comes first
 	do   action
-	what int    // a pod, a slot or a node
-	of   uint64 // the attempt of the pod that it is about
+	what int    // a pod, a slot, a node or a Deployment
+	of   uint64 // the attempt of the pod that it is about, or which look it is
 }
 
 type action uint8
@@ -19,6 +19,8 @@ const (
 	fail
 	repair
 	learned
+	rollout // of a Deployment
+	look    // at what waits, and at the servers
 )
 
 // events is a heap of what is planned, the next one first.

@@ -75,7 +75,11 @@ func (w *World) idleSlot(kind int) int {
 
 func (w *World) planFailure(i int) {
 	if w.Failing > 0 {
-		at := w.now + time.Duration(w.failures.ExpFloat64()*float64(w.Failing))
+		mean := w.Failing
+		if w.now > 0 && w.Again > 0 && w.failures.Float64() < w.Again {
+			mean = w.AgainAfter
+		}
+		at := w.now + time.Duration(w.failures.ExpFloat64()*float64(mean))
 		w.events.plan(event{at: at, do: fail, what: i})
 	}
 }
@@ -86,17 +90,27 @@ func (w *World) failed(i int) error {
 	n := &w.nodes[i]
 	n.up = false
 	w.inv.DeleteNode(n.record.Name)
-	var lost []int
+	var lost []waiter
 	for _, s := range n.slots {
 		sl := &w.slots[s]
 		sl.up = false
 		if sl.job >= 0 {
-			lost = append(lost, sl.job)
+			lost = append(lost, waiter{sl.job, w.jobs[sl.job].attempt})
 			w.vacate(s)
 		}
 	}
 	w.events.plan(event{at: w.now + w.Repair, do: repair, what: i})
-	for _, id := range lost {
+	for _, a := range lost {
+		id := a.job
+		if w.jobs[id].attempt != a.attempt {
+			continue // it went with another one
+		}
+		if w.jobs[id].serves != nil {
+			if err := w.lostServer(id); err != nil {
+				return err
+			}
+			continue
+		}
 		w.remove(id)
 		w.measured.lost++
 		if err := w.admit(id, 0); err != nil {
@@ -111,6 +125,7 @@ func (w *World) repaired(i int) error {
 	n.up = true
 	w.inv.SetNode(n.record)
 	w.open(i)
+	w.wake()
 	w.planFailure(i)
 	for _, s := range n.slots {
 		if err := w.schedule(w.slots[s].kind); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/policy"
@@ -28,15 +29,20 @@ func (w *World) arrive(typ int) error {
 	if w.now >= w.Warmup {
 		w.measured.offered++
 	}
-	id := len(w.jobs)
-	if n := len(w.vacant); n > 0 {
-		id, w.vacant = w.vacant[n-1], w.vacant[:n-1]
-		j.attempt = w.jobs[id].attempt
-		w.jobs[id] = j
-	} else {
+	return w.admit(w.add(j), 0)
+}
+
+// add gives a job its number.
+func (w *World) add(j job) (id int) {
+	n := len(w.vacant)
+	if n == 0 {
 		w.jobs = append(w.jobs, j)
+		return len(w.jobs) - 1
 	}
-	return w.admit(id, 0)
+	id, w.vacant = w.vacant[n-1], w.vacant[:n-1]
+	j.attempt = w.jobs[id].attempt
+	w.jobs[id] = j
+	return id
 }
 
 // admit is the webhook: it decides, reserves, and the pod is there, unbound.
@@ -47,13 +53,18 @@ func (w *World) admit(id int, delay time.Duration) error {
 	w.serial++
 	name := fmt.Sprintf("pod-%d", w.serial)
 	q := inventory.Query{Namespace: namespace, Options: w.optionsOf(j), Reservation: name}
-	chosen := w.decide(q, w.Fleet.Types[j.typ].Name, w.teaches(j))
+	var chosen inventory.Candidate
+	if j.serves != nil {
+		chosen = w.decideServer(j, q)
+	} else {
+		chosen = w.decide(q, w.Policy, w.Fleet.Types[j.typ].Name, w.teaches(j))[0].Candidate
+	}
 	j.attempt++
 	j.kind, j.slot = w.kindOf[chosen.Kind], -1
 	j.pod = inventory.Pod{
 		Namespace: namespace, Name: name, Needs: chosen.Needs,
 		Managed: &inventory.Managed{Inference: w.Fleet.Types[j.typ].Name, Reservation: name, Kind: chosen.Kind},
-		Run:     &inventory.Run{Phase: corev1.PodPending, Created: epoch.Add(w.now), Ends: true},
+		Run:     &inventory.Run{Phase: corev1.PodPending, Created: epoch.Add(w.now), Ends: j.serves == nil},
 	}
 	w.show(j)
 	if w.queues[j.kind].count == 0 {
@@ -65,17 +76,18 @@ func (w *World) admit(id int, delay time.Duration) error {
 	return nil
 }
 
-// decide asks the policy. teaches says that the pod may be spent on learning.
-func (w *World) decide(q inventory.Query, inference string, teaches bool) inventory.Candidate {
+// decide asks a policy, and reserves what it ranks first. teaches says that the pod may be
+// spent on learning.
+func (w *World) decide(q inventory.Query, rank policy.Policy, inference string, teaches bool) (ranked []policy.Ranked) {
 	var began time.Time
 	if w.Clock != nil {
 		began = w.Clock()
 	}
-	chosen := w.inv.Decide(q, func(cs []inventory.Candidate) int {
+	w.inv.Decide(q, func(cs []inventory.Candidate) int {
 		if teaches {
 			w.trials.Allow(inference, cs)
 		}
-		ranked := w.Policy(cs)
+		ranked = rank(cs)
 		if teaches {
 			w.trials.Record(inference, ranked[0])
 		}
@@ -88,13 +100,16 @@ func (w *World) decide(q inventory.Query, inference string, teaches bool) invent
 	if w.Clock != nil {
 		w.measured.deciding = append(w.measured.deciding, w.Clock().Sub(began))
 	}
-	return chosen
+	return ranked
 }
 
-// show is the informer: the inventory sees the job's pod as it is now.
+// show is the informer: the product sees the job's pod as it is now.
 func (w *World) show(j *job) {
 	p := j.pod
 	w.inv.SetPod(&p)
+	if j.serves != nil {
+		w.showServer(j)
+	}
 }
 
 // bind puts a waiting job on a free slot.
@@ -106,17 +121,25 @@ func (w *World) bind(id, s int, delay time.Duration) error {
 	sl.job, sl.since, j.slot = id, w.now, s
 	j.pod.Node = w.nodes[sl.node].record.Name
 	w.show(j)
-	w.events.plan(event{at: w.now + delay + w.Startup, do: start, what: id, of: j.attempt})
+	startup := w.Startup
+	if j.serves != nil {
+		startup = w.Serving.Ready
+	}
+	w.events.plan(event{at: w.now + delay + startup, do: start, what: id, of: j.attempt})
 	return nil
 }
 
-func (w *World) started(id int) {
+func (w *World) started(id int) error {
 	j := &w.jobs[id]
 	run := *j.pod.Run
 	run.Phase, run.Started = corev1.PodRunning, epoch.Add(w.now)
 	j.pod.Run = &run
+	if j.serves != nil {
+		return w.becameReady(id)
+	}
 	w.show(j)
 	w.events.plan(event{at: w.now + w.service(j, j.kind), do: end, what: id, of: j.attempt})
+	return nil
 }
 
 func (w *World) ended(id int) error {
@@ -147,6 +170,10 @@ func (w *World) remove(id int) {
 	j.attempt++
 	j.slot = -1
 	w.inv.DeletePod(namespace, j.pod.Name)
+	if j.serves != nil {
+		w.serving.known.Delete(types.NamespacedName{Namespace: namespace, Name: j.pod.Name})
+	}
+	w.wake()
 }
 
 // schedule gives a free slot of a kind to who waits for it the longest, and if
@@ -166,7 +193,7 @@ func (w *World) schedule(kind int) error {
 			continue
 		}
 		w.list(s)
-		if w.Readmit == nil {
+		if w.Readmit == nil || w.serving != nil { // with servers, a look comes that does it
 			return nil
 		}
 		return w.readmit()

@@ -92,11 +92,7 @@ func (w *World) firstOf(from, typ int, class []waiting, state []inventory.Candid
 		return turn{}, false
 	}
 	own, rules := w.Fleet.Kinds[from].Name, w.Readmit.Rules
-	candidates := make([]inventory.Candidate, len(w.options[typ]))
-	for i, o := range w.options[typ] {
-		candidates[i] = state[w.kindOf[o.Kind]]
-		candidates[i].Option = o
-	}
+	candidates := w.candidatesOf(typ, state)
 	_, gain := choice.Better(w.Policy, candidates, own, rules.Margin)
 	if w.Slack > 0 {
 		return w.firstByDeadline(from, class, candidates, gain)
@@ -118,6 +114,16 @@ func (w *World) firstOf(from, typ int, class []waiting, state []inventory.Candid
 		}
 	}
 	return turn{}, false
+}
+
+// candidatesOf are a type's, given the state of every kind.
+func (w *World) candidatesOf(typ int, state []inventory.Candidate) []inventory.Candidate {
+	candidates := make([]inventory.Candidate, len(w.options[typ]))
+	for i, o := range w.options[typ] {
+		candidates[i] = state[w.kindOf[o.Kind]]
+		candidates[i].Option = o
+	}
+	return candidates
 }
 
 // before is the order of turns of pods of one priority.

@@ -18,6 +18,8 @@ type Result struct {
 	// Mean, Median, P95 and P99 are of the times from arrival to end, of all
 	// that arrived, whenever they ended.
 	Mean, Median, P95, P99 time.Duration
+	// Waited is the mean of what of that was neither the run that ended nor its start-up.
+	Waited time.Duration
 	// Slowdowns are the same times over what the fastest run of the type takes, start-up
 	// included, of the urgent pods, sorted.
 	Slowdowns []float64
@@ -37,6 +39,8 @@ type Result struct {
 	// mean would tell what else the machine was doing.
 	Decisions             int
 	Deciding, DecidingP99 time.Duration
+	// Served is what the servers came to.
+	Served Served
 }
 
 type measured struct {
@@ -44,7 +48,7 @@ type measured struct {
 	arrivals, offered, ended, throughput, moves, lost, trials, decisions int
 	deciding                                                             []time.Duration
 	completed, on                                                        []int
-	latencies                                                            []time.Duration
+	latencies, waits                                                     []time.Duration
 	slowdowns                                                            []float64
 	held                                                                 []time.Duration
 }
@@ -62,6 +66,7 @@ func (m *measured) complete(w *World, j *job) {
 	}
 	if j.arrived >= w.Warmup {
 		m.latencies = append(m.latencies, w.now-j.arrived)
+		m.waits = append(m.waits, w.now-j.arrived-w.Startup-w.service(j, j.kind))
 		if j.urgent {
 			m.slowdowns = append(m.slowdowns, float64(w.now-j.arrived)/float64(w.fastest(j.typ)))
 		}
@@ -89,18 +94,26 @@ func (w *World) summarise() {
 	}
 	for s := range w.slots {
 		if w.slots[s].job >= 0 {
-			r.Running++
+			if w.jobs[w.slots[s].job].serves == nil {
+				r.Running++
+			}
 			m.occupy(w, &w.slots[s]) // nobody looks at what is held later
 		}
 	}
 	for k := range w.queues {
 		for _, a := range w.queues[k].all(w.stands) {
+			if w.jobs[a.job].serves != nil {
+				continue
+			}
 			r.Waiting++
 			r.Oldest = max(r.Oldest, w.now-w.jobs[a.job].arrived)
 		}
 	}
 	for k, held := range m.held {
 		r.Busy = append(r.Busy, held.Seconds()/span.Seconds()/float64(w.Fleet.Kinds[k].Slots))
+	}
+	if w.serving != nil {
+		r.Served = w.served()
 	}
 	m.atHorizon = r
 }
@@ -117,11 +130,7 @@ func (w *World) result() Result {
 		slices.Sort(m.latencies)
 		slices.Sort(m.slowdowns)
 		r.Slowdowns = m.slowdowns
-		var sum float64
-		for _, l := range m.latencies {
-			sum += float64(l)
-		}
-		r.Mean = time.Duration(sum / float64(n))
+		r.Mean, r.Waited = mean(m.latencies), mean(m.waits)
 		r.Median, r.P95, r.P99 = quantile(m.latencies, .5), quantile(m.latencies, .95), quantile(m.latencies, .99)
 	}
 	return r
@@ -135,6 +144,15 @@ func (r Result) Missed(slack float64) float64 {
 	}
 	inTime := sort.Search(len(r.Slowdowns), func(i int) bool { return r.Slowdowns[i] > slack })
 	return 1 - float64(inTime)/float64(len(r.Slowdowns))
+}
+
+// mean is that of some durations.
+func mean(of []time.Duration) time.Duration {
+	var sum float64
+	for _, d := range of {
+		sum += float64(d)
+	}
+	return time.Duration(sum / float64(len(of)))
 }
 
 // quantile is the smallest of sorted durations that a part q of them does not

@@ -18,6 +18,9 @@ var epoch = time.Unix(0, 0)
 
 const namespace = "edge"
 
+// drainLimit is after how many horizons who is left beside servers is never served.
+const drainLimit = 100
+
 // World is a simulation under way.
 type World struct {
 	Config
@@ -47,6 +50,8 @@ type World struct {
 	reports   []report
 	trials    *learning.Trials
 
+	serving *serving // nil where there are no servers
+
 	serial   int
 	over     bool // the horizon is behind
 	measured measured
@@ -66,6 +71,8 @@ type job struct {
 	attempt uint64
 	moves   int
 	pod     inventory.Pod
+	// serves is set for the pod of a server, which never ends.
+	serves *replica
 }
 
 // slot takes one pod at a time.
@@ -123,7 +130,7 @@ func (w *World) play() error {
 func (w *World) drain() error {
 	for w.measured.ended < w.measured.arrivals {
 		e, ok := w.events.next()
-		if !ok {
+		if !ok || w.serving != nil && e.at > drainLimit*w.Horizon {
 			return fmt.Errorf("nothing will ever happen to %d pods that are left", w.measured.arrivals-w.measured.ended)
 		}
 		if err := w.take(e); err != nil {
@@ -160,6 +167,9 @@ func newWorld(c Config) (*World, error) {
 	w.addTypes()
 	w.startLearning()
 	w.addNodes()
+	if err := w.addServers(); err != nil {
+		return nil, err
+	}
 	if c.Cameras > 0 {
 		for i := range c.Cameras {
 			w.events.plan(event{do: arrive, what: i % len(c.Fleet.Types)})
@@ -220,7 +230,7 @@ func (w *World) take(e event) (err error) {
 		err = w.arrive(e.what)
 	case start:
 		if j := &w.jobs[e.what]; j.attempt == e.of {
-			w.started(e.what)
+			err = w.started(e.what)
 		}
 	case end:
 		if j := &w.jobs[e.what]; j.attempt == e.of {
@@ -232,6 +242,12 @@ func (w *World) take(e event) (err error) {
 		err = w.repaired(e.what)
 	case learned:
 		w.learn(w.reports[e.what])
+	case rollout:
+		err = w.rollOut(w.serving.deployments[e.what])
+	case look:
+		if e.of == w.serving.look {
+			err = w.look()
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("at %v: %w", e.at, err)

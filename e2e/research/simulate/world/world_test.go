@@ -187,11 +187,15 @@ func TestEveryLatencyCounts(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	good := at(t, "random", 8, .5, 1)
 	for name, change := range map[string]func(*Config){
-		"no fleet":    func(c *Config) { c.Fleet = nil },
-		"no policy":   func(c *Config) { c.Policy = nil },
-		"no arrivals": func(c *Config) { c.Rate = 0 },
-		"no time":     func(c *Config) { c.Horizon = 0 },
-		"no repair":   func(c *Config) { c.Failing = 1 },
+		"no fleet":               func(c *Config) { c.Fleet = nil },
+		"no policy":              func(c *Config) { c.Policy = nil },
+		"no arrivals":            func(c *Config) { c.Rate = 0 },
+		"no time":                func(c *Config) { c.Horizon = 0 },
+		"no repair":              func(c *Config) { c.Failing = 1 },
+		"no time to fail again":  func(c *Config) { c.Again = .5 },
+		"servers with deadlines": func(c *Config) { c.Serving, c.Slack = &Serving{}, 2 },
+		"servers of no type":     func(c *Config) { c.Serving = &Serving{Deployments: []Deployment{{Type: 20, Replicas: 1}}} },
+		"negative times":         func(c *Config) { c.Serving = &Serving{Ready: -1} },
 	} {
 		c := good
 		change(&c)
