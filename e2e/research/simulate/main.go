@@ -27,6 +27,7 @@ type settings struct {
 	mixes               []string
 	loads               []float64
 	largest             int
+	day, ready          time.Duration
 	parts               []string
 	out                 string
 }
@@ -40,6 +41,8 @@ func main() {
 	flag.IntVar(&s.turns, "turns", 40, "how often every device serves on average; the first half is not measured")
 	flag.IntVar(&s.largest, "largest", 100_000, "the largest fleet of those that grow")
 	flag.IntVar(&s.draws, "draws", 20, "fleets that regret is the mean of")
+	flag.DurationVar(&s.day, "day", 24*time.Hour, "for how long servers are run")
+	flag.DurationVar(&s.ready, "ready", 2*time.Second, "how long a server takes to be Ready")
 	flag.StringVar(&names, "parts", names, "what to simulate")
 	flag.StringVar(&mixes, "mixes", mixes, "mixes of inferences")
 	flag.StringVar(&loads, "loads", loads, "arrivals, in parts of the bound")

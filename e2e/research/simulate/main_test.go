@@ -5,11 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestRun runs all of it on a small scale.
 func TestRun(t *testing.T) {
-	s := settings{seed: 1, slots: 12, types: 5, turns: 2, draws: 1, mixes: []string{"random"}, loads: []float64{.5, 1.2}, largest: 100, parts: partNames(), out: t.TempDir()}
+	s := settings{seed: 1, slots: 12, types: 5, turns: 2, draws: 1, mixes: []string{"random"}, loads: []float64{.5, 1.2}, largest: 100, day: time.Hour, ready: 2 * time.Second, parts: partNames(), out: t.TempDir()}
 	var out strings.Builder
 	if err := run(s, &out); err != nil {
 		t.Fatal(err)
@@ -17,6 +18,11 @@ func TestRun(t *testing.T) {
 	for _, p := range contestants {
 		if !strings.Contains(out.String(), p.name) {
 			t.Errorf("no word of %s", p.name)
+		}
+	}
+	for _, m := range moving {
+		if !strings.Contains(out.String(), m.name) {
+			t.Errorf("no word of servers of which are moved: %s", m.name)
 		}
 	}
 	for name, line := range map[string]string{

@@ -38,7 +38,7 @@ var parts = []struct {
 	run  func(settings, io.Writer) error
 }{
 	{"regret", regrets}, {"paper", paper}, {"loads", loads}, {"small", small},
-	{"deadlines", deadlines}, {"hardships", hardships}, {"growth", growth},
+	{"deadlines", deadlines}, {"hardships", hardships}, {"servers", servers}, {"growth", growth},
 }
 
 func partNames() (names []string) {
