@@ -27,7 +27,7 @@ type settings struct {
 	mixes               []string
 	loads               []float64
 	largest             int
-	day, ready          time.Duration
+	day, ready, failing time.Duration
 	parts               []string
 	out                 string
 }
@@ -42,6 +42,7 @@ func main() {
 	flag.IntVar(&s.largest, "largest", 100_000, "the largest fleet of those that grow")
 	flag.IntVar(&s.draws, "draws", 20, "fleets that regret is the mean of")
 	flag.DurationVar(&s.day, "day", 24*time.Hour, "for how long servers are run")
+	flag.DurationVar(&s.failing, "failing", 12*time.Hour, "mean time between failures of a node of the servers' fleets, 0 for never")
 	flag.DurationVar(&s.ready, "ready", 2*time.Second, "how long a server takes to be Ready")
 	flag.StringVar(&names, "parts", names, "what to simulate")
 	flag.StringVar(&mixes, "mixes", mixes, "mixes of inferences")

@@ -10,7 +10,7 @@ import (
 
 // TestRun runs all of it on a small scale.
 func TestRun(t *testing.T) {
-	s := settings{seed: 1, slots: 12, types: 5, turns: 2, draws: 1, mixes: []string{"random"}, loads: []float64{.5, 1.2}, largest: 100, day: time.Hour, ready: 2 * time.Second, parts: partNames(), out: t.TempDir()}
+	s := settings{seed: 1, slots: 12, types: 5, turns: 2, draws: 1, mixes: []string{"random"}, loads: []float64{.5, 1.2}, largest: 100, day: time.Hour, ready: 2 * time.Second, failing: time.Hour, parts: partNames(), out: t.TempDir()}
 	var out strings.Builder
 	if err := run(s, &out); err != nil {
 		t.Fatal(err)

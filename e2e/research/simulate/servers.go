@@ -24,9 +24,8 @@ const stretch = 100
 // What happens to servers, and to the nodes that they run on.
 const (
 	rollouts = 4 * time.Hour // from one rollout of a Deployment to the next, on average
-	failing  = 12 * time.Hour
 	repair   = 5 * time.Minute
-	// again is how likely a node that came back fails again, after againAfter.
+	// again is how likely a node that came back fails again, after againAfter on average.
 	again      = .5
 	againAfter = 15 * time.Minute
 	// busy is what is asked of servers, in parts of what they do on their fastest kinds.
@@ -116,9 +115,9 @@ func servers(s settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nServers for %v, mean of %d: a rollout of each Deployment every %v and a failure of each node every %v on average, for %v,\n"+
+	fmt.Fprintf(out, "\nServers for %v, mean of %d: a rollout of each Deployment every %v and a failure of each node every %v on average (0s: none), for %v,\n"+
 		"after which every second node fails again within %v on average; a server is Ready %v after it got its device. Loads of Jobs are in parts\n"+
-		"of what is left beside the servers. In brackets: moves of one Deployment in an hour, at most.\n", s.day, s.days(), rollouts, failing, repair, againAfter, s.ready)
+		"of what is left beside the servers. In brackets: moves of one Deployment in an hour, at most.\n", s.day, s.days(), rollouts, s.failing, repair, againAfter, s.ready)
 	for _, one := range all {
 		if err := one.report(s, out); err != nil {
 			return fmt.Errorf("%s: %w", one.name, err)
@@ -134,7 +133,7 @@ func (one site) play(s settings, load float64, b bound.Bound, who, day int) (rou
 	m := moving[who]
 	c := world.Config{
 		Fleet: one.fleet, Rate: load * b.Rate, Spread: spread, Seed: s.seed + uint64(day), Horizon: s.day,
-		Failing: failing, Repair: repair, Again: again, AgainAfter: againAfter,
+		Failing: s.failing, Repair: repair, Again: again, AgainAfter: againAfter,
 		Serving: &world.Serving{Rollouts: rollouts, Ready: s.ready, MoveUp: m.rules},
 	}
 	c.Serving.Deployments, _, _ = one.deploy()
