@@ -176,9 +176,12 @@ func statusOf(pod *corev1.Pod, container string) *corev1.ContainerStatus {
 
 // Ends reports whether a pod is expected to end by itself: a pod of a Job, or
 // one with a restart policy other than Always.
-func Ends(pod *corev1.Pod) bool {
-	if o := metav1.GetControllerOfNoCopy(pod); o != nil && o.Kind == "Job" {
+func Ends(pod *corev1.Pod) bool { return SpecEnds(&pod.Spec, pod.OwnerReferences) }
+
+// SpecEnds is Ends of a pod that is not there yet.
+func SpecEnds(spec *corev1.PodSpec, owners []metav1.OwnerReference) bool {
+	if slices.ContainsFunc(owners, func(o metav1.OwnerReference) bool { return o.Controller != nil && *o.Controller && o.Kind == "Job" }) {
 		return true
 	}
-	return cmp.Or(pod.Spec.RestartPolicy, corev1.RestartPolicyAlways) != corev1.RestartPolicyAlways
+	return cmp.Or(spec.RestartPolicy, corev1.RestartPolicyAlways) != corev1.RestartPolicyAlways
 }

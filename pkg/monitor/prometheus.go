@@ -39,6 +39,14 @@ const (
 // A scrape's Time is when Prometheus made it, by our clock. Only the series of a
 // node's newest scrape count: what was not in it is gone.
 func Prometheus(server, selector string, client *http.Client) (Source, error) {
+	p, err := newPrometheus(server, selector, client)
+	if err != nil {
+		return nil, err
+	}
+	return p.fetch, nil
+}
+
+func newPrometheus(server, selector string, client *http.Client) (*prometheusSource, error) {
 	u, err := url.Parse(strings.TrimSpace(server))
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, fmt.Errorf("%q is not a Prometheus server: write http://HOST:9090", server)
@@ -46,7 +54,7 @@ func Prometheus(server, selector string, client *http.Client) (Source, error) {
 	if selector, err = parseSelector(selector); err != nil {
 		return nil, err
 	}
-	return (&prometheusSource{api: u.JoinPath("api/v1/query").String(), selector: selector, client: client}).fetch, nil
+	return &prometheusSource{api: u.JoinPath("api/v1/query").String(), selector: selector, client: client}, nil
 }
 
 // prometheusSource queries the HTTP API itself, not through client_golang's

@@ -97,7 +97,7 @@ func (c *Client) ListWatch(answered func(error)) cache.ListerWatcher {
 func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile, o Observed) error {
 	out := in.DeepCopy()
 	out.Status.Accelerators, out.Status.ObservedGeneration = accelerators(in), in.Generation
-	out.Status.Learned = merge(in, nil)
+	keepTimes(out)
 	changed := reset(out, time.Now())
 	out.Status.Variants = o.variants(in)
 	summarize(out)
@@ -108,7 +108,7 @@ func (c *Client) WriteStatus(ctx context.Context, in *v1alpha1.InferenceProfile,
 		changed = meta.RemoveStatusCondition(&out.Status.Conditions, lateBinding) || changed
 	}
 	if !changed && out.Status.Accelerators == in.Status.Accelerators && in.Status.ObservedGeneration == in.Generation &&
-		len(out.Status.Learned) == len(in.Status.Learned) && summaryOf(in) == summaryOf(out) &&
+		len(out.Status.Learned) == len(in.Status.Learned) && len(out.Status.Served) == len(in.Status.Served) && summaryOf(in) == summaryOf(out) &&
 		equality.Semantic.DeepEqual(out.Status.Variants, in.Status.Variants) {
 		return nil
 	}

@@ -33,7 +33,15 @@ type Runs struct {
 // hash is equal for equal variants. Any edit changes it, of the image, the hint or
 // an argument: what was learned does not apply to another program, and a
 // corrected hint should count until there are new runs.
-func hash(v *v1alpha1.Variant) string {
+func hash(v *v1alpha1.Variant) string { return hashOf(v) }
+
+// servedHash is the same of a variant together with where its servers report: with
+// another metric or unit, earlier readings mean something else.
+func servedHash(in *v1alpha1.InferenceProfile, v *v1alpha1.Variant) string {
+	return hashOf([]any{v, in.Spec.ServerMetrics})
+}
+
+func hashOf(v any) string {
 	written, err := json.Marshal(v)
 	if err != nil {
 		return "" // never for one from the API server; nothing is learned of it
@@ -84,18 +92,24 @@ func merge(in *v1alpha1.InferenceProfile, runs map[accel.Kind]Runs) []v1alpha1.L
 		}
 		own, known := learnedOf(v, kind, in.Status.Learned)
 		if r, ok := runs[kind]; ok && r.Hash == own {
-			for _, namespace := range slices.Sorted(maps.Keys(r.By)) {
-				for _, formerly := range r.Formerly[namespace] {
-					known = known.Rename(formerly, namespace)
-				}
-				known = known.Add(namespace, r.By[namespace])
-			}
+			known = addAll(known, r)
 		}
 		if len(known) > 0 {
 			out = append(out, learnedTime(kind, own, known.Sort()))
 		}
 	}
 	return out
+}
+
+// addAll adds runs to what is known.
+func addAll(known servicetime.Measured, r Runs) servicetime.Measured {
+	for _, namespace := range slices.Sorted(maps.Keys(r.By)) {
+		for _, formerly := range r.Formerly[namespace] {
+			known = known.Rename(formerly, namespace)
+		}
+		known = known.Add(namespace, r.By[namespace])
+	}
+	return known
 }
 
 // learnedTime writes what was learned of a variant.
@@ -115,6 +129,12 @@ func learnedTime(kind accel.Kind, hash string, m servicetime.Measured) v1alpha1.
 	return l
 }
 
+// keepTimes drops the times of variants that were removed or edited since, and all of
+// them while a reset is pending.
+func keepTimes(in *v1alpha1.InferenceProfile) {
+	in.Status.Learned, in.Status.Served = merge(in, nil), mergeServed(in, nil)
+}
+
 // seconds is a time as the API has it.
 func seconds(t time.Time) metav1.Time { return metav1.NewTime(t.Truncate(time.Second)) }
 
@@ -124,15 +144,21 @@ func seconds(t time.Time) metav1.Time { return metav1.NewTime(t.Truncate(time.Se
 // it the runs may have been written, or never can be. Runs of variants that do
 // not exist any more are left out without an error.
 func (c *Client) AddRuns(ctx context.Context, name string, runs map[accel.Kind]Runs) (retry bool, err error) {
+	return c.add(ctx, name, func(in *v1alpha1.InferenceProfile) { in.Status.Learned = merge(in, runs) })
+}
+
+// add changes what the status of a profile has of service times.
+func (c *Client) add(ctx context.Context, name string, change func(*v1alpha1.InferenceProfile)) (retry bool, err error) {
 	in, err := c.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return !apierrors.IsNotFound(err), fmt.Errorf("read profile %s to add service times: %w", name, err)
 	}
-	learned := merge(in, runs)
-	if !reset(in, time.Now()) && equality.Semantic.DeepEqual(learned, in.Status.Learned) {
+	before := in.Status.DeepCopy()
+	keepTimes(in)
+	change(in)
+	if !reset(in, time.Now()) && equality.Semantic.DeepEqual(&in.Status, before) {
 		return false, nil
 	}
-	in.Status.Learned = learned
 	summarize(in)
 	if _, err := c.UpdateStatus(ctx, in, metav1.UpdateOptions{}); err != nil {
 		return retryable(err), fmt.Errorf("write service times to the status of profile %s: %w", name, err)

@@ -35,6 +35,7 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 		ConflictingFlags: in.Spec.ConflictingFlags,
 		ReadsDeviceEnv:   in.Spec.ReadsDeviceEnv,
 		Binding:          Binding(in.Spec.Binding),
+		Upgrade:          in.Spec.Upgrade,
 		Variants:         make([]Variant, 0, len(in.Spec.Variants)),
 	}
 	if p.DeviceFlags == nil { // an empty list means that there is none
@@ -72,6 +73,10 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 			return nil, fmt.Errorf("profile %s: deadline %s is not greater than 0: give by when after its creation a run should be done, such as 5s, or leave it out", in.Name, p.Deadline)
 		}
 	}
+	var err error
+	if p.ServerMetrics, err = serverMetrics(in.Spec.ServerMetrics); err != nil {
+		return nil, fmt.Errorf("profile %s: %w", in.Name, err)
+	}
 	learned := in.Status.Learned
 	if _, p.ResetPending = resetOf(in); p.ResetPending {
 		learned = nil
@@ -91,6 +96,9 @@ func New(in *v1alpha1.InferenceProfile) (*Profile, error) {
 			return nil, fmt.Errorf("profile %s has several variants for %s: keep one for each kind", in.Name, v.Kind)
 		}
 		v.Hash, v.Learned = learnedOf(v.Spec, v.Kind, learned)
+		if p.ServerMetrics != nil {
+			v.ServedHash, v.Served = servedHash(in, v.Spec), servedOf(in, &v)
+		}
 		p.Variants = append(p.Variants, v)
 	}
 	p.expectTimes()

@@ -72,6 +72,8 @@ func TestNew(t *testing.T) {
 			Expected:    76 * time.Millisecond,
 			Estimate:    76 * time.Millisecond,
 			Basis:       servicetime.Hinted,
+			ServerTime:  76 * time.Millisecond,
+			ServerBasis: servicetime.Hinted,
 			Hash:        got.Variants[0].Hash,
 			Spec:        &in.Spec.Variants[0],
 		}, {
@@ -80,8 +82,11 @@ func TestNew(t *testing.T) {
 			Devices:  corev1.ResourceList{},
 			Estimate: 152 * time.Millisecond,
 			Basis:    servicetime.ProfileOrder,
-			Hash:     got.Variants[1].Hash,
-			Spec:     &in.Spec.Variants[1],
+
+			ServerTime:  152 * time.Millisecond,
+			ServerBasis: servicetime.ProfileOrder,
+			Hash:        got.Variants[1].Hash,
+			Spec:        &in.Spec.Variants[1],
 		}},
 		NotLate:  got.NotLate,
 		Deadline: 5 * time.Second,

@@ -48,6 +48,10 @@ type Profile struct {
 	// Deadline is by when after its creation the run of a pod should be done whose
 	// annotations do not say, 0 for none.
 	Deadline time.Duration
+	// ServerMetrics is where its servers report their inferences, nil for nowhere.
+	ServerMetrics *ServerMetrics
+	// Upgrade is set where its servers ask for upgrades unless their annotation declines.
+	Upgrade bool
 	// Variants are in the order of the resource.
 	Variants []Variant
 	// Late are the same as pods get them that are bound late, and NotLate is why there
@@ -82,8 +86,16 @@ type Variant struct {
 	// which of them.
 	Estimate time.Duration
 	Basis    servicetime.Basis
-	// Hash is equal for equal variants: see hash.
-	Hash string
+	// Served is what servers of this form of the variant reported, by how busy they were,
+	// in runs of servicetime.ServedRuns inferences. ServerTime is how long an inference is
+	// expected to take on a server, always above 0, and ServerBasis what that rests on:
+	// the same as Estimate and Basis where no server reported anything.
+	Served      map[Load]servicetime.Measured
+	ServerTime  time.Duration
+	ServerBasis servicetime.Basis
+	// Hash is equal for equal variants: see hash. ServedHash is so too, and for equal
+	// ServerMetrics.
+	Hash, ServedHash string
 	// Spec is the variant as written.
 	Spec *v1alpha1.Variant
 }
@@ -131,14 +143,30 @@ func (p *Profile) Time(k accel.Kind) time.Duration {
 	return v.Estimate
 }
 
+// ServerTime is how long an inference is expected to take on a server of a kind; 0 when
+// there is no variant for it, or no time of any kind is known.
+func (p *Profile) ServerTime(k accel.Kind) time.Duration {
+	v := p.Variant(k)
+	if v == nil || v.ServerBasis != servicetime.Served && p.Time(k) == 0 {
+		return 0
+	}
+	return v.ServerTime
+}
+
 // expectTimes fills in the time to expect of each variant.
 func (p *Profile) expectTimes() {
 	known := make([]servicetime.Variant, len(p.Variants))
 	for i, v := range p.Variants {
 		known[i] = servicetime.Variant{Hint: v.ServiceTime, Speed: v.Speed, Learned: v.Learned}
 	}
-	for i, e := range servicetime.ExpectAll(known) {
+	all := servicetime.ExpectAll(known)
+	hints, served := make([]time.Duration, len(all)), make([]servicetime.Measured, len(all))
+	for i, e := range all {
 		v := &p.Variants[i]
 		v.Expected, v.Estimate, v.Basis = e.Known, e.Time, e.Basis
+		hints[i], served[i] = v.ServiceTime, v.ServedBy()
+	}
+	for i, e := range servicetime.ExpectServed(all, hints, served) {
+		p.Variants[i].ServerTime, p.Variants[i].ServerBasis = e.Time, e.Basis
 	}
 }

@@ -18,6 +18,8 @@ const (
 	ProfileOrder
 	// PodOrder: the same times, assigned in the order that the pod names.
 	PodOrder
+	// Served: what servers report of their own inferences.
+	Served
 )
 
 // String is a word for the basis, "" for Unknown.
@@ -33,12 +35,14 @@ func (b Basis) String() string {
 		return "order"
 	case PodOrder:
 		return "pod's order"
+	case Served:
+		return "served"
 	}
 	return ""
 }
 
-// Measured reports whether runs were timed, by us or by the profile's author.
-func (b Basis) Measured() bool { return b == Learned || b == Hinted }
+// Measured reports whether runs were timed, by us, by the profile's author or by servers.
+func (b Basis) Measured() bool { return b == Learned || b == Hinted || b == Served }
 
 // Expect is how long a run is expected to take by a hint, 0 for none, and what
 // was learned from runs that are all trusted: the estimate once it is reliable,

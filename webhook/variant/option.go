@@ -105,6 +105,7 @@ func (s Source) options(namespace string, pod *mutate.Pod, req accel.Request, la
 	claims := inventory.VolumeClaimsOf(pod.Spec.Volumes, "")
 	planner := mutate.NewPlanner(pod, target, in.Known)
 	options := make([]inventory.Option, 0, len(kinds))
+	server := !inventory.SpecEnds(&pod.Spec, pod.Metadata.OwnerReferences)
 	var incompatible error
 	for rank, k := range kinds {
 		v := p.Variant(k)
@@ -127,6 +128,10 @@ func (s Source) options(namespace string, pod *mutate.Pod, req accel.Request, la
 		if n := len(needs.Devices); n > inventory.MaxDevices {
 			return in, nil, fmt.Errorf("the pod requests %d kinds of devices, and may request %d: remove those that it does not use", n, inventory.MaxDevices)
 		}
+		takes, basis := v.Estimate, v.Basis
+		if server {
+			takes, basis = v.ServerTime, v.ServerBasis
+		}
 		options = append(options, inventory.Option{
 			Kind:         k,
 			Rank:         rank,
@@ -135,9 +140,9 @@ func (s Source) options(namespace string, pod *mutate.Pod, req accel.Request, la
 			QuotaUsage:   func() quota.Usage { return quota.UsageOf(mutate.Planned(pod, target, v, in.Known)) },
 			VolumeClaims: slices.Concat(claims, inventory.VolumeClaimsOf(v.Spec.Volumes, "")),
 			Barred:       s.barred(pod, in, v),
-			Service:      v.Estimate,
+			Service:      takes,
 			Hint:         v.ServiceTime,
-			Basis:        v.Basis,
+			Basis:        basis,
 			Timed:        v.Learned.Timed(s.now()),
 		})
 	}

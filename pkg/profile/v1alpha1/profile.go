@@ -138,6 +138,19 @@ type InferenceProfileSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,9}([.][0-9]{1,9})?(ns|us|µs|ms|s)|[0-9]{1,6}([.][0-9]{1,9})?(m|h))+$') && duration(self) > duration('0s')",message="a deadline is a duration greater than 0, such as 5s or 1m30s"
 	Deadline *metav1.Duration `json:"deadline,omitempty"`
 
+	// serverMetrics says where the servers of the inference, which do not end by
+	// themselves, report how long their inferences take. The webhook reads it, and goes
+	// by it for the pods that are servers.
+	//
+	// +optional
+	ServerMetrics *ServerMetrics `json:"serverMetrics,omitempty"`
+
+	// upgrade asks that the servers of the inference are moved to a faster kind once one
+	// is idle, as a pod's annotation heteroaccel.io/upgrade does, which overrides it.
+	//
+	// +optional
+	Upgrade bool `json:"upgrade,omitempty"`
+
 	// variants are the ways to run the inference: at most one for each kind of
 	// accelerator, and at least one in all. While nothing else is known, each is
 	// expected to be slower than the one before it.

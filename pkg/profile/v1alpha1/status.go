@@ -44,6 +44,15 @@ type InferenceProfileStatus struct {
 	// +listMapKey=accelerator
 	// +kubebuilder:validation:MaxItems=16
 	Learned []LearnedTime `json:"learned,omitempty"`
+	// served is how long an inference takes on servers of each kind, as they report it
+	// where serverMetrics says.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=accelerator
+	// +listMapKey=load
+	// +kubebuilder:validation:MaxItems=32
+	Served []ServedTime `json:"served,omitempty"`
 	// learnedReset is the value of the annotation heteroaccel.io/reset-learned for
 	// which what had been learned was last dropped, or a digest of it if it is
 	// long. Another value of the annotation drops it again.
