@@ -39,7 +39,7 @@ var (
 	// What asks for a faster kind need not have run for long.
 	oneNode = setup{
 		name: "one of each", machines: oneOfEach,
-		webhook: []string{"--upgrade-uptime=1s", "--upgrade-idle=1s", "--upgrade-ready=3s", "--upgrade-limit=100"},
+		webhook: []string{"--upgrade-uptime=1s", "--upgrade-idle=1s", "--upgrade-ready=3s", "--upgrade-limit=100", "--server-metrics-interval=1s"},
 	}
 	unattended = setup{name: "one of each, not recreated", machines: oneOfEach, webhook: []string{"--readmission=false"}}
 	// What breaks is not what its tests look at, and twenty pages are read at a time.

@@ -39,6 +39,7 @@ type flags struct {
 	leader               leader.Flags
 
 	telemetry       monitor.Flags
+	serverMetrics   time.Duration
 	binding         profile.Binding
 	bindingName     string
 	policyName      string
@@ -70,6 +71,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.service, "service-name", "heteroaccel-webhook", "name of the webhook's Service, for the self-signed certificate")
 	fs.StringVar(&f.webhookConfiguration, "webhook-configuration-name", "heteroaccel", "MutatingWebhookConfiguration whose caBundle is kept up to date when the certificate is self-signed")
 	f.telemetry.Add(fs)
+	fs.DurationVar(&f.serverMetrics, "server-metrics-interval", 30*time.Second, "how often to read what pods that run without an end report of their inferences, where their InferenceProfile has serverMetrics: from --prometheus-url those that it has, from the pods themselves the others; 0 for never")
 	fs.StringVar(&f.bindingName, "binding", string(profile.Early), "when the accelerator of a pod is settled whose InferenceProfile does not say: early, as it is created; late, as kube-scheduler allocates a device of its ResourceClaim, where every variant has a deviceClassName; or auto, late where there are devices of all these classes. With late or auto, profiles may say late or auto too")
 	fs.StringVar(&f.policyName, "policy", policy.Default, "how to choose an accelerator: priced-finish, earliest-finish or idle-first")
 	fs.DurationVar(&f.reservationTTL, "reservation-ttl", 30*time.Second, "how long an accelerator stays reserved for a pod that has not appeared")
@@ -114,6 +116,8 @@ func (f *flags) check() (err error) {
 		return errors.New("--tls-cert-file and --tls-private-key-file go together: give both, or neither for a self-signed certificate")
 	case len(f.clientNames) > 0 && f.clientCA == "":
 		return errors.New("--client-allowed-names needs --client-ca-file: give the CA whose certificates may have these names")
+	case f.serverMetrics < 0:
+		return errors.New("--server-metrics-interval must be at least 0, which reads nothing")
 	case f.reservationTTL <= 0:
 		return errors.New("--reservation-ttl must be longer than 0")
 	case f.rules.Margin < 0 || f.rules.Backoff <= 0 || f.rules.Patience <= 0:

@@ -31,6 +31,7 @@ import (
 	"heteroaccel.io/webhook/learning"
 	"heteroaccel.io/webhook/readmit"
 	"heteroaccel.io/webhook/refusals"
+	"heteroaccel.io/webhook/served"
 	"heteroaccel.io/webhook/server"
 	"heteroaccel.io/webhook/status"
 	"heteroaccel.io/webhook/variant"
@@ -103,13 +104,19 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	statuses := status.New(status.Config{
 		Write: statusClient.WriteStatus, Nodes: inv.Nodes, Profiles: profiles, Binding: f.binding, Now: time.Now, Log: log,
 	})
+	codes := func(inference, namespace string) []string {
+		return learnedCodes(keys.Current(), inference, namespace)
+	}
 	learner := learning.New(learning.Config{
-		Profiles: profiles, Write: statusClient.AddRuns, Leads: election.Leads, Offers: inv.Offers,
-		Codes: func(inference, namespace string) []string {
-			return learnedCodes(keys.Current(), inference, namespace)
-		},
-		Registry: registry, Log: log,
+		Profiles: profiles, Write: statusClient.AddRuns, Leads: election.Leads, Offers: inv.Offers, Codes: codes, Registry: registry, Log: log,
 	})
+	meter := served.New(served.Config{
+		Profiles: profiles, Serves: learner.Serves, Write: statusClient.AddServed, Leads: election.Leads,
+		Codes: codes, Interval: f.serverMetrics, Registry: registry, Log: log,
+	})
+	if server := f.telemetry.Querier(); server != nil {
+		meter.Prometheus = server
+	}
 	feeds := kube.NewFeeds(client, profileClient, inv, profiles, keys.Current, func(err error) {
 		log.Error().Err(err).Msg("an InferenceProfile cannot be used")
 	})
@@ -126,6 +133,7 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	sealed := newSealedPods(keys, election.Leads, recorder)
 	registry.MustRegister(sealed)
 	feeds.Pods.Register(sealed.set, sealed.remove)
+	feeds.Pods.Register(meter.Set, meter.Delete)
 	feeds.Profiles.Register(learner.SetProfile, learner.DeleteProfile)
 	feeds.Profiles.Register(statuses.Set, statuses.Delete)
 	feeds.Pods.Register(kube.OnRecord(statuses.Images.Observe), nil)
@@ -141,9 +149,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 	feeds.Pods.Register(kube.OnPod(exporters.Set), exporters.Delete)
 	telemetry := monitor.New(source, f.telemetry.Interval, inv.SetTelemetry, log)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), telemetry)
-	work := []func(context.Context) error{refused.run, learner.Run, statuses.Run, reportOverdue(inv.TakeOverdue, decided.Record, log)}
+	work := []func(context.Context) error{refused.run, learner.Run, meter.Run, statuses.Run, reportOverdue(inv.TakeOverdue, decided.Record, log)}
 
-	served := server.Config{
+	serving := server.Config{
 		Inventory: inv, Profiles: profiles, Policy: f.policy,
 		Schedulers: f.schedulers, OtherSchedulers: f.otherSchedulers, SetScheduler: f.setScheduler,
 		Binding: f.binding, HasClass: inv.HasClass,
@@ -164,23 +172,23 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		if late {
 			feeds.WatchDRA(inv, log).Register(readmitter.SetClaim, readmitter.DeleteClaim)
 		}
-		served.Replaces = readmitter.Replaces
+		serving.Replaces = readmitter.Replaces
 		if readmitter.MoveUp {
-			served.HeldByOthers = readmitter.HeldByOthers
+			serving.HeldByOthers = readmitter.HeldByOthers
 		}
 		work = append(work, readmitter.Run)
 	}
-	served.Rules, served.Namespaces = rules, allowed
+	serving.Rules, serving.Namespaces = rules, allowed
 	certificates, err := certificateSource(f, config, client, log)
 	if err != nil {
 		return err
 	}
 	peers := certificate.PeersOf(certificates, serviceHost(f)+".svc", log)
-	served.Peers = peers.Require
+	serving.Peers = peers.Require
 	readers := certificate.SharedBy(func() [][]byte { return keys.Current().Derived(journal.Purpose) })
-	served.Journal = readers.Require(decided.Stream(ctx))
-	served.Elsewhere = forward.New(forward.Config{
-		Leader: election.Other, TLS: peers.ClientConfig(), Authenticated: served.Authenticated, Registry: registry, Log: log,
+	serving.Journal = readers.Require(decided.Stream(ctx))
+	serving.Elsewhere = forward.New(forward.Config{
+		Leader: election.Other, TLS: peers.ClientConfig(), Authenticated: serving.Authenticated, Registry: registry, Log: log,
 	}).Answer
 	if f.clientCA != "" {
 		clients, err := certificate.ClientsOf(f.clientCA, f.clientNames, "the API server", log)
@@ -188,9 +196,9 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 			return err
 		}
 		group.Go(func() error { return clients.Run(ctx) })
-		served.Clients = clients.Require
+		serving.Clients = clients.Require
 	}
-	srv, err := server.New(served)
+	srv, err := server.New(serving)
 	if err != nil {
 		return err
 	}

@@ -129,14 +129,19 @@ func (l *Learner) learn(p *inventory.Pod) outcome {
 	namespace := codes[0]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A pod that was created before the variant was edited ran the old one. The API
-	// server cuts the time of creation to whole seconds.
-	if edited, ok := l.edited[variantKey{of.Name, v.Kind}]; ok && p.Run.Created.Add(time.Second).Before(edited) {
+	if l.isEdited(p, of, v) {
 		return edit
 	}
 	one := map[string]servicetime.Estimate{namespace: servicetime.Estimate{}.Observe(took, p.Run.Ended)}
 	l.add(of.Name, map[accel.Kind]profile.Runs{v.Kind: {Hash: v.Hash, By: one, Formerly: map[string][]string{namespace: codes[1:]}}})
 	return learned
+}
+
+// isEdited reports whether a pod was created before the variant was edited: it runs the
+// old one. The API server cuts the time of creation to whole seconds. It expects the lock.
+func (l *Learner) isEdited(p *inventory.Pod, of *profile.Profile, v *profile.Variant) bool {
+	edited, ok := l.edited[variantKey{of.Name, v.Kind}]
+	return ok && p.Run.Created.Add(time.Second).Before(edited)
 }
 
 // add appends runs to those of the same variant that are not yet written. Of a

@@ -50,6 +50,18 @@ func (l *Learner) tells(p *inventory.Pod, of *profile.Profile) outcome {
 	if p.Deleted || !p.Run.Succeeded || !p.Run.Ends {
 		return failed
 	}
+	if why := l.given(p, of); why != learned {
+		return why
+	}
+	if _, ok := p.Run.Duration(); !ok || p.Run.Ended.After(l.cfg.Now().Add(maxAhead)) {
+		return untimed
+	}
+	return learned
+}
+
+// given is learned where a pod, one of ours, has what the variant is that it was given, and
+// runs it.
+func (l *Learner) given(p *inventory.Pod, of *profile.Profile) outcome {
 	if p.Managed.Unwritten {
 		return unwritten
 	}
@@ -63,13 +75,19 @@ func (l *Learner) tells(p *inventory.Pod, of *profile.Profile) outcome {
 	if p.Run.Altered || p.Run.Image != v.Spec.Image || p.Run.Device != v.Device || !takes(p, v) {
 		return altered
 	}
-	if why := l.has(p, v); why != learned {
-		return why
+	return l.has(p, v)
+}
+
+// Serves is the variant that a server runs, one of ours, if what it reports can tell
+// how long the variant takes: neither was altered since.
+func (l *Learner) Serves(p *inventory.Pod, of *profile.Profile) (v *profile.Variant, ok bool) {
+	if p.Run == nil || p.Run.Ends || p.Deleted || p.Done || l.given(p, of) != learned {
+		return nil, false
 	}
-	if _, ok := p.Run.Duration(); !ok || p.Run.Ended.After(l.cfg.Now().Add(maxAhead)) {
-		return untimed
-	}
-	return learned
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v = variantOf(p, of)
+	return v, !l.isEdited(p, of, v)
 }
 
 // variantOf is the variant of a profile that a pod was given, nil if there is none any

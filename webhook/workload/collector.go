@@ -8,6 +8,7 @@ import (
 	"heteroaccel.io/pkg/accel"
 	"heteroaccel.io/pkg/inventory"
 	"heteroaccel.io/pkg/profile"
+	"heteroaccel.io/pkg/servicetime"
 )
 
 // state is how far a pod is.
@@ -43,7 +44,7 @@ func New(managed func() []*inventory.Pod, profiles *profile.Store, leads func() 
 			"Pods that were admitted for an accelerator and have not ended, by how far they are.",
 			[]string{"pod_namespace", "inference", "kind", "state"}, nil),
 		times: prometheus.NewDesc("heteroaccel_webhook_run_seconds",
-			"How long a run takes: as the profile hints, as was learned, and as is expected of both.",
+			"How long a run takes: as the profile hints, as was learned, as is expected of both, and how long an inference on a server, as these report it.",
 			[]string{"inference", "kind", "source"}, nil),
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "heteroaccel_webhook_pod_wait_seconds",
@@ -115,7 +116,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	for _, p := range c.profiles.All() {
 		for i := range p.Variants {
 			v := &p.Variants[i]
-			for source, d := range map[string]time.Duration{"hint": v.ServiceTime, "learned": v.Learned.Time(), "expected": v.Expected} {
+			for source, d := range map[string]time.Duration{"hint": v.ServiceTime, "learned": v.Learned.Time(), "expected": v.Expected, "served": v.ServedBy().Time() / servicetime.ServedRuns} {
 				if d > 0 {
 					ch <- prometheus.MustNewConstMetric(c.times, prometheus.GaugeValue, d.Seconds(), p.Name, string(v.Kind), source)
 				}
