@@ -52,8 +52,28 @@ type variantView struct {
 	Runs         int64      `json:"runs"`
 	Namespaces   int        `json:"namespaces"`
 	LastObserved *time.Time `json:"lastObserved,omitempty"`
+	// Servers are the pods that serve the inference on the kind; nil where none does and
+	// none reported anything.
+	Servers *serversView `json:"servers,omitempty"`
 
 	hint, learned, used time.Duration
+}
+
+// serversView is what the servers of an inference are on one kind, as JSON.
+type serversView struct {
+	// Running is how many pods there are that run and do not end by themselves.
+	Running int `json:"running"`
+	// ServedSeconds is how long an inference takes on them as they report it, and Readings
+	// how often they did. UsedSeconds is what decisions about servers use.
+	ServedSeconds *float64 `json:"servedSeconds,omitempty"`
+	Readings      int64    `json:"readings"`
+	UsedSeconds   *float64 `json:"usedSeconds,omitempty"`
+	UsedFrom      string   `json:"usedFrom"`
+	// InferencesPerSecond is what they can do together; nil where nobody knows how long one
+	// takes.
+	InferencesPerSecond *float64 `json:"inferencesPerSecond,omitempty"`
+
+	served, used time.Duration
 }
 
 // profilesView is what /profiles shows.
@@ -75,8 +95,9 @@ func (s *Pages) profileList(_ *http.Request, who *viewer) (view, error) {
 	if wrong := s.Profiles.CRD(); wrong != nil {
 		v.CRD = wrong.Error()
 	}
+	running := s.running()
 	for _, p := range s.Profiles.All() {
-		v.Profiles = append(v.Profiles, s.viewProfile(p))
+		v.Profiles = append(v.Profiles, viewProfile(p, running))
 	}
 	return v, nil
 }
@@ -93,7 +114,7 @@ func (s *Pages) profile(r *http.Request, who *viewer) (view, error) {
 	if !ok {
 		return nil, missing(fmt.Sprintf("there is no InferenceProfile %q: GET /profiles lists all", name))
 	}
-	v := s.viewProfile(p)
+	v := viewProfile(p, s.running())
 	for _, u := range who.bypassed(s.Bypassed()) {
 		if slices.ContainsFunc(v.Variants, func(w variantView) bool { return w.Devices[u.Resource] > 0 }) {
 			v.Bypassed = append(v.Bypassed, u)
@@ -102,7 +123,54 @@ func (s *Pages) profile(r *http.Request, who *viewer) (view, error) {
 	return v, nil
 }
 
-func (s *Pages) viewProfile(p *profile.Profile) *profileView {
+// serving is an inference on a kind.
+type serving struct {
+	inference string
+	kind      accel.Kind
+}
+
+// running is how many servers run, by what they serve.
+func (s *Pages) running() map[serving]int {
+	out := map[serving]int{}
+	for _, p := range s.Inventory.Managed() {
+		if p.Run != nil && !p.Run.Ends && !p.Done && !p.Deleted && !p.Run.Started.IsZero() {
+			out[serving{p.Managed.Inference, p.Managed.Kind}]++
+		}
+	}
+	return out
+}
+
+func viewServers(p *profile.Profile, v *profile.Variant, running int) *serversView {
+	readings := v.ServedBy()
+	if running == 0 && readings.Runs() == 0 {
+		return nil
+	}
+	w := &serversView{
+		Running: running, Readings: readings.Runs(), UsedFrom: v.ServerBasis.String(),
+		served: (readings.Time() / servicetime.ServedRuns).Round(time.Microsecond), used: p.ServerTime(v.Kind),
+	}
+	w.ServedSeconds, w.UsedSeconds = seconds(w.served), seconds(w.used)
+	if w.used > 0 {
+		w.InferencesPerSecond = new(float64(running) / w.used.Seconds())
+	}
+	return w
+}
+
+func (w *serversView) text() string {
+	if w == nil {
+		return "-"
+	}
+	out := fmt.Sprintf("%d", w.Running)
+	if w.InferencesPerSecond != nil {
+		out += fmt.Sprintf(", %.3g inferences/s together: one takes %s (%s)", *w.InferencesPerSecond, w.used, w.UsedFrom)
+	}
+	if w.Readings > 0 {
+		out += fmt.Sprintf("; they report %s, in %d readings", w.served, w.Readings)
+	}
+	return out
+}
+
+func viewProfile(p *profile.Profile, running map[serving]int) *profileView {
 	v := &profileView{Inference: p.Name, Variants: []variantView{}}
 	for _, variant := range p.Variants {
 		learned, used := variant.Learned.Time(), variant.Estimate
@@ -111,7 +179,8 @@ func (s *Pages) viewProfile(p *profile.Profile) *profileView {
 			HintSeconds: seconds(variant.ServiceTime), LearnedSeconds: seconds(learned), UsedSeconds: seconds(used),
 			Speed: variant.Speed, UsedFrom: variant.Basis.String(),
 			Runs: variant.Learned.Runs(), Namespaces: variant.Learned.Namespaces(), LastObserved: known(variant.Learned.Last()),
-			hint: variant.ServiceTime, learned: learned, used: used,
+			Servers: viewServers(p, &variant, running[serving{p.Name, variant.Kind}]),
+			hint:    variant.ServiceTime, learned: learned, used: used,
 		}
 		for name, q := range variant.Devices {
 			w.Devices[string(name)] = q.Value()
@@ -207,6 +276,7 @@ func (v *profileView) text(p *page) {
 		p.field(2, "hint", timeText(w.hint))
 		p.field(2, "learned", w.learnedText())
 		p.field(2, "in use", timeText(w.used)+", "+w.usedText())
+		p.field(2, "servers", w.Servers.text())
 	}
 	p.bypassed(v.Bypassed)
 }
