@@ -20,17 +20,35 @@ import (
 // all the while, in the end on what freed, and no other is left.
 func TestMoveUpKilled(t *testing.T) {
 	s := borrow(t, unattended)
-	afters, first := []bool{true}, int64(4) // the first that changes something
+	// The pod twice, its ReplicaSet, the next one, and what has it adopted.
+	killedAtEach(t, s, serverManifest(asksForUpgrade), true, 4, 6)
+}
+
+// TestEvictKilled is the same of one that is evicted: in the end its StatefulSet has its
+// pod, on what freed.
+func TestEvictKilled(t *testing.T) {
+	s := borrow(t, unattended)
+	mayEvict(t, s)
+	// The pod twice, its StatefulSet twice, a dry run, and the eviction.
+	killedAtEach(t, s, stateful(asksForUpgrade), false, 5, 6)
+}
+
+// killedAtEach kills what moves a server at every call, from the first on that changes
+// something; it takes so many at least. always is set where a pod is available all the
+// while.
+func killedAtEach(t *testing.T, s *stack.Stack, manifest string, always bool, first, least int64) {
+	t.Helper()
+	afters := []bool{true}
 	if long {
 		afters, first = []bool{false, true}, 1
 	}
 	for _, after := range afters {
 		for at := first; ; at++ {
 			happened := false
-			t.Run(fmt.Sprintf("call %d, carried out %t", at, after), func(t *testing.T) { happened = moveKilled(t, s, at, after) })
+			t.Run(fmt.Sprintf("call %d, carried out %t", at, after), func(t *testing.T) { happened = moveKilled(t, s, manifest, always, at, after) })
 			if !happened {
 				t.Logf("it takes %d calls", at-1)
-				if at < 6 { // the pod twice, its ReplicaSet, the next one, and what has it adopted
+				if at < least {
 					t.Errorf("it takes only %d calls", at-1)
 				}
 				break
@@ -40,14 +58,15 @@ func TestMoveUpKilled(t *testing.T) {
 }
 
 // moveKilled kills the process at a call; false when there is no such call any more.
-func moveKilled(t *testing.T, s *stack.Stack, at int64, after bool) (happened bool) {
+func moveKilled(t *testing.T, s *stack.Stack, manifest string, always bool, at int64, after bool) (happened bool) {
 	t.Helper()
 	gpu := occupy(t, s, gpuResource)
-	manifest := serverManifest(`, heteroaccel.io/upgrade: "true"`)
 	before := serve(t, s, manifest, "NPU")
 	defer deleteOwner(t, s, manifest)
 	c := &crash{at: at, after: after, happened: make(chan struct{})}
-	available(t, s)
+	if always {
+		available(t, s)
+	}
 	first := begin(t, s, c)
 	eventually(t, func(context.Context) error { return looked(c) })
 	c.armed.Store(true)

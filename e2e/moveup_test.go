@@ -145,6 +145,12 @@ func rollouts(t *testing.T, s *stack.Stack) {
 // setTold waits for an Event of a server's ReplicaSet.
 func setTold(t *testing.T, s *stack.Stack, reason, note string) {
 	t.Helper()
+	ownerTold(t, s, "ReplicaSet", "", reason, note)
+}
+
+// ownerTold waits for an Event of an object, whatever its name if that is "".
+func ownerTold(t *testing.T, s *stack.Stack, of, name, reason, note string) {
+	t.Helper()
 	eventually(t, func(ctx context.Context) error {
 		events, err := s.Client().EventsV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "reason=" + reason})
 		if err != nil {
@@ -152,12 +158,12 @@ func setTold(t *testing.T, s *stack.Stack, reason, note string) {
 		}
 		var said []string
 		for _, e := range events.Items {
-			if e.Regarding.Kind == "ReplicaSet" && strings.Contains(e.Note, note) {
+			if e.Regarding.Kind == of && (name == "" || e.Regarding.Name == name) && strings.Contains(e.Note, note) {
 				return nil
 			}
 			said = append(said, e.Regarding.Kind+": "+e.Note)
 		}
-		return fmt.Errorf("no event %s of a ReplicaSet says %q, but %q", reason, note, said)
+		return fmt.Errorf("no event %s of a %s says %q, but %q", reason, of, note, said)
 	})
 }
 

@@ -55,6 +55,7 @@ type flags struct {
 	readmitDryRun bool
 	rules         choice.Rules
 	moveUp        bool
+	deletionCosts bool
 	upgrades      upgrade.Rules
 }
 
@@ -88,6 +89,7 @@ func (f *flags) add(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.upgrades.Idle, "upgrade-idle", f.upgrades.Idle, "how long the other kind must have been idle for a pod that asks")
 	fs.IntVar(&f.upgrades.PerOwner, "upgrade-limit", f.upgrades.PerOwner, "how many pods of one Deployment that ask are moved within an hour")
 	fs.DurationVar(&f.upgrades.Ready, "upgrade-ready", f.upgrades.Ready, "how long the pod on the other kind may take to be Ready, before it is given up")
+	fs.BoolVar(&f.deletionCosts, "deletion-costs", true, "set the annotation controller.kubernetes.io/pod-deletion-cost of a Deployment's pods that run without an end, where they are on different kinds and nobody else sets it, so that the slowest go first when it is scaled down; needs --readmission")
 	fs.DurationVar(&f.rules.Margin, "readmission-margin", 250*time.Millisecond, "how much sooner the recreated pod must be expected to finish")
 	fs.DurationVar(&f.rules.Backoff, "readmission-backoff", 5*time.Second, "how long a recreated pod is left alone; doubles each time, up to an hour")
 	fs.DurationVar(&f.rules.Patience, "readmission-patience", 5*time.Minute, "how long a pod waits before it overtakes those of a higher priority")

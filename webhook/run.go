@@ -254,6 +254,7 @@ func newReadmitter(config *rest.Config, f flags, c readmit.Config) (*readmit.Rea
 		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	c.Client, c.Namespace, c.Rules, c.Recreate, c.BarePods, c.DryRun = client, f.namespace, f.rules, f.readmission, f.readmitBare, f.readmitDryRun
+	c.DeletionCosts = f.readmission && f.deletionCosts
 	c.MoveUp, c.Upgrades = f.readmission && f.readmitDryRun && f.moveUp, f.upgrades
 	return readmit.New(c), nil
 }

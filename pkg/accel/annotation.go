@@ -15,9 +15,9 @@ const (
 	// another kind, and "true" on one that may be although its controller
 	// replaces pods only when somebody deletes them (OnDelete).
 	ReadmissionAnnotation = Prefix + "readmission"
-	// UpgradeAnnotation is "true" on a Deployment's pod that does not end by itself and may
-	// be moved to a faster kind once one has been idle for a while, and "false" on one that
-	// never may, not even after a rollout.
+	// UpgradeAnnotation is "true" on a pod that does not end by itself and may be moved to a
+	// faster kind once one has been idle for a while, and "false" on one that never may,
+	// not even after a rollout.
 	UpgradeAnnotation = Prefix + "upgrade"
 	// DeadlineAnnotation is by when after its creation the run of a pod should be done,
 	// a Go duration, or "none". It overrides the profile's deadline.
@@ -54,6 +54,9 @@ const (
 	// IntendedAnnotation names, authenticated, the kind that a dry run by the
 	// webhook is about. No pod is created with it.
 	IntendedAnnotation = Prefix + "intended"
+	// DeletionCostAnnotation is the value of a pod's deletion cost if we set it: the slower
+	// of a Deployment's pods are deleted first. A cost of another value is somebody else's.
+	DeletionCostAnnotation = Prefix + "deletion-cost"
 	// RetryAnnotation is changed on a pending pod so that kube-scheduler requeues
 	// it.
 	RetryAnnotation = Prefix + "retry"

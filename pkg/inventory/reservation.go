@@ -57,6 +57,23 @@ func (inv *Inventory) Reserved(namespace, id string) (accel.Kind, bool) {
 	return r.kind, true
 }
 
+// Prolong has a reservation of our own, for a pod that is still to come, live as long
+// again. One that is gone stays so.
+func (inv *Inventory) Prolong(namespace, id string) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	now := inv.advance()
+	r := inv.reservations[id]
+	if r == nil || r.namespace != namespace || r.caller != nil || now.After(r.expires) {
+		return
+	}
+	later := *r
+	later.made, later.expires = now, now.Add(inv.opts.ReservationTTL)
+	r.ended = true // the queue is in the order of expiry: it passes over this one
+	inv.reservations[id] = &later
+	inv.queue = append(inv.queue, &later)
+}
+
 // Release releases a reservation whose pod is known not to come. One that does
 // not exist, or is of another namespace, is left alone.
 func (inv *Inventory) Release(namespace, id string) {

@@ -2,6 +2,7 @@ package readmit
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -72,6 +73,15 @@ func (m *metrics) register(reg prometheus.Registerer, r *Readmitter) {
 		}, func() float64 {
 			if r.Suspended() {
 				return 1
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "heteroaccel_webhook_flapping_owners",
+			Help: "Deployments, or other owners of servers, whose servers were moved within the last hour more than three times each.",
+		}, func() float64 {
+			if t := r.current.Load(); t != nil {
+				return float64(t.upgrades.ledger.Flapping(r.servers.Count, time.Now()))
 			}
 			return 0
 		}),

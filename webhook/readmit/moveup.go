@@ -42,10 +42,9 @@ type upgrades struct {
 	// movers bounds how many are moved, or read, at once.
 	movers chan struct{}
 
-	// looked, and since when a faster kind was idle for a server, belong to the loop's
-	// goroutine.
-	looked    time.Time
-	idleSince map[types.UID]time.Time
+	// looked and patience belong to the loop's goroutine.
+	looked   time.Time
+	patience upgrade.Patience
 
 	mu *sync.Mutex
 	// templates are those of the servers that were read; nil for one that is being read, or
@@ -56,7 +55,7 @@ type upgrades struct {
 func newUpgrades() upgrades {
 	return upgrades{
 		ledger: &upgrade.Ledger{}, movers: make(chan struct{}, maxMovers),
-		idleSince: map[types.UID]time.Time{}, mu: &sync.Mutex{}, templates: map[types.UID]*pending.Template{},
+		mu: &sync.Mutex{}, templates: map[types.UID]*pending.Template{},
 	}
 }
 
@@ -87,7 +86,7 @@ func (r *term) keepUpgrades(all []*servers.Server, now time.Time) {
 	}
 	u := &r.upgrades
 	u.ledger.Keep(owners, now)
-	maps.DeleteFunc(u.idleSince, func(uid types.UID, _ time.Time) bool { return !pods[uid] })
+	u.patience.Keep(pods)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	maps.DeleteFunc(u.templates, func(uid types.UID, _ *pending.Template) bool { return !pods[uid] })
@@ -101,9 +100,6 @@ func (r *term) considerMove(ctx context.Context, s *servers.Server, now time.Tim
 	if s.ReadySince.IsZero() || r.servers.RollsOut(s) {
 		return 0
 	}
-	if wait := s.ReadySince.Add(r.Upgrades.Uptime).Sub(now); !displaced && wait > 0 {
-		return wait
-	}
 	template, known := u.template(s.UID)
 	if !known {
 		r.readTemplate(ctx, s)
@@ -112,22 +108,16 @@ func (r *term) considerMove(ctx context.Context, s *servers.Server, now time.Tim
 		return 0
 	}
 	q := inventory.Query{Namespace: s.Namespace, Pod: s.Name, Options: r.upgradeOptions(template)}
-	faster := func(c []inventory.Candidate) int { return r.Upgrades.Faster(c, s.Kind, s.Displaced) }
-	if len(q.Options) == 0 || faster(r.Inventory.Candidates(q)) < 0 {
-		delete(u.idleSince, s.UID)
+	if len(q.Options) == 0 {
 		return 0
 	}
-	if !displaced {
-		since, seen := u.idleSince[s.UID]
-		if !seen {
-			since, u.idleSince[s.UID] = now, now
-		}
-		if wait := since.Add(r.Upgrades.Idle).Sub(now); wait > 0 {
-			return wait
-		}
+	of := upgrade.Server{Pod: s.UID, Kind: s.Kind, Displaced: s.Displaced, Ready: s.ReadySince}
+	to, wait := u.patience.May(r.Upgrades, of, r.Inventory.Candidates(q), now)
+	if to == nil {
+		return wait
 	}
 	// Before anything is reserved: to release it again would wake the loop.
-	if wait, ok := u.ledger.May(r.Upgrades, s.Owner(), s.SetUID, !displaced, now); !ok {
+	if wait, ok := u.ledger.May(r.Upgrades, s.Owner(), s.SetUID, !displaced, r.servers.Count(s.Owner()), now); !ok {
 		return wait
 	}
 	if len(u.movers) == cap(u.movers) {
@@ -141,7 +131,7 @@ func (r *term) considerMove(ctx context.Context, s *servers.Server, now time.Tim
 				from = c[i].Service
 			}
 		}
-		return faster(c)
+		return r.Upgrades.Faster(c, s.Kind, s.Displaced, to)
 	})
 	if !ok {
 		return tick
@@ -218,7 +208,7 @@ func (r *term) startMove(ctx context.Context, s *servers.Server, chosen inventor
 	e := &replacement.Expected{Reservation: reservation, Kind: chosen.Kind, From: s.Kind, Serving: true}
 	u.movers <- struct{}{} // has room: only the loop puts in
 	r.tasks.Go(func() {
-		err := r.recreator.MoveUp(ctx, s, e, chosen)
+		err := r.recreator.MoveUp(ctx, s, e, chosen, s.OptIn || r.asksForUpgrades(s.Inference))
 		if err != nil {
 			r.Inventory.Release(s.Namespace, reservation)
 		}
@@ -241,13 +231,14 @@ func (r *term) startMove(ctx context.Context, s *servers.Server, chosen inventor
 	})
 }
 
-// reportMove reports the outcome of a move in an Event of the pod, and of its ReplicaSet,
+// reportMove reports the outcome of a move in an Event of the pod, and of its controller,
 // which outlives it. Of several failures in a row the first is reported.
 func (r *term) reportMove(s *servers.Server, chosen inventory.Candidate, from time.Duration, err error, first bool) {
 	pod := &corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: s.Namespace, Name: s.Name, UID: s.UID}
-	set := &corev1.ObjectReference{APIVersion: "apps/v1", Kind: "ReplicaSet", Namespace: s.Namespace, Name: s.SetName, UID: s.SetUID}
+	of := s.Controller()
+	set := &corev1.ObjectReference{APIVersion: of.APIVersion, Kind: of.Kind, Namespace: s.Namespace, Name: of.Name, UID: of.UID}
 	entry := journal.Entry{
-		Namespace: s.Namespace, Pod: s.Name, Owner: "ReplicaSet/" + s.SetName, Inference: s.Inference, From: s.Kind, Kind: chosen.Kind, Reservation: s.Reservation,
+		Namespace: s.Namespace, Pod: s.Name, Owner: of.Kind + "/" + of.Name, Inference: s.Inference, From: s.Kind, Kind: chosen.Kind, Reservation: s.Reservation,
 	}
 	kind, reason := corev1.EventTypeNormal, "MovedUp"
 	switch {

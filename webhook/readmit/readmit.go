@@ -50,6 +50,9 @@ type Config struct {
 	// MoveUp is set where servers are moved to faster kinds, by the rules of Upgrades.
 	MoveUp   bool
 	Upgrades upgrade.Rules
+	// DeletionCosts is set where the slowest of a Deployment's servers are to be deleted
+	// first.
+	DeletionCosts bool
 	// Suspended reports whether somebody has stopped all moves.
 	Suspended func() bool
 	// Refusals is what is known against kinds; admission reads it too.
@@ -78,9 +81,18 @@ type Readmitter struct {
 
 // New returns a readmitter; Run runs a term.
 func New(c Config) *Readmitter {
-	r := &Readmitter{Config: c, pending: pending.NewPods(c.Keys), claims: claim.NewClaims(), servers: servers.New(c.Keys), metrics: newMetrics()}
+	r := &Readmitter{Config: c, pending: pending.NewPods(c.Keys), claims: claim.NewClaims(), servers: servers.New(c.Keys, c.asksForUpgrades), metrics: newMetrics()}
 	r.metrics.register(c.Registry, r)
 	return r
+}
+
+// followsServers reports whether it matters which servers there are.
+func (c *Config) followsServers() bool { return c.MoveUp || c.DeletionCosts }
+
+// asksForUpgrades reports whether a profile asks that its servers are moved.
+func (c *Config) asksForUpgrades(inference string) bool {
+	p, ok := c.Options.Profiles.Get(inference)
+	return ok && p.Upgrade
 }
 
 // SetPod takes a new or changed pod, whole if it is pending; DeletePod a pod that
@@ -92,7 +104,7 @@ func (r *Readmitter) SetPod(pod *corev1.Pod) {
 	} else { // its scheduler does not ask us
 		r.pending.SetForeign(pod)
 	}
-	server := r.MoveUp && r.servers.Set(pod)
+	server := r.followsServers() && r.servers.Set(pod)
 	t := r.current.Load()
 	if t == nil {
 		return

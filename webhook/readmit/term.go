@@ -32,6 +32,7 @@ type term struct {
 	moves     moves
 	bare      *barepod.Recreator
 	upgrades  upgrades
+	costs     costs
 
 	// These belong to the goroutine of the loop.
 	requeuer    *requeue.Requeuer
@@ -103,7 +104,10 @@ func (t *term) run(ctx context.Context) {
 		next, left := t.pass(ctx, time.Now())
 		if !left { // who waits gets an idle device before who runs
 			next = sooner(next, t.moveUp(ctx, time.Now()))
+		} else {
+			t.upgrades.patience.Forget()
 		}
+		next = sooner(next, t.keepCosts(ctx, time.Now()))
 		if next > 0 {
 			due.Reset(next)
 		}

@@ -96,7 +96,8 @@ func (s *Server) decide(r *request, by inventory.Caller, in mutate.Input, option
 		d.Reason = fmt.Sprintf("it replaces one that runs on %s: %s", expected.From, d.Reason)
 	case again:
 		d.Reason = fmt.Sprintf("it waited for %s before: %s", expected.From, d.Reason)
-	default:
+	}
+	if !again || !expected.Serving {
 		if d.Displaced, holder = s.displaced(r, ranked); d.Displaced != "" {
 			d.Reason += fmt.Sprintf("; pod %s of another revision still has %s: it is moved there once that is gone", holder, d.Displaced)
 		}

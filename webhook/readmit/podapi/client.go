@@ -99,14 +99,26 @@ func (c *Client) Delete(ctx context.Context, name types.NamespacedName, p metav1
 // MayDisrupt asks the API server whether it would evict a pod, as its PodDisruptionBudgets
 // allow. Nothing is evicted.
 func (c *Client) MayDisrupt(ctx context.Context, pod *corev1.Pod) error {
+	return c.evict(ctx, pod, metav1.Preconditions{UID: &pod.UID}, true)
+}
+
+// Evict evicts a pod that has not changed since, if its PodDisruptionBudgets allow it.
+func (c *Client) Evict(ctx context.Context, pod *corev1.Pod) error {
+	return c.evict(ctx, pod, metav1.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion}, false)
+}
+
+func (c *Client) evict(ctx context.Context, pod *corev1.Pod, p metav1.Preconditions, dryRun bool) error {
 	ctx, cancel := context.WithTimeout(ctx, CallLimit)
 	defer cancel()
 	eviction := &policyv1.Eviction{
 		ObjectMeta:    metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
-		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}},
+		DeleteOptions: &metav1.DeleteOptions{Preconditions: &p},
 	}
-	return c.CoreV1().RESTClient().Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("eviction").
-		Param("dryRun", metav1.DryRunAll).Body(eviction).Do(ctx).Error()
+	req := c.CoreV1().RESTClient().Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("eviction").Body(eviction)
+	if dryRun {
+		req = req.Param("dryRun", metav1.DryRunAll)
+	}
+	return req.Do(ctx).Error()
 }
 
 // Patch applies a merge patch to a pod.

@@ -33,7 +33,7 @@ func (r *Recreator) recreateBare(ctx context.Context, p *pending.Pod, e *replace
 	if answer == nil {
 		return podapi.ErrChanged
 	}
-	if err := r.answer(p, pod, to, answer); err != nil {
+	if err := r.answer(p.RefusalOwner(), pod, to, answer); err != nil {
 		return err
 	}
 	return r.Bare.Recreate(ctx, barepod.Record{

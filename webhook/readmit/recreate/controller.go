@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"heteroaccel.io/webhook/readmit/pending"
 	"heteroaccel.io/webhook/readmit/podapi"
 )
 
@@ -29,41 +28,41 @@ type controller struct {
 	hash string
 }
 
-// controllerOf reads the controller of a pod that has one.
-func (r *Recreator) controllerOf(ctx context.Context, p *pending.Pod) (*controller, error) {
+// controllerOf reads the controller of a pod of a namespace, as its reference names it.
+func (r *Recreator) controllerOf(ctx context.Context, namespace string, of metav1.OwnerReference) (*controller, error) {
 	ctx, cancel := context.WithTimeout(ctx, podapi.CallLimit)
 	defer cancel()
-	c := &controller{kind: p.Controller.Kind}
+	c := &controller{kind: of.Kind}
 	apps, core, get := r.Pods.AppsV1(), r.Pods.CoreV1(), metav1.GetOptions{}
 	var err error
-	switch p.Controller.Kind {
+	switch of.Kind {
 	case "ReplicaSet":
 		var o *appsv1.ReplicaSet
-		if o, err = apps.ReplicaSets(p.Namespace).Get(ctx, p.Controller.Name, get); err == nil {
+		if o, err = apps.ReplicaSets(namespace).Get(ctx, of.Name, get); err == nil {
 			c = ofReplicaSet(o)
 		}
 	case "StatefulSet":
 		var o *appsv1.StatefulSet
-		if o, err = apps.StatefulSets(p.Namespace).Get(ctx, p.Controller.Name, get); err == nil {
+		if o, err = apps.StatefulSets(namespace).Get(ctx, of.Name, get); err == nil {
 			c.uid, c.template = o.UID, o.Spec.Template
 			c.onDelete = o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType
 		}
 	case "DaemonSet":
 		var o *appsv1.DaemonSet
-		if o, err = apps.DaemonSets(p.Namespace).Get(ctx, p.Controller.Name, get); err == nil {
+		if o, err = apps.DaemonSets(namespace).Get(ctx, of.Name, get); err == nil {
 			c.uid, c.template = o.UID, o.Spec.Template
 			c.onDelete = o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType
 		}
 	case "ReplicationController":
 		var o *corev1.ReplicationController
-		if o, err = core.ReplicationControllers(p.Namespace).Get(ctx, p.Controller.Name, get); err == nil {
+		if o, err = core.ReplicationControllers(namespace).Get(ctx, of.Name, get); err == nil {
 			c.uid = o.UID
 			if o.Spec.Template != nil {
 				c.template = *o.Spec.Template
 			}
 		}
 	case "Job":
-		o, getErr := r.Pods.BatchV1().Jobs(p.Namespace).Get(ctx, p.Controller.Name, get)
+		o, getErr := r.Pods.BatchV1().Jobs(namespace).Get(ctx, of.Name, get)
 		if err = getErr; err == nil {
 			c.uid, c.template = o.UID, o.Spec.Template
 		}
@@ -71,9 +70,9 @@ func (r *Recreator) controllerOf(ctx context.Context, p *pending.Pod) (*controll
 		return nil, podapi.ErrChanged
 	}
 	if err != nil {
-		return nil, fmt.Errorf("get the pod's %s: %w", p.Controller.Kind, err)
+		return nil, fmt.Errorf("get the pod's %s: %w", of.Kind, err)
 	}
-	if c.uid != p.Controller.UID {
+	if c.uid != of.UID {
 		return nil, podapi.ErrChanged
 	}
 	return c, nil

@@ -47,7 +47,7 @@ func (r *Recreator) createFirst(ctx context.Context, p *pending.Pod, e *replacem
 	if !r.DryRun || p.Owner != pending.OwnerController || p.Hash == "" || chosen.Idle() == 0 {
 		return errDeleteFirst
 	}
-	c, err := r.controllerOf(ctx, p)
+	c, err := r.controllerOf(ctx, p.Namespace, *p.Controller)
 	if podapi.Unauthorized(err) || err == nil && c.hash != p.Hash {
 		return errDeleteFirst
 	}

@@ -25,7 +25,7 @@ func (r *Recreator) release(ctx context.Context, p *pending.Pod, to accel.Kind) 
 	if err != nil {
 		return err
 	}
-	if err := r.dryRun(ctx, p, pod, to); err != nil {
+	if err := r.dryRun(ctx, subjectOf(p), pod, to); err != nil {
 		return err
 	}
 	if err := r.Pods.PatchMetadata(ctx, pod, releasePatch(pod, r.Keys())); err != nil {

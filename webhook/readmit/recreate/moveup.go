@@ -2,6 +2,7 @@ package recreate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,29 +26,56 @@ const (
 	disruptPeriod = 250 * time.Millisecond
 )
 
-// MoveUp lets a server run on another kind, without a moment in which it does not serve:
+// refusedFirst is a rejection of the pod that was to serve before the server goes.
+type refusedFirst struct{ podapi.Rejection }
+
+func (r refusedFirst) Unwrap() error { return r.Rejection }
+
+// MoveUp lets a server run on another kind. That of a Deployment moves without a moment in
+// which it does not serve. Where no other pod can serve first, it is evicted, if mayEvict:
+// its controller recreates it.
+//
+// e is expected of the pod in its place, whose kind is reserved under its id. The error is a
+// podapi.Rejection where somebody has to do something about it.
+func (r *Recreator) MoveUp(ctx context.Context, s *servers.Server, e *replacement.Expected, chosen inventory.Candidate, mayEvict bool) error {
+	var err error
+	if s.Deployment != "" {
+		err = r.makeFirst(ctx, s, e, chosen)
+		if !errors.As(err, new(refusedFirst)) {
+			return err
+		}
+		if !mayEvict {
+			return podapi.Rejection{Reason: fmt.Sprintf("%v. Annotated with %s=true it would be evicted instead, and not serve for a moment", err, accel.UpgradeAnnotation)}
+		}
+		if kind, ok := r.Inventory.Reserved(s.Namespace, e.Reservation); !ok || kind != chosen.Kind {
+			return fmt.Errorf("%w: %s is not reserved any more", podapi.ErrChanged, chosen.Kind)
+		}
+	}
+	there := replacement.OriginOf(s.Namespace, s.SetUID, s.Name)
+	if err := r.evict(ctx, s, e, there, chosen); err != nil {
+		r.revoke(s.Namespace, e, there)
+		return err
+	}
+	return nil
+}
+
+// makeFirst lets a server run on another kind while it serves:
 // its successor is created without the label pod-template-hash, so that no ReplicaSet
 // counts it but every Service selects it; once that is Ready, and PodDisruptionBudgets let
 // the server go, its ReplicaSet adopts it and, having one too many, deletes the server, by
 // its deletion cost. Where anything fails before that, the successor is deleted and the
 // server stays as it was.
-//
-// e is expected of the successor, whose kind is reserved under its id. The error is a
-// podapi.Rejection where somebody has to do something about it.
-func (r *Recreator) MoveUp(ctx context.Context, s *servers.Server, e *replacement.Expected, chosen inventory.Candidate) error {
+// The error is a refusedFirst where there can be no successor.
+func (r *Recreator) makeFirst(ctx context.Context, s *servers.Server, e *replacement.Expected, chosen inventory.Candidate) error {
 	c, err := r.settledSet(ctx, s)
 	if err != nil {
 		return podapi.Changed(err)
 	}
-	old, err := r.Pods.Get(ctx, s.Key())
+	old, err := r.serving(ctx, s)
 	if err != nil {
-		return podapi.Changed(err)
+		return err
 	}
-	given, ours := record.Of(old.Annotations, old.Namespace, r.Keys())
-	if !serves(old, s.UID) || !isReady(old) || !ours || given.Kind != s.Kind {
-		return podapi.ErrChanged
-	}
-	if old.Annotations[corev1.PodDeletionCost] != "" {
+	if _, own := servers.CostOf(old.Annotations); own {
 		return podapi.Rejection{Reason: "its annotation " + corev1.PodDeletionCost + " says which of its Deployment's pods is deleted first: remove it, and it can be moved"}
 	}
 	succession := replacement.Succession{SetName: s.SetName, SetUID: s.SetUID, Hash: c.hash, OldName: old.Name, OldUID: old.UID, Serving: true}
@@ -58,6 +86,10 @@ func (r *Recreator) MoveUp(ctx context.Context, s *servers.Server, e *replacemen
 	w := r.watch(name, s.Key())
 	defer r.unwatch(w)
 	if err := r.createSuccessor(ctx, pod, chosen.Kind); err != nil {
+		if errors.As(err, new(refusedFirst)) { // what is reserved stays so, under the id that admission gave it
+			r.Refusals.Canceled(s.Namespace, r.Expected.Revoke(there, e))
+			return err
+		}
 		r.revoke(s.Namespace, e, there)
 		return err
 	}
@@ -81,6 +113,19 @@ func (r *Recreator) MoveUp(ctx context.Context, s *servers.Server, e *replacemen
 		r.restoreCost(ctx, succession, s.Namespace)
 	}
 	return nil
+}
+
+// serving reads a server that serves on its kind; podapi.ErrChanged where it does not.
+func (r *Recreator) serving(ctx context.Context, s *servers.Server) (*corev1.Pod, error) {
+	pod, err := r.Pods.Get(ctx, s.Key())
+	if err != nil {
+		return nil, podapi.Changed(err)
+	}
+	given, ours := record.Of(pod.Annotations, pod.Namespace, r.Keys())
+	if !serves(pod, s.UID) || !isReady(pod) || !ours || given.Kind != s.Kind {
+		return nil, podapi.ErrChanged
+	}
+	return pod, nil
 }
 
 // untilDisruptable waits until the pod's PodDisruptionBudgets let it go, now that its
@@ -123,7 +168,7 @@ func (r *Recreator) settledSet(ctx context.Context, s *servers.Server) (*control
 	case c.uid != s.SetUID || o.DeletionTimestamp != nil:
 		return nil, podapi.ErrChanged
 	case c.hash == "":
-		return nil, podapi.Rejection{Reason: "its ReplicaSet belongs to no Deployment, and adopts no pod that it did not create: annotate it with heteroaccel.io/upgrade=false"}
+		return nil, refusedFirst{podapi.Rejection{Reason: "its ReplicaSet belongs to no Deployment, and adopts no pod that it did not create"}}
 	case o.Spec.Replicas == nil || *o.Spec.Replicas != o.Status.Replicas || o.Generation != o.Status.ObservedGeneration:
 		return nil, fmt.Errorf("%w: its ReplicaSet is being scaled", podapi.ErrChanged)
 	}
@@ -139,7 +184,7 @@ func (r *Recreator) createSuccessor(ctx context.Context, pod *corev1.Pod, kind a
 	case apierrors.IsAlreadyExists(err): // that of an earlier try is not gone yet
 		return fmt.Errorf("%w: another replica moves it", podapi.ErrChanged)
 	case err != nil && podapi.Definite(err):
-		return podapi.Rejection{Reason: fmt.Sprintf("the pod that is to replace it is refused: %v", err)}
+		return refusedFirst{podapi.Rejection{Reason: fmt.Sprintf("the pod that is to replace it is refused: %v", err)}}
 	case err != nil: // it may be there all the same
 		r.discard(ctx, name)
 		return fmt.Errorf("create the next pod: %w", err)

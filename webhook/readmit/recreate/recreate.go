@@ -126,7 +126,7 @@ func (r *Recreator) deleteForController(ctx context.Context, p *pending.Pod, to 
 	if err != nil {
 		return err
 	}
-	if err := r.dryRun(ctx, p, pod, to); err != nil {
+	if err := r.dryRun(ctx, subjectOf(p), pod, to); err != nil {
 		return err
 	}
 	return r.Pods.Delete(ctx, p.Key(), metav1.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion})

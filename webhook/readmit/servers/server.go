@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,13 +16,14 @@ import (
 	"heteroaccel.io/pkg/record"
 )
 
-// Server is a pod of a Deployment's ReplicaSet that does not end by itself, as the feed
-// shows it. It never changes.
+// Server is a pod of a ReplicaSet, StatefulSet or ReplicationController that does not end by
+// itself, as the feed shows it. It never changes.
 type Server struct {
 	Namespace, Name string
 	UID             types.UID
-	// SetName and SetUID are its ReplicaSet's, Deployment the name of the Deployment that
-	// the ReplicaSet's name begins with.
+	// SetKind, SetName and SetUID are its controller's, Deployment the name of the
+	// Deployment that the name of a ReplicaSet begins with, "" where there is none.
+	SetKind    string
 	SetName    string
 	SetUID     types.UID
 	Deployment string
@@ -38,6 +40,9 @@ type Server struct {
 	Deleted bool
 	// OptIn and OptOut are what its annotation says about upgrades.
 	OptIn, OptOut bool
+	// Cost is its deletion cost, and OwnCost set where somebody else set it.
+	Cost    int
+	OwnCost bool
 }
 
 // Key is its namespace and name.
@@ -45,22 +50,39 @@ func (s *Server) Key() types.NamespacedName {
 	return types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
 }
 
-// Owner is the Deployment.
+// Owner is the Deployment, by its name, or else the controller, as KIND/NAME.
 func (s *Server) Owner() types.NamespacedName {
+	if s.Deployment == "" {
+		return types.NamespacedName{Namespace: s.Namespace, Name: s.SetKind + "/" + s.SetName}
+	}
 	return types.NamespacedName{Namespace: s.Namespace, Name: s.Deployment}
 }
 
-// Of reads a pod; ok is false when it is no server of a Deployment, or has no record that
-// verifies with keys, or gets its device by a ResourceClaim.
+// Controller is a reference to its controller.
+func (s *Server) Controller() metav1.OwnerReference {
+	return metav1.OwnerReference{APIVersion: controllers[s.SetKind], Kind: s.SetKind, Name: s.SetName, UID: s.SetUID}
+}
+
+// controllers are those that recreate a pod once it is evicted, on whatever node, with
+// their API versions.
+var controllers = map[string]string{
+	"ReplicaSet": appsv1.SchemeGroupVersion.String(), "StatefulSet": appsv1.SchemeGroupVersion.String(), "ReplicationController": corev1.SchemeGroupVersion.String(),
+}
+
+// Of reads a pod; ok is false when it is no server of such a controller, or has no record
+// that verifies with keys, or gets its device by a ResourceClaim.
 func Of(pod *corev1.Pod, keys *record.Keys) (s *Server, ok bool) {
 	set := metav1.GetControllerOfNoCopy(pod)
-	if set == nil || set.Kind != "ReplicaSet" || set.APIVersion != appsv1.SchemeGroupVersion.String() || inventory.Ends(pod) ||
+	if set == nil || controllers[set.Kind] == "" || set.APIVersion != controllers[set.Kind] || inventory.Ends(pod) ||
 		pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		return nil, false
 	}
 	const longestUID = 64 // the API server does not check that the ReplicaSet exists
-	deployment := DeploymentOf(set.Name)
-	if deployment == "" || len(set.Name) > validation.DNS1123SubdomainMaxLength || len(set.UID) > longestUID {
+	deployment := ""
+	if set.Kind == "ReplicaSet" {
+		deployment = DeploymentOf(set.Name)
+	}
+	if len(set.Name) > validation.DNS1123SubdomainMaxLength || len(set.UID) > longestUID {
 		return nil, false
 	}
 	given, ours := record.Of(pod.Annotations, pod.Namespace, keys)
@@ -69,13 +91,22 @@ func Of(pod *corev1.Pod, keys *record.Keys) (s *Server, ok bool) {
 	}
 	s = &Server{
 		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID,
-		SetName: set.Name, SetUID: set.UID, Deployment: deployment,
+		SetKind: set.Kind, SetName: set.Name, SetUID: set.UID, Deployment: deployment,
 		Inference: given.Inference, Kind: given.Kind, Reservation: pod.Annotations[accel.ReservationAnnotation],
 		Displaced: given.Displaced, ReadySince: readySince(pod), Deleted: pod.DeletionTimestamp != nil,
 	}
 	value := strings.ToLower(strings.TrimSpace(pod.Annotations[accel.UpgradeAnnotation]))
 	s.OptIn, s.OptOut = value == "true", value == "false"
+	s.Cost, s.OwnCost = CostOf(pod.Annotations)
 	return s, true
+}
+
+// CostOf is the deletion cost of a pod, 0 for none, and whether it is its owner's: we
+// write the same value into an annotation of ours.
+func CostOf(annotations map[string]string) (cost int, own bool) {
+	value := annotations[corev1.PodDeletionCost]
+	cost, err := strconv.Atoi(value)
+	return cost, value != "" && (err != nil || annotations[accel.DeletionCostAnnotation] != value)
 }
 
 // DeploymentOf is the name of the Deployment whose ReplicaSet has this name, NAME-HASH; ""

@@ -2,7 +2,6 @@ package servers
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync"
 
@@ -16,18 +15,18 @@ import (
 // Servers are those there are. Its methods may be called from any goroutine. Use New.
 type Servers struct {
 	keys func() *record.Keys // verify records
+	asks func(inference string) bool
 
 	mu      sync.Mutex
 	byName  map[types.NamespacedName]*Server
 	byOwner map[types.NamespacedName]map[types.NamespacedName]*Server
-	// upgradable are those that were displaced, or ask for upgrades.
-	upgradable map[types.NamespacedName]*Server
 }
 
-// New returns an empty set; keys, as they are now, verify the records of pods.
-func New(keys func() *record.Keys) *Servers {
+// New returns an empty set; keys, as they are now, verify the records of pods, and asks
+// reports whether the profile of an inference asks for upgrades of its servers.
+func New(keys func() *record.Keys, asks func(inference string) bool) *Servers {
 	return &Servers{
-		keys: keys, byName: map[types.NamespacedName]*Server{}, upgradable: map[types.NamespacedName]*Server{},
+		keys: keys, asks: asks, byName: map[types.NamespacedName]*Server{},
 		byOwner: map[types.NamespacedName]map[types.NamespacedName]*Server{},
 	}
 }
@@ -52,10 +51,6 @@ func (s *Servers) Set(pod *corev1.Pod) (changed bool) {
 		s.byOwner[server.Owner()] = map[types.NamespacedName]*Server{}
 	}
 	s.byOwner[server.Owner()][name] = server
-	delete(s.upgradable, name)
-	if !server.Deleted && !server.OptOut && (server.OptIn || server.Displaced != "") {
-		s.upgradable[name] = server
-	}
 	return old == nil || old.ReadySince.IsZero() != server.ReadySince.IsZero() || old.Deleted != server.Deleted
 }
 
@@ -73,18 +68,22 @@ func (s *Servers) remove(name types.NamespacedName) bool {
 		return false
 	}
 	delete(s.byName, name)
-	delete(s.upgradable, name)
 	if delete(s.byOwner[old.Owner()], name); len(s.byOwner[old.Owner()]) == 0 {
 		delete(s.byOwner, old.Owner())
 	}
 	return true
 }
 
-// Upgradable are the servers that were displaced, or ask for upgrades: the displaced
-// first, then by name.
+// Upgradable are the servers that were displaced, or ask for upgrades, by their annotation
+// or their profile: the displaced first, then by name.
 func (s *Servers) Upgradable() []*Server {
+	var all []*Server
 	s.mu.Lock()
-	all := slices.Collect(maps.Values(s.upgradable))
+	for _, one := range s.byName {
+		if !one.Deleted && !one.OptOut && (one.OptIn || one.Displaced != "" || s.asks(one.Inference)) {
+			all = append(all, one)
+		}
+	}
 	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b *Server) int {
 		if (a.Displaced != "") != (b.Displaced != "") {
@@ -96,6 +95,40 @@ func (s *Servers) Upgradable() []*Server {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	return all
+}
+
+// Count is how many servers an owner has.
+func (s *Servers) Count(owner types.NamespacedName) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.byOwner[owner])
+}
+
+// Mixed are the servers of each ReplicaSet that has some on different kinds and is not
+// rolled out.
+func (s *Servers) Mixed() [][]*Server {
+	var mixed [][]*Server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.byOwner {
+		if len(of) < 2 {
+			continue
+		}
+		var all []*Server
+		differ, rollsOut := false, false
+		for _, one := range of {
+			if one.Deleted {
+				continue
+			}
+			all = append(all, one)
+			differ = differ || one.Kind != all[0].Kind
+			rollsOut = rollsOut || one.SetUID != all[0].SetUID || one.SetKind != "ReplicaSet"
+		}
+		if differ && !rollsOut {
+			mixed = append(mixed, all)
+		}
+	}
+	return mixed
 }
 
 // HeldByOthers are the kinds that the servers of a Deployment's other revisions hold, each

@@ -43,7 +43,7 @@ func asks(value string) func(*corev1.Pod) {
 func TestOf(t *testing.T) {
 	got, ok := Of(aServer("p", "face-detector-5d9c", "NPU", `,"displaced":"GPU"`, asks("True ")), testKeys)
 	want := &Server{
-		Namespace: "default", Name: "p", UID: "uid-p", SetName: "face-detector-5d9c", SetUID: "uid-face-detector-5d9c", Deployment: "face-detector",
+		Namespace: "default", Name: "p", UID: "uid-p", SetKind: "ReplicaSet", SetName: "face-detector-5d9c", SetUID: "uid-face-detector-5d9c", Deployment: "face-detector",
 		Inference: "faces", Kind: "NPU", Reservation: "r-p", Displaced: "GPU", ReadySince: time.Unix(1000, 0), OptIn: true,
 	}
 	if diff := cmp.Diff(want, got); !ok || diff != "" {
@@ -51,10 +51,9 @@ func TestOf(t *testing.T) {
 	}
 	for name, change := range map[string]func(*corev1.Pod){
 		"ends by itself":    func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyOnFailure },
-		"of a StatefulSet":  func(p *corev1.Pod) { p.OwnerReferences[0].Kind = "StatefulSet" },
+		"of a DaemonSet":    func(p *corev1.Pod) { p.OwnerReferences[0].Kind = "DaemonSet" },
 		"of another API":    func(p *corev1.Pod) { p.OwnerReferences[0].APIVersion = "example.com/v1" },
 		"of nobody":         func(p *corev1.Pod) { p.OwnerReferences = nil },
-		"of no Deployment":  func(p *corev1.Pod) { p.OwnerReferences[0].Name = "set" },
 		"failed":            func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed },
 		"a copied record":   func(p *corev1.Pod) { p.Annotations[accel.ReservationAnnotation] = "another" },
 		"not ours":          func(p *corev1.Pod) { delete(p.Annotations, accel.OriginalAnnotation) },
@@ -67,8 +66,48 @@ func TestOf(t *testing.T) {
 	}
 }
 
+func TestOwner(t *testing.T) {
+	of := func(kind, apiVersion, name string) *Server {
+		s, ok := Of(aServer("p", name, "NPU", "", func(p *corev1.Pod) {
+			p.OwnerReferences[0].Kind, p.OwnerReferences[0].APIVersion = kind, apiVersion
+		}), testKeys)
+		if !ok {
+			t.Fatalf("%s %s has no server", kind, name)
+		}
+		return s
+	}
+	for want, s := range map[string]*Server{
+		"faces": of("ReplicaSet", "apps/v1", "faces-5d9c"), "ReplicaSet/faces": of("ReplicaSet", "apps/v1", "faces"),
+		"StatefulSet/faces-5d9c": of("StatefulSet", "apps/v1", "faces-5d9c"), "ReplicationController/faces": of("ReplicationController", "v1", "faces"),
+	} {
+		if got := s.Owner().Name; got != want {
+			t.Errorf("%s %s: its owner is %s, want %s", s.SetKind, s.SetName, got, want)
+		}
+	}
+}
+
+func TestCostOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		annotations map[string]string
+		cost        int
+		own         bool
+	}{
+		"none":         {nil, 0, false},
+		"its owner's":  {map[string]string{corev1.PodDeletionCost: "7"}, 7, true},
+		"ours":         {map[string]string{corev1.PodDeletionCost: "7", accel.DeletionCostAnnotation: "7"}, 7, false},
+		"changed":      {map[string]string{corev1.PodDeletionCost: "8", accel.DeletionCostAnnotation: "7"}, 8, true},
+		"removed":      {map[string]string{accel.DeletionCostAnnotation: "7"}, 0, false},
+		"not a number": {map[string]string{corev1.PodDeletionCost: "x", accel.DeletionCostAnnotation: "x"}, 0, true},
+	} {
+		if cost, own := CostOf(c.annotations); cost != c.cost || own != c.own {
+			t.Errorf("%s: %d, %t; want %d, %t", name, cost, own, c.cost, c.own)
+		}
+	}
+}
+
 func TestServers(t *testing.T) {
-	s := New(func() *record.Keys { return testKeys })
+	inProfile := ""
+	s := New(func() *record.Keys { return testKeys }, func(inference string) bool { return inference == inProfile })
 	names := func() (names []string) {
 		for _, server := range s.Upgradable() {
 			names = append(names, server.Name)
@@ -91,6 +130,11 @@ func TestServers(t *testing.T) {
 	if diff := cmp.Diff([]string{"next", "asks"}, names()); diff != "" {
 		t.Errorf("may be moved (-want +got):\n%s", diff)
 	}
+	inProfile = "faces"
+	if diff := cmp.Diff([]string{"next", "asks", "old"}, names()); diff != "" {
+		t.Errorf("may be moved where the profile asks (-want +got):\n%s", diff)
+	}
+	inProfile = ""
 	next := s.Upgradable()[0]
 	if !s.RollsOut(next) {
 		t.Error("its rollout is over while a pod of before is there")
@@ -107,7 +151,7 @@ func TestServers(t *testing.T) {
 	for _, name := range []string{"asks", "never", "next"} {
 		s.Delete(types.NamespacedName{Namespace: "default", Name: name})
 	}
-	if len(s.byName)+len(s.byOwner)+len(s.upgradable) != 0 {
-		t.Errorf("%d, %d and %d are left", len(s.byName), len(s.byOwner), len(s.upgradable))
+	if len(s.byName)+len(s.byOwner) != 0 {
+		t.Errorf("%d and %d are left", len(s.byName), len(s.byOwner))
 	}
 }

@@ -46,7 +46,7 @@ func TestFaster(t *testing.T) {
 			all := append([]inventory.Candidate{npu}, c.others...)
 			for displaced, want := range map[accel.Kind]accel.Kind{"": c.asked, "GPU": c.displaced} {
 				got := accel.Kind("")
-				if i := Default.Faster(all, "NPU", displaced); i >= 0 {
+				if i := Default.Faster(all, "NPU", displaced, func(accel.Kind) bool { return true }); i >= 0 {
 					got = all[i].Kind
 				}
 				if got != want {
@@ -65,7 +65,7 @@ func TestLedger(t *testing.T) {
 	revision := types.UID("one")
 	begin := func(of types.NamespacedName, asked bool, wantWait time.Duration, want bool) {
 		t.Helper()
-		wait, ok := l.May(r, of, revision, asked, now)
+		wait, ok := l.May(r, of, revision, asked, 10, now)
 		if ok != want || wait != wantWait {
 			t.Errorf("it may move: %t, after %s; want %t, %s", ok, wait, want, wantWait)
 		}
@@ -118,8 +118,26 @@ func TestLedger(t *testing.T) {
 	revision = "three"
 	begin(b, false, 0, true)
 	l.End(r, b, Moved, now)
+	replicas := 1
+	flapping := func() int { return l.Flapping(func(types.NamespacedName) int { return replicas }, now) }
+	if n := flapping(); n != 0 {
+		t.Errorf("after a few moves %d owners flap", n)
+	}
+	for range oftenMoved {
+		begin(b, false, 0, true)
+		l.End(r, b, Moved, now)
+	}
+	if n := flapping(); n != 1 {
+		t.Errorf("%d owners flap, want the one whose server moved %d times", n, len(l.owners[b].moved))
+	}
+	if replicas = 2; flapping() != 0 {
+		t.Error("it flaps although each of its two servers moved twice")
+	}
 
 	now = now.Add(2 * window)
+	if replicas = 1; flapping() != 0 {
+		t.Error("it flaps two hours later")
+	}
 	l.Keep(map[types.NamespacedName]bool{a: true}, now)
 	if len(l.owners) != 1 || l.owners[a] == nil {
 		t.Errorf("%d owners are kept", len(l.owners))
@@ -128,4 +146,29 @@ func TestLedger(t *testing.T) {
 		begin(types.NamespacedName{Name: name}, true, 0, true)
 	}
 	begin(types.NamespacedName{Name: "w"}, true, window, false) // three an hour in all
+}
+
+// TestSettles: a server that asks and loses what it moved to again and again is moved ever
+// more seldom; each of several replicas may be moved once without a pause.
+func TestSettles(t *testing.T) {
+	r := Default
+	r.PerOwner, r.PerCluster = 1000, 1000
+	for servers, want := range map[int]int{1: 13, 3: 29} {
+		var l Ledger
+		of, moves := types.NamespacedName{Name: "a"}, 0
+		began := time.Unix(1_700_000_000, 0)
+		for at := began; at.Sub(began) < day; at = at.Add(time.Minute) {
+			if _, ok := l.May(r, of, "revision", true, servers, at); ok {
+				l.Begin(of, "revision", true, at)
+				l.End(r, of, Moved, at)
+				moves++
+			}
+		}
+		if moves != want {
+			t.Errorf("of %d servers that come back each minute %d moves a day are made, want %d", servers, moves, want)
+		}
+		if wait, ok := l.May(r, of, "revision", true, servers, began.Add(2*day)); !ok {
+			t.Errorf("a day later it waits %s", wait)
+		}
+	}
 }

@@ -2,7 +2,6 @@ package world
 
 import (
 	"fmt"
-	"maps"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -54,8 +53,7 @@ func (w *World) planLook(after time.Duration) {
 
 // look is one turn of the product's loop: who waits goes first, and only while none of
 // them could have an idle device are servers looked at. A tick that finds what the last
-// look found is left out: the next look is when something changes or is due. Only while an
-// idle kind is timed does it matter whether somebody has had it meanwhile.
+// look found is left out: the next look is when something changes or is due.
 func (w *World) look() error {
 	s := w.serving
 	s.planned = false
@@ -73,9 +71,8 @@ func (w *World) look() error {
 			return err
 		}
 		next = sooner(next, after)
-	}
-	if len(s.idleSince) > 0 {
-		next = sooner(next, tick-w.now%tick)
+	} else {
+		w.serving.patience.Forget()
 	}
 	if next > 0 {
 		w.planLook(next)
@@ -127,7 +124,7 @@ func (w *World) moveUp() (next time.Duration, err error) {
 		owners[one.Owner()], pods[one.UID] = true, true
 	}
 	s.ledger.Keep(owners, now)
-	maps.DeleteFunc(s.idleSince, func(uid types.UID, _ time.Time) bool { return !pods[uid] })
+	s.patience.Keep(pods)
 	byName := map[string]int{}
 	for _, d := range s.deployments {
 		for _, id := range d.pods {
@@ -153,26 +150,17 @@ func (w *World) consider(one *servers.Server, id int, now time.Time) (next time.
 	if one.ReadySince.IsZero() || s.known.RollsOut(one) {
 		return 0, nil
 	}
-	if wait := one.ReadySince.Add(rules.Uptime).Sub(now); !displaced && wait > 0 {
-		return wait, nil
-	}
 	d := w.jobs[id].serves.of
 	q := inventory.Query{Namespace: namespace, Pod: one.Name, Options: w.options[d.Type]}
-	faster := func(c []inventory.Candidate) int { return rules.Faster(c, one.Kind, one.Displaced) }
-	if one.Kind == w.Fleet.Kinds[d.best].Name || faster(w.inv.Candidates(q)) < 0 {
-		delete(s.idleSince, one.UID)
+	if one.Kind == w.Fleet.Kinds[d.best].Name {
 		return 0, nil
 	}
-	if !displaced {
-		since, seen := s.idleSince[one.UID]
-		if !seen {
-			since, s.idleSince[one.UID] = now, now
-		}
-		if wait := since.Add(rules.Idle).Sub(now); wait > 0 {
-			return wait, nil
-		}
+	of := upgrade.Server{Pod: one.UID, Kind: one.Kind, Displaced: one.Displaced, Ready: one.ReadySince}
+	to, wait := s.patience.May(rules, of, w.inv.Candidates(q), now)
+	if to == nil {
+		return wait, nil
 	}
-	if wait, ok := s.ledger.May(rules, one.Owner(), one.SetUID, !displaced, now); !ok {
+	if wait, ok := s.ledger.May(rules, one.Owner(), one.SetUID, !displaced, s.known.Count(one.Owner()), now); !ok {
 		return wait, nil
 	}
 	if s.moving == maxMoving {
@@ -180,7 +168,7 @@ func (w *World) consider(one *servers.Server, id int, now time.Time) (next time.
 	}
 	w.serial++
 	q.Reservation = fmt.Sprintf("upgrade-%d", w.serial)
-	chosen, ok := w.inv.DecideIf(q, faster)
+	chosen, ok := w.inv.DecideIf(q, func(c []inventory.Candidate) int { return rules.Faster(c, one.Kind, one.Displaced, to) })
 	if !ok {
 		return tick, nil
 	}

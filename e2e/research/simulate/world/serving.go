@@ -67,9 +67,9 @@ type serving struct {
 
 	// looked, and since when a faster kind was idle for a server, are as in the product's
 	// loop; moving is how many servers move.
-	looked    time.Time
-	idleSince map[types.UID]time.Time
-	moving    int
+	looked   time.Time
+	patience upgrade.Patience
+	moving   int
 	// look is which look comes next, at lookAt; planned is unset where none does.
 	look    uint64
 	lookAt  time.Duration
@@ -116,7 +116,7 @@ func (w *World) addServers() error {
 	if w.Serving == nil {
 		return nil
 	}
-	w.serving = &serving{known: servers.New(func() *record.Keys { return sealing }), idleSince: map[types.UID]time.Time{}}
+	w.serving = &serving{known: servers.New(func() *record.Keys { return sealing }, func(string) bool { return false })}
 	for i, d := range w.Serving.Deployments {
 		// Each draws its rollouts by itself, so that they do not depend on what is moved.
 		s := &deployment{Deployment: d, number: i, rollouts: rand.New(rand.NewPCG(w.Seed, 1000+uint64(i)))}
@@ -153,7 +153,7 @@ func (w *World) decideServer(j *job, q inventory.Query) inventory.Candidate {
 	}
 	ranked := w.decide(q, rank, w.Fleet.Types[j.typ].Name, false)
 	r.displaced = ""
-	if r.takes == nil && j.moves == 0 {
+	if r.takes == nil {
 		r.displaced, _ = server.Displaced(ranked, w.serving.known.HeldByOthers(namespace, r.of.set(r.revision)))
 	}
 	return ranked[0].Candidate
