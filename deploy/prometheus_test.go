@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"text/template"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
@@ -231,3 +233,61 @@ var runbook = regexp.MustCompile(`(?m)^## (HeteroAccel\w+)$`)
 
 // alertRow matches a row of the page's table of alerts.
 var alertRow = regexp.MustCompile(`(?m)^\| (HeteroAccel\w+) \| (\w+) \|`)
+
+// TestAdapter: the query that prometheus-adapter makes of its rule for the example of an
+// autoscaler is the one that the unit tests of the rules evaluate.
+func TestAdapter(t *testing.T) {
+	var config struct {
+		ExternalRules []struct {
+			SeriesQuery string `json:"seriesQuery"`
+			Resources   struct {
+				Overrides map[string]struct {
+					Resource string `json:"resource"`
+				} `json:"overrides"`
+			} `json:"resources"`
+			Name struct {
+				As string `json:"as"`
+			} `json:"name"`
+			MetricsQuery string `json:"metricsQuery"`
+		} `json:"externalRules"`
+	}
+	if err := yaml.UnmarshalStrict(read(t, "prometheus/adapter.yml"), &config); err != nil {
+		t.Fatal(err)
+	}
+	rule := config.ExternalRules[0]
+	var scaler autoscalingv2.HorizontalPodAutoscaler
+	if err := yaml.UnmarshalStrict(read(t, "examples/autoscaler.yaml"), &scaler); err != nil {
+		t.Fatal(err)
+	}
+	metric := scaler.Spec.Metrics[0].External.Metric
+	if metric.Name != rule.Name.As || rule.Resources.Overrides["pod_namespace"].Resource != "namespace" {
+		t.Errorf("the example asks for %s, the rule is %+v", metric.Name, rule)
+	}
+	// As prometheus-adapter fills in the template: pkg/naming/metrics_query.go.
+	series, _, _ := strings.Cut(rule.SeriesQuery, "{")
+	matchers := []string{`pod_namespace="lab"`}
+	for name, value := range metric.Selector.MatchLabels {
+		matchers = append(matchers, fmt.Sprintf("%s=%q", name, value))
+	}
+	query, err := template.New("query").Delims("<<", ">>").Parse(rule.MetricsQuery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var filled strings.Builder
+	if err := query.Execute(&filled, map[string]string{"Series": series, "LabelMatchers": strings.Join(matchers, ","), "GroupBy": "pod_namespace"}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(read(t, "testdata/prometheus/rules_test.yml")), "- expr: "+filled.String()+"\n") {
+		t.Errorf("no unit test evaluates %s", filled.String())
+	}
+	if !strings.Contains(string(read(t, "prometheus/rules.yml")), "- record: "+series+"\n") {
+		t.Errorf("nobody records %s", series)
+	}
+	var target appsv1.Deployment
+	if err := yaml.Unmarshal(read(t, "examples/server.yaml"), &target); err != nil {
+		t.Fatal(err)
+	}
+	if scaler.Spec.ScaleTargetRef.Name != target.Name || metric.Selector.MatchLabels["owner"] != target.Name {
+		t.Errorf("the autoscaler is for %s, the example's Deployment is %s", scaler.Spec.ScaleTargetRef.Name, target.Name)
+	}
+}
