@@ -67,7 +67,7 @@ heteroaccel_webhook_pods{inference="face-recognition",kind="CPU",pod_namespace="
 heteroaccel_webhook_pods{inference="face-recognition",kind="GPU",pod_namespace="lab",state="running"} 1
 heteroaccel_webhook_pods{inference="face-recognition",kind="GPU",pod_namespace="lab",state="starting"} 1
 heteroaccel_webhook_pods{inference="face-recognition",kind="GPU",pod_namespace="lab",state="waiting"} 2
-# HELP heteroaccel_webhook_run_seconds How long a run takes: as the profile hints, as was learned, and as is expected of both.
+# HELP heteroaccel_webhook_run_seconds How long a run takes: as the profile hints, as was learned, as is expected of both, and how long an inference on a server, as these report it.
 # TYPE heteroaccel_webhook_run_seconds gauge
 heteroaccel_webhook_run_seconds{inference="face-recognition",kind="GPU",source="expected"} 0.076
 heteroaccel_webhook_run_seconds{inference="face-recognition",kind="GPU",source="hint"} 0.076
