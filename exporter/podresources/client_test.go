@@ -45,9 +45,17 @@ func start(t *testing.T, path string, k api.PodResourcesListerServer) (stop func
 	}
 	server := grpc.NewServer()
 	api.RegisterPodResourcesListerServer(server, k)
-	go func() { _ = server.Serve(ln) }()
-	t.Cleanup(server.Stop)
-	return server.Stop
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(ln)
+	}()
+	stop = func() {
+		server.Stop()
+		<-served // one that was stopped before it served closes the socket only then
+	}
+	t.Cleanup(stop)
+	return stop
 }
 
 func client(t *testing.T, path string) *Client {
