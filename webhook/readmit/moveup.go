@@ -143,7 +143,7 @@ func (r *term) considerMove(ctx context.Context, s *servers.Server, now time.Tim
 
 // upgradeOptions are the options of a server, with what is known against them.
 func (r *term) upgradeOptions(t *pending.Template) []inventory.Option {
-	_, options, err := r.Options.OfBound(t.Pod.Metadata.Namespace, t.Pod, t.Request, false)
+	_, options, err := r.Options.OfBound(t.Pod.Metadata.Namespace, t.Pod, t.Request, t.Late)
 	if err != nil {
 		return nil // the profile has changed: the server stays where it is
 	}

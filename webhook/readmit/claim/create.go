@@ -148,7 +148,7 @@ func (c *Claimer) follow(ctx context.Context, p *pending.Pod, live *resourcev1.R
 		}
 		pod, a, err := c.amend(ctx, p, kind, mutate.Decision{
 			Kind: kind, Reason: fmt.Sprintf("its claim got a device while it was moved to %s", p.Template.Kind), Readmissions: p.Recreations, Moved: p.Moved,
-			FirstAdmitted: p.FirstAdmitted,
+			FirstAdmitted: p.FirstAdmitted, Displaced: p.DisplacedOn(kind),
 		})
 		if err == nil {
 			if pod, err = c.rewrite(ctx, pod, a, nil); err == nil && a.Resources != nil {

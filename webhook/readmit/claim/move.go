@@ -40,7 +40,7 @@ func (c *Claimer) Move(ctx context.Context, p *pending.Pod, to accel.Kind, reaso
 
 func (c *Claimer) move(ctx context.Context, p *pending.Pod, to accel.Kind, reason string, now time.Time) error {
 	pod, a, err := c.amend(ctx, p, to, mutate.Decision{
-		Kind: to, Reason: reason, Readmissions: p.Recreations + 1, Moved: now.UTC(), FirstAdmitted: p.FirstAdmitted,
+		Kind: to, Reason: reason, Readmissions: p.Recreations + 1, Moved: now.UTC(), FirstAdmitted: p.FirstAdmitted, Displaced: p.DisplacedOn(to),
 	})
 	if err != nil {
 		return err

@@ -43,6 +43,8 @@ type Pod struct {
 	// itself, says that there is none. FirstAdmitted is its record's, zero for none.
 	Deadline      time.Duration
 	FirstAdmitted time.Time
+	// Displaced is the kind from which a rollout displaced it, by its record.
+	Displaced accel.Kind
 	// Unschedulable is set once kube-scheduler has found no node for it. Verdict
 	// is the reason it gave, cut at 1 KiB, and VerdictSince when that reason was first seen.
 	Unschedulable bool
@@ -71,6 +73,15 @@ func (p *Pod) First() time.Time {
 		return p.Created
 	}
 	return p.FirstAdmitted
+}
+
+// DisplacedOn is the kind from which a rollout displaced it, once it is on kind to: none
+// where it is back.
+func (p *Pod) DisplacedOn(to accel.Kind) accel.Kind {
+	if p.Displaced == to {
+		return ""
+	}
+	return p.Displaced
 }
 
 // RefusalOwner is the owner that the API server's refusals are remembered for.
@@ -102,11 +113,12 @@ func Of(pod *corev1.Pod, keys *record.Keys) (p *Pod, ok bool) {
 		pod.Status.NominatedNodeName != "" || cmp.Or(pod.Status.Phase, corev1.PodPending) != corev1.PodPending {
 		return nil, false
 	}
-	if pod.Labels[accel.ReleasedLabel] != "" || pod.Annotations[accel.SuccessorAnnotation] != "" {
-		return nil, false
-	}
 	controller := metav1.GetControllerOf(pod)
 	given, _ := record.Of(pod.Annotations, pod.Namespace, keys)
+	successor := pod.Annotations[accel.SuccessorAnnotation] != ""
+	if pod.Labels[accel.ReleasedLabel] != "" || successor && given.Claim == "" {
+		return nil, false
+	}
 	owner := OwnerClaim
 	if given.Claim == "" {
 		if owner, ok = ownerOf(pod, controller); !ok {
@@ -130,7 +142,7 @@ func Of(pod *corev1.Pod, keys *record.Keys) (p *Pod, ok bool) {
 		Owner: owner, Controller: controller, Template: templateOf(undone, req, kind, owner == OwnerClaim),
 		Reservation: pod.Annotations[accel.ReservationAnnotation], Recreations: replacement.Count(pod.Annotations),
 		Claim: given.Claim, Class: given.Class, Moved: given.Moved,
-		Deadline: req.Deadline, FirstAdmitted: given.FirstAdmitted,
+		Deadline: req.Deadline, FirstAdmitted: given.FirstAdmitted, Displaced: given.Displaced,
 	}
 	if !inventory.Ends(pod) {
 		p.Deadline = accel.NoDeadline
@@ -139,6 +151,7 @@ func Of(pod *corev1.Pod, keys *record.Keys) (p *Pod, ok bool) {
 		p.Hash = pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 	}
 	p.OptOut, p.OptIn = readmissionOption(pod)
+	p.OptOut = p.OptOut || successor // it needs its claim, for the kind that it was created for
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable && !p.awaitsClaim(c.Message) {
 			p.Unschedulable, p.Verdict = true, text.Shorten(c.Message, maxVerdict)

@@ -34,10 +34,10 @@ func TemplateOf(pod *corev1.Pod, keys *record.Keys) (t *Template, ok bool) {
 	given, _ := record.Of(pod.Annotations, pod.Namespace, keys)
 	undone, verified := mutate.Undo(AsMutated(pod), keys, pod.Namespace)
 	req, ours, err := accel.ParseRequest(pod.Annotations)
-	if !verified || !ours || err != nil || undone.Recorded == "" || given.Claim != "" {
+	if !verified || !ours || err != nil || undone.Recorded == "" {
 		return nil, false
 	}
-	t = templateOf(undone, req, given.Kind, false)
+	t = templateOf(undone, req, given.Kind, given.Claim != "")
 	t.Pod.Spec.NodeName = "" // where it is bound says nothing of where its next one may be
 	return t, t.size <= maxTemplate
 }

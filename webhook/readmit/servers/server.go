@@ -70,7 +70,7 @@ var controllers = map[string]string{
 }
 
 // Of reads a pod; ok is false when it is no server of such a controller, or has no record
-// that verifies with keys, or gets its device by a ResourceClaim.
+// that verifies with keys.
 func Of(pod *corev1.Pod, keys *record.Keys) (s *Server, ok bool) {
 	set := metav1.GetControllerOfNoCopy(pod)
 	if set == nil || controllers[set.Kind] == "" || set.APIVersion != controllers[set.Kind] || inventory.Ends(pod) ||
@@ -86,7 +86,7 @@ func Of(pod *corev1.Pod, keys *record.Keys) (s *Server, ok bool) {
 		return nil, false
 	}
 	given, ours := record.Of(pod.Annotations, pod.Namespace, keys)
-	if !ours || given.Claim != "" {
+	if !ours {
 		return nil, false
 	}
 	s = &Server{

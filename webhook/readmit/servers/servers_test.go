@@ -57,7 +57,6 @@ func TestOf(t *testing.T) {
 		"failed":            func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed },
 		"a copied record":   func(p *corev1.Pod) { p.Annotations[accel.ReservationAnnotation] = "another" },
 		"not ours":          func(p *corev1.Pod) { delete(p.Annotations, accel.OriginalAnnotation) },
-		"bound by a claim":  func(p *corev1.Pod) { *p = *aServer("p", "a-1", "NPU", `,"claim":"c"`) },
 		"a forged long UID": func(p *corev1.Pod) { p.OwnerReferences[0].UID = types.UID(make([]byte, 100)) },
 	} {
 		if _, ok := Of(aServer("p", "a-1", "NPU", "", change), testKeys); ok {
