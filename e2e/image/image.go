@@ -51,13 +51,14 @@ const (
 	Prometheus   ID = "prometheus"
 	Inference    ID = "inference"
 	Client       ID = "inference-client"
+	Serving      ID = "serving" // a server that answers with who it is, and its client
 	// LocalCluster is what docker-compose.yaml has beside stock programs.
 	LocalCluster ID = "localcluster"
 )
 
 // All lists the images that Build makes if it is told of none: those of a cluster of real
 // nodes.
-var All = []ID{HeteroAccel, Pause, DevicePlugin, DNS, Prometheus, Inference, Client}
+var All = []ID{HeteroAccel, Pause, DevicePlugin, DNS, Prometheus, Inference, Client, Serving}
 
 // Build makes what is missing of the named images, or of all. What is compiled
 // is compiled each time, which Go's own cache makes short. From nothing it
@@ -78,6 +79,7 @@ func Build(ctx context.Context, opts Options, ids ...ID) (map[ID]Image, error) {
 		Prometheus:   b.prometheus,
 		Inference:    b.inference,
 		Client:       b.client,
+		Serving:      b.serving,
 		LocalCluster: b.localCluster,
 	}
 	if len(ids) == 0 {

@@ -40,6 +40,10 @@ func (b *builder) dns(ctx context.Context) (Image, error) {
 	return b.compile(ctx, program{name: "dns", dir: "e2e/dns", user: nobody})
 }
 
+func (b *builder) serving(ctx context.Context) (Image, error) {
+	return b.compile(ctx, program{name: "serving", dir: "e2e/serving", user: nobody})
+}
+
 func (b *builder) localCluster(ctx context.Context) (Image, error) {
 	return b.compile(ctx, program{name: "localcluster", dir: "e2e/localcluster", user: nobody})
 }
