@@ -38,6 +38,7 @@ func TestMovedUp(t *testing.T) {
 	t.Run("asked", func(t *testing.T) { movedWhenAsked(t, s) })
 	t.Run("who waits first", func(t *testing.T) { waitsFirst(t, s) })
 	t.Run("never ready", func(t *testing.T) { neverReady(t, s) })
+	t.Run("min ready", func(t *testing.T) { minReady(t, s) })
 	t.Run("disruption budgets", func(t *testing.T) { disruptionBudgets(t, s) })
 	t.Run("a deletion cost", func(t *testing.T) { ownDeletionCost(t, s) })
 }

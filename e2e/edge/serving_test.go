@@ -33,7 +33,7 @@ func TestNoRequestIsLost(t *testing.T) {
 	for _, name := range []string{"profile", "server", "load"} {
 		manifest := filepath.Join(shared.Root, "e2e", "serving", name+".yaml")
 		do(t, shared.Run(t.Context(), "apply", "--server-side", "-f", manifest))
-		t.Cleanup(func() { do(t, shared.Run(context.Background(), "delete", "--wait", "-f", manifest)) })
+		t.Cleanup(func() { do(t, shared.Run(context.Background(), "delete", "--cascade=foreground", "-f", manifest)) })
 		switch name {
 		case "profile":
 			do(t, shared.Run(t.Context(), "wait", "infp/answers", "--for=condition=Usable", "--timeout=60s"))
@@ -50,7 +50,7 @@ func TestNoRequestIsLost(t *testing.T) {
 	if r := moved.Annotations[accel.ReasonAnnotation]; !strings.HasPrefix(r, "it replaces one that runs on NPU") {
 		t.Errorf("its reason is %s", r)
 	}
-	setTold(t, "MovedUp", "another pod serves there in its place")
+	setTold(t, &moved, "MovedUp", "another pod serves there in its place")
 	r := answered(t, timeline)
 	if len(r.Answers) != 3 || r.Devices[first.Name] != "GPU" || r.Devices[moved.Name] != "GPU" {
 		t.Errorf("the answers are from %v on %v, want three pods: that of before, one on the NPU and the one that was moved to", r.Answers, r.Devices)
@@ -58,7 +58,7 @@ func TestNoRequestIsLost(t *testing.T) {
 
 	do(t, shared.Run(t.Context(), "set", "env", "deployment/answers", "UNREADY_ON=GPU"))
 	stays := serverOn(t, "NPU", moved.UID)
-	setTold(t, "NotMovedUp", "was not Ready within 10s")
+	setTold(t, &stays, "NotMovedUp", "was not Ready within 10s")
 	if now := serverOn(t, "NPU", ""); now.UID != stays.UID || now.ResourceVersion != stays.ResourceVersion {
 		t.Errorf("%s was left alone no more than %s is %s: %v", stays.Name, stays.ResourceVersion, now.ResourceVersion, now.Annotations)
 	}
@@ -97,9 +97,10 @@ func serverOn(t *testing.T, kind accel.Kind, not types.UID) (pod corev1.Pod) {
 	return pod
 }
 
-// setTold waits for an Event of the server's ReplicaSet.
-func setTold(t *testing.T, reason, note string) {
+// setTold waits for an Event of a pod's ReplicaSet.
+func setTold(t *testing.T, pod *corev1.Pod, reason, note string) {
 	t.Helper()
+	set := metav1.GetControllerOf(pod).UID
 	eventually(t, "an Event "+reason, func(ctx context.Context) error {
 		list, err := shared.Client().EventsV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "reason=" + reason})
 		if err != nil {
@@ -107,7 +108,7 @@ func setTold(t *testing.T, reason, note string) {
 		}
 		var notes []string
 		for _, e := range list.Items {
-			if e.Regarding.Kind == "ReplicaSet" && strings.HasPrefix(e.Regarding.Name, "answers-") && strings.Contains(e.Note, note) {
+			if e.Regarding.UID == set && strings.Contains(e.Note, note) {
 				return nil
 			}
 			notes = append(notes, e.Regarding.Kind+" "+e.Regarding.Name+": "+e.Note)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -79,9 +80,12 @@ func serves(pod *corev1.Pod, uid types.UID) bool {
 	return pod.UID == uid && pod.DeletionTimestamp == nil && pod.Status.Phase == corev1.PodRunning
 }
 
-func isReady(pod *corev1.Pod) bool {
+func isReady(pod *corev1.Pod) bool { return isAvailable(pod, 0, time.Time{}) }
+
+// isAvailable reports whether a pod has been Ready for minReady.
+func isAvailable(pod *corev1.Pod, minReady time.Duration, now time.Time) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue && (minReady <= 0 || now.Sub(c.LastTransitionTime.Time) >= minReady)
 	})
 }
 

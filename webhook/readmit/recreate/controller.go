@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +27,8 @@ type controller struct {
 	// hash is the value by which a Deployment's ReplicaSet selects its own pods,
 	// "" for any other controller.
 	hash string
+	// minReady is for how long a Deployment's pod must have been Ready to be available.
+	minReady time.Duration
 }
 
 // controllerOf reads the controller of a pod of a namespace, as its reference names it.
@@ -79,7 +82,10 @@ func (r *Recreator) controllerOf(ctx context.Context, namespace string, of metav
 }
 
 func ofReplicaSet(o *appsv1.ReplicaSet) *controller {
-	return &controller{kind: "ReplicaSet", uid: o.UID, template: o.Spec.Template, hash: hashOf(o)}
+	return &controller{
+		kind: "ReplicaSet", uid: o.UID, template: o.Spec.Template, hash: hashOf(o),
+		minReady: time.Duration(o.Spec.MinReadySeconds) * time.Second,
+	}
 }
 
 // hashOf is the value of pod-template-hash that a ReplicaSet selects its pods

@@ -93,7 +93,7 @@ func (r *Recreator) makeFirst(ctx context.Context, s *servers.Server, e *replace
 		r.revoke(s.Namespace, e, there)
 		return err
 	}
-	err = r.untilReady(ctx, s, w, name, chosen.Kind)
+	err = r.untilReady(ctx, s, w, name, chosen.Kind, c.minReady)
 	if err == nil {
 		err = r.untilDisruptable(ctx, old)
 	}
@@ -196,11 +196,14 @@ func (r *Recreator) createSuccessor(ctx context.Context, pod *corev1.Pod, kind a
 	return nil
 }
 
-// untilReady waits until a successor is Ready while the server before it runs.
-func (r *Recreator) untilReady(ctx context.Context, s *servers.Server, w *watch, name types.NamespacedName, kind accel.Kind) error {
-	bind, ready := time.NewTimer(bindLimit), time.NewTimer(r.ReadyLimit)
+// untilReady waits until a successor has been Ready for minReady, before which its
+// Deployment does not count it as available, while the server before it runs.
+func (r *Recreator) untilReady(ctx context.Context, s *servers.Server, w *watch, name types.NamespacedName, kind accel.Kind, minReady time.Duration) error {
+	limit := r.ReadyLimit + minReady
+	bind, ready := time.NewTimer(bindLimit), time.NewTimer(limit)
 	defer bind.Stop()
 	defer ready.Stop()
+	var available <-chan time.Time // while it is Ready
 	for {
 		old, next := r.seen(w, s.Key()), r.seen(w, name)
 		switch {
@@ -208,19 +211,25 @@ func (r *Recreator) untilReady(ctx context.Context, s *servers.Server, w *watch,
 			return fmt.Errorf("%w: it was deleted while the next one was not Ready", podapi.ErrChanged)
 		case next.gone:
 			return fmt.Errorf("%w: somebody deleted the next one", podapi.ErrChanged)
-		case next.ready:
+		case !next.ready:
+			available = nil
+		case minReady <= 0:
 			return nil
+		case available == nil:
+			available = time.After(minReady)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-w.news:
+		case <-available: // whether it is Ready still is asked when it is adopted
+			return nil
 		case <-bind.C:
 			if !r.seen(w, name).bound {
 				return podapi.Rejection{Reason: fmt.Sprintf("kube-scheduler found no node with %s within %s: %s", kind, bindLimit, next.verdict)}
 			}
 		case <-ready.C:
-			return podapi.Rejection{Reason: fmt.Sprintf("the pod that was to replace it there was not Ready within %s", r.ReadyLimit)}
+			return podapi.Rejection{Reason: fmt.Sprintf("the pod that was to replace it there was not Ready within %s", limit)}
 		}
 	}
 }

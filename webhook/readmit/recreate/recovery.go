@@ -79,7 +79,7 @@ func (r *Recreator) sweepSuccessors(ctx context.Context) error {
 			continue
 		}
 		if pod.Spec.NodeName != "" {
-			if err = r.mayReplace(ctx, s, pod.Namespace); err == nil {
+			if err = r.mayReplace(ctx, s, pod); err == nil {
 				err = r.adopt(ctx, s, name)
 			}
 			if err == nil {
@@ -96,11 +96,20 @@ func (r *Recreator) sweepSuccessors(ctx context.Context) error {
 }
 
 // mayReplace asks whether the pod before a successor may go, if it serves.
-func (r *Recreator) mayReplace(ctx context.Context, s replacement.Succession, namespace string) error {
+func (r *Recreator) mayReplace(ctx context.Context, s replacement.Succession, next *corev1.Pod) error {
 	if !s.Serving {
 		return nil
 	}
-	old, err := r.Pods.Get(ctx, oldOf(s, namespace))
+	call, cancel := context.WithTimeout(ctx, podapi.CallLimit)
+	defer cancel()
+	set, err := r.Pods.AppsV1().ReplicaSets(next.Namespace).Get(call, s.SetName, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("get the pod's ReplicaSet: %w", err)
+	}
+	if !isAvailable(next, ofReplicaSet(set).minReady, time.Now()) {
+		return fmt.Errorf("%w: the next one is not available yet", podapi.ErrChanged)
+	}
+	old, err := r.Pods.Get(ctx, oldOf(s, next.Namespace))
 	if err != nil {
 		return err
 	}
