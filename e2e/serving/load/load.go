@@ -60,26 +60,30 @@ type Load struct {
 }
 
 // Run asks until ctx ends, and then waits for the answers. What it asks before the server
-// first answers does not count.
+// first answers does not count. Where it was kept from asking for a while, it catches up.
 func (l *Load) Run(ctx context.Context) {
 	// A request that fails on a new connection is not repeated by http.Transport.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: l.Limit}
-	tick := time.NewTicker(l.Every)
-	defer tick.Stop()
+	next := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	var underWay sync.WaitGroup
 	defer underWay.Wait()
 	for counts := false; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
+		next = next.Add(l.Every)
+		timer.Reset(time.Until(next))
 		if counts {
 			underWay.Go(func() { l.count(ctx, client) })
 			continue
 		}
 		if _, err := ask(ctx, client, l.URL); err == nil {
-			counts = true
+			counts, next = true, time.Now()
+			timer.Reset(0)
 			l.mu.Lock()
 			l.report = Report{Begin: time.Now(), Answers: map[string]int{}, Devices: map[string]string{}}
 			l.mu.Unlock()
