@@ -22,14 +22,14 @@ const (
 	// prolongPeriod is how often a reservation is prolonged until the pod comes that it is
 	// for: a StatefulSet creates none before the one of that name is gone.
 	prolongPeriod = 5 * time.Second
-	// replicasPeriod is how often a controller is asked whether its pods are Ready again.
+	// replicasPeriod is how often a controller is asked whether its pods are available again.
 	replicasPeriod = time.Second
 )
 
 // evict lets a server run on another kind where no successor can serve before it goes: it is
 // evicted, as its PodDisruptionBudgets allow, and its controller recreates it with what is
 // reserved for it. Whether the API server would admit that pod is asked before. It ends
-// once the controller has all of its pods Ready again.
+// once the controller has all of its pods available again.
 func (r *Recreator) evict(ctx context.Context, s *servers.Server, e *replacement.Expected, there replacement.Origin, chosen inventory.Candidate) error {
 	if err := r.steady(ctx, s); err != nil {
 		return podapi.Changed(err)
@@ -83,7 +83,7 @@ func (r *Recreator) askToEvict(ctx context.Context, old *corev1.Pod) error {
 	return fmt.Errorf("evict the pod: %w", err)
 }
 
-// untilReplaced waits until a controller has its pods Ready again, and holds what is
+// untilReplaced waits until a controller has its pods available again, and holds what is
 // reserved for the one to come until it does.
 func (r *Recreator) untilReplaced(ctx context.Context, s *servers.Server, reserved string) error {
 	held := time.Now()
@@ -108,13 +108,13 @@ func (r *Recreator) untilReplaced(ctx context.Context, s *servers.Server, reserv
 	}
 }
 
-// steady is nil where a controller has as many pods as it wants, and all of them Ready.
+// steady is nil where a controller has as many pods as it wants, and all of them available.
 func (r *Recreator) steady(ctx context.Context, s *servers.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, podapi.CallLimit)
 	defer cancel()
 	var meta metav1.ObjectMeta
 	var want *int32
-	var have, ready int32
+	var have, available int32
 	var observed int64
 	get := metav1.GetOptions{}
 	switch of := s.Controller(); of.Kind {
@@ -126,25 +126,25 @@ func (r *Recreator) steady(ctx context.Context, s *servers.Server) error {
 		if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType && o.Status.CurrentRevision != o.Status.UpdateRevision {
 			return podapi.Rejection{Reason: "its StatefulSet replaces pods by a newer version when somebody deletes them (OnDelete): delete it, and it gets an idle accelerator"}
 		}
-		meta, want, have, ready, observed = o.ObjectMeta, o.Spec.Replicas, o.Status.Replicas, o.Status.ReadyReplicas, o.Status.ObservedGeneration
+		meta, want, have, available, observed = o.ObjectMeta, o.Spec.Replicas, o.Status.Replicas, o.Status.AvailableReplicas, o.Status.ObservedGeneration
 	case "ReplicationController":
 		o, err := r.Pods.CoreV1().ReplicationControllers(s.Namespace).Get(ctx, of.Name, get)
 		if err != nil {
 			return fmt.Errorf("get the pod's ReplicationController: %w", err)
 		}
-		meta, want, have, ready, observed = o.ObjectMeta, o.Spec.Replicas, o.Status.Replicas, o.Status.ReadyReplicas, o.Status.ObservedGeneration
+		meta, want, have, available, observed = o.ObjectMeta, o.Spec.Replicas, o.Status.Replicas, o.Status.AvailableReplicas, o.Status.ObservedGeneration
 	default:
 		o, err := r.Pods.AppsV1().ReplicaSets(s.Namespace).Get(ctx, of.Name, get)
 		if err != nil {
 			return fmt.Errorf("get the pod's ReplicaSet: %w", err)
 		}
-		meta, want, have, ready, observed = o.ObjectMeta, o.Spec.Replicas, o.Status.Replicas, o.Status.ReadyReplicas, o.Status.ObservedGeneration
+		meta, want, have, available, observed = o.ObjectMeta, o.Spec.Replicas, o.Status.Replicas, o.Status.AvailableReplicas, o.Status.ObservedGeneration
 	}
 	if meta.UID != s.SetUID || meta.DeletionTimestamp != nil {
 		return podapi.ErrChanged
 	}
-	if want == nil || *want != have || ready < have || observed != meta.Generation {
-		return fmt.Errorf("%w: its %s has %d of %d pods, %d of them Ready", podapi.ErrChanged, s.Controller().Kind, have, orOne(want), ready)
+	if want == nil || *want != have || available < have || observed != meta.Generation {
+		return fmt.Errorf("%w: its %s has %d of %d pods, %d of them available", podapi.ErrChanged, s.Controller().Kind, have, orOne(want), available)
 	}
 	return nil
 }
