@@ -67,33 +67,43 @@ func wantLearned(t *testing.T, s *stack.Stack, kind string, runs int64, took tim
 // runJob runs pods one after another, each for so long, and waits for the last.
 func runJob(t *testing.T, s *stack.Stack, name, kinds string, completions int, takes time.Duration) {
 	t.Helper()
+	createJob(t, s, name, "face-recognition", kinds, completions, 1, takes)
+	eventually(t, func(ctx context.Context) error { return jobDone(ctx, s, name, completions) })
+}
+
+// createJob creates a Job of so many runs, some at a time, each for so long.
+func createJob(t *testing.T, s *stack.Stack, name, inference, kinds string, completions, parallelism int, takes time.Duration) {
+	t.Helper()
 	job := fmt.Sprintf(`
 apiVersion: batch/v1
 kind: Job
 metadata: {name: %s}
 spec:
   completions: %d
+  parallelism: %d
   backoffLimit: 0
   template:
     metadata:
       annotations:
-        heteroaccel.io/inference: face-recognition
+        heteroaccel.io/inference: %s
         heteroaccel.io/accelerator: %s
         %s: %s
     spec:
       restartPolicy: Never
       containers: [{name: inference, image: mine}]
-`, name, completions, kinds, cluster.DurationAnnotation, takes)
+`, name, completions, parallelism, inference, kinds, cluster.DurationAnnotation, takes)
 	if said, err := s.KubectlInput(t.Context(), job, "create", "-f", "-"); err != nil {
 		t.Fatalf("create job %s: %v: %s", name, err, said)
 	}
-	eventually(t, func(ctx context.Context) error {
-		j, err := s.Client().BatchV1().Jobs(metav1.NamespaceDefault).Get(ctx, name, metav1.GetOptions{})
-		if err == nil && int(j.Status.Succeeded) != completions {
-			err = fmt.Errorf("%d of %d pods of job %s succeeded", j.Status.Succeeded, completions, name)
-		}
-		return err
-	})
+}
+
+// jobDone checks that all pods of a Job have succeeded.
+func jobDone(ctx context.Context, s *stack.Stack, name string, completions int) error {
+	j, err := s.Client().BatchV1().Jobs(metav1.NamespaceDefault).Get(ctx, name, metav1.GetOptions{})
+	if err == nil && int(j.Status.Succeeded) != completions {
+		err = fmt.Errorf("%d of %d pods of job %s succeeded", j.Status.Succeeded, completions, name)
+	}
+	return err
 }
 
 // outcomes are what became of the runs that ended.

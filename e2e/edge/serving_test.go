@@ -56,6 +56,15 @@ func TestNoRequestIsLost(t *testing.T) {
 		t.Errorf("the answers are from %v on %v, want three pods: that of before, one on the NPU and the one that was moved to", r.Answers, r.Devices)
 	}
 
+	// What it reports of itself is read from the pod meanwhile.
+	eventually(t, "how long an answer takes is known", func(ctx context.Context) error {
+		text, err := shared.Kubectl(ctx, "get", "infp", "answers", "-o", "jsonpath={range .status.served[*]}{.accelerator} {.load} {.time} {end}")
+		if err == nil && !strings.Contains(text, "GPU light ") {
+			err = fmt.Errorf("its status has %q", text)
+		}
+		return err
+	})
+
 	do(t, shared.Run(t.Context(), "set", "env", "deployment/answers", "UNREADY_ON=GPU"))
 	stays := serverOn(t, "NPU", moved.UID)
 	setTold(t, &stays, "NotMovedUp", "was not Ready within 10s")

@@ -19,7 +19,7 @@ import (
 func TestServer(t *testing.T) {
 	for unreadyOn, want := range map[string]int{"": http.StatusOK, "NPU": http.StatusOK, "GPU": http.StatusServiceUnavailable} {
 		h := server(load.Answer{Pod: "a", Device: "GPU"}, unreadyOn)
-		for path, code := range map[string]int{"/": http.StatusOK, "/ready": want, "/other": http.StatusNotFound} {
+		for path, code := range map[string]int{"/": http.StatusOK, "/ready": want, "/metrics": http.StatusOK, "/other": http.StatusNotFound} {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 			if w.Code != code {

@@ -28,8 +28,8 @@ type Template struct {
 	size int // of Pod, in bytes as the API server encodes it
 }
 
-// TemplateOf is what the options of a pod depend on, whether it is pending or not, that is
-// bound early; ok is false when its record does not verify, or it is too large.
+// TemplateOf is what the options of a pod depend on, whether it is pending or not; ok is
+// false when its record does not verify, or it is too large.
 func TemplateOf(pod *corev1.Pod, keys *record.Keys) (t *Template, ok bool) {
 	given, _ := record.Of(pod.Annotations, pod.Namespace, keys)
 	undone, verified := mutate.Undo(AsMutated(pod), keys, pod.Namespace)
