@@ -99,8 +99,8 @@ func counts(t *testing.T, m *machine.Machine) {
 	}
 }
 
-// load is a round of the demo's load: a session, pods that run and that wait, and one that
-// is denied.
+// load is a round of the demo's load: a session, pods that run and that wait, a server, and
+// one that is denied.
 func load(t *testing.T, s *stack.Stack, i int) {
 	t.Helper()
 	resp, err := http.Post(s.URL("connector", "/v1/sessions"), "application/json", strings.NewReader(`{"inference": "face-recognition"}`))
@@ -112,7 +112,7 @@ func load(t *testing.T, s *stack.Stack, i int) {
 	for _, args := range [][]string{
 		{"delete", "namespace", "--wait=false", "--ignore-not-found", fmt.Sprint("round-", i-2)},
 		{"create", "namespace", fmt.Sprint("round-", i)},
-		{"-n", fmt.Sprint("round-", i), "create", "-f", filepath.Join(root, "deploy", "examples", "any-accelerator.yaml"), "-f", filepath.Join(root, "deploy", "examples", "gpu-or-npu.yaml")},
+		{"-n", fmt.Sprint("round-", i), "create", "-f", filepath.Join(root, "deploy", "examples", "any-accelerator.yaml"), "-f", filepath.Join(root, "deploy", "examples", "gpu-or-npu.yaml"), "-f", filepath.Join(root, "deploy", "examples", "server.yaml")},
 	} {
 		_, err := s.Kubectl(t.Context(), args...)
 		do(t, err)

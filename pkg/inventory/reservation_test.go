@@ -119,3 +119,25 @@ func TestFromDecisionToFree(t *testing.T) {
 	w.DeletePod("default", "p")
 	idle("deleted", 2)
 }
+
+// TestProlong: a reservation of our own lives as long again each time, in its place among the
+// others, and claims all the while.
+func TestProlong(t *testing.T) {
+	w := newWorld()
+	w.SetNode(aNode("g", has(gpu, 2)))
+	w.reserve("kept", wants(gpu))
+	w.reserve("other", wants(gpu))
+	for range 4 {
+		w.now = w.now.Add(20 * time.Second)
+		w.Prolong("default", "kept")
+		w.Prolong("another", "other") // of another namespace
+	}
+	if _, ok := w.Reserved("default", "kept"); !ok || w.Reservations() != 1 || w.look(wants(gpu)).Claimed != 1 {
+		t.Errorf("there are %d reservations, want the one that was prolonged", w.Reservations())
+	}
+	w.now = w.now.Add(31 * time.Second)
+	w.Prolong("default", "kept") // too late
+	if n := w.Reservations(); n != 0 || w.look(wants(gpu)).Claimed != 0 {
+		t.Errorf("%d reservations are left", n)
+	}
+}

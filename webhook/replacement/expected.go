@@ -80,6 +80,15 @@ func (x *Expectations) add(o Origin, e *Expected, now time.Time) {
 	x.byOrigin[o] = append(x.byOrigin[o], e)
 }
 
+// Prolong expects a replacement for as long again, unless a pod has matched it.
+func (x *Expectations) Prolong(o Origin, e *Expected, now time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if slices.Contains(x.byOrigin[o], e) && e.matched.IsZero() {
+		e.expires = now.Add(expectedFor)
+	}
+}
+
 // Peek returns what Match would, and changes nothing: for a dry run.
 func (x *Expectations) Peek(o Origin, now time.Time) (Expected, bool) {
 	x.mu.Lock()

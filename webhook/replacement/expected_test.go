@@ -139,3 +139,20 @@ func TestLend(t *testing.T) {
 		t.Error("it is lent after its pod was seen")
 	}
 }
+
+// TestProlong: one is expected for as long as it is prolonged, and no other.
+func TestProlong(t *testing.T) {
+	var x Expectations
+	set := OriginOf("ns", "owner", "a")
+	kept, other := &Expected{Count: 1}, &Expected{Count: 2}
+	x.Add(set, kept, now)
+	x.Prolong(set, other, now.Add(expectedFor))
+	x.Prolong(set, kept, now.Add(expectedFor))
+	if e, ok := x.Match(set, "r", now.Add(2*expectedFor-time.Second)); !ok || e.Count != 1 {
+		t.Errorf("got %+v, %t", e, ok)
+	}
+	x.Prolong(set, kept, now.Add(2*expectedFor)) // it was matched
+	if e, ok := x.Match(set, "r2", now.Add(2*expectedFor+retriedFor)); ok {
+		t.Errorf("got %+v", e)
+	}
+}

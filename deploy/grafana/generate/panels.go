@@ -145,6 +145,23 @@ var rows = []row{
 			queries: []query{{`sum by (owner, outcome) (increase(heteroaccel_webhook_readmissions_total[$__rate_interval]))`, "{{owner}} {{outcome}}"}},
 		},
 	}},
+	{"Servers", []panel{
+		{
+			title: "Servers", about: "Pods that are Ready and run without an end, by their kind.",
+			show: stack, unit: "none", width: 8, none: "no servers",
+			queries: []query{{`sum by (kind) (heteroaccel_webhook_servers{` + pods + `})`, "{{kind}}"}},
+		},
+		{
+			title: "What servers can do", about: "Inferences a second, by their kind, as far as it is known how long one takes there. What they do of it: owner:heteroaccel_server_use:ratio, where they report it.",
+			show: stack, unit: "none", width: 8, none: "no servers",
+			queries: []query{{`sum by (kind) (heteroaccel_webhook_server_capacity{` + pods + `})`, "{{kind}}"}},
+		},
+		{
+			title: "Servers moved to a faster kind", about: "Because a rollout had displaced them, or as they asked for it, by what became of the attempt.",
+			show: lines, unit: "none", width: 8, none: "re-admission is off",
+			queries: []query{{`sum by (why, outcome) (increase(heteroaccel_webhook_upgrades_total[$__rate_interval]))`, "{{why}} {{outcome}}"}},
+		},
+	}},
 	{"Programs", []panel{
 		{
 			title: "Time to decide", about: "Of the webhook, from a decoded review to its patch.",

@@ -50,7 +50,7 @@ func (r *Recreator) evict(ctx context.Context, s *servers.Server, e *replacement
 	if err := r.askToEvict(ctx, old); err != nil {
 		return err
 	}
-	return r.untilReplaced(ctx, s, reserved)
+	return r.untilReplaced(ctx, s, e, there, reserved)
 }
 
 // askToEvict evicts a pod that has not changed since. When the error is not nil, it was not
@@ -85,7 +85,7 @@ func (r *Recreator) askToEvict(ctx context.Context, old *corev1.Pod) error {
 
 // untilReplaced waits until a controller has its pods available again, and holds what is
 // reserved for the one to come until it does.
-func (r *Recreator) untilReplaced(ctx context.Context, s *servers.Server, reserved string) error {
+func (r *Recreator) untilReplaced(ctx context.Context, s *servers.Server, e *replacement.Expected, there replacement.Origin, reserved string) error {
 	held := time.Now()
 	limited, cancel := context.WithTimeout(ctx, r.ReadyLimit)
 	defer cancel()
@@ -93,6 +93,7 @@ func (r *Recreator) untilReplaced(ctx context.Context, s *servers.Server, reserv
 		if now := time.Now(); now.Sub(held) >= prolongPeriod {
 			held = now
 			r.Inventory.Prolong(s.Namespace, reserved)
+			r.Expected.Prolong(there, e, now)
 		}
 		old, err := r.Pods.Get(ctx, s.Key())
 		if err == nil && old.UID == s.UID || err != nil && !apierrors.IsNotFound(err) {
