@@ -49,9 +49,7 @@ func TestEvicted(t *testing.T) {
 		for name, c := range map[string]struct{ kind, manifest, note string }{
 			"StatefulSet":            {"StatefulSet", stateful(asksForUpgrade), "label it heteroaccel.io/evictions=allowed"},
 			"with a service account": {"ReplicaSet", ofAccount(asksForUpgrade), "label it heteroaccel.io/evictions=allowed"},
-			"that asks for a move":   {"ReplicaSet", serverManifest(asksForUpgrade), ""},
 			"that asks for nothing":  {"StatefulSet", stateful(""), "-"},
-			"that declines":          {"StatefulSet", stateful(`, heteroaccel.io/upgrade: "false"`), "-"},
 		} {
 			t.Run(name, func(t *testing.T) { evicted(t, s, c.manifest, c.kind, c.note) })
 		}
