@@ -53,6 +53,9 @@ func (l *Learner) tells(p *inventory.Pod, of *profile.Profile) outcome {
 	if why := l.given(p, of); why != learned {
 		return why
 	}
+	if !p.Run.Created.After(of.LearnedSince) && !of.LearnedSince.IsZero() {
+		return edit
+	}
 	if _, ok := p.Run.Duration(); !ok || p.Run.Ended.After(l.cfg.Now().Add(maxAhead)) {
 		return untimed
 	}
@@ -69,7 +72,7 @@ func (l *Learner) given(p *inventory.Pod, of *profile.Profile) outcome {
 	if v == nil {
 		return unknown
 	}
-	if of.ResetPending || !p.Run.Created.After(of.LearnedSince) && !of.LearnedSince.IsZero() {
+	if of.ResetPending {
 		return edit
 	}
 	if p.Run.Altered || p.Run.Image != v.Spec.Image || p.Run.Device != v.Device || !takes(p, v) {
@@ -78,8 +81,8 @@ func (l *Learner) given(p *inventory.Pod, of *profile.Profile) outcome {
 	return l.has(p, v)
 }
 
-// Serves is the variant that a server runs, one of ours, if what it reports can tell
-// how long the variant takes: neither was altered since.
+// Serves is the variant that a server runs, one of ours, if what it reports from now on can
+// tell how long the variant takes: neither was altered since.
 func (l *Learner) Serves(p *inventory.Pod, of *profile.Profile) (v *profile.Variant, ok bool) {
 	if p.Run == nil || p.Run.Ends || p.Deleted || p.Done || l.given(p, of) != learned {
 		return nil, false
