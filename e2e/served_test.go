@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"heteroaccel.io/e2e/cluster"
 	"heteroaccel.io/e2e/stack"
 )
 
@@ -118,6 +120,13 @@ func TestServed(t *testing.T) {
 		if err != nil || !strings.Contains(text, "they report 2.4ms, in ") {
 			t.Errorf("%v: /profiles/reported says nothing of it:\n%s", err, text)
 		}
+	})
+	t.Run("an autoscaler can go by it", func(t *testing.T) {
+		root, err := cluster.Root()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kubectl(t, s, "create", "--dry-run=server", "--validate=strict", "-f", filepath.Join(root, "deploy", "examples", "autoscaler.yaml"))
 	})
 	t.Run("decisions go by it", func(t *testing.T) {
 		kubectl(t, s, "annotate", "pod", onGPU.Name, "heteroaccel.io/upgrade=true")
