@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"heteroaccel.io/e2e/machine"
 	"heteroaccel.io/e2e/stack"
 )
@@ -41,7 +39,7 @@ func TestLateMovedUp(t *testing.T) {
 			kubectl(t, s, "set", "env", "deployment/waits", fmt.Sprintf("ROUND=%d", i))
 			eventually(t, func(ctx context.Context) error {
 				pods, err := waits(ctx, s)
-				if err == nil && (len(pods) != 1 || kind(&pods[0]) != "GPU" || pods[0].UID == pod.UID || !isReady(&pods[0])) {
+				if err == nil && (len(pods) != 1 || kind(&pods[0]) != "GPU" || pods[0].UID == pod.UID || !serves(&pods[0])) {
 					err = fmt.Errorf("rollout %d: there are %d pods, such as %s on %s: %s", i, len(pods), pods[0].Name, kind(&pods[0]), reason(&pods[0]))
 				}
 				if err != nil {
@@ -69,13 +67,4 @@ func TestLateMovedUp(t *testing.T) {
 		agreed(t, s, &pod)
 		ownerTold(t, s, "StatefulSet", "waits", "MovedUp", "another pod serves there in its place")
 	})
-}
-
-func isReady(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

@@ -45,7 +45,7 @@ var (
 	// What breaks is not what its tests look at, and twenty pages are read at a time.
 	hundred = setup{name: "a hundred devices", machines: fleet, scrape: monitor.DefaultInterval}
 	// A reservation that no pod takes is soon forgotten.
-	fourOfEach = setup{name: "four of each", machines: manyOfEach, webhook: []string{"--reservation-ttl=10s"}}
+	fourOfEach = setup{name: "four of each", machines: manyOfEach, webhook: []string{"--reservation-ttl=10s", "--upgrade-uptime=1s", "--upgrade-idle=1s"}}
 	fourNodes  = setup{
 		name: "the paper's nodes and one more", machines: paperAndTwo, plain: true,
 		webhook: []string{"--scheduler-names=default-scheduler,edge-scheduler"},
