@@ -114,7 +114,10 @@ func run(ctx context.Context, f flags, registry *prometheus.Registry, log zerolo
 		Profiles: profiles, Serves: learner.Serves, Write: statusClient.AddServed, Leads: election.Leads,
 		Codes: codes, Interval: f.serverMetrics, Registry: registry, Log: log,
 	})
-	if server := f.telemetry.Querier(); server != nil {
+	switch server, err := f.telemetry.Querier(); {
+	case err != nil:
+		return err
+	case server != nil:
 		meter.Prometheus = server
 	}
 	feeds := kube.NewFeeds(client, profileClient, inv, profiles, keys.Current, func(err error) {

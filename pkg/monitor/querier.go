@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"fmt"
 
 	"heteroaccel.io/pkg/telemetry"
 )
@@ -9,17 +10,16 @@ import (
 // Querier queries the Prometheus server from which the telemetry is read.
 type Querier struct{ source *prometheusSource }
 
-// Querier returns one of the server that the flags name, nil if they name none. The flags
-// must have been checked.
-func (f *Flags) Querier() *Querier {
+// Querier returns one of the server that the flags name, nil if they name none.
+func (f *Flags) Querier() (*Querier, error) {
 	if f.prometheus == "" {
-		return nil
+		return nil, nil
 	}
 	p, err := newPrometheus(f.prometheus, f.selector, newClient())
 	if err != nil {
-		return nil // Check refuses it
+		return nil, fmt.Errorf("--prometheus-url: %w", err)
 	}
-	return &Querier{p}
+	return &Querier{p}, nil
 }
 
 // Vector runs an instant query and returns the series of its result. A series has no

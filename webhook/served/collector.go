@@ -106,7 +106,7 @@ func (m *Meter) rate(uid types.UID, now time.Time) (rate float64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.histories[uid]
-	if h == nil || !h.rated || now.Sub(h.last.at) > staleRounds*m.Interval {
+	if h == nil || !h.rated || now.Sub(h.seen) > staleRounds*m.Interval {
 		return 0, false
 	}
 	return h.rate, true

@@ -251,7 +251,12 @@ func (m *Meter) add(uid types.UID, c counters) (window, bool) {
 		h = &history{}
 		m.histories[uid] = h
 	}
-	return h.add(c)
+	before := h.last.at
+	w, complete := h.add(c)
+	if h.last.at.After(before) {
+		h.seen = time.Now()
+	}
+	return w, complete
 }
 
 // keep forgets the servers that are gone.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"heteroaccel.io/pkg/profile"
 	"heteroaccel.io/pkg/telemetry"
 )
@@ -43,6 +45,10 @@ func TestPrometheus(t *testing.T) {
 	}
 	if got := r.histories["laba"].rate; got != 100./30 {
 		t.Errorf("it did %v inferences a second", got)
+	}
+	// Prometheus' clock is years behind ours: what was read just now is no less fresh.
+	if n := testutil.CollectAndCount(r, "heteroaccel_webhook_server_rate"); n != 1 {
+		t.Errorf("there are %d rates, want that of the one owner", n)
 	}
 	if r.asked["127.0.0.1"] != 0 || r.asked["127.0.0.2"] != 2 {
 		t.Errorf("asked: %v", r.asked)

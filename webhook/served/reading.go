@@ -66,6 +66,8 @@ type history struct {
 	// once there were two.
 	rate  float64
 	rated bool
+	// seen is when the latest was read, by our clock: at is Prometheus' where that has it.
+	seen time.Time
 }
 
 // add takes a reading, and returns the window that it completes, if it does.

@@ -32,9 +32,9 @@ type Rules struct {
 var Default = Rules{Factor: 1.5, Uptime: 10 * time.Minute, Idle: 30 * time.Second, Ready: 5 * time.Minute, PerOwner: 4, PerCluster: 60, Backoff: time.Minute}
 
 // Faster returns the index of the idle candidate on which a run takes least, of those that to
-// allows, if that is worth leaving a kind for; -1 if none is. A server that was displaced, from the kind
-// displaced, goes nowhere but there or where a run takes less. Nobody is moved to or from
-// where nobody knows how long a run takes.
+// allows, if that is worth leaving a kind for; -1 if none is. A server that was displaced,
+// from the kind displaced, goes nowhere but there or where a run takes less. Nobody is moved
+// to or from where nobody knows how long a run takes.
 func (r Rules) Faster(candidates []inventory.Candidate, kind, displaced accel.Kind, to func(accel.Kind) bool) int {
 	var now, least time.Duration
 	for i := range candidates {
