@@ -65,6 +65,15 @@ func webhookWrites(t *testing.T, s *stack.Stack) {
 	judged(t, "eviction in a dry run", (&podapi.Client{Interface: client}).MayDisrupt(t.Context(), pod), "")
 	err = client.PolicyV1().Evictions(pod.Namespace).Evict(t.Context(), &policyv1.Eviction{ObjectMeta: named(pod.Namespace, pod.Name)})
 	judged(t, "eviction", err, "evicts no pod")
+	mayEvict(t, s)
+	eventually(t, func(ctx context.Context) error { // the policies' copy of the namespace is behind
+		err = client.PolicyV1().Evictions(pod.Namespace).Evict(ctx, &policyv1.Eviction{ObjectMeta: named(pod.Namespace, pod.Name)})
+		if err != nil && strings.Contains(err.Error(), "evicts no pod") {
+			return err
+		}
+		return nil
+	})
+	judged(t, "eviction of whatever has the name", err, "only the pod that it has looked at")
 	for name, c := range map[string]struct{ patch, want string }{
 		"caBundle":    {`[{"op":"add","path":"/webhooks/0/clientConfig/caBundle","value":"Cg=="}]`, ""},
 		"address":     {`[{"op":"replace","path":"/webhooks/0/clientConfig/url","value":"https://localhost:1/mutate"}]`, "but the caBundle"},

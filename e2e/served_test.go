@@ -137,11 +137,14 @@ func TestServed(t *testing.T) {
 		}
 	})
 	t.Run("a Job's do not", func(t *testing.T) {
-		pod := create(t, s, anyPod("job", "reported", "gpu,npu", func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyNever }))
-		wantKind(t, pod, "GPU")
-		if !strings.Contains(reason(pod), "100ms") {
-			t.Errorf("its reason is %s", reason(pod))
-		}
+		job := anyPod("", "reported", "gpu,npu", func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyNever })
+		eventually(t, func(ctx context.Context) error { // once the pod is gone that was moved
+			p, err := would(ctx, s, job)
+			if err == nil && (kind(p) != "GPU" || !strings.Contains(reason(p), "GPU is free (1 of 1), a run takes 100ms")) {
+				err = fmt.Errorf("it would have %s: %s", kind(p), reason(p))
+			}
+			return err
+		})
 	})
 	t.Run("with another unit it begins anew", func(t *testing.T) {
 		kubectl(t, s, "patch", "infp", "reported", "--type=merge", "-p", `{"spec":{"serverMetrics":{"unit":"ms"}}}`)
